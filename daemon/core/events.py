@@ -1,0 +1,580 @@
+"""Every event and command of the daemon, and their one text form for the journal.
+
+Inputs enter through the queue, facts are decided inside a step, commands leave after the commit.
+Belongs here: what may be said between parts. Meaning and handling belong to the layers.
+All `ts_ns` are market time in ns UTC; all `*_quote` and quantities are Decimal; ratios are 0 to 1.
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import TypeAlias, Union
+
+import msgspec
+from msgspec import Struct
+
+from daemon.core.bars import Bar, BarRejectReason, MissCause
+from daemon.core.instruments import Instrument, InstrumentId
+from daemon.core.orders import Fill, OrderState, OrderType, Side
+
+
+class Event(Struct, frozen=True, kw_only=True, gc=False, tag=True):
+    """Something that happened at `ts_ns`, market time."""
+
+    ts_ns: int
+
+
+class Input(Event, frozen=True, kw_only=True, gc=False, tag=True):
+    """An event that enters from outside, through the queue."""
+
+
+class Fact(Event, frozen=True, kw_only=True, gc=False, tag=True):
+    """An event that a handler decided inside a step."""
+
+
+class Command(Event, frozen=True, kw_only=True, gc=False, tag=True):
+    """Something the edge shall do once the step is committed; commands are not journaled."""
+
+
+class Direction(StrEnum):
+    LONG = "long"
+    SHORT = "short"
+    FLAT = "flat"
+
+
+class HealthStatus(StrEnum):
+    UNKNOWN = "unknown"
+    HEALTHY = "healthy"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class FeaturesRefusedReason(StrEnum):
+    WARMING_UP = "warming_up"
+    WINDOW_HAS_HOLE = "window_has_hole"
+    ZERO_VOLUME = "zero_volume"
+    NOT_FINITE = "not_finite"
+    NO_MODEL = "no_model"
+
+
+class SignalReason(StrEnum):
+    MODEL = "model"
+    EXTENDED = "extended"
+    OPPOSITE = "opposite"
+    HORIZON = "horizon"
+
+
+class SuppressReason(StrEnum):
+    LOW_CONFIDENCE = "low_confidence"
+    BELOW_COST = "below_cost"
+    SHORT_NOT_ALLOWED = "short_not_allowed"
+    DUPLICATE_BAR = "duplicate_bar"
+    TOO_SOON = "too_soon"
+    STALE_BAR = "stale_bar"
+    MODEL_TOO_OLD = "model_too_old"
+    NO_FEATURES = "no_features"
+    WINDOW_HAS_HOLE = "window_has_hole"
+    WARMING_UP = "warming_up"
+    ZERO_VOLUME = "zero_volume"
+    NO_MODEL = "no_model"
+    NOT_FINITE = "not_finite"
+
+
+class DenyReason(StrEnum):
+    HALTED = "halted"
+    REDUCING = "reducing"
+    DAILY_LOSS = "daily_loss"
+    MODEL_CRITICAL = "model_critical"
+    STALE_DATA = "stale_data"
+    SPOT_CANNOT_SHORT = "spot_cannot_short"
+    ALREADY_POSITIONED = "already_positioned"
+    NOTHING_TO_CLOSE = "nothing_to_close"
+    ORDER_OPEN = "order_open"
+    UNRESOLVED_ORDER = "unresolved_order"
+    NO_KELLY_STAKE = "no_kelly_stake"
+    POSITION_CAP = "position_cap"
+    GROSS_EXPOSURE_CAP = "gross_exposure_cap"
+    BELOW_MINIMUM = "below_minimum"
+    NO_CAPITAL = "no_capital"
+    ORDER_RATE = "order_rate"
+    NO_PRICE = "no_price"
+    NO_PAYOFFS = "no_payoffs"
+    NOT_FINITE = "not_finite"
+    NOT_RECONCILED = "not_reconciled"
+
+
+class BoundBy(StrEnum):
+    """Which rule decided the size."""
+
+    KELLY = "kelly"
+    MAX_POSITION_RATIO = "max_position_ratio"
+    MAX_GROSS_EXPOSURE_RATIO = "max_gross_exposure_ratio"
+    MAX_ORDER_NOTIONAL = "max_order_notional"
+    FREE_CAPITAL = "free_capital"
+    POSITION = "position"  # exits close what is there
+
+
+class HaltReason(StrEnum):
+    DRAWDOWN = "drawdown"
+    MODEL_CRITICAL = "model_critical"
+    OPERATOR = "operator"
+    RECONCILE = "reconcile"
+    FOREIGN_ORDER = "foreign_order"
+    OVERFILL = "overfill"
+
+
+class Outcome(StrEnum):
+    """What the edge can say about a request to the venue; the default of everything unclear is UNKNOWN."""
+
+    ACKNOWLEDGED = "acknowledged"
+    REFUSED = "refused"
+    NOT_SENT = "not_sent"
+    UNKNOWN = "unknown"
+    ABSENT = "absent"
+
+
+class ReportSource(StrEnum):
+    REPLY = "reply"
+    STREAM = "stream"
+    LOOKUP = "lookup"
+
+
+# --- inputs -------------------------------------------------------------------------------------
+
+
+class Balance(Struct, frozen=True, gc=False):
+    currency: str
+    total: Decimal
+
+
+class RunOpened(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """The first event of a journal: who trades what, with how much, on which account."""
+
+    run: str
+    bot: str
+    mode: str
+    market: str
+    account: str
+    timeframe: str
+    timeframe_ns: int
+    instruments: tuple[Instrument, ...]
+    allotted_quote: Decimal
+    balances: tuple[Balance, ...]
+    config_hash: str
+    first_open_ns: int  # open of the first slot that is streamed
+    end_ns: int | None  # close of the last slot of the run, None when endless
+
+
+class Payoff(Struct, frozen=True, kw_only=True, gc=False):
+    """Average gross win and loss of trades in one direction, as fractions of the notional, out of sample."""
+
+    win_ratio: float
+    loss_ratio: float
+    n: int
+
+
+class ModelActivated(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    model: str
+    feature_fingerprint: str
+    feature_names: tuple[str, ...]
+    horizon_bars: int
+    trained_through_ns: int
+    long_payoff: Payoff
+    short_payoff: Payoff
+    auc: float
+    auc_low: float
+    auc_high: float
+
+
+class HistoryLoaded(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """Closed bars that fill the windows before the first decision; nothing is decided on them."""
+
+    bars: tuple[Bar, ...]
+
+
+class BarsClosed(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """A cross-section: at most one bar per instrument, ordered by instrument."""
+
+    bars: tuple[Bar, ...]
+
+
+class BarsMissed(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """Slots of the grid that will never have a bar, and why."""
+
+    instrument: InstrumentId
+    first_open_ns: int
+    count: int
+    cause: MissCause
+
+
+class BarRejected(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    instrument: InstrumentId
+    reason: BarRejectReason
+    raw: str
+
+
+class BarRevised(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """The venue changed a bar after we had believed it; decisions made on it stand."""
+
+    bar: Bar
+    was: Bar
+
+
+class FeedStale(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    instrument: InstrumentId
+    silent_s: float
+    action: str
+
+
+class FeedRecovered(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    instrument: InstrumentId
+
+
+class OrderReported(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """What a venue said about one of our orders, in reply, on its stream or when asked."""
+
+    client_order_id: str
+    outcome: Outcome
+    source: ReportSource
+    state: OrderState | None = None  # ACCEPTED, PARTLY_FILLED, FILLED, CANCELED or EXPIRED
+    venue_order_id: str | None = None
+    filled_quantity: Decimal | None = None
+    fills: tuple[Fill, ...] = ()
+    reason: str = ""
+
+
+class Reconciled(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """Books and venue were compared; entries are allowed only after the first clean one."""
+
+    is_clean: bool
+    differences: tuple[str, ...] = ()
+
+
+class HealthTick(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """The health task asks for a sample."""
+
+
+class HaltRequested(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    reason: str
+    who: str
+
+
+class ResumeRequested(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    reason: str
+    who: str
+
+
+class RunClosed(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """The run reached its end; a resume of it only shows the result again."""
+
+
+# --- facts --------------------------------------------------------------------------------------
+
+
+class FeatureRow(Struct, frozen=True, kw_only=True, gc=False):
+    instrument: InstrumentId
+    trace: str
+    close_ns: int
+    received_ns: int
+    close: float
+    values: tuple[float, ...]
+
+
+class FeaturesRefused(Struct, frozen=True, kw_only=True, gc=False):
+    instrument: InstrumentId
+    trace: str
+    close_ns: int
+    reason: FeaturesRefusedReason
+
+
+class FeatureRows(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """Layer 2's answer to one cross-section: a row or a reason for every bar in it."""
+
+    fingerprint: str
+    rows: tuple[FeatureRow, ...]
+    refused: tuple[FeaturesRefused, ...]
+
+
+class Prediction(Struct, frozen=True, kw_only=True, gc=False):
+    instrument: InstrumentId
+    trace: str
+    close_ns: int
+    received_ns: int
+    close: float
+    probability_up: float  # calibrated
+    standard_error: float  # of the calibrated probability
+    raw_probability_up: float  # as the forest says it
+
+    @property
+    def confidence(self) -> float:
+        return 2.0 * abs(self.probability_up - 0.5)
+
+
+class Predictions(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """Layer 3's answer: a probability or a reason for every bar of the cross-section."""
+
+    model: str
+    rows: tuple[Prediction, ...]
+    refused: tuple[FeaturesRefused, ...]
+
+
+class SignalEmitted(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """A desired position, not an order."""
+
+    instrument: InstrumentId
+    trace: str
+    close_ns: int
+    direction: Direction
+    reason: SignalReason
+    model: str
+    price: float
+    probability_up: float | None
+    win_probability: (
+        float | None
+    )  # of the desired direction, calibrated and shrunk by its uncertainty
+    confidence: float | None
+    edge_ratio: float | None  # expected net return of the round trip, as a fraction of the notional
+    expires_ns: int | None
+
+
+class SignalSuppressed(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    instrument: InstrumentId
+    trace: str
+    close_ns: int
+    reason: SuppressReason
+    probability_up: float | None = None
+    confidence: float | None = None
+    edge_ratio: float | None = None
+    limit: float | None = None
+
+
+class OrderApproved(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """Risk's yes, with the numbers that made the size."""
+
+    instrument: InstrumentId
+    trace: str
+    close_ns: int
+    side: Side
+    quantity: Decimal
+    decision_price: Decimal
+    is_exit: bool
+    bound_by: BoundBy
+    kelly_full_ratio: float
+    kelly_used_ratio: float
+    wanted_ratio: float
+    allowed_ratio: float
+    notional_quote: Decimal
+    equity_quote: Decimal
+    drawdown_ratio: float
+
+
+class OrderDenied(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    instrument: InstrumentId
+    trace: str
+    close_ns: int
+    reason: DenyReason
+    direction: Direction
+    value: str = ""
+    limit: str = ""
+
+
+class OrderIntended(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """The write-ahead intent: durable before anything is sent, and sent at most once."""
+
+    client_order_id: str
+    instrument: InstrumentId
+    trace: str
+    close_ns: int
+    leg: str
+    ordinal: int
+    side: Side
+    type: OrderType
+    quantity: Decimal
+    decision_price: Decimal
+    is_exit: bool
+
+
+class OrderAccepted(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    client_order_id: str
+    instrument: InstrumentId
+    trace: str
+    venue_order_id: str | None
+
+
+class OrderRefused(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """A definite no by the venue."""
+
+    client_order_id: str
+    instrument: InstrumentId
+    trace: str
+    reason: str
+
+
+class OrderNotSent(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    client_order_id: str
+    instrument: InstrumentId
+    trace: str
+    reason: str
+
+
+class OrderOutcomeUnknown(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    client_order_id: str
+    instrument: InstrumentId
+    trace: str
+    reason: str
+
+
+class OrderAbsent(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """Looked for until it could no longer be accepted: the venue never had it."""
+
+    client_order_id: str
+    instrument: InstrumentId
+    trace: str
+    reason: str
+
+
+class OrderFilled(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """One execution, seen for the first time."""
+
+    client_order_id: str
+    instrument: InstrumentId
+    trace: str
+    side: Side
+    trade_id: str
+    price: Decimal
+    quantity: Decimal
+    fee: Decimal
+    fee_currency: str
+    is_maker: bool
+    decision_price: Decimal
+    slippage_bps: float  # against the decision price, positive is worse for us
+    leaves_quantity: Decimal
+    is_adopted: bool  # the order was believed absent
+
+
+class OrderCompleted(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """The order reached FILLED, CANCELED or EXPIRED with all its fills known."""
+
+    client_order_id: str
+    instrument: InstrumentId
+    trace: str
+    state: OrderState
+    filled_quantity: Decimal
+
+
+class PositionChanged(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    instrument: InstrumentId
+    trace: str
+    quantity: Decimal
+    average_price: Decimal
+    realized_quote: Decimal  # of the whole account so far, net of fees
+    equity_quote: Decimal
+    exposure_ratio: float
+    closed_return_ratio: float | None  # net return of the round trip this fill ended, else None
+
+
+class EquityMarked(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """The account valued at the newest closes."""
+
+    equity_quote: Decimal
+    peak_quote: Decimal
+    drawdown_ratio: float
+    exposure_ratio: float
+    fees_quote: Decimal
+
+
+class PredictionResolved(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """A prediction met its outcome: 1 up, 0 down, None when it can never be known or was a tie."""
+
+    instrument: InstrumentId
+    trace: str
+    model: str
+    predicted_close_ns: int
+    probability_up: float
+    outcome: int | None
+    return_ratio: float | None
+    reason: str = ""
+
+
+class HealthSampled(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    model: str
+    status: HealthStatus
+    reasons: tuple[str, ...]
+    auc: float | None
+    auc_low: float | None
+    auc_high: float | None
+    auc_n: int
+    brier: float | None
+    psi_worst: float | None
+    psi_worst_feature: str | None
+    psi_prediction: float | None
+    lost: int
+
+
+class TradingHalted(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """Entries stop until an operator resumes; exits go on, nothing is liquidated."""
+
+    reason: HaltReason
+    detail: str
+    value: float | None = None
+    limit: float | None = None
+
+
+class TradingResumed(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    reason: str
+    who: str
+
+
+# --- commands -----------------------------------------------------------------------------------
+
+
+class SubmitOrder(Command, frozen=True, kw_only=True, gc=False, tag=True):
+    """Send this intent, once; the journal has it already."""
+
+    client_order_id: str
+    instrument: InstrumentId
+    side: Side
+    type: OrderType
+    quantity: Decimal
+    decision_price: Decimal
+
+
+class LookUpOrder(Command, frozen=True, kw_only=True, gc=False, tag=True):
+    """Find out what became of an order, without sending it again."""
+
+    client_order_id: str
+    instrument: InstrumentId
+    intended_ns: int
+    reason: str
+
+
+JOURNALED: tuple[type[Event], ...] = (
+    RunOpened, ModelActivated, HistoryLoaded, BarsClosed, BarsMissed, BarRejected, BarRevised, FeedStale,
+    FeedRecovered, OrderReported, Reconciled, HealthTick, HaltRequested, ResumeRequested, RunClosed,
+    FeatureRows, Predictions, SignalEmitted, SignalSuppressed, OrderApproved, OrderDenied, OrderIntended,
+    OrderAccepted, OrderRefused, OrderNotSent, OrderOutcomeUnknown, OrderAbsent, OrderFilled,
+    OrderCompleted, PositionChanged, EquityMarked, PredictionResolved, HealthSampled, TradingHalted,
+    TradingResumed,
+)  # fmt: skip
+
+# Steps that contain one of these are flushed to the disk before anything else happens.
+DURABLE: frozenset[type[Event]] = frozenset(
+    {
+        RunOpened, ModelActivated, OrderIntended, OrderFilled, OrderCompleted, OrderRefused, OrderNotSent,
+        OrderAbsent, OrderOutcomeUnknown, TradingHalted, TradingResumed, Reconciled, HaltRequested,
+        ResumeRequested, RunClosed,
+    }
+)  # fmt: skip
+
+AnyEvent: TypeAlias = Union[JOURNALED]  # type: ignore[valid-type]
+_ENCODER = msgspec.json.Encoder(decimal_format="string")
+_DECODER: msgspec.json.Decoder[Event] = msgspec.json.Decoder(AnyEvent)
+
+
+def encode(event: Event) -> bytes:
+    """The event as one line of JSON, tagged with its type; floats survive bit for bit when finite."""
+    return _ENCODER.encode(event)
+
+
+def decode(text: bytes) -> Event:
+    """The event of a journal line; msgspec.ValidationError when it is not one of ours."""
+    return _DECODER.decode(text)

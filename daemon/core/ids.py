@@ -1,0 +1,29 @@
+"""Names that are computed, never drawn: the trace of a bar and the client id of an order.
+
+Belongs here: pure functions from facts to identifiers, so that a re-decided bar collides with itself.
+"""
+
+import hashlib
+from base64 import b32encode
+
+from daemon.core.instruments import InstrumentId
+from daemon.core.timeframes import rfc3339
+
+CLIENT_ORDER_ID_LENGTH = 26
+CLIENT_ORDER_ID_PREFIX = "td"
+
+
+def trace_for(instrument: InstrumentId, timeframe: str, close_ns: int) -> str:
+    """32 hex digits naming one bar's decision; equal in backtest, paper and live."""
+    text = f"{instrument.exchange}|{instrument.symbol}|{timeframe}|{rfc3339(close_ns)}"
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def client_order_id_for(
+    *, bot: str, account: str, instrument: InstrumentId, close_ns: int, leg: str, ordinal: int
+) -> str:
+    """26 lower-case letters and digits, a pure function of the decision (see DESIGN: client order id)."""
+    text = f"{bot}|{account}|{instrument}|{close_ns}|{leg}|{ordinal}"
+    digest = hashlib.sha256(text.encode()).digest()
+    body = b32encode(digest).decode().rstrip("=").lower()
+    return (CLIENT_ORDER_ID_PREFIX + body)[:CLIENT_ORDER_ID_LENGTH]

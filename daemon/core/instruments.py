@@ -1,0 +1,64 @@
+"""What can be traded and by which steps: turns wanted prices and quantities into ones an exchange takes.
+
+Belongs here: identity, steps and rounding of instruments. Positions in them belong to `book`.
+"""
+
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class MarketType(StrEnum):
+    SPOT = "spot"
+    SWAP = "swap"
+
+
+class InstrumentId(Struct, frozen=True, order=True, gc=False):
+    """A symbol on one exchange; the same symbol on two exchanges is two instruments."""
+
+    exchange: str
+    symbol: str
+
+    def __str__(self) -> str:
+        return f"{self.exchange}:{self.symbol}"
+
+
+class Instrument(Struct, frozen=True, kw_only=True, gc=False):
+    """Steps and limits of one instrument, as the exchange states them (all Decimal, base or quote units)."""
+
+    id: InstrumentId
+    base: str
+    quote: str
+    tick: Decimal
+    lot: Decimal
+    minimum_quantity: Decimal = Decimal(0)
+    minimum_notional: Decimal = Decimal(0)
+    market_type: MarketType = MarketType.SPOT
+
+    def __post_init__(self) -> None:
+        if not (self.tick > 0 and self.lot > 0):
+            msg = f"instrument {self.id}: tick {self.tick} and lot {self.lot} must be positive"
+            raise ValueError(msg)
+
+    def quantize_down(self, quantity: Decimal) -> Decimal:
+        """The largest whole number of lots that is not more than `quantity` (never rounds up)."""
+        return (quantity / self.lot).to_integral_value(ROUND_DOWN) * self.lot
+
+    def price_down(self, price: Decimal) -> Decimal:
+        return (price / self.tick).to_integral_value(ROUND_FLOOR) * self.tick
+
+    def price_up(self, price: Decimal) -> Decimal:
+        return (price / self.tick).to_integral_value(ROUND_CEILING) * self.tick
+
+    def price_of(self, price: float) -> Decimal:
+        """The exact Decimal of a bar's float price; the one crossing from statistics to money."""
+        return Decimal(repr(price))
+
+
+def plain(value: Decimal) -> str:
+    """Decimal text without exponent and trailing zeros, as exchanges and JSON readers want it."""
+    text = f"{value:f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in {"-0", ""} else text

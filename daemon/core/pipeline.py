@@ -1,0 +1,84 @@
+"""One event in, a finished step out: runs the route table over an event and everything it causes.
+
+Belongs here: the order in which handlers see events. What handlers decide belongs to the layers.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from daemon.core.events import Command, Event
+
+EVENTS_PER_STEP_MAX = 100_000
+
+E = TypeVar("E", bound=Event)
+
+
+class Route(Struct, frozen=True):
+    """One row of the table: who sees events of this type, whether it decides or applies, what it emits."""
+
+    event_type: type[Event]
+    handler: Callable[[Any], Iterable[Event] | None]
+    emits: tuple[type[Event], ...]
+    decides: bool
+
+
+def on(event_type: type[E], handler: Callable[[E], Iterable[Event]], *emits: type[Event]) -> Route:
+    """A deciding row: reads state, returns new events, changes nothing that recovery needs."""
+    return Route(event_type, handler, emits, decides=True)
+
+
+def apply(event_type: type[E], handler: Callable[[E], None]) -> Route:
+    """An applying row: changes durable state from an event; recovery runs these rows and no others."""
+    return Route(event_type, handler, (), decides=False)
+
+
+class Step(Struct, frozen=True):
+    """What one input caused, in order: `events` for the journal (the input first), `commands` for the edge."""
+
+    events: tuple[Event, ...]
+    commands: tuple[Command, ...]
+
+
+class Pipeline:
+    """Runs steps over a fixed route table; synchronous, no clock, no I/O."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._applying: dict[type[Event], list[Route]] = {}
+        self._deciding: dict[type[Event], list[Route]] = {}
+        for route in routes:
+            table = self._deciding if route.decides else self._applying
+            table.setdefault(route.event_type, []).append(route)
+
+    def step(self, event: Event) -> Step:
+        """Run `event` and all it causes to completion; every event is applied before anyone decides on it."""
+        waiting: deque[Event] = deque((event,))
+        events: list[Event] = []
+        commands: list[Command] = []
+        while waiting:
+            current = waiting.popleft()
+            assert len(events) < EVENTS_PER_STEP_MAX, (
+                f"{type(event).__name__} causes events without end"
+            )
+            if isinstance(current, Command):
+                commands.append(current)
+                continue
+            events.append(current)
+            kind = type(current)
+            for route in self._applying.get(kind, ()):
+                route.handler(current)
+            for route in self._deciding.get(kind, ()):
+                caused = route.handler(current)
+                if caused is not None:
+                    waiting.extend(caused)
+        return Step(tuple(events), tuple(commands))
+
+    def recover(self, events: Iterable[Event]) -> int:
+        """Feed journaled events to the applying rows only; returns how many there were."""
+        count = 0
+        for count, event in enumerate(events, 1):  # noqa: B007  # the last value is the result
+            for route in self._applying.get(type(event), ()):
+                route.handler(event)
+        return count

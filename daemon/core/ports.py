@@ -1,0 +1,98 @@
+"""What the daemon needs of the world, as protocols: market data, venues, the journal.
+
+Belongs here: the seams at which backtest, replay, paper and live differ. Implementations live at the edge.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from decimal import Decimal
+from typing import Protocol
+
+from msgspec import Struct
+
+from daemon.core.bars import RawBar
+from daemon.core.events import Event, LookUpOrder, OrderReported, SubmitOrder
+from daemon.core.instruments import Instrument, InstrumentId
+from daemon.core.orders import Fill, Side
+
+
+class MarketData(Protocol):
+    """Candles and instruments of one exchange; all reads may be repeated."""
+
+    exchange: str
+
+    async def instruments(self, symbols: Sequence[str]) -> tuple[Instrument, ...]:
+        """Steps and limits of the symbols; ExchangeUnreachable, or ValueError for an unknown symbol."""
+        ...
+
+    def watch(self, instrument: InstrumentId) -> AsyncIterator[RawBar]:
+        """Candles as the stream tells them, partial and closed; ends only by cancellation or an error."""
+        ...
+
+    async def fetch(self, instrument: InstrumentId, since_ns: int, limit: int) -> list[RawBar]:
+        """Candles by REST from `since_ns` on, oldest first, at most `limit`; the last may be unfinished."""
+        ...
+
+    async def book(self, instrument: InstrumentId, levels: int) -> "Book":
+        """The order book now."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Book(Struct, frozen=True, gc=False):
+    """Price levels (price, base quantity), best first."""
+
+    bids: tuple[tuple[Decimal, Decimal], ...]
+    asks: tuple[tuple[Decimal, Decimal], ...]
+
+
+class VenueFill(Struct, frozen=True, kw_only=True, gc=False):
+    """A fill as the venue's trade list tells it."""
+
+    client_order_id: str | None
+    venue_order_id: str
+    instrument: InstrumentId
+    side: Side
+    fill: Fill
+
+
+class Account(Struct, frozen=True, kw_only=True, gc=False):
+    """What the venue says we have and have done since a moment."""
+
+    totals: dict[str, Decimal]
+    fills: tuple[VenueFill, ...]
+    open_client_order_ids: tuple[str, ...]
+
+
+class Venue(Protocol):
+    """Anything orders can be sent to."""
+
+    async def submit(self, order: SubmitOrder) -> OrderReported:
+        """Send once and say what is known; never raises for what the exchange did, never sends twice."""
+        ...
+
+    async def look_up(self, order: LookUpOrder) -> OrderReported:
+        """Keep asking until the order is found or can no longer exist (ABSENT)."""
+        ...
+
+    def reports(self) -> AsyncIterator[OrderReported]:
+        """Order news as the venue's stream tells them; hints only, look-ups are the authority."""
+        ...
+
+    async def account(self, instruments: Sequence[InstrumentId], since_ns: int) -> Account:
+        """Balances, own fills since `since_ns` and open orders; ExchangeUnreachable."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Journal(Protocol):
+    """The durable list of all steps."""
+
+    async def append(self, events: Sequence[Event], *, is_durable: bool) -> None:
+        """Commit one step; when `is_durable` it is on the disk on return. JournalBroken if it cannot."""
+        ...
+
+    def read(self) -> Iterable[tuple[int, Event]]:
+        """All (step number, event) in order."""
+        ...
