@@ -387,7 +387,7 @@ class OrderIntended(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     leg: str
     ordinal: int
     side: Side
-    type: OrderType
+    order_type: OrderType
     quantity: Decimal
     decision_price: Decimal
     is_exit: bool
@@ -533,7 +533,7 @@ class SubmitOrder(Command, frozen=True, kw_only=True, gc=False, tag=True):
     client_order_id: str
     instrument: InstrumentId
     side: Side
-    type: OrderType
+    order_type: OrderType
     quantity: Decimal
     decision_price: Decimal
 

@@ -1,0 +1,249 @@
+"""What a model says about itself: the manifest beside its arrays, and the key it is looked up by.
+
+Only the vocabulary and its JSON form belong here; files and states belong in `store/models`.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+MANIFEST_SCHEMA = "tradingd.model/1"
+_NANOSECONDS = 1_000_000_000
+
+
+class ModelRefused(Exception):  # noqa: N818  errors are named after what happened
+    """A model cannot be used; `reason` is one line for the person who has to act on it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class ModelKey(msgspec.Struct, frozen=True):
+    """What a model is for: at most one model per key is active. Make it with `model_key`."""
+
+    market: str
+    symbols: tuple[str, ...]
+    timeframe: str
+    feature_fingerprint: str
+
+
+def model_key(
+    market: str, symbols: Sequence[str], timeframe: str, feature_fingerprint: str
+) -> ModelKey:
+    """The key of a model for these symbols, in whatever order they are named."""
+    return ModelKey(market, tuple(sorted(symbols)), timeframe, feature_fingerprint)
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class FeatureSetReference(_Part, frozen=True):
+    """Which definition of the features the model was taught with, and in which column order."""
+
+    name: str
+    version: str
+    fingerprint: str
+    names: tuple[str, ...]
+    lookback_bars: int
+
+
+class DataRange(_Part, frozen=True):
+    """The bars of one symbol that were offered to training."""
+
+    symbol: str
+    bars: int
+    rows: int  # bars that gave a feature row and a label
+    first_open_ns: int
+    last_open_ns: int
+    sha256: str
+
+
+class FoldResult(_Part, frozen=True):
+    """One walk-forward fold; an AUC is None where its test held a single outcome."""
+
+    train_rows: int
+    trained_through_ns: int
+    test_start_ns: int
+    test_end_ns: int
+    n: int
+    auc: float | None
+    auc_low: float | None
+    auc_high: float | None
+    baseline_auc: float | None
+
+
+class OutOfSample(_Part, frozen=True):
+    """All folds together. AUC is the mean over folds; intervals are two-sided 95 %.
+
+    The baseline is minus the last return, scored on the same rows. Brier scores are over the rows
+    whose calibration was fitted on earlier folds only; `brier_base_rate` is that of a constant.
+    """
+
+    n: int
+    auc: float | None
+    auc_low: float | None
+    auc_high: float | None
+    baseline_auc: float | None
+    brier: float | None
+    brier_uncalibrated: float | None
+    brier_base_rate: float | None
+
+
+class CalibrationTable(_Part, frozen=True):
+    """Raw probability -> calibrated probability, to be interpolated linearly; never decreasing."""
+
+    knots: tuple[float, ...]
+    probabilities: tuple[float, ...]
+    standard_errors: tuple[float, ...]
+    intercept: float
+    slope: float
+    n: int
+
+
+class Payoff(_Part, frozen=True):
+    """Mean gross outcome of one direction, out of sample, as a ratio of the entry price.
+
+    Costs are NOT subtracted; whoever sizes a position subtracts his own. None without a case.
+    `is_thresholded` is false where too few rows reached the threshold and all rows of the
+    predicted direction were taken instead.
+    """
+
+    n: int
+    wins: int
+    losses: int
+    win_ratio: float | None
+    loss_ratio: float | None
+    is_thresholded: bool
+
+
+class Payoffs(_Part, frozen=True):
+    """Payoffs of being long after `up` and short after `down`, over the label's horizon."""
+
+    confidence_min_ratio: float
+    up: Payoff
+    down: Payoff
+
+
+class Costs(_Part, frozen=True):
+    """What one side of a trade was assumed to cost."""
+
+    fee_bps: float
+    slippage_bps: float
+
+
+class NetReturn(_Part, frozen=True):
+    """Mean net return per bar of trading the out-of-sample predictions, and its 95 % interval."""
+
+    per_bar_ratio: float
+    per_bar_low: float
+    per_bar_high: float
+    total_ratio: float
+    bars: int
+    entries: int
+
+
+class Histogram(_Part, frozen=True):
+    """Reference distribution for PSI, and the PSI that training's own halves show (placebo)."""
+
+    edges: tuple[float, ...]
+    shares: tuple[float, ...]
+    n: int
+    placebo_psi: float | None
+
+
+class Probes(_Part, frozen=True):
+    """Feature rows with the exact raw probabilities of the fitted forest, to compare at load."""
+
+    rows: tuple[tuple[float, ...], ...]
+    probabilities: tuple[float, ...]
+
+
+class ModelFile(_Part, frozen=True):
+    """A file beside the manifest."""
+
+    sha256: str
+    size_bytes: int
+
+
+class Manifest(_Part, frozen=True):
+    """Everything about a model but its numbers. Times are nanoseconds since the epoch, UTC.
+
+    A model may be used only for bars that close after `trained_through_ns`, the latest moment any
+    of its labels ended.
+    """
+
+    schema: str
+    model_id: str
+    kind: str
+    market: str
+    symbols: tuple[str, ...]
+    timeframe: str
+    timeframe_ns: int
+    feature_set: FeatureSetReference
+    label: str
+    horizon_bars: int
+    data: tuple[DataRange, ...]
+    trained_through_ns: int
+    train_rows: int
+    folds: tuple[FoldResult, ...]
+    out_of_sample: OutOfSample
+    calibration: CalibrationTable
+    payoffs: Payoffs
+    costs: Costs
+    net_return: NetReturn | None
+    reference: dict[str, Histogram]
+    reference_probability: Histogram
+    probes: Probes
+    settings: dict[str, int | float | str | bool]
+    seed: int
+    libraries: dict[str, str]
+    arrays_sha256: str
+    edge_shown: bool
+    verdict: str
+    created_ns: int
+    code_version: str
+    files: dict[str, ModelFile]
+
+    @property
+    def key(self) -> ModelKey:
+        """What this model may be used for."""
+        return model_key(self.market, self.symbols, self.timeframe, self.feature_set.fingerprint)
+
+
+def with_content_id(manifest: Manifest) -> Manifest:
+    """The manifest under an id made of its kind, the day its labels end and a hash of its content.
+
+    When and by which code it was made does not enter: the same training has the same id.
+    """
+    content = msgspec.structs.replace(
+        manifest, model_id="", created_ns=0, code_version="", files={}
+    )
+    digest = hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
+    day = datetime.fromtimestamp(manifest.trained_through_ns // _NANOSECONDS, UTC)
+    return msgspec.structs.replace(manifest, model_id=f"{manifest.kind}-{day:%Y%m%d}-{digest[:8]}")
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Indented JSON; numbers read back to the same bits, and equal manifests give equal bytes."""
+    return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
+
+
+def decode_manifest(data: bytes) -> Manifest:
+    """Read a manifest; raises `ModelRefused` on a foreign schema or anything unexpected in it."""
+    try:
+        schema = msgspec.json.decode(data, type=_Schema).schema
+        if schema != MANIFEST_SCHEMA:
+            raise ModelRefused(
+                f"the manifest has schema {schema!r}; this version reads {MANIFEST_SCHEMA!r}"
+            )
+        return msgspec.json.decode(data, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ModelRefused(f"the manifest is not readable: {error}") from error
+
+
+class _Schema(msgspec.Struct):
+    schema: str
