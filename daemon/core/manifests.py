@@ -9,16 +9,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from daemon.core.errors import ModelRefused
+from daemon.core.timeframes import NS_PER_S
+
 MANIFEST_SCHEMA = "tradingd.model/1"
-_NANOSECONDS = 1_000_000_000
-
-
-class ModelRefused(Exception):  # noqa: N818  errors are named after what happened
-    """A model cannot be used; `reason` is one line for the person who has to act on it."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class ModelKey(msgspec.Struct, frozen=True):
@@ -84,10 +78,10 @@ class OutOfSample(_Part, frozen=True):
     """
 
     n: int
-    auc: float | None
-    auc_low: float | None
-    auc_high: float | None
-    baseline_auc: float | None
+    auc: float
+    auc_low: float
+    auc_high: float
+    baseline_auc: float
     brier: float | None
     brier_uncalibrated: float | None
     brier_base_rate: float | None
@@ -104,28 +98,28 @@ class CalibrationTable(_Part, frozen=True):
     n: int
 
 
-class Payoff(_Part, frozen=True):
+class PayoffEstimate(_Part, frozen=True):
     """Mean gross outcome of one direction, out of sample, as a ratio of the entry price.
 
-    Costs are NOT subtracted; whoever sizes a position subtracts his own. None without a case.
-    `is_thresholded` is false where too few rows reached the threshold and all rows of the
-    predicted direction were taken instead.
+    Costs are NOT subtracted; whoever sizes a position subtracts his own. `basis` says which rows
+    were counted: "threshold" (confident enough to trade), else "direction" (all that predicted
+    this direction), else "all" (every row, whatever was predicted).
     """
 
     n: int
     wins: int
     losses: int
-    win_ratio: float | None
-    loss_ratio: float | None
-    is_thresholded: bool
+    win_ratio: float
+    loss_ratio: float
+    basis: str
 
 
 class Payoffs(_Part, frozen=True):
     """Payoffs of being long after `up` and short after `down`, over the label's horizon."""
 
     confidence_min_ratio: float
-    up: Payoff
-    down: Payoff
+    up: PayoffEstimate
+    down: PayoffEstimate
 
 
 class Costs(_Part, frozen=True):
@@ -223,7 +217,7 @@ def with_content_id(manifest: Manifest) -> Manifest:
         manifest, model_id="", created_ns=0, code_version="", files={}
     )
     digest = hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
-    day = datetime.fromtimestamp(manifest.trained_through_ns // _NANOSECONDS, UTC)
+    day = datetime.fromtimestamp(manifest.trained_through_ns // NS_PER_S, UTC)
     return msgspec.structs.replace(manifest, model_id=f"{manifest.kind}-{day:%Y%m%d}-{digest[:8]}")
 
 

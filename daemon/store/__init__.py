@@ -1,0 +1,1 @@
+"""What survives a crash: the journal, the bars, the models."""
