@@ -61,6 +61,7 @@ class SignalReason(StrEnum):
     EXTENDED = "extended"
     OPPOSITE = "opposite"
     HORIZON = "horizon"
+    OVERDUE = "overdue"  # asked for FLAT before, and the position is still there
 
 
 class SuppressReason(StrEnum):
@@ -97,6 +98,7 @@ class DenyReason(StrEnum):
     NO_CAPITAL = "no_capital"
     ORDER_RATE = "order_rate"
     NO_PRICE = "no_price"
+    PRICE_COLLAR = "price_collar"
     NO_PAYOFFS = "no_payoffs"
     NOT_FINITE = "not_finite"
     NOT_RECONCILED = "not_reconciled"

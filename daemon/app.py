@@ -1,0 +1,170 @@
+"""Builds the decision core and holds ROUTES, the list that is the architecture diagram.
+
+Belongs here: which objects exist and who sees which event. Starting and stopping belong to `session`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from daemon.core import events as e
+from daemon.core.blotter import Blotter
+from daemon.core.book import Book
+from daemon.core.pipeline import Pipeline, Route, apply, on
+from daemon.core.timeframes import timeframe_ns
+from daemon.layers.execution import Execution
+from daemon.layers.features.handler import Features
+from daemon.layers.inference.handler import Inference
+from daemon.layers.monitoring.handler import Monitoring
+from daemon.layers.risk import Costs, Risk
+from daemon.layers.signals import Signals
+
+if TYPE_CHECKING:
+    from daemon.config import Settings
+    from daemon.layers.features.sets import FeatureSet
+    from daemon.layers.inference.model import ActiveModel
+
+DAY_NS = 86_400 * 1_000_000_000
+
+
+class Core(Struct):
+    """The decision core: the pipeline and the objects its rows belong to."""
+
+    pipeline: Pipeline
+    book: Book
+    blotter: Blotter
+    features: Features
+    inference: Inference
+    signals: Signals
+    risk: Risk
+    execution: Execution
+    monitoring: Monitoring
+
+
+def build_core(settings: Settings, feature_set: FeatureSet, model: ActiveModel | None) -> Core:
+    """The same objects and routes for backtest, replay, paper and live; only the edge differs."""
+    length_ns = timeframe_ns(settings.data.timeframe)
+    costs = Costs(
+        fee_ratio=settings.execution.fee_bps / 10_000,
+        slippage_ratio=settings.execution.slippage_bps / 10_000,
+    )
+    book, blotter = Book(), Blotter()
+    features = Features(
+        feature_set,
+        timeframe=settings.data.timeframe,
+        refuse_zero_volume=settings.data.zero_volume == "reject",
+    )
+    inference = Inference(model)
+    signals = Signals(
+        settings.signal,
+        timeframe_ns=length_ns,
+        round_trip_cost_ratio=costs.round_trip_ratio,
+        bar_age_max_ns=round(settings.data.max_decision_age_ratio * length_ns),
+        model_age_max_ns=settings.model.max_age_days * DAY_NS,
+    )
+    risk = Risk(settings.risk, book, blotter, costs=costs, timeframe_ns=length_ns)
+    execution = Execution(blotter)
+    monitoring = Monitoring(settings.health, timeframe_ns=length_ns)
+    core = Core(
+        pipeline=Pipeline(()),
+        book=book,
+        blotter=blotter,
+        features=features,
+        inference=inference,
+        signals=signals,
+        risk=risk,
+        execution=execution,
+        monitoring=monitoring,
+    )
+    core.pipeline = Pipeline(routes(core))
+    return core
+
+
+def routes(core: Core) -> list[Route]:
+    """The architecture: who applies and who decides on each event, in this order, and what comes of it."""
+    book, blotter, signals, risk = core.book, core.blotter, core.signals, core.risk
+    features, inference = core.features, core.inference
+    execution, monitoring = core.execution, core.monitoring
+    # fmt: off
+    return [
+        # the run and its model
+        apply(e.RunOpened, book.apply_run_opened),
+        apply(e.RunOpened, features.apply_run_opened),
+        apply(e.RunOpened, execution.apply_run_opened),
+        apply(e.ModelActivated, signals.apply_model_activated),
+        apply(e.ModelActivated, risk.apply_model_activated),
+        apply(e.ModelActivated, monitoring.apply_model_activated),
+        apply(e.Reconciled, risk.apply_reconciled),
+        on(e.Reconciled, risk.on_reconciled, e.TradingHalted),
+
+        # life of a bar: L1 -> L7 resolve -> L5 mark -> L2 -> L3 -> L4 -> L5 -> L6
+        apply(e.HistoryLoaded, features.apply_history_loaded),
+        apply(e.HistoryLoaded, book.apply_history_loaded),
+        apply(e.BarsMissed, features.apply_bars_missed),
+        apply(e.BarsMissed, monitoring.apply_bars_missed),
+        apply(e.BarsClosed, features.apply_bars_closed),
+        apply(e.BarsClosed, book.apply_bars_closed),
+        on(e.BarsClosed, monitoring.on_bars_closed, e.PredictionResolved),
+        on(e.BarsClosed, risk.on_bars_closed, e.EquityMarked),
+        on(e.BarsClosed, features.on_bars_closed, e.FeatureRows),
+        on(e.FeatureRows, inference.on_feature_rows, e.Predictions),
+        apply(e.FeatureRows, monitoring.apply_feature_rows),
+        apply(e.Predictions, monitoring.apply_predictions),
+        on(e.Predictions, signals.on_predictions, e.SignalEmitted, e.SignalSuppressed),
+        apply(e.SignalEmitted, signals.apply_signal_emitted),
+        on(e.SignalEmitted, risk.on_signal_emitted, e.OrderApproved, e.OrderDenied),
+        on(e.OrderApproved, execution.on_order_approved, e.OrderIntended, e.SubmitOrder),
+
+        # life of an order
+        apply(e.OrderIntended, blotter.apply_order_intended),
+        apply(e.OrderIntended, risk.apply_order_intended),
+        apply(e.OrderIntended, execution.apply_order_intended),
+        on(e.OrderReported, execution.on_order_reported,
+           e.OrderAccepted, e.OrderRefused, e.OrderNotSent, e.OrderOutcomeUnknown, e.OrderAbsent,
+           e.OrderFilled, e.OrderCompleted, e.TradingHalted, e.LookUpOrder),
+        apply(e.OrderAccepted, blotter.apply_order_accepted),
+        apply(e.OrderRefused, blotter.apply_order_refused),
+        apply(e.OrderNotSent, blotter.apply_order_not_sent),
+        apply(e.OrderOutcomeUnknown, blotter.apply_order_outcome_unknown),
+        apply(e.OrderAbsent, blotter.apply_order_absent),
+        apply(e.OrderFilled, blotter.apply_order_filled),
+        apply(e.OrderFilled, book.apply_order_filled),
+        on(e.OrderFilled, risk.on_order_filled, e.PositionChanged),
+        apply(e.OrderCompleted, blotter.apply_order_completed),
+        on(e.OrderCompleted, risk.on_order_completed, e.EquityMarked),
+        apply(e.PositionChanged, signals.apply_position_changed),
+        apply(e.PositionChanged, risk.apply_position_changed),
+        apply(e.PositionChanged, book.apply_position_changed),
+
+        # the account and the model watched
+        apply(e.EquityMarked, book.apply_equity_marked),
+        apply(e.EquityMarked, risk.apply_equity_marked),
+        on(e.EquityMarked, risk.on_equity_marked, e.TradingHalted),
+        apply(e.PredictionResolved, monitoring.apply_prediction_resolved),
+        on(e.HealthTick, monitoring.on_health_tick, e.HealthSampled),
+        apply(e.HealthSampled, risk.apply_health_sampled),
+        on(e.HealthSampled, risk.on_health_sampled, e.TradingHalted),
+        apply(e.FeedStale, risk.apply_feed_stale),
+        apply(e.FeedRecovered, risk.apply_feed_recovered),
+
+        # trading state
+        on(e.HaltRequested, risk.on_halt_requested, e.TradingHalted),
+        on(e.ResumeRequested, risk.on_resume_requested, e.TradingResumed),
+        apply(e.TradingHalted, risk.apply_trading_halted),
+        apply(e.TradingResumed, risk.apply_trading_resumed),
+        apply(e.TradingResumed, book.apply_trading_resumed),
+    ]
+    # fmt: on
+
+
+class Counts:
+    """Events seen since the start, by kind; for status lines only, never for decisions."""
+
+    def __init__(self) -> None:
+        self.by_kind: Counter[str] = Counter()
+
+    def note(self, events: tuple[e.Event, ...]) -> None:
+        self.by_kind.update(type(each).__name__ for each in events)

@@ -1,0 +1,118 @@
+"""All our orders and where each stands, kept from journaled facts.
+
+Belongs here: the one record of orders that risk and execution read. Reading a venue's answers belongs to execution.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from daemon.core.events import (
+    OrderAbsent,
+    OrderAccepted,
+    OrderCompleted,
+    OrderFilled,
+    OrderIntended,
+    OrderNotSent,
+    OrderOutcomeUnknown,
+    OrderRefused,
+)
+from daemon.core.instruments import InstrumentId
+from daemon.core.orders import TERMINAL, Order, OrderState, Side
+
+ORDERS_REMEMBERED_MAX = 20_000
+
+
+class Blotter:
+    """Orders by client order id; changed by `apply_*` only."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, Order] = {}
+        self._open: dict[InstrumentId, dict[str, Order]] = {}
+        self.intended_count = 0
+        self.fill_count = 0
+
+    def open_orders(self, instrument: InstrumentId) -> list[Order]:
+        return list(self._open.get(instrument, {}).values())
+
+    def all_open(self) -> Iterator[Order]:
+        for orders in self._open.values():
+            yield from orders.values()
+
+    def unresolved(self) -> list[Order]:
+        """Orders whose fate nobody knows; nothing else may be ordered for their instruments."""
+        return [each for each in self.all_open() if each.is_unresolved]
+
+    def pending_notional(self, instrument: InstrumentId, side: Side) -> Decimal:
+        """Value of open orders counted as if they filled in full at their decision price."""
+        return sum(
+            (
+                each.leaves_quantity * each.decision_price
+                for each in self._open.get(instrument, {}).values()
+                if each.side is side
+            ),
+            Decimal(0),
+        )
+
+    # --- applying -----------------------------------------------------------------------------
+
+    def apply_order_intended(self, event: OrderIntended) -> None:
+        order = Order(
+            client_order_id=event.client_order_id,
+            instrument=event.instrument,
+            side=event.side,
+            quantity=event.quantity,
+            decision_price=event.decision_price,
+            trace=event.trace,
+            intended_ns=event.ts_ns,
+        )
+        assert order.client_order_id not in self.orders, "an intent is made once"
+        self.orders[order.client_order_id] = order
+        self._open.setdefault(order.instrument, {})[order.client_order_id] = order
+        self.intended_count += 1
+        if len(self.orders) > ORDERS_REMEMBERED_MAX:
+            self._forget_oldest_terminal()
+
+    def apply_order_accepted(self, event: OrderAccepted) -> None:
+        order = self.orders[event.client_order_id]
+        order.venue_order_id = event.venue_order_id or order.venue_order_id
+        self._move(order, OrderState.ACCEPTED)
+
+    def apply_order_refused(self, event: OrderRefused) -> None:
+        self._move(self.orders[event.client_order_id], OrderState.REFUSED)
+
+    def apply_order_not_sent(self, event: OrderNotSent) -> None:
+        self._move(self.orders[event.client_order_id], OrderState.NOT_SENT)
+
+    def apply_order_outcome_unknown(self, event: OrderOutcomeUnknown) -> None:
+        self._move(self.orders[event.client_order_id], OrderState.UNKNOWN)
+
+    def apply_order_absent(self, event: OrderAbsent) -> None:
+        self._move(self.orders[event.client_order_id], OrderState.ABSENT)
+
+    def apply_order_filled(self, event: OrderFilled) -> None:
+        order = self.orders[event.client_order_id]
+        assert event.trade_id not in order.trade_ids, "a trade is folded once"
+        order.trade_ids.add(event.trade_id)
+        order.filled_quantity += event.quantity
+        order.filled_notional += event.quantity * event.price
+        self.fill_count += 1
+        if event.is_adopted:
+            self._move(order, OrderState.ADOPTED)
+        elif order.state not in TERMINAL:
+            self._move(order, OrderState.PARTLY_FILLED)
+
+    def apply_order_completed(self, event: OrderCompleted) -> None:
+        order = self.orders[event.client_order_id]
+        if order.state is not event.state:
+            self._move(order, event.state)
+
+    def _move(self, order: Order, state: OrderState) -> None:
+        order.move_to(state)
+        if state in TERMINAL:
+            self._open.get(order.instrument, {}).pop(order.client_order_id, None)
+
+    def _forget_oldest_terminal(self) -> None:
+        for client_order_id, order in self.orders.items():
+            if order.state in TERMINAL:
+                del self.orders[client_order_id]
+                return

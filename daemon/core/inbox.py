@@ -1,0 +1,90 @@
+"""The one bounded queue: everything that enters the daemon, in the order in which it will be believed.
+
+Bars wait for room, so a slow step slows the feed and nothing is dropped (a feed that fell behind fetches what
+it missed). Order reports, operator commands and ticks have room of their own and go first.
+"""
+
+import asyncio
+from collections import deque
+
+from daemon.core.bars import Bar
+from daemon.core.events import (
+    BarRejected,
+    BarRevised,
+    BarsClosed,
+    BarsMissed,
+    FeedRecovered,
+    FeedStale,
+    HistoryLoaded,
+    Input,
+)
+
+MARKET_MAX = 4_096
+URGENT_MAX = 65_536
+MARKET_EVENTS = (
+    BarsClosed,
+    BarsMissed,
+    BarRejected,
+    BarRevised,
+    FeedStale,
+    FeedRecovered,
+    HistoryLoaded,
+)
+
+
+class Inbox:
+    """Two lanes, one consumer."""
+
+    def __init__(self, market_max: int = MARKET_MAX) -> None:
+        self._market_max = market_max
+        self._market: deque[Input] = deque()
+        self._urgent: deque[Input] = deque()
+        self._arrived = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self.waits_for_room = 0
+
+    def __len__(self) -> int:
+        return len(self._market) + len(self._urgent)
+
+    async def put(self, event: Input) -> None:
+        """Queue one input; waits while the market lane is full, never for anything else."""
+        if isinstance(event, MARKET_EVENTS):
+            while len(self._market) >= self._market_max:
+                self.waits_for_room += 1
+                self._room.clear()
+                await self._room.wait()
+            self._market.append(event)
+        else:
+            assert len(self._urgent) < URGENT_MAX, (
+                "order reports pile up: the daemon cannot keep up"
+            )
+            self._urgent.append(event)
+        self._arrived.set()
+
+    async def get(self) -> Input:
+        """The next input; bars that already wait are joined into one cross-section, none is waited for."""
+        while not (self._urgent or self._market):
+            self._arrived.clear()
+            await self._arrived.wait()
+        if self._urgent:
+            return self._urgent.popleft()
+        event = self._market.popleft()
+        if isinstance(event, BarsClosed):
+            event = self._join(event)
+        self._room.set()
+        return event
+
+    def _join(self, first: BarsClosed) -> BarsClosed:
+        bars: dict[object, Bar] = {bar.instrument: bar for bar in first.bars}
+        ts_ns = first.ts_ns
+        while self._market and isinstance(following := self._market[0], BarsClosed):
+            if any(bar.instrument in bars for bar in following.bars):
+                break
+            self._market.popleft()
+            bars.update((bar.instrument, bar) for bar in following.bars)
+            ts_ns = max(ts_ns, following.ts_ns)
+        if len(bars) == len(first.bars):
+            return first
+        joined = tuple(sorted(bars.values(), key=lambda bar: bar.instrument))
+        return BarsClosed(ts_ns=ts_ns, bars=joined)

@@ -1,0 +1,219 @@
+"""Layer 4: turns probabilities into desired positions, and every non-signal into a reason.
+
+Belongs here: whether the model's word is worth acting on. How much to risk on it belongs to risk.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from daemon.core.events import (
+    Direction,
+    FeaturesRefused,
+    ModelActivated,
+    PositionChanged,
+    Prediction,
+    Predictions,
+    SignalEmitted,
+    SignalReason,
+    SignalSuppressed,
+    SuppressReason,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from daemon.config import SignalSection
+    from daemon.core.events import Event
+    from daemon.core.instruments import InstrumentId
+
+# A probability is trusted only after one standard error is taken off its distance from one half.
+SHRINK_STANDARD_ERRORS = 1.0
+
+
+class Desired(Struct, frozen=True, gc=False):
+    """The position the last signal asked for, and until when."""
+
+    direction: Direction
+    close_ns: int
+    expires_ns: int | None
+
+
+class Signals:
+    """Threshold, cost hurdle, de-duplication and expiry, per instrument."""
+
+    def __init__(
+        self,
+        config: SignalSection,
+        *,
+        timeframe_ns: int,
+        round_trip_cost_ratio: float,
+        bar_age_max_ns: int,
+        model_age_max_ns: int,
+    ) -> None:
+        self._config = config
+        self._timeframe_ns = timeframe_ns
+        self._cost_ratio = round_trip_cost_ratio + config.cost_margin_bps / 10_000
+        self._bar_age_max_ns = bar_age_max_ns
+        self._model_age_max_ns = model_age_max_ns
+        self._desired: dict[InstrumentId, Desired] = {}
+        self._positioned: set[InstrumentId] = set()
+        self._model: ModelActivated | None = None
+
+    def desired(self, instrument: InstrumentId) -> Direction:
+        known = self._desired.get(instrument)
+        return known.direction if known else Direction.FLAT
+
+    def apply_model_activated(self, event: ModelActivated) -> None:
+        self._model = event
+
+    def apply_signal_emitted(self, event: SignalEmitted) -> None:
+        self._desired[event.instrument] = Desired(event.direction, event.close_ns, event.expires_ns)
+
+    def apply_position_changed(self, event: PositionChanged) -> None:
+        if event.closed_return_ratio is None and event.quantity:
+            self._positioned.add(event.instrument)
+        else:
+            self._positioned.discard(event.instrument)
+
+    def on_predictions(self, event: Predictions) -> Iterator[Event]:
+        """One signal or one reason per bar of the cross-section; a position past its horizon goes FLAT."""
+        for row in event.rows:
+            verdict = self._judge(row, event)
+            yield verdict
+            if isinstance(verdict, SignalSuppressed):
+                yield from self._close_expired(row, event, row.close, row.probability_up)
+        for refused in event.refused:
+            yield SignalSuppressed(
+                ts_ns=event.ts_ns,
+                instrument=refused.instrument,
+                trace=refused.trace,
+                close_ns=refused.close_ns,
+                reason=SuppressReason(refused.reason.value),
+            )
+            yield from self._close_expired(refused, event, 0.0, None)
+
+    def _judge(self, row: Prediction, event: Predictions) -> SignalEmitted | SignalSuppressed:
+        wanted = Direction.LONG if row.probability_up > 0.5 else Direction.SHORT
+        known = self._desired.get(row.instrument)
+        is_positioned = row.instrument in self._positioned
+        held = known.direction if known and is_positioned else Direction.FLAT
+        if known is not None and row.close_ns <= known.close_ns:
+            return self._suppress(row, event, SuppressReason.DUPLICATE_BAR)
+        if row.received_ns - row.close_ns > self._bar_age_max_ns:
+            return self._suppress(row, event, SuppressReason.STALE_BAR)
+        if self._model is None:
+            return self._suppress(row, event, SuppressReason.NO_MODEL)
+        if row.close_ns - self._model.trained_through_ns > self._model_age_max_ns:
+            return self._suppress(row, event, SuppressReason.MODEL_TOO_OLD)
+        minimum = self._config.confidence_min_ratio
+        if not row.confidence >= minimum:
+            return self._suppress(row, event, SuppressReason.LOW_CONFIDENCE, limit=minimum)
+        if wanted is Direction.SHORT and not self._config.allow_short:
+            if held is Direction.LONG:
+                return self._flat(row, event, SignalReason.OPPOSITE, row.close, row.probability_up)
+            return self._suppress(row, event, SuppressReason.SHORT_NOT_ALLOWED)
+        if known is not None and held is not wanted and self._is_too_soon(known, row.close_ns):
+            return self._suppress(row, event, SuppressReason.TOO_SOON)
+        return self._weigh(row, event, wanted, self._model, is_held=held is wanted)
+
+    def _weigh(
+        self,
+        row: Prediction,
+        event: Predictions,
+        wanted: Direction,
+        model: ModelActivated,
+        *,
+        is_held: bool,
+    ) -> SignalEmitted | SignalSuppressed:
+        is_long = wanted is Direction.LONG
+        probability = row.probability_up if is_long else 1.0 - row.probability_up
+        shrunk = max(0.5, probability - SHRINK_STANDARD_ERRORS * row.standard_error)
+        payoff = model.long_payoff if is_long else model.short_payoff
+        gross_ratio = shrunk * payoff.win_ratio - (1.0 - shrunk) * payoff.loss_ratio
+        # Holding on costs nothing now; a new round trip costs fees and slippage both ways.
+        edge_ratio = gross_ratio if is_held else gross_ratio - self._cost_ratio
+        if not edge_ratio > 0.0:
+            return self._suppress(
+                row, event, SuppressReason.BELOW_COST, edge_ratio=edge_ratio, limit=0.0
+            )
+        return SignalEmitted(
+            ts_ns=event.ts_ns,
+            instrument=row.instrument,
+            trace=row.trace,
+            close_ns=row.close_ns,
+            direction=wanted,
+            reason=SignalReason.EXTENDED if is_held else SignalReason.MODEL,
+            model=event.model,
+            price=row.close,
+            probability_up=row.probability_up,
+            win_probability=shrunk,
+            confidence=row.confidence,
+            edge_ratio=edge_ratio,
+            expires_ns=row.close_ns + model.horizon_bars * self._timeframe_ns,
+        )
+
+    def _close_expired(
+        self,
+        row: Prediction | FeaturesRefused,
+        event: Predictions,
+        price: float,
+        probability_up: float | None,
+    ) -> Iterator[SignalEmitted]:
+        known = self._desired.get(row.instrument)
+        if known is None or row.instrument not in self._positioned:
+            return
+        if known.direction is Direction.FLAT and row.close_ns > known.close_ns:
+            yield self._flat(row, event, SignalReason.OVERDUE, price, probability_up)
+        elif known.expires_ns is not None and row.close_ns >= known.expires_ns:
+            yield self._flat(row, event, SignalReason.HORIZON, price, probability_up)
+
+    def _is_too_soon(self, known: Desired, close_ns: int) -> bool:
+        return close_ns - known.close_ns < self._config.min_interval_bars * self._timeframe_ns
+
+    @staticmethod
+    def _flat(
+        row: Prediction | FeaturesRefused,
+        event: Predictions,
+        reason: SignalReason,
+        price: float,
+        probability_up: float | None,
+    ) -> SignalEmitted:
+        return SignalEmitted(
+            ts_ns=event.ts_ns,
+            instrument=row.instrument,
+            trace=row.trace,
+            close_ns=row.close_ns,
+            direction=Direction.FLAT,
+            reason=reason,
+            model=event.model,
+            price=price,
+            probability_up=probability_up,
+            win_probability=None,
+            confidence=None if probability_up is None else 2.0 * abs(probability_up - 0.5),
+            edge_ratio=None,
+            expires_ns=None,
+        )
+
+    @staticmethod
+    def _suppress(
+        row: Prediction,
+        event: Predictions,
+        reason: SuppressReason,
+        *,
+        edge_ratio: float | None = None,
+        limit: float | None = None,
+    ) -> SignalSuppressed:
+        return SignalSuppressed(
+            ts_ns=event.ts_ns,
+            instrument=row.instrument,
+            trace=row.trace,
+            close_ns=row.close_ns,
+            reason=reason,
+            probability_up=row.probability_up,
+            confidence=row.confidence,
+            edge_ratio=edge_ratio,
+            limit=limit,
+        )
