@@ -1,0 +1,124 @@
+"""Lock-step with an embedded exchange: whole slots go in together, and are acknowledged when all is answered.
+
+Belongs here: the agreement on when a slot is complete and when it is done. A market that does not wait for us
+never meets this module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from daemon.core.events import BarsClosed, BarsMissed, Event, Input
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from daemon.core.bars import Bar
+    from daemon.core.instruments import InstrumentId
+    from daemon.venues.embedded_link import EmbeddedLink, ExchangeClock
+
+ASK_AFTER_S = 0.05
+
+
+class Lockstep:
+    """Stands between the feed and the queue, and between finished steps and the exchange's clock."""
+
+    def __init__(
+        self,
+        link: EmbeddedLink,
+        run: str,
+        instruments: Sequence[InstrumentId],
+        put: Callable[[Input], Awaitable[None]],
+        *,
+        is_quiet: Callable[[], bool],
+        on_clock: Callable[[ExchangeClock], None],
+    ) -> None:
+        self._link = link
+        self._run = run
+        self._instruments = tuple(sorted(instruments))
+        self._put = put
+        self._is_quiet = is_quiet
+        self._on_clock = on_clock
+        self._slots: dict[int, dict[InstrumentId, Bar]] = {}
+        self._missed: list[BarsMissed] = []
+        self._newest: dict[InstrumentId, int] = {}
+        self._owed: dict[InstrumentId, int] = {}
+        self._poked = asyncio.Event()
+        self._arrived = asyncio.Event()
+
+    async def publish(self, event: Input) -> None:
+        """What the feed says; bars are held until their slot is complete, all else passes."""
+        if isinstance(event, BarsMissed):
+            self._missed.append(event)
+        elif isinstance(event, BarsClosed):
+            for bar in event.bars:
+                self._slots.setdefault(bar.close_ns, {})[bar.instrument] = bar
+                newest = self._newest.get(bar.instrument, 0)
+                self._newest[bar.instrument] = max(newest, bar.close_ns)
+            self._arrived.set()
+        else:
+            await self._put(event)
+
+    def note(self, _events: tuple[Event, ...]) -> None:
+        """Hear of a committed step."""
+        self._poked.set()
+
+    async def start(self, closes: dict[InstrumentId, int]) -> None:
+        """First acknowledgements: everything up to these closes is known here."""
+        for instrument in self._instruments:
+            self._on_clock(await self._link.ack(self._run, instrument.symbol, closes[instrument]))
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._gather())
+            tasks.create_task(self._acknowledge())
+
+    async def _gather(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._slots:
+                close_ns = min(self._slots)
+                if not await self._is_complete(close_ns):
+                    break
+                await self._flush(close_ns)
+
+    async def _is_complete(self, close_ns: int) -> bool:
+        """Every instrument has its bar of the slot, or a later one, or the exchange does not wait for it."""
+        absent = self._absent(close_ns)
+        if not absent:
+            return True
+        try:
+            async with asyncio.timeout(ASK_AFTER_S):
+                await self._arrived.wait()
+        except TimeoutError:
+            awaiting = set((await self._link.clock()).awaiting)
+            if not any(each.symbol in awaiting for each in self._absent(close_ns)):
+                return True
+            self._arrived.set()  # look again
+            return False
+        return not self._absent(close_ns)
+
+    def _absent(self, close_ns: int) -> list[InstrumentId]:
+        return [each for each in self._instruments if self._newest.get(each, 0) < close_ns]
+
+    async def _flush(self, close_ns: int) -> None:
+        for missed in sorted(self._missed, key=lambda each: (each.instrument, each.first_open_ns)):
+            await self._put(missed)
+        self._missed.clear()
+        bars = self._slots.pop(close_ns)
+        ordered = tuple(bars[each] for each in sorted(bars))
+        for bar in ordered:
+            self._owed[bar.instrument] = bar.close_ns
+        await self._put(BarsClosed(ts_ns=max(bar.received_ns for bar in ordered), bars=ordered))
+
+    async def _acknowledge(self) -> None:
+        while True:
+            await self._poked.wait()
+            self._poked.clear()
+            if not self._owed or not self._is_quiet():
+                continue
+            owed, self._owed = self._owed, {}
+            for instrument, close_ns in sorted(owed.items()):
+                self._on_clock(await self._link.ack(self._run, instrument.symbol, close_ns))
