@@ -109,9 +109,11 @@ class Lockstep:
         self._missed.clear()
         bars = self._slots.pop(close_ns)
         ordered = tuple(bars[each] for each in sorted(bars))
+        await self._put(BarsClosed(ts_ns=max(bar.received_ns for bar in ordered), bars=ordered))
+        # Owed only once the bars are in the queue, or a step before them would acknowledge them.
         for bar in ordered:
             self._owed[bar.instrument] = bar.close_ns
-        await self._put(BarsClosed(ts_ns=max(bar.received_ns for bar in ordered), bars=ordered))
+        self._poked.set()
 
     async def _acknowledge(self) -> None:
         while True:

@@ -1,0 +1,156 @@
+"""Starts, finds again and stops the embedded exchange, which lives in a process of its own.
+
+Belongs here: the life of that process. Speaking to it belongs to venues. It outlives a killed daemon on purpose:
+a resumed run finds the same account on the same market.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from daemon.core.errors import ExchangeUnreachable, TradingdError
+from daemon.core.timeframes import parse_time
+from daemon.venues.embedded_link import EmbeddedLink
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+READY_WITHIN_S = 60.0
+STOP_WITHIN_S = 10.0
+LINGER_S = 900
+
+
+class Endpoint(Struct, frozen=True, kw_only=True, rename={"from_text": "from"}):
+    """Where an embedded exchange answers, and the keys of its account."""
+
+    rest: str
+    stream: str
+    ws_api: str
+    key: str
+    secret: str
+    symbols: tuple[str, ...] = ()
+    label: str = ""
+    instance: str = ""
+    fingerprint: str = ""
+    from_text: str = ""
+    timeframe: str = ""
+
+    @property
+    def from_ns(self) -> int:
+        return parse_time(self.from_text)
+
+
+class MarketSpec(Struct, frozen=True, kw_only=True):
+    """Which market to make; everything that, with the seed, decides what will happen in it."""
+
+    symbols: tuple[str, ...]
+    timeframe: str
+    history_bars: int
+    seed: int
+    edge: float | None = None
+    data: str | None = None
+    start: str | None = None
+    speed: str = "max"
+
+    def arguments(self) -> list[str]:
+        pairs = [
+            ("--symbols", ",".join(self.symbols)),
+            ("--timeframe", self.timeframe),
+            ("--history-bars", str(self.history_bars)),
+            ("--seed", str(self.seed)),
+            ("--edge", None if self.edge is None else str(self.edge)),
+            ("--data", self.data),
+            ("--from", self.start),
+            ("--speed", self.speed),
+        ]
+        return [part for name, value in pairs if value is not None for part in (name, value)]
+
+
+class ExchangeProcess:
+    """A handle on one embedded exchange: our child, or one that was already there."""
+
+    def __init__(self, endpoint: Endpoint, child: asyncio.subprocess.Process | None) -> None:
+        self.endpoint = endpoint
+        self._child = child
+
+    @classmethod
+    async def start(
+        cls, state_dir: Path, spec: MarketSpec | None, speed: str | None = None
+    ) -> ExchangeProcess:
+        """Start one on `state_dir`; with `spec` None it goes on where that state stands."""
+        arguments = ["--state", str(state_dir), "--linger-s", str(LINGER_S)]
+        if spec is not None:
+            arguments += spec.arguments()
+        elif speed is not None:
+            arguments += ["--speed", speed]
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "daemon", "exchange", *arguments,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        assert child.stdout is not None
+        try:
+            async with asyncio.timeout(READY_WITHIN_S):
+                line = await child.stdout.readline()
+        except TimeoutError:
+            line = b""
+        if not line:
+            await _stop(child)
+            raise _refused(child.returncode)
+        return cls(msgspec.json.decode(line, type=Endpoint), child)
+
+    @classmethod
+    async def find(cls, state_dir: Path) -> ExchangeProcess | None:
+        """The exchange of this state, if its process is still alive and still has the same account."""
+        try:
+            known = msgspec.json.decode((state_dir / "exchange.json").read_bytes())
+            keys = msgspec.json.decode((state_dir / "credentials.json").read_bytes())
+            endpoint = msgspec.convert({**known["endpoint"], **keys}, Endpoint)
+        except (OSError, KeyError, TypeError, msgspec.MsgspecError):
+            return None
+        link = EmbeddedLink(endpoint.rest)
+        try:
+            clock = await link.clock()
+        except ExchangeUnreachable:
+            return None
+        finally:
+            await link.close()
+        return cls(endpoint, None) if clock.instance == endpoint.instance else None
+
+    async def died(self) -> int:
+        """Returns when our child has ended, with its exit code; never for an exchange that is not our child."""
+        if self._child is None:
+            await asyncio.Event().wait()
+        assert self._child is not None
+        return await self._child.wait()
+
+    async def stop(self) -> None:
+        """End it if it is our child; its ledger stays."""
+        if self._child is not None:
+            await _stop(self._child)
+
+
+async def _stop(child: asyncio.subprocess.Process) -> None:
+    if child.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        child.send_signal(signal.SIGTERM)
+    try:
+        async with asyncio.timeout(STOP_WITHIN_S):
+            await child.wait()
+    except TimeoutError:
+        child.kill()
+        await child.wait()
+
+
+def _refused(code: int | None) -> TradingdError:
+    # The child has said why on stderr; its exit code is ours.
+    error = TradingdError("the embedded exchange did not start")
+    error.exit_code = code if code is not None and code > 0 else ExchangeUnreachable.exit_code
+    return error

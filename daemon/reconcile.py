@@ -1,0 +1,87 @@
+"""Compares our books with what the venue says, in words.
+
+Belongs here: finding differences. Acting on them (adopting fills, halting) belongs to whoever asked.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from daemon.core.ids import CLIENT_ORDER_ID_PREFIX
+from daemon.core.instruments import plain
+from daemon.core.orders import Side
+
+if TYPE_CHECKING:
+    from daemon.core.blotter import Blotter
+    from daemon.core.events import RunOpened
+    from daemon.core.orders import Order
+    from daemon.core.ports import Account, VenueFill
+
+
+class Comparison(Struct, frozen=True):
+    """`missed` are fills of our orders that the venue has and we do not; `differences` are sentences."""
+
+    missed: tuple[VenueFill, ...]
+    differences: tuple[str, ...]
+
+    @property
+    def is_equal(self) -> bool:
+        return not self.missed and not self.differences
+
+
+def compare(opened: RunOpened, blotter: Blotter, account: Account) -> Comparison:
+    """Orders, fills and balances of one account; balances must close to the last digit."""
+    differences: list[str] = []
+    missed: list[VenueFill] = []
+    known = {trade for order in blotter.orders.values() for trade in _keys(order)}
+    theirs: set[tuple[str, str]] = set()
+    for each in account.fills:
+        ours = each.client_order_id or ""
+        if not ours.startswith(CLIENT_ORDER_ID_PREFIX):
+            continue
+        theirs.add((ours, each.fill.trade_id))
+        if ours not in blotter.orders:
+            differences.append(f"the venue filled {ours}, which this journal never intended")
+        elif (ours, each.fill.trade_id) not in known:
+            missed.append(each)
+    differences += [
+        f"order {ours}: fill {trade} is booked here and unknown to the venue"
+        for ours, trade in sorted(known - theirs)
+    ]
+    differences += [
+        f"the venue has {each} open, which this journal never intended"
+        for each in account.open_client_order_ids
+        if each.startswith(CLIENT_ORDER_ID_PREFIX) and each not in blotter.orders
+    ]
+    differences += _balance_differences(opened, account)
+    return Comparison(tuple(missed), tuple(differences))
+
+
+def _keys(order: Order) -> list[tuple[str, str]]:
+    return [(order.client_order_id, trade) for trade in order.trade_ids]
+
+
+def _balance_differences(opened: RunOpened, account: Account) -> list[str]:
+    """Start balances plus every fill of the account must be today's balances, in every currency."""
+    expected = {each.currency: each.total for each in opened.balances}
+    instruments = {each.id: each for each in opened.instruments}
+    for each in account.fills:
+        instrument, fill = instruments[each.instrument], each.fill
+        sign = 1 if each.side is Side.BUY else -1
+        _add(expected, instrument.base, sign * fill.quantity)
+        _add(expected, instrument.quote, -sign * fill.quantity * fill.price)
+        _add(expected, fill.fee_currency, -fill.fee)
+    currencies = {name for each in opened.instruments for name in (each.base, each.quote)}
+    return [
+        f"{name}: the venue holds {plain(account.totals.get(name, Decimal(0)))}, "
+        f"start and fills give {plain(expected.get(name, Decimal(0)))}"
+        for name in sorted(currencies)
+        if account.totals.get(name, Decimal(0)) != expected.get(name, Decimal(0))
+    ]
+
+
+def _add(totals: dict[str, Decimal], currency: str, amount: Decimal) -> None:
+    totals[currency] = totals.get(currency, Decimal(0)) + amount
