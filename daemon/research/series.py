@@ -4,7 +4,7 @@ What a gap means for windows and labels belongs here; features belong in `layers
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -51,15 +51,20 @@ class Series:
         """When each bar closed, (n,): the earliest moment anything may know it."""
         return self.open_ns + self.timeframe_ns
 
+    def closed_by(self, ts_ns: int) -> "Series":
+        """The bars somebody could have known at `ts_ns`."""
+        known = int(np.searchsorted(self.close_ns, ts_ns, side="right"))
+        return replace(self, open_ns=self.open_ns[:known], ohlcv=self.ohlcv[:known])
 
-def unbroken(series: Series, *, zero_volume_breaks: bool = True) -> tuple[slice, ...]:
+
+def unbroken(series: Series, *, accepts_zero_volume: bool = False) -> tuple[slice, ...]:
     """Longest runs of adjacent bars, as row slices in time order.
 
     No window and no label may reach over the end of a run. A bar without volume says nothing about
     a price anybody paid, so by default it breaks a run exactly as a missing bar does.
     """
     usable = np.ones(len(series.open_ns), dtype=np.bool_)
-    if zero_volume_breaks:
+    if not accepts_zero_volume:
         usable = series.ohlcv[:, VOLUME] > 0
     follows = np.zeros(len(usable), dtype=np.bool_)
     follows[1:] = (np.diff(series.open_ns) == series.timeframe_ns) & usable[:-1]

@@ -26,7 +26,7 @@ def test_a_bar_without_volume_breaks_a_run_like_a_hole_and_belongs_to_none() -> 
 def test_bars_without_volume_can_be_kept() -> None:
     series = a_series(np.linspace(100.0, 110.0, 10), np.zeros(10))
 
-    assert unbroken(series, zero_volume_breaks=False) == (slice(0, 10),)
+    assert unbroken(series, accepts_zero_volume=True) == (slice(0, 10),)
     assert unbroken(series) == ()
 
 
@@ -76,3 +76,10 @@ def test_the_content_hash_sees_every_bit_of_every_bar() -> None:
     assert content_sha256(series) == content_sha256(a_random_walk(50, seed=1))
     assert content_sha256(series) != content_sha256(changed)
     assert content_sha256(series) != content_sha256(without(series, [49]))
+
+
+def test_only_closed_bars_are_known() -> None:
+    series = a_random_walk(10, seed=1)
+
+    assert len(series.closed_by(int(series.close_ns[6])).open_ns) == 7
+    assert len(series.closed_by(int(series.close_ns[6]) - 1).open_ns) == 6
