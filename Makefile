@@ -34,6 +34,7 @@ help:
 	@echo 'make clean       remove .venv and caches; state/ stays'
 
 setup: $(RUN_STAMP)
+	@:
 
 $(RUN_STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -1,0 +1,42 @@
+"""Makes one frozen value from command line, environment, credentials, config.toml and defaults.
+
+Belongs here: every tunable and the only reading of config.toml and of the environment. What a value
+means for trading belongs to the layer that receives its section.
+"""
+
+from daemon.config.advice import warnings_for
+from daemon.config.loading import config_hash, load
+from daemon.config.refusals import ConfigRefused
+from daemon.config.sections import (
+    DataSection,
+    ExchangeSection,
+    ExecutionSection,
+    FeaturesSection,
+    HealthSection,
+    LogSection,
+    ModelSection,
+    RiskSection,
+    RunSection,
+    Section,
+    SignalSection,
+)
+from daemon.config.settings import Settings
+
+__all__ = [
+    "ConfigRefused",
+    "DataSection",
+    "ExchangeSection",
+    "ExecutionSection",
+    "FeaturesSection",
+    "HealthSection",
+    "LogSection",
+    "ModelSection",
+    "RiskSection",
+    "RunSection",
+    "Section",
+    "Settings",
+    "SignalSection",
+    "config_hash",
+    "load",
+    "warnings_for",
+]

@@ -1,0 +1,247 @@
+"""Sections: one frozen type per section of config.toml, with the limits each value must keep.
+
+Belongs here: keys, types, defaults, and relations between keys of one section. Relations between
+sections belong to `settings`.
+"""
+
+import re
+from decimal import Decimal
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from daemon.config.exchanges import EMBEDDED, exchange_ids
+
+# A week starts on a Monday and the time grid on the epoch, a Thursday: weeks are not on this list.
+TIMEFRAMES = (
+    *("1s", "1m", "3m", "5m", "10m", "15m", "30m"),
+    *("1h", "2h", "3h", "4h", "6h", "8h", "12h", "1d"),
+)
+
+
+def refuse(key: str, text: str) -> NoReturn:
+    """Refuse a value that contradicts another one; the error is shown at `key`."""
+    raise PydanticCustomError("contradiction", "{text}", {"key": key, "text": text})
+
+
+def _not_bool(value: Any) -> Any:
+    # pydantic takes true for 1, and max_position_ratio = true would be all of the capital.
+    if isinstance(value, bool):
+        raise PydanticCustomError("bool_for_number", "should be a number, not true or false")
+    return value
+
+
+def _listed(value: Any) -> Any:
+    return [each.strip() for each in value.split(",")] if isinstance(value, str) else value
+
+
+def _exchange(value: str) -> str:
+    known = exchange_ids()
+    if len(known) > 1 and value not in known:
+        near = get_close_matches(value, known, 1, 0.6)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        text = f"is no exchange that the installed ccxt knows{hint}"
+        raise PydanticCustomError("exchange", "{text}", {"text": text})
+    return value
+
+
+def _symbol(value: str) -> str:
+    if ":" in value:
+        raise PydanticCustomError("symbol", "is a derivative; only spot symbols can be traded")
+    if not re.fullmatch(r"[^\s/a-z]+/[^\s/a-z]+", value):
+        near = re.fullmatch(r"(.+?)[-_/]?(USDT|USDC|USD|EUR|BTC|ETH)", value.upper())
+        hint = f"; did you mean '{near[1]}/{near[2]}'?" if near else ""
+        text = f"should be BASE/QUOTE in capitals{hint}"
+        raise PydanticCustomError("symbol", "{text}", {"text": text})
+    return value
+
+
+def _timeframe(value: str) -> str:
+    if value == "1M":
+        raise PydanticCustomError("timeframe", "is one month, which has no fixed length")
+    if value not in TIMEFRAMES:
+        known = ", ".join(TIMEFRAMES)
+        raise PydanticCustomError("timeframe", "should be one of {known}", {"known": known})
+    return value
+
+
+def _secret(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value().strip()
+    if not text:
+        raise PydanticCustomError("secret", "is empty")
+    if text[0] in "'\"":
+        raise PydanticCustomError("secret", "has quotes around it; store the bare value")
+    if re.search(r"your[ _-]|changeme|placeholder|^x{4,}$", text, re.IGNORECASE):
+        raise PydanticCustomError("secret", "looks like a placeholder")
+    return SecretStr(text)
+
+
+Real = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf_nan=False)]
+Share = Annotated[Real, Field(gt=0, le=1)]
+Bps = Annotated[Real, Field(ge=0, le=10_000)]
+Seconds = Annotated[Real, Field(gt=0, le=86_400)]
+Natural = Annotated[int, BeforeValidator(_not_bool), Field(ge=0)]
+Count = Annotated[int, BeforeValidator(_not_bool), Field(ge=1)]
+Window = Annotated[int, BeforeValidator(_not_bool), Field(ge=2, le=5_000)]
+Money = Annotated[Decimal, BeforeValidator(_not_bool), Field(gt=0, allow_inf_nan=False)]
+Secret = Annotated[SecretStr, AfterValidator(_secret)]
+Symbol = Annotated[str, AfterValidator(_symbol)]
+Timeframe = Annotated[str, AfterValidator(_timeframe)]
+
+
+class Section(BaseModel):
+    """What every section is: frozen, with unknown keys refused and values kept out of errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class RunSection(Section):
+    mode: Literal["paper", "live"] = "paper"
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,16}$")] = "tradingd"
+    state_dir: Path = Path("state")
+    seed: Natural = 42
+
+
+class DataSection(Section):
+    exchange: Annotated[str, AfterValidator(_exchange)] = EMBEDDED
+    symbols: Annotated[tuple[Symbol, ...], BeforeValidator(_listed), Field(min_length=1)] = (
+        "BTC/USDT",
+        "ETH/USDT",
+    )
+    timeframe: Timeframe = "1h"
+    history_bars: Annotated[Count, Field(le=1_000_000)] = 8_760
+    transport: Literal["websocket", "rest"] = "websocket"
+    max_decision_age_ratio: Share = 0.5
+    stale_after_s: Seconds = 90.0
+    zero_volume: Literal["flag", "reject"] = "flag"
+
+    @property
+    def quote(self) -> str:
+        """The one currency in which all symbols are priced."""
+        return self.symbols[0].partition("/")[2]
+
+    @model_validator(mode="after")
+    def _one_account_currency(self) -> Self:
+        if len(set(self.symbols)) != len(self.symbols):
+            refuse("symbols", "names a symbol twice")
+        quotes = sorted({symbol.partition("/")[2] for symbol in self.symbols})
+        if len(quotes) > 1:
+            text = f"mixes quote currencies ({', '.join(quotes)}); the allotted capital has one"
+            refuse("symbols", text)
+        return self
+
+
+class FeaturesSection(Section):
+    rsi_period: Window = 14
+    bb_period: Window = 20
+    volatility_window: Window = 10
+    volume_window: Window = 20
+    lags: Annotated[
+        tuple[Annotated[Natural, Field(le=5_000)], ...],
+        BeforeValidator(_listed),
+        Field(min_length=1),
+    ] = (1, 2, 3, 5, 10)
+
+    @property
+    def longest_bars(self) -> int:
+        """An upper bound of the bars any feature looks back on, the newest one included."""
+        windows = (self.rsi_period, self.bb_period, self.volatility_window, self.volume_window)
+        return max(*windows, *self.lags) + 2
+
+    @model_validator(mode="after")
+    def _lags_ascend(self) -> Self:
+        if list(self.lags) != sorted(set(self.lags)):
+            refuse("lags", "should ascend, each lag once")
+        return self
+
+
+class ModelSection(Section):
+    trees: Annotated[Count, Field(le=5_000)] = 300
+    depth: Annotated[Count, Field(le=16)] = 6
+    min_leaf: Count = 20
+    folds: Annotated[int, BeforeValidator(_not_bool), Field(ge=2, le=100)] = 6
+    horizon_bars: Annotated[Count, Field(le=1_000)] = 1
+    max_age_days: Annotated[Real, Field(gt=0)] = 45.0
+
+
+class SignalSection(Section):
+    confidence_min_ratio: Annotated[Real, Field(ge=0, lt=1)] = 0.30
+    cost_margin_bps: Bps = 2.0
+    min_interval_bars: Natural = 1
+    allow_short: bool = False
+
+
+class RiskSection(Section):
+    allotted_quote: Money = Decimal(10_000)
+    kelly_ratio: Share = 0.25
+    max_position_ratio: Share = 0.10
+    max_gross_exposure_ratio: Share = 0.30
+    max_order_notional_quote: Money = Decimal(2_500)
+    max_drawdown_ratio: Annotated[Real, Field(gt=0, lt=1)] = 0.15
+    max_daily_loss_ratio: Annotated[Real, Field(ge=0, lt=1)] = 0.03
+    max_orders_per_hour: Annotated[Count, Field(le=10_000)] = 60
+    price_collar_bps: Annotated[Bps, Field(gt=0)] = 1_000.0
+
+    @model_validator(mode="after")
+    def _caps_agree(self) -> Self:
+        position, gross = self.max_position_ratio, self.max_gross_exposure_ratio
+        if position > gross:
+            text = f"is above risk.max_gross_exposure_ratio ({gross:g}): one position breaks both"
+            refuse("max_position_ratio", text)
+        return self
+
+
+class ExecutionSection(Section):
+    fee_bps: Bps = 10.0
+    slippage_bps: Bps = 5.0
+    order_timeout_s: Seconds = 10.0
+    validity_ms: Annotated[Count, Field(le=60_000)] = 5_000
+    grace_s: Seconds = 5.0
+    paper_latency_ms: Annotated[Natural, Field(le=60_000)] = 250
+    on_stop: Literal["leave"] = "leave"
+
+
+class HealthSection(Section):
+    window_outcomes: Annotated[Count, Field(le=100_000)] = 500
+    min_resolved: Annotated[Count, Field(ge=10)] = 100
+    sample_every_bars: Count = 24
+    psi_warn: Annotated[Real, Field(gt=0)] = 0.25
+
+    @model_validator(mode="after")
+    def _window_can_fill(self) -> Self:
+        if self.min_resolved > self.window_outcomes:
+            text = f"is above health.window_outcomes ({self.window_outcomes}): never reached"
+            refuse("min_resolved", text)
+        return self
+
+
+class LogSection(Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+class ExchangeSection(Section):
+    """Secrets: from credentials or the environment, never from config.toml."""
+
+    api_key: Secret | None = None
+    api_secret: Secret | None = None
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.api_key is None) != (self.api_secret is None):
+            missing = "api_secret" if self.api_secret is None else "api_key"
+            refuse(missing, "is missing: key and secret come together")
+        if self.api_key and self.api_key == self.api_secret:
+            refuse("api_secret", "is the same as the key")
+        return self
