@@ -19,6 +19,7 @@ from daemon.core.events import (
     FeaturesRefused,
     FeaturesRefusedReason,
     HistoryLoaded,
+    RunOpened,
 )
 from daemon.core.ids import trace_for
 from daemon.core.instruments import InstrumentId
@@ -29,27 +30,20 @@ from daemon.layers.features.sets import COLUMNS, FeatureSet, feature_matrix
 class Features:
     """Windows of `lookback` bars per instrument, contiguous on the grid of the timeframe.
 
-    With `accepts_zero_volume` off, a bar in which nobody traded counts as if it were missing: its
-    window starts anew behind it.
+    With `refuse_zero_volume`, a bar in which nobody traded counts as if it were missing: its window
+    starts anew behind it.
     """
 
-    def __init__(
-        self,
-        features: FeatureSet,
-        instruments: Sequence[InstrumentId],
-        *,
-        timeframe: str,
-        accepts_zero_volume: bool,
-    ) -> None:
+    def __init__(self, features: FeatureSet, *, timeframe: str, refuse_zero_volume: bool) -> None:
         self._features = features
         self._timeframe = timeframe
         self._timeframe_ns = timeframe_ns(timeframe)
-        self._accepts_zero_volume = accepts_zero_volume
-        self._slots = {instrument: slot for slot, instrument in enumerate(instruments)}
-        self._bars = np.zeros((len(self._slots), features.lookback, COLUMNS))
-        self._newest_open_ns: list[int | None] = [None] * len(self._slots)
-        self._held = [0] * len(self._slots)
-        self._short_of_bars_by = [FeaturesRefusedReason.WARMING_UP] * len(self._slots)
+        self._refuse_zero_volume = refuse_zero_volume
+        self._open_windows(())
+
+    def apply_run_opened(self, event: RunOpened) -> None:
+        """Make room for the run's instruments; their windows start empty."""
+        self._open_windows([instrument.id for instrument in event.instruments])
 
     def apply_history_loaded(self, event: HistoryLoaded) -> None:
         for bar in event.bars:
@@ -76,7 +70,7 @@ class Features:
         if not 0 <= age < self._held[slot]:
             return
         self._bars[slot, -1 - age] = _columns(event.bar)
-        if self._is_quiet(event.bar):
+        if self._is_refused(event.bar):
             self._held[slot] = age
             self._short_of_bars_by[slot] = FeaturesRefusedReason.ZERO_VOLUME
 
@@ -105,6 +99,13 @@ class Features:
             refused=tuple(refused),
         )
 
+    def _open_windows(self, instruments: Sequence[InstrumentId]) -> None:
+        self._slots = {instrument: slot for slot, instrument in enumerate(instruments)}
+        self._bars = np.zeros((len(self._slots), self._features.lookback, COLUMNS))
+        self._newest_open_ns: list[int | None] = [None] * len(self._slots)
+        self._held = [0] * len(self._slots)
+        self._short_of_bars_by = [FeaturesRefusedReason.WARMING_UP] * len(self._slots)
+
     def _take(self, bar: Bar) -> None:
         slot = self._slots[bar.instrument]
         newest_open_ns = self._newest_open_ns[slot]
@@ -114,7 +115,7 @@ class Features:
             if bar.open_ns != newest_open_ns + self._timeframe_ns:
                 self._empty(slot, FeaturesRefusedReason.WINDOW_HAS_HOLE)
         self._newest_open_ns[slot] = bar.open_ns
-        if self._is_quiet(bar):
+        if self._is_refused(bar):
             self._empty(slot, FeaturesRefusedReason.ZERO_VOLUME)
             return
         window = self._bars[slot]
@@ -122,9 +123,9 @@ class Features:
         window[-1] = _columns(bar)
         self._held[slot] = min(self._held[slot] + 1, self._features.lookback)
 
-    def _is_quiet(self, bar: Bar) -> bool:
+    def _is_refused(self, bar: Bar) -> bool:
         is_quiet = bar.volume == 0.0 or bar.quality is BarQuality.NO_TRADES
-        return is_quiet and not self._accepts_zero_volume
+        return is_quiet and self._refuse_zero_volume
 
     def _empty(self, slot: int, reason: FeaturesRefusedReason) -> None:
         self._held[slot] = 0

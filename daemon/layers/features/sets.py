@@ -82,7 +82,8 @@ class FeatureSet:
 
         A changed parameter, formula or order of operations changes it, and so which models fit.
         """
-        declaration = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        told = asdict(self) | {"bars_per_year": float(self.bars_per_year)}
+        declaration = json.dumps(told, sort_keys=True, separators=(",", ":"))
         golden = feature_matrix(self, golden_bars(self))
         return hashlib.sha256(declaration.encode() + golden.astype("<f8").tobytes()).hexdigest()
 

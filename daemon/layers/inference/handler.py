@@ -1,0 +1,71 @@
+"""Layer 3's handler: answers each cross-section of feature rows with one call of the model.
+
+Belongs here: who gets a probability and who a reason. How it is computed belongs to `model`,
+whether it is worth acting on to layer 4.
+"""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from daemon.core.events import (
+    FeatureRow,
+    FeatureRows,
+    FeaturesRefused,
+    FeaturesRefusedReason,
+    Prediction,
+    Predictions,
+)
+from daemon.layers.inference.model import ActiveModel
+
+NO_MODEL = ""
+
+
+class Inference:
+    """Predicts with the model it was given; without one, every row is refused."""
+
+    def __init__(self, model: ActiveModel | None) -> None:
+        self._model = model
+
+    def on_feature_rows(self, event: FeatureRows) -> Iterator[Predictions]:
+        """One Predictions with a probability or a reason for every row; refusals are passed on."""
+        predicted: list[Prediction] = []
+        refused = list(event.refused)
+        model = self._model
+        # Rows of other features than the model was taught with mean nothing to it.
+        if model is None or model.feature_fingerprint != event.fingerprint:
+            refused += [_refused(row, FeaturesRefusedReason.NO_MODEL) for row in event.rows]
+        elif event.rows:
+            matrix = np.array([row.values for row in event.rows], dtype=np.float64)
+            columns = [column.tolist() for column in model.predict(matrix)]
+            for row, probability, error, raw in zip(event.rows, *columns, strict=True):
+                if math.isfinite(probability):
+                    predicted.append(_prediction(row, probability, error, raw))
+                else:
+                    refused.append(_refused(row, FeaturesRefusedReason.NOT_FINITE))
+        yield Predictions(
+            ts_ns=event.ts_ns,
+            model=NO_MODEL if model is None else model.model_id,
+            rows=tuple(predicted),
+            refused=tuple(refused),
+        )
+
+
+def _prediction(row: FeatureRow, probability: float, error: float, raw: float) -> Prediction:
+    return Prediction(
+        instrument=row.instrument,
+        trace=row.trace,
+        close_ns=row.close_ns,
+        received_ns=row.received_ns,
+        close=row.close,
+        probability_up=probability,
+        standard_error=error,
+        raw_probability_up=raw,
+    )
+
+
+def _refused(row: FeatureRow, reason: FeaturesRefusedReason) -> FeaturesRefused:
+    return FeaturesRefused(
+        instrument=row.instrument, trace=row.trace, close_ns=row.close_ns, reason=reason
+    )
