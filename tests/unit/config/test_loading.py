@@ -74,7 +74,7 @@ def test_settings_are_frozen() -> None:
     settings = load(None, {}, {})
 
     with pytest.raises(ValidationError):
-        settings.risk.kelly_ratio = 1.0
+        settings.risk.kelly_ratio = 1.0  # type: ignore[misc]
 
 
 def test_lists_may_be_written_with_commas_in_the_environment() -> None:
@@ -106,8 +106,8 @@ def test_every_error_is_told_at_once_with_its_line_and_a_guess(tmp_path: Path) -
             "did you mean `paper`?"
         ),
         (
-            "config.toml:5: error: `risk.max_position_ratio` = 10: should be less than or equal to 1; "
-            "is this a per cent? 10 % is 0.1"
+            "config.toml:5: error: `risk.max_position_ratio` = 10: should be less than or equal to 1"
+            "; is this a per cent? 10 % is 0.1"
         ),
         "config.toml:6: error: unknown key `risk.kelly_ration`; did you mean `risk.kelly_ratio`?",
         "config.toml:7: error: unknown section or key `sginal`; did you mean `signal`?",
@@ -131,8 +131,8 @@ def test_an_unknown_variable_of_ours_is_refused_with_a_guess() -> None:
 
     assert lines == [
         (
-            "environment: error: TRADINGD__RISK__MAX_POSITON_RATIO is no setting (TRADINGD__* is ours)"
-            "; did you mean `TRADINGD__RISK__MAX_POSITION_RATIO`?"
+            "environment: error: TRADINGD__RISK__MAX_POSITON_RATIO is no setting "
+            "(TRADINGD__* is ours); did you mean `TRADINGD__RISK__MAX_POSITION_RATIO`?"
         )
     ]
 
