@@ -1,0 +1,250 @@
+"""Makes the bars of synthetic symbols, chunk by chunk, from a seed and a planted edge.
+
+Belongs here: the random process itself, in ticks and lots. Decimals, slots and the market port
+belong in synthetic.
+
+A bar's log return is direction * volatility * shock, where, with the rank u of the shock exactly
+uniform and independent of everything before it:
+
+- shock = F^-1(u), F the law of |t4| with unit variance: fat tails;
+- log volatility = two first-order autoregressions (the market's, fed by market-wide shocks, and
+  the symbol's own) plus the hour of the day: clustering, shared among symbols;
+- direction is up with probability p = 1/2 - direction' * u'^k / 2 of the bar before, a reversal
+  that is surer the larger that bar was for its time. k = 1/edge - 1 makes E|2p - 1| = E u^k = edge,
+  so nobody can call the direction right more often than 1/2 + edge/2 on average.
+
+Shocks and directions are correlated among symbols through Gaussian copulas, which leave each
+symbol's own law as it is. A weak pull toward the symbol's price level makes steps away from it a
+little shorter and steps back a little longer; it moves lengths only, never a direction.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.embedded.chains import Chain
+from daemon.embedded.listings import Listing
+from daemon.embedded.noise import fat_magnitude, normal_cdf, normals
+
+CHUNK_BARS = 512
+PATH_STEPS = 16
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+BUSIEST_HOUR = 15.0
+
+MARKET_PERSISTENCE, MARKET_RESPONSE = 0.985, 0.045
+OWN_PERSISTENCE, OWN_RESPONSE = 0.960, 0.090
+SHOCK_LOADING = 0.75
+DIRECTION_LOADING = 0.90
+
+PRICE_SPREAD = 0.4  # long-run deviation of log price around its level
+PULL_MAX = 0.3
+STEP_MAX = 0.35  # no bar moves by more than this in log price
+VOLUME_ELASTICITY = 0.8
+VOLUME_NOISE = 0.35
+TRADE_NOTIONAL = 1_500.0
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class MarketChunk:
+    """What all symbols share in each bar: two factors, the market's log volatility, the hour."""
+
+    shock_factor: list[float]
+    direction_factor: list[float]
+    log_volatility: list[float]
+    season: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolChunk:
+    """Bars as ticks and lots; `path` has PATH_STEPS + 1 columns, open to close."""
+
+    path: Ints
+    volume: list[int]
+    trades: list[int]
+    probability_up: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolState:
+    """All that the next bar depends on."""
+
+    ticks: int
+    log_volatility: float
+    direction: int
+    rank: float
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What both processes are made from; `genesis_ms` is the open of bar 0."""
+
+    seed: int
+    edge: float
+    timeframe_ms: int
+    genesis_ms: int
+
+    def key(self, name: str, index: int) -> str:
+        first_ms = self.genesis_ms + index * CHUNK_BARS * self.timeframe_ms
+        return f"{self.seed}/{name}/{self.timeframe_ms}/{first_ms}"
+
+
+class MarketProcess:
+    """The factors every symbol shares; independent of which symbols are listed."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._chain: Chain[float, MarketChunk] = Chain(0.0, self._step)
+
+    def chunk(self, index: int) -> MarketChunk:
+        return self._chain.chunk(index)
+
+    def _step(self, index: int, state: float) -> tuple[MarketChunk, float]:
+        drawn = normals(self._setting.key("market", index), CHUNK_BARS, 2)
+        shocks: list[float] = drawn[:, 0].tolist()
+        volatilities = []
+        for shock in shocks:
+            volatilities.append(state)
+            state = MARKET_PERSISTENCE * state + MARKET_RESPONSE * _surprise(shock)
+        first = index * CHUNK_BARS
+        seasons = [self._season(first + offset) for offset in range(CHUNK_BARS)]
+        return MarketChunk(shocks, drawn[:, 1].tolist(), volatilities, seasons), state
+
+    def _season(self, bar: int) -> float:
+        timeframe_ms = self._setting.timeframe_ms
+        if timeframe_ms >= DAY_MS:
+            return 0.0
+        middle_ms = self._setting.genesis_ms + bar * timeframe_ms + timeframe_ms // 2
+        return _season_of_hour(middle_ms % DAY_MS / HOUR_MS)
+
+
+class SymbolProcess:
+    """One symbol's bars, given the market's factors; independent of the other symbols listed."""
+
+    def __init__(self, setting: Setting, listing: Listing, market: MarketProcess) -> None:
+        self._setting = setting
+        self._market = market
+        self._name = listing.instrument.symbol
+        character = listing.character
+        hours = setting.timeframe_ms / HOUR_MS
+        deviation = character.hourly_sd_ratio * math.sqrt(hours)
+        self._scale = deviation / math.sqrt(_mean_square_of_volatility())
+        self._pull = deviation / (2.0 * _MEAN_SHOCK * PRICE_SPREAD**2)
+        self._level_ticks = character.price / float(listing.instrument.tick)
+        self._trades_per_lot_tick = (
+            float(listing.instrument.tick) * float(listing.instrument.lot) / TRADE_NOTIONAL
+        )
+        lots = character.hourly_turnover_quote / character.price / float(listing.instrument.lot)
+        self._typical_lots = lots * hours
+        self._power = 1.0 / setting.edge - 1.0 if setting.edge > 0.0 else math.inf
+        first = SymbolState(round(self._level_ticks), 0.0, direction=1, rank=0.5)
+        self._chain: Chain[SymbolState, SymbolChunk] = Chain(first, self._step)
+
+    def chunk(self, index: int) -> SymbolChunk:
+        return self._chain.chunk(index)
+
+    def _step(self, index: int, state: SymbolState) -> tuple[SymbolChunk, SymbolState]:
+        market = self._market.chunk(index)
+        drawn = normals(self._setting.key(self._name, index), CHUNK_BARS, PATH_STEPS + 3)
+        own: list[list[float]] = drawn[:, :3].tolist()
+        closes, deviations, volumes, chances = [state.ticks], [], [], []
+        for offset, (shock, turn, crowd) in enumerate(own):
+            rank = normal_cdf(_mixed(SHOCK_LOADING, market.shock_factor[offset], shock))
+            draw = normal_cdf(_mixed(DIRECTION_LOADING, market.direction_factor[offset], turn))
+            chance = self._probability_up(state)
+            direction = 1 if draw < chance else -1
+            log_volatility = state.log_volatility + market.log_volatility[offset]
+            season = market.season[offset]
+            deviation = self._scale * math.exp(log_volatility + season)
+            size = fat_magnitude(rank)
+            chances.append(chance)
+            deviations.append(deviation)
+            volumes.append(self._lots(log_volatility, season, size, crowd))
+            closes.append(self._next_ticks(state.ticks, direction, deviation * size))
+            state = SymbolState(
+                ticks=closes[-1],
+                log_volatility=OWN_PERSISTENCE * state.log_volatility
+                + OWN_RESPONSE * _surprise(shock),
+                direction=direction,
+                rank=rank,
+            )
+        path = _paths(closes, deviations, drawn[:, 3:])
+        trades = [
+            max(1, round(lots * ticks * self._trades_per_lot_tick))
+            for lots, ticks in zip(volumes, closes[1:], strict=True)
+        ]
+        return SymbolChunk(path, volumes, trades, chances), state
+
+    def _probability_up(self, previous: SymbolState) -> float:
+        # A rank below one to the power of infinity is exactly zero, so edge 0 gives exactly 1/2.
+        strength: float = previous.rank**self._power
+        return 0.5 - 0.5 * previous.direction * strength
+
+    def _next_ticks(self, ticks: int, direction: int, length: float) -> int:
+        distance = math.log(ticks / self._level_ticks)
+        pull = min(max(self._pull * distance, -PULL_MAX), PULL_MAX)
+        step = min(length * (1.0 - direction * pull), STEP_MAX)
+        # At least one tick, so that rounding never hides a direction in a tie.
+        moved = max(1, abs(round(ticks * math.expm1(direction * step))))
+        assert moved < ticks or direction > 0, "a price stays above zero"
+        return ticks + direction * moved
+
+    def _lots(self, log_volatility: float, season: float, size: float, crowd: float) -> int:
+        liveliness = math.exp(
+            VOLUME_ELASTICITY * log_volatility + 1.6 * season + VOLUME_NOISE * crowd
+        )
+        return max(1, round(self._typical_lots * liveliness * (0.5 + 0.7 * size)))
+
+
+# E|t4| is 1 and the deviation of t4 is sqrt(2).
+_MEAN_SHOCK = 1.0 / math.sqrt(2.0)
+
+
+def _mixed(loading: float, shared: float, own: float) -> float:
+    return loading * shared + math.sqrt(1.0 - loading * loading) * own
+
+
+def _surprise(shock: float) -> float:
+    """A standard normal as a centred exponential: large shocks raise volatility, small lower it."""
+    return -math.log(normal_cdf(-shock)) - 1.0
+
+
+def _season_of_hour(hour: float) -> float:
+    angle = 2.0 * math.pi * (hour - BUSIEST_HOUR) / 24.0
+    return 0.18 * math.cos(angle) + 0.07 * math.cos(2.0 * angle)
+
+
+def _mean_square_of_volatility() -> float:
+    """E exp(2 * log volatility): each surprise x has log E exp(s x) = -log(1 - s) - s."""
+    total = 0.0
+    for persistence, response in (
+        (MARKET_PERSISTENCE, MARKET_RESPONSE),
+        (OWN_PERSISTENCE, OWN_RESPONSE),
+    ):
+        weight = 2.0 * response
+        while weight > 1e-9:
+            total += -math.log1p(-weight) - weight
+            weight *= persistence
+    seasons = [math.exp(2.0 * _season_of_hour(float(hour))) for hour in range(24)]
+    return math.exp(total) * sum(seasons) / len(seasons)
+
+
+def _paths(closes: list[int], deviations: list[float], steps: npt.NDArray[np.float64]) -> Ints:
+    """Brownian bridges in log price from each close to the next, on tick, ends exact."""
+    ends = np.array(closes, dtype=np.int64)
+    opens, finals = ends[:-1], ends[1:]
+    walk = np.cumsum(steps, axis=1) / math.sqrt(PATH_STEPS)
+    shares = np.arange(1, PATH_STEPS + 1) / PATH_STEPS
+    bridge = walk - walk[:, -1:] * shares
+    drift = np.log(finals / opens)[:, None] * shares
+    inside = opens[:, None] * np.exp(drift + np.array(deviations)[:, None] * bridge)
+    path = np.empty((len(opens), PATH_STEPS + 1), dtype=np.int64)
+    path[:, 0] = opens
+    path[:, 1:] = np.maximum(np.rint(inside), 1)
+    path[:, -1] = finals
+    return path
