@@ -6,9 +6,10 @@ Belongs here: tables, pragmas, transactions and what SQLite's errors mean. What 
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import (
@@ -169,7 +170,22 @@ def reading(connection: Connection) -> Iterator[None]:
         yield
 
 
-def _engine(connect: object) -> Engine:
+@contextmanager
+def fetching(
+    connection: Connection, text: str, values: tuple[object, ...]
+) -> Iterator[Iterator[Any]]:
+    """Rows of one statement as plain tuples, straight from the driver: twice as fast. Unusable."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    with _explained():
+        cursor = driver.execute(text, values)
+        try:
+            yield cursor
+        finally:
+            cursor.close()
+
+
+def _engine(connect: Callable[[], sqlite3.Connection]) -> Engine:
     return create_engine("sqlite://", creator=connect, poolclass=NullPool)
 
 

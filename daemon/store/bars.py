@@ -1,0 +1,277 @@
+"""Closed bars on disk: appends them with their revisions and reads them back as bars or as arrays.
+
+Belongs here: storing and finding bars and the gaps between them. Deciding whether a bar is believed
+belongs to layer 1.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from daemon.core.bars import Bar, BarQuality, BarSource, MissCause
+from daemon.core.errors import TradingdError
+from daemon.core.instruments import InstrumentId
+from daemon.store.bar_statements import (
+    DELETE_GAP,
+    GAPS,
+    INSERT,
+    INSERT_GAP,
+    RANGE,
+    RANGE_NUMBERS,
+    SERIES,
+    SPAN,
+    TAIL,
+)
+from daemon.store.schema import (
+    BARS,
+    BUSY_TIMEOUT_MS,
+    Unusable,
+    fetching,
+    open_reader,
+    open_writer,
+    transaction,
+)
+
+Row: TypeAlias = tuple[int, int, float, float, float, float, float, int, str, str]
+BarArrays: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]
+
+ALWAYS_NS = 2**63 - 1
+_PRICES = slice(2, 7)  # open, high, low, close, volume within a Row
+_NUMBERS = np.dtype(
+    [("open_ns", "i8"), *((name, "f8") for name in ("open", "high", "low", "close", "volume"))]
+)
+
+
+class BarStoreBroken(TradingdError):
+    """The bars on disk cannot be read or written; what they say can be fetched again."""
+
+
+class Appended(Struct, frozen=True):
+    """What became of appended bars."""
+
+    added: int = 0
+    known: int = 0  # the same numbers were there already
+    revised: int = 0  # other numbers were there: both are kept, the newer are read
+
+
+class Span(Struct, frozen=True):
+    """Extent of one series: bars between the first and the last open time, in ns UTC."""
+
+    first_open_ns: int
+    last_open_ns: int
+    bars: int
+
+
+class SeriesKey(Struct, frozen=True, order=True):
+    """What one series of bars is called in the store."""
+
+    market: str
+    symbol: str
+    timeframe_ns: int
+
+
+class Gap(Struct, frozen=True):
+    """`count` slots from `first_open_ns` on that had no bar when this was recorded."""
+
+    first_open_ns: int
+    count: int
+    cause: MissCause
+
+
+class BarStore:
+    """One database file. Blocking, and for one thread at a time: the daemon goes through a Worker.
+
+    `market` names where the bars come from and keeps apart what must not be mixed, for example two
+    synthetic markets with different seeds. All times are open times in ns UTC; ranges are
+    half-open.
+    """
+
+    def __init__(self, path: Path, connection: Connection) -> None:
+        self._path = path
+        self._connection = connection
+
+    @classmethod
+    def open(
+        cls, path: Path, *, read_only: bool = False, busy_timeout_ms: int = BUSY_TIMEOUT_MS
+    ) -> "BarStore":
+        """Open the store, making it when it is not there (not when `read_only`); BarStoreBroken."""
+        opened = open_reader if read_only else open_writer
+        try:
+            return cls(path, opened(path, BARS, busy_timeout_ms=busy_timeout_ms))
+        except Unusable as error:
+            raise BarStoreBroken(f"bar store {path} cannot be opened: {error}") from error
+
+    def append(self, market: str, timeframe_ns: int, bars: Iterable[Bar]) -> Appended:
+        """Store bars of any symbols in one transaction; overlaps with what is there do no harm.
+
+        A bar whose prices and volume are known already is left out; one that differs becomes the
+        newest revision. BarStoreBroken, and then none of them is stored; ValueError for a bar of
+        another timeframe.
+        """
+        by_symbol: dict[str, list[Bar]] = defaultdict(list)
+        for bar in bars:
+            if bar.close_ns - bar.open_ns != timeframe_ns:
+                length_ns = bar.close_ns - bar.open_ns
+                raise ValueError(f"a bar of {length_ns} ns is not of timeframe {timeframe_ns} ns")
+            by_symbol[bar.instrument.symbol].append(bar)
+        added = known = revised = 0
+        with self._writing():
+            for symbol, its_bars in by_symbol.items():
+                rows, new = self._new_rows((market, symbol, timeframe_ns), its_bars)
+                if rows:
+                    self._connection.exec_driver_sql(INSERT, rows)
+                added += new
+                revised += len(rows) - new
+                known += len(its_bars) - len(rows)
+        return Appended(added, known, revised)
+
+    def tail(
+        self,
+        market: str,
+        instrument: InstrumentId,
+        timeframe_ns: int,
+        n: int,
+        *,
+        until_ns: int = ALWAYS_NS,
+    ) -> list[Bar]:
+        """The newest `n` bars that open before `until_ns`, oldest first."""
+        newest: list[Row] = []
+        with self._rows(TAIL, market, instrument.symbol, timeframe_ns, until_ns) as rows:
+            for row in rows:  # newest slot first, and in each its newest revision first
+                if len(newest) == n:
+                    break
+                if not newest or newest[-1][0] != row[0]:
+                    newest.append(row)
+        return [_bar(instrument, timeframe_ns, row) for row in reversed(newest)]
+
+    def read(
+        self,
+        market: str,
+        instrument: InstrumentId,
+        timeframe_ns: int,
+        since_ns: int = 0,
+        until_ns: int = ALWAYS_NS,
+    ) -> list[Bar]:
+        """The newest revision of every bar with since_ns <= open < until_ns, in order."""
+        key = (market, instrument.symbol, timeframe_ns, since_ns, until_ns)
+        with self._rows(RANGE, *key) as rows:
+            newest = {row[0]: row for row in rows}  # a later revision takes the place of an earlier
+        return [_bar(instrument, timeframe_ns, row) for row in newest.values()]
+
+    def read_arrays(
+        self,
+        market: str,
+        symbol: str,
+        timeframe_ns: int,
+        since_ns: int = 0,
+        until_ns: int = ALWAYS_NS,
+    ) -> BarArrays:
+        """The same as arrays: open times (n,) and open, high, low, close, volume (n, 5)."""
+        with self._rows(RANGE_NUMBERS, market, symbol, timeframe_ns, since_ns, until_ns) as rows:
+            table = np.fromiter(rows, _NUMBERS)
+        opens = table["open_ns"]
+        is_newest = np.append(opens[1:] != opens[:-1], np.True_)[: len(opens)]
+        columns = table.view(np.float64).reshape(len(table), -1)
+        return opens[is_newest], columns[is_newest, 1:]
+
+    def revisions(self, market: str, instrument: InstrumentId, bar: Bar) -> list[Bar]:
+        """Everything ever stored for the slot of `bar`, oldest first."""
+        length_ns = bar.close_ns - bar.open_ns
+        key = (market, instrument.symbol, length_ns, bar.open_ns, bar.open_ns + 1)
+        with self._rows(RANGE, *key) as rows:
+            return [_bar(instrument, length_ns, row) for row in rows]
+
+    def span(self, market: str, symbol: str, timeframe_ns: int) -> Span | None:
+        """From where to where the series reaches and how many slots of it are filled."""
+        with self._rows(SPAN, market, symbol, timeframe_ns) as rows:
+            ((first, last, bars),) = rows
+        return None if first is None else Span(first, last, bars)
+
+    def series(self) -> list[SeriesKey]:
+        """Every series of which there is at least one bar."""
+        with self._rows(SERIES) as rows:
+            return [SeriesKey(*row) for row in rows]
+
+    def add_gap(self, market: str, symbol: str, timeframe_ns: int, gap: Gap) -> None:
+        """Record slots without a bar; a gap that begins at the same slot is replaced."""
+        key = (market, symbol, timeframe_ns, gap.first_open_ns)
+        with self._writing():
+            self._connection.exec_driver_sql(DELETE_GAP, key)
+            row = (*key, gap.count, gap.cause.value)
+            self._connection.exec_driver_sql(INSERT_GAP, row)
+
+    def gaps(self, market: str, symbol: str, timeframe_ns: int) -> list[Gap]:
+        """Gaps as they were recorded, in order; bars may have been found for them since."""
+        with self._rows(GAPS, market, symbol, timeframe_ns) as rows:
+            return [Gap(first, count, MissCause(cause)) for first, count, cause in rows]
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _new_rows(
+        self, key: tuple[str, str, int], bars: Sequence[Bar]
+    ) -> tuple[list[tuple[object, ...]], int]:
+        """Rows to insert, and how many of them are the first of their slot."""
+        since_ns = min(bar.open_ns for bar in bars)
+        until_ns = max(bar.open_ns for bar in bars) + 1
+        there: dict[int, tuple[int, tuple[float, ...]]] = {
+            row[0]: (row[1], row[_PRICES])
+            for row in self._connection.exec_driver_sql(RANGE, (*key, since_ns, until_ns))
+        }
+        rows: list[tuple[object, ...]] = []
+        new = 0
+        for bar in bars:
+            prices = (bar.open, bar.high, bar.low, bar.close, bar.volume)
+            revision, newest = there.get(bar.open_ns, (-1, None))
+            if prices == newest:
+                continue
+            revision += 1
+            new += revision == 0
+            there[bar.open_ns] = (revision, prices)
+            origin = (bar.received_ns, bar.source.value, bar.quality.value)
+            rows.append((*key, bar.open_ns, revision, *prices, *origin))
+        return rows, new
+
+    @contextmanager
+    def _rows(self, text: str, *values: object) -> Iterator[Iterator[Any]]:
+        try:
+            with fetching(self._connection, text, values) as rows:
+                yield rows
+        except Unusable as error:
+            raise BarStoreBroken(f"bar store {self._path} cannot be read: {error}") from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            with transaction(self._connection, is_durable=False):
+                yield
+        except Unusable as error:
+            raise BarStoreBroken(f"bar store {self._path} cannot be written: {error}") from error
+
+
+def _bar(instrument: InstrumentId, timeframe_ns: int, row: Row) -> Bar:
+    open_ns, _, open_, high, low, close, volume, received_ns, source, quality = row
+    return Bar(
+        instrument=instrument,
+        open_ns=open_ns,
+        close_ns=open_ns + timeframe_ns,
+        open=open_,
+        high=high,
+        low=low,
+        close=close,
+        volume=volume,
+        received_ns=received_ns,
+        source=_SOURCES[source],
+        quality=_QUALITIES[quality],
+    )
+
+
+_SOURCES = {each.value: each for each in BarSource}
+_QUALITIES = {each.value: each for each in BarQuality}

@@ -1,0 +1,121 @@
+"""One daemon per state directory: a file lock that the kernel releases when its holder dies.
+
+Belongs here: taking the lock and saying who has it. Acting on that belongs to the commands.
+"""
+
+import fcntl
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from msgspec import Struct
+
+from daemon.core.errors import LockHeld
+from daemon.core.timeframes import rfc3339
+
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+# A `status` looks at the lock for some microseconds; a starting daemon must not take it for one.
+TRIES = 5
+BETWEEN_TRIES_S = 0.02
+
+
+class Holder(Struct, frozen=True):
+    """Who has the lock; written into the lock file by its holder."""
+
+    pid: int
+    started: str
+
+
+class StateLock:
+    """The held lock; use it as a context manager, or close it."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+
+    @classmethod
+    def acquire(cls, state_dir: Path, *, started_ns: int) -> "StateLock":
+        """Take the lock of a state directory, made if needed; LockHeld names its holder."""
+        state_dir.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        file = os.open(_lock_file(state_dir), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        try:
+            _take_or_refuse(file, state_dir)
+            os.ftruncate(file, 0)
+            os.pwrite(file, msgspec.json.encode(Holder(os.getpid(), rfc3339(started_ns))), 0)
+        except BaseException:
+            os.close(file)
+            raise
+        return cls(file)
+
+    def close(self) -> None:
+        """Let the next one have it."""
+        if self._file >= 0:
+            os.ftruncate(self._file, 0)
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def holder(state_dir: Path) -> int | None:
+    """Pid of the daemon that has this state directory; None when nobody has it."""
+    try:
+        file = os.open(_lock_file(state_dir), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        for _ in range(TRIES):
+            if _take(file, fcntl.LOCK_SH):
+                return None
+            found = _written(file)
+            if found is not None:
+                return found.pid
+            time.sleep(BETWEEN_TRIES_S)  # it has just taken the lock and not yet written its name
+        return None
+    finally:
+        os.close(file)
+
+
+def _lock_file(state_dir: Path) -> Path:
+    return state_dir / "lock"
+
+
+def _take_or_refuse(file: int, state_dir: Path) -> None:
+    for _ in range(TRIES):
+        if _take(file, fcntl.LOCK_EX):
+            return
+        time.sleep(BETWEEN_TRIES_S)
+    raise LockHeld(_refusal(state_dir, _written(file)))
+
+
+def _take(file: int, kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _written(file: int) -> Holder | None:
+    try:
+        return msgspec.json.decode(os.pread(file, 4_096, 0), type=Holder)
+    except msgspec.DecodeError:
+        return None
+
+
+def _refusal(state_dir: Path, found: Holder | None) -> str:
+    if found is None:
+        return f"{state_dir} is in use by another tradingd"
+    return f"{state_dir} is in use by tradingd with pid {found.pid}, started {found.started}"

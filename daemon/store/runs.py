@@ -1,0 +1,183 @@
+"""The state directory: which file of which run lies where, and which run is the newest.
+
+Belongs here: names, places and the small JSON files of runs. What a run does belongs to the
+session.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from daemon.core.errors import TradingdError, UsageRefused
+from daemon.core.timeframes import rfc3339
+from daemon.store.artifacts import sync_directory, write_durably
+
+LAST = "last"
+RUNS = "runs"
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+RUNS_NAMED_MAX = 5
+
+_RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{4}")
+_SECRET_WORDS = ("secret", "password", "passphrase", "token", "api_key", "private")
+
+
+class RunExists(TradingdError):
+    """A run of this id is there already: two daemons started alike in the same second."""
+
+
+class RunPaths(Struct, frozen=True):
+    """Where everything of one run lies."""
+
+    state_dir: Path
+    run: str
+
+    @property
+    def folder(self) -> Path:
+        return self.state_dir / RUNS / self.run
+
+    @property
+    def spec(self) -> Path:
+        return self.folder / "run.json"
+
+    @property
+    def result(self) -> Path:
+        return self.folder / "result.json"
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "journal.db"
+
+    @property
+    def exchange(self) -> Path:
+        """Folder of the embedded exchange's own durable state."""
+        return self.folder / "exchange"
+
+    @property
+    def bars(self) -> Path:
+        """Database of bars, shared by all runs."""
+        return self.state_dir / "bars.db"
+
+    @property
+    def models(self) -> Path:
+        """Folder of the model registry, shared by all runs."""
+        return self.state_dir / "models"
+
+
+class ExchangeSpec(Struct, frozen=True, kw_only=True):
+    """Where the exchange of a run answers; its secret is never written here."""
+
+    rest: str
+    stream: str
+    ws_api: str = ""
+    key: str = ""
+    instance: str = ""
+
+
+class RunSpec(Struct, frozen=True, kw_only=True):
+    """What a run was asked to do, so that it can be resumed and compared; no secrets."""
+
+    run: str
+    created_ns: int  # wire time
+    mode: str
+    market: str
+    symbols: tuple[str, ...]
+    timeframe: str
+    seed: int
+    config_hash: str
+    edge: float | None = None
+    bars: int | None = None
+    start: str | None = None
+    speed: str | None = None
+    options: dict[str, str | int | float | bool | None] = {}
+    exchange: ExchangeSpec | None = None
+
+
+def run_id_for(created_ns: int, *parts: object) -> str:
+    """A name like 20240101T000000-3fa2: the second of its start and a hash of that and `parts`."""
+    moment = rfc3339(created_ns)
+    text = "|".join(str(part) for part in (created_ns, *parts))
+    digest = hashlib.blake2b(text.encode(), digest_size=2).hexdigest()
+    return f"{moment[:10].replace('-', '')}T{moment[11:19].replace(':', '')}-{digest}"
+
+
+def new_run(state_dir: Path, spec: RunSpec) -> RunPaths:
+    """Make a run's folder, write its spec, and only then call it the last; RunExists, OSError."""
+    assert _RUN_ID.fullmatch(spec.run), f"{spec.run!r} is not a run id; make it with run_id_for"
+    paths = RunPaths(state_dir, spec.run)
+    paths.folder.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    try:
+        paths.folder.mkdir(mode=FOLDER_MODE)
+    except FileExistsError:
+        raise RunExists(f"run {spec.run} is there already in {state_dir}") from None
+    write_spec(paths, spec)
+    _replace(state_dir / RUNS / LAST, f"{spec.run}\n".encode())
+    return paths
+
+
+def resolve(state_dir: Path, run: str) -> RunPaths:
+    """The run of this id, or the newest for `last`; UsageRefused says what there is instead."""
+    if run == LAST:
+        try:
+            run = (state_dir / RUNS / LAST).read_text("utf-8").strip()
+        except FileNotFoundError:
+            raise UsageRefused(f"there is no run in {state_dir} yet") from None
+    # An id becomes part of a path, so nothing else may pass for one.
+    if not _RUN_ID.fullmatch(run):
+        raise UsageRefused(f"{run!r} is not a run id such as 20240101T000000-3fa2, nor 'last'")
+    paths = RunPaths(state_dir, run)
+    if not paths.spec.is_file():
+        known = all_runs(state_dir)[:RUNS_NAMED_MAX]
+        newest = f"; the newest are {', '.join(known)}" if known else ""
+        raise UsageRefused(f"there is no run {run} in {state_dir}{newest}")
+    return paths
+
+
+def all_runs(state_dir: Path) -> list[str]:
+    """Ids of all runs, newest first."""
+    found = (state_dir / RUNS).glob("*/run.json")
+    return sorted((each.parent.name for each in found), reverse=True)
+
+
+def write_spec(paths: RunPaths, spec: RunSpec) -> None:
+    """Write run.json anew, for example once the exchange has said where it answers."""
+    for name in spec.options:
+        assert not any(word in name for word in _SECRET_WORDS), f"option {name} may be a secret"
+    _replace(paths.spec, msgspec.json.format(msgspec.json.encode(spec), indent=1))
+
+
+def read_spec(paths: RunPaths) -> RunSpec:
+    """What the run was asked to do; UsageRefused when its run.json cannot be understood."""
+    try:
+        return msgspec.json.decode(paths.spec.read_bytes(), type=RunSpec)
+    except (msgspec.DecodeError, OSError, UnicodeDecodeError) as error:
+        raise UsageRefused(f"{paths.spec} is not readable: {error}") from error
+
+
+def write_result(paths: RunPaths, result: Mapping[str, object]) -> None:
+    """Write result.json: the fields of `run.finished`."""
+    _replace(paths.result, msgspec.json.format(msgspec.json.encode(result), indent=1))
+
+
+def read_result(paths: RunPaths) -> dict[str, object] | None:
+    """How the run ended; None while it has not. UsageRefused when the file is damaged."""
+    try:
+        return msgspec.json.decode(paths.result.read_bytes(), type=dict[str, object])
+    except FileNotFoundError:
+        return None
+    except (msgspec.DecodeError, OSError, UnicodeDecodeError) as error:
+        raise UsageRefused(f"{paths.result} is not readable: {error}") from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Whoever reads, whenever this is killed, finds the old content or the new."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=FILE_MODE)
+    write_durably(fresh, content)
+    fresh.replace(path)
+    sync_directory(path.parent)
