@@ -162,6 +162,8 @@ def _judge_names(path: str, tree: ast.AST) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.AsyncFunctionDef | ast.Await) and is_layer and not is_edge:
             yield node.lineno, "layers are synchronous; only the edge awaits"
+        if not isinstance(node, ast.Attribute | ast.ImportFrom):
+            continue
         for name in _names(node):
             if name in ENVIRONMENT and path not in ENVIRONMENT_READERS:
                 yield node.lineno, f"{name}: the environment is read by config alone"
@@ -169,9 +171,7 @@ def _judge_names(path: str, tree: ast.AST) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"{name}: time and randomness arrive as arguments"
 
 
-def _names(node: ast.AST) -> list[str]:
+def _names(node: ast.Attribute | ast.ImportFrom) -> list[str]:
     if isinstance(node, ast.Attribute):
         return [ast.unparse(node)]
-    if isinstance(node, ast.ImportFrom):
-        return [f"{node.module}.{alias.name}" for alias in node.names]
-    return []
+    return [f"{node.module}.{alias.name}" for alias in node.names]
