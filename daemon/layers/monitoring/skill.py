@@ -17,7 +17,7 @@ CLUSTERS_MIN = 5
 PROBABILITY_MIN = 1e-6
 NEWTON_STEPS_MAX = 50
 NEWTON_TOLERANCE = 1e-9
-SLOPE_MAX = 1e3
+CURVATURE_MIN = 1e-12
 
 FloatArray = NDArray[np.float64]
 
@@ -110,9 +110,8 @@ def calibration_slope(probabilities: ArrayLike, outcomes: ArrayLike) -> float | 
     spread = float(logits.std())
     if spread < NEWTON_TOLERANCE:
         return None
-    design = np.column_stack((np.ones_like(logits), (logits - logits.mean()) / spread))
-    weights = _logistic_fit(design, is_up.astype(np.float64))
-    return None if weights is None else float(weights[1]) / spread
+    slope = _logistic_slope((logits - logits.mean()) / spread, is_up.astype(np.float64))
+    return None if slope is None else slope / spread
 
 
 def student_quantile(share: float, freedom: int) -> float:
@@ -200,18 +199,19 @@ def _logistic(x: float) -> float:
     return grown / (1.0 + grown)
 
 
-def _logistic_fit(design: FloatArray, outcomes: FloatArray) -> FloatArray | None:
-    weights = np.zeros(design.shape[1])
-    for _ in range(NEWTON_STEPS_MAX):
-        fitted = 1.0 / (1.0 + np.exp(-np.clip(design @ weights, -500.0, 500.0)))
-        curvature = design.T @ (design * (fitted * (1.0 - fitted))[:, None])
-        try:
-            move = np.linalg.solve(curvature, design.T @ (outcomes - fitted))
-        except np.linalg.LinAlgError:
-            return None
-        weights = weights + move
-        if not np.isfinite(weights).all() or np.abs(weights).max() > SLOPE_MAX:
-            return None
-        if np.abs(move).max() < NEWTON_TOLERANCE:
-            return weights
+def _logistic_slope(x: FloatArray, outcomes: FloatArray) -> float | None:
+    # Newton's method with the two by two system solved in place. When the classes can be parted
+    # the likelihood has no maximum: the curvature vanishes before the steps do.
+    intercept = slope = 0.0
+    curvature, steps = math.inf, 0
+    while curvature > CURVATURE_MIN and steps < NEWTON_STEPS_MAX:
+        fitted = 1.0 / (1.0 + np.exp(-np.clip(intercept + slope * x, -500.0, 500.0)))
+        spread, error = fitted * (1.0 - fitted), outcomes - fitted
+        h00, h01, h11 = float(spread.sum()), float((spread * x).sum()), float((spread * x**2).sum())
+        g0, g1 = float(error.sum()), float((error * x).sum())
+        curvature = max(h00 * h11 - h01 * h01, CURVATURE_MIN)
+        moves = (h11 * g0 - h01 * g1) / curvature, (h00 * g1 - h01 * g0) / curvature
+        intercept, slope, steps = intercept + moves[0], slope + moves[1], steps + 1
+        if curvature > CURVATURE_MIN and max(map(abs, moves)) < NEWTON_TOLERANCE:
+            return slope
     return None

@@ -1,0 +1,148 @@
+"""Layer 7's handler: keeps the windows, and turns every HealthTick into one HealthSampled.
+
+Belongs here: what is remembered. What became of a prediction belongs to `outcomes`, what makes a
+model HEALTHY to `health`, and when to sample to the health task.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from daemon.core.events import HealthSampled, HealthStatus
+from daemon.layers.monitoring.health import HealthReason, References, judge, measure_drift
+from daemon.layers.monitoring.outcomes import Outcomes
+from daemon.layers.monitoring.skill import Skill, auc_with_interval, brier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from daemon.config import HealthSection
+    from daemon.core.events import (
+        BarsClosed,
+        BarsMissed,
+        Event,
+        FeatureRows,
+        HealthTick,
+        HistoryLoaded,
+        ModelActivated,
+        PredictionResolved,
+        Predictions,
+    )
+    from daemon.core.manifests import Histogram
+
+REFERENCES_REMEMBERED_MAX = 16
+
+
+class Monitoring:
+    """Keeps score of the active model; all but the references is rebuilt from the journal."""
+
+    def __init__(self, config: HealthSection, *, timeframe_ns: int) -> None:
+        self._config = config
+        self.outcomes = Outcomes(timeframe_ns=timeframe_ns, window_outcomes=config.window_outcomes)
+        self._model: str | None = None
+        self._feature_names: tuple[str, ...] = ()
+        self._fingerprint = ""
+        self._rows: deque[tuple[float, ...]] = deque(maxlen=config.window_outcomes)
+        self._probabilities: deque[float] = deque(maxlen=config.window_outcomes)
+        self._references: dict[str, References] = {}
+
+    def use_references(
+        self, model: str, features: Mapping[str, Histogram], probability: Histogram
+    ) -> None:
+        """Hand over what was usual in training; `probability` is of the raw out-of-sample ones.
+
+        Call it before the model's ModelActivated enters, in replay as in live. A model's id is made
+        from its content, so the same id always brings the same references.
+        """
+        self._references.pop(model, None)
+        self._references[model] = References(features, probability)
+        if len(self._references) > REFERENCES_REMEMBERED_MAX:
+            del self._references[next(iter(self._references))]
+
+    def skill(self) -> Skill:
+        """AUC of the active model over its newest outcomes, clustered by bar or block of bars."""
+        return auc_with_interval(*self._recent())
+
+    # --- applying -----------------------------------------------------------------------------
+
+    def apply_model_activated(self, event: ModelActivated) -> None:
+        """A swap starts a new window of outcomes and of probabilities."""
+        self.outcomes.apply_model_activated(event)
+        if event.model != self._model:
+            self._probabilities.clear()
+        self._model = event.model
+        self._feature_names = event.feature_names
+        if event.feature_fingerprint != self._fingerprint:
+            self._fingerprint = event.feature_fingerprint
+            self._rows.clear()
+
+    def apply_feature_rows(self, event: FeatureRows) -> None:
+        if event.fingerprint == self._fingerprint:
+            for row in event.rows:
+                self._rows.append(row.values)
+
+    def apply_predictions(self, event: Predictions) -> None:
+        if not event.rows:
+            return
+        self.outcomes.apply_predictions(event)
+        if event.model == self._model:
+            for row in event.rows:
+                self._probabilities.append(row.raw_probability_up)
+
+    def apply_bars_missed(self, event: BarsMissed) -> None:
+        self.outcomes.apply_bars_missed(event)
+
+    def apply_prediction_resolved(self, event: PredictionResolved) -> None:
+        self.outcomes.apply_prediction_resolved(event)
+
+    # --- deciding -----------------------------------------------------------------------------
+
+    def on_bars_closed(self, event: BarsClosed) -> Iterator[Event]:
+        """Resolve the predictions whose horizon ends with these bars."""
+        return self.outcomes.on_bars_closed(event)
+
+    def on_history_loaded(self, event: HistoryLoaded) -> Iterator[Event]:
+        """Resolve what became known while nobody was running."""
+        return self.outcomes.on_history_loaded(event)
+
+    def on_health_tick(self, event: HealthTick) -> Iterator[Event]:
+        """Exactly one sample for every tick."""
+        probabilities, outcomes, blocks = self._recent()
+        skill = auc_with_interval(probabilities, outcomes, blocks)
+        drift = measure_drift(
+            self._references.get(self._model or ""),
+            self._feature_names,
+            self._rows,
+            self._probabilities,
+            self._config.psi_warn,
+        )
+        status, reasons = judge(skill, drift, self._config.min_resolved)
+        if self._model is None:
+            status, reasons = HealthStatus.UNKNOWN, (HealthReason.NO_MODEL,)
+        yield HealthSampled(
+            ts_ns=event.ts_ns,
+            model=self._model or "",
+            status=status,
+            reasons=tuple(reason.value for reason in reasons),
+            auc=skill.auc,
+            auc_low=skill.low,
+            auc_high=skill.high,
+            auc_n=skill.n,
+            brier=brier(probabilities, outcomes),
+            psi_worst=drift.worst,
+            psi_worst_feature=drift.worst_feature,
+            psi_prediction=drift.prediction,
+            lost=0 if self._model is None else self.outcomes.scores(self._model).lost,
+        )
+
+    def _recent(self) -> tuple[list[float], list[int], list[int]]:
+        if self._model is None:
+            return [], [], []
+        recent = self.outcomes.scores(self._model).recent
+        block_ns = self.outcomes.block_ns(self._model)
+        return (
+            [each.probability_up for each in recent],
+            [each.outcome for each in recent],
+            [each.close_ns // block_ns for each in recent],
+        )

@@ -1,0 +1,195 @@
+"""The outcome ledger: turns predictions, and the bars that follow them, into scored outcomes.
+
+Each prediction is pending until the bar that closes one horizon later arrives. Belongs here: what
+became of a prediction, per model. How good that is belongs to `skill` and `handler`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from daemon.core.bars import MissCause
+from daemon.core.events import PredictionResolved
+from daemon.core.instruments import InstrumentId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from daemon.core.bars import Bar
+    from daemon.core.events import (
+        BarsClosed,
+        BarsMissed,
+        HistoryLoaded,
+        ModelActivated,
+        Predictions,
+    )
+
+MODELS_REMEMBERED_MAX = 16
+PENDING_PER_INSTRUMENT_MAX = 20_000
+# Outcomes of overlapping horizons depend on each other. Blocks of three horizons hold nine tenths
+# of the variance that this adds; blocks of one would hold two thirds.
+BLOCK_HORIZONS = 3
+
+
+class Unscored(StrEnum):
+    """Why a resolved prediction has no outcome: all but a tie are lost."""
+
+    TIE = "tie"
+    HOLE = "hole"
+    OUTAGE = "outage"
+
+
+class Pending(Struct, gc=False):
+    """A prediction whose horizon has not passed; `lost` says why it never will."""
+
+    instrument: InstrumentId
+    trace: str
+    model: str
+    close_ns: int
+    due_ns: int
+    close: float
+    probability_up: float
+    lost: Unscored | None = None
+
+
+class Scored(Struct, frozen=True, gc=False):
+    """A probability and what came true: outcome 1 is up, 0 down."""
+
+    close_ns: int
+    probability_up: float
+    outcome: int
+
+
+class Scores(Struct):
+    """What one model has to show: its newest outcomes, and counts since it was first activated."""
+
+    horizon_bars: int
+    recent: deque[Scored]
+    scored: int = 0
+    ties: int = 0
+    lost: int = 0
+
+
+class Outcomes:
+    """Pending predictions and scores per model; only `apply_*` change them: a journal suffices."""
+
+    def __init__(self, *, timeframe_ns: int, window_outcomes: int) -> None:
+        self._timeframe_ns = timeframe_ns
+        self._window_outcomes = window_outcomes
+        self._pending: dict[InstrumentId, dict[tuple[str, int], Pending]] = {}
+        self._scores: dict[str, Scores] = {}
+
+    @property
+    def pending_count(self) -> int:
+        return sum(len(each) for each in self._pending.values())
+
+    def scores(self, model: str) -> Scores:
+        """KeyError for a model that was never activated, or long ago."""
+        return self._scores[model]
+
+    def block_ns(self, model: str) -> int:
+        """Outcomes of bars in the same block of this length count as one cluster."""
+        horizon = self._scores[model].horizon_bars
+        return self._timeframe_ns * (horizon if horizon == 1 else horizon * BLOCK_HORIZONS)
+
+    # --- applying -----------------------------------------------------------------------------
+
+    def apply_model_activated(self, event: ModelActivated) -> None:
+        """Open the model's window, or take up the one it had; other models' stay as they are."""
+        known = self._scores.pop(event.model, None)
+        fresh = Scores(event.horizon_bars, deque(maxlen=self._window_outcomes))
+        self._scores[event.model] = known or fresh
+        if len(self._scores) > MODELS_REMEMBERED_MAX:
+            del self._scores[next(iter(self._scores))]
+
+    def apply_predictions(self, event: Predictions) -> None:
+        horizon_ns = self._scores[event.model].horizon_bars * self._timeframe_ns
+        for row in event.rows:
+            waiting = self._pending.setdefault(row.instrument, {})
+            assert len(waiting) < PENDING_PER_INSTRUMENT_MAX, "bars resolve what is pending"
+            waiting[event.model, row.close_ns] = Pending(
+                row.instrument,
+                row.trace,
+                event.model,
+                row.close_ns,
+                row.close_ns + horizon_ns,
+                row.close,
+                row.probability_up,
+            )
+
+    def apply_bars_missed(self, event: BarsMissed) -> None:
+        """Mark what can never be known: an outage before the end, or no bar at the end itself."""
+        first_close_ns = event.first_open_ns + self._timeframe_ns
+        last_close_ns = event.first_open_ns + event.count * self._timeframe_ns
+        for each in self._pending.get(event.instrument, {}).values():
+            if event.cause is MissCause.OUTAGE:
+                if first_close_ns <= each.due_ns and last_close_ns > each.close_ns:
+                    each.lost = Unscored.OUTAGE
+            elif first_close_ns <= each.due_ns <= last_close_ns:
+                each.lost = each.lost or Unscored.HOLE
+
+    def apply_prediction_resolved(self, event: PredictionResolved) -> None:
+        key = (event.model, event.predicted_close_ns)
+        self._pending.get(event.instrument, {}).pop(key, None)
+        scores = self._scores.get(event.model)
+        if scores is None:
+            return
+        if event.outcome is not None:
+            scores.scored += 1
+            scores.recent.append(
+                Scored(event.predicted_close_ns, event.probability_up, event.outcome)
+            )
+        elif event.reason == Unscored.TIE:
+            scores.ties += 1
+        else:
+            scores.lost += 1
+
+    # --- deciding -----------------------------------------------------------------------------
+
+    def on_bars_closed(self, event: BarsClosed) -> Iterator[PredictionResolved]:
+        """Resolve what these bars decide, oldest prediction first."""
+        for bar in event.bars:
+            for each in self._pending.get(bar.instrument, {}).values():
+                if bar.close_ns >= each.due_ns or each.lost is not None:
+                    yield _resolved(event.ts_ns, each, bar)
+
+    def on_history_loaded(self, event: HistoryLoaded) -> Iterator[PredictionResolved]:
+        """Resolve what was still pending when the last run ended and has become known since."""
+        bars: dict[InstrumentId, dict[int, Bar]] = {}
+        for bar in event.bars:
+            bars.setdefault(bar.instrument, {})[bar.close_ns] = bar
+        for instrument, closed in bars.items():
+            newest = closed[max(closed)]
+            for each in self._pending.get(instrument, {}).values():
+                decisive = closed.get(each.due_ns, newest)
+                if decisive.close_ns >= each.due_ns:
+                    yield _resolved(event.ts_ns, each, decisive)
+
+
+def _resolved(ts_ns: int, pending: Pending, bar: Bar) -> PredictionResolved:
+    outcome: int | None = None
+    return_ratio: float | None = None
+    reason = pending.lost
+    if reason is None and bar.close_ns > pending.due_ns:
+        reason = Unscored.HOLE
+    if reason is None:
+        return_ratio = bar.close / pending.close - 1.0
+        if bar.close == pending.close:
+            reason = Unscored.TIE
+        else:
+            outcome = int(bar.close > pending.close)
+    return PredictionResolved(
+        ts_ns=ts_ns,
+        instrument=pending.instrument,
+        trace=pending.trace,
+        model=pending.model,
+        predicted_close_ns=pending.close_ns,
+        probability_up=pending.probability_up,
+        outcome=outcome,
+        return_ratio=return_ratio,
+        reason="" if reason is None else reason.value,
+    )
