@@ -50,7 +50,7 @@ class Monitoring:
     def use_references(
         self, model: str, features: Mapping[str, Histogram], probability: Histogram
     ) -> None:
-        """Hand over what was usual in training; `probability` is of the raw out-of-sample ones.
+        """Hand over what was usual in training; `probability` is of calibrated out-of-sample ones.
 
         Call it before the model's ModelActivated enters, in replay as in live. A model's id is made
         from its content, so the same id always brings the same references.
@@ -88,7 +88,7 @@ class Monitoring:
         self.outcomes.apply_predictions(event)
         if event.model == self._model:
             for row in event.rows:
-                self._probabilities.append(row.raw_probability_up)
+                self._probabilities.append(row.probability_up)
 
     def apply_bars_missed(self, event: BarsMissed) -> None:
         self.outcomes.apply_bars_missed(event)

@@ -48,7 +48,7 @@ WARNINGS = frozenset({HealthReason.FEATURE_DRIFT, HealthReason.PREDICTION_DRIFT}
 
 
 class References(Struct, frozen=True):
-    """What was usual in training: each feature by name, and the raw out-of-sample probability."""
+    """What was usual in training: features by name, and the calibrated out-of-sample probability."""
 
     features: Mapping[str, Histogram]
     probability: Histogram
@@ -82,7 +82,7 @@ def measure_drift(
     probabilities: Iterable[float],
     psi_warn: float,
 ) -> Drift:
-    """PSI of feature rows, each in the order of `names`, and of raw probabilities.
+    """PSI of feature rows, each in the order of `names`, and of calibrated probabilities.
 
     The worst feature is the highest among those that warn, else the highest of all: a feature that
     wanders by nature does not hide one that has left its place.

@@ -143,7 +143,7 @@ def predictions(
             close=close,
             probability_up=probability_up,
             standard_error=0.01,
-            raw_probability_up=probability_up,
+            raw_probability_up=0.5,
         )
         for instrument in instruments
     ]
