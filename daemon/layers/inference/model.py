@@ -124,11 +124,12 @@ class ActiveModel:
             raise ValueError(f"model {self.model_id} has no usable probe rows")
         together = self.forest.probability_up(probes)
         alone = np.concatenate([self.forest.probability_up(row[np.newaxis]) for row in probes])
-        for i, want in enumerate(wanted.tolist()):
-            if not (together[i] == want and alone[i] == want):
+        answers = zip(together.tolist(), alone.tolist(), wanted.tolist(), strict=True)
+        for i, (among_others, on_its_own, want) in enumerate(answers):
+            if not (among_others == want and on_its_own == want):
                 raise ValueError(
-                    f"model {self.model_id}, probe row {i}: {together[i]!r} among others and "
-                    f"{alone[i]!r} alone, but the trained forest said {want!r}"
+                    f"model {self.model_id}, probe row {i}: {among_others!r} among others and "
+                    f"{on_its_own!r} alone, but the trained forest said {want!r}"
                 )
 
 
