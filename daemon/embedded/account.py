@@ -1,0 +1,150 @@
+"""The one account of the embedded exchange: orders, fills and balances, all in Decimal.
+
+Belongs here: what an order is and how money moves between free and locked. When and at what price
+an order fills belongs in matching; how it is kept belongs in ledger.
+"""
+
+from dataclasses import dataclass, field
+from decimal import Context, Decimal
+from enum import StrEnum
+
+# Wide enough that no product of a price and a quantity is ever rounded.
+MONEY = Context(prec=60)
+ZERO = Decimal(0)
+FEE_STEP = Decimal("0.00000001")
+
+
+class Side(StrEnum):
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class OrderType(StrEnum):
+    LIMIT = "LIMIT"
+    LIMIT_MAKER = "LIMIT_MAKER"
+    MARKET = "MARKET"
+
+
+class TimeInForce(StrEnum):
+    GTC = "GTC"
+    IOC = "IOC"
+    FOK = "FOK"
+
+
+class OrderStatus(StrEnum):
+    NEW = "NEW"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    FILLED = "FILLED"
+    CANCELED = "CANCELED"
+    EXPIRED = "EXPIRED"
+    EXPIRED_IN_MATCH = "EXPIRED_IN_MATCH"
+
+
+OPEN_STATUSES = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRequest:
+    """A new order whose parameters were already read; quantity or quote_quantity is set."""
+
+    symbol_id: str
+    side: Side
+    type: OrderType
+    time_in_force: TimeInForce
+    client_order_id: str
+    quantity: Decimal | None = None
+    quote_quantity: Decimal | None = None
+    price: Decimal | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Order:
+    """An order as the exchange knows it; only matching changes one."""
+
+    order_id: int
+    client_order_id: str
+    symbol_id: str
+    side: Side
+    type: OrderType
+    time_in_force: TimeInForce
+    price: Decimal
+    quantity: Decimal
+    quote_quantity: Decimal
+    created_ms: int
+    updated_ms: int
+    executed: Decimal = ZERO
+    cumulative_quote: Decimal = ZERO
+    locked: Decimal = ZERO
+    status: OrderStatus = OrderStatus.NEW
+
+    @property
+    def leaves_quantity(self) -> Decimal:
+        return self.quantity - self.executed
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN_STATUSES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """One execution; the fee is in base on a buy and in quote on a sale."""
+
+    trade_id: int
+    order_id: int
+    client_order_id: str
+    symbol_id: str
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    fee: Decimal
+    fee_asset: str
+    ts_ms: int
+    is_maker: bool
+
+
+@dataclass(slots=True)
+class Balance:
+    free: Decimal = ZERO
+    locked: Decimal = ZERO
+
+
+@dataclass(slots=True)
+class Account:
+    """Balances by asset; a movement that would leave less than nothing is a bug and raises."""
+
+    balances: dict[str, Balance]
+    touched: set[str] = field(default_factory=set)
+
+    def free(self, asset: str) -> Decimal:
+        balance = self.balances.get(asset)
+        return ZERO if balance is None else balance.free
+
+    def lock(self, asset: str, amount: Decimal) -> None:
+        self._move(asset, free=-amount, locked=amount)
+
+    def release(self, asset: str, amount: Decimal) -> None:
+        self._move(asset, free=amount, locked=-amount)
+
+    def pay_locked(self, asset: str, amount: Decimal) -> None:
+        self._move(asset, free=ZERO, locked=-amount)
+
+    def pay(self, asset: str, amount: Decimal) -> None:
+        self._move(asset, free=-amount, locked=ZERO)
+
+    def receive(self, asset: str, amount: Decimal) -> None:
+        self._move(asset, free=amount, locked=ZERO)
+
+    def take_touched(self) -> dict[str, Balance]:
+        """Copies of the balances that moved since the last call."""
+        taken = {asset: self.balances[asset] for asset in sorted(self.touched)}
+        self.touched.clear()
+        return {asset: Balance(each.free, each.locked) for asset, each in taken.items()}
+
+    def _move(self, asset: str, *, free: Decimal, locked: Decimal) -> None:
+        balance = self.balances.setdefault(asset, Balance())
+        balance.free += free
+        balance.locked += locked
+        self.touched.add(asset)
+        assert balance.free >= 0, f"{asset}: free balance {balance.free} below nothing"
+        assert balance.locked >= 0, f"{asset}: locked balance {balance.locked} below nothing"

@@ -1,0 +1,86 @@
+"""A WebSocket connection of the exchange: a bounded outbox, pings and a reader.
+
+Belongs here: the life of one socket. What is said on it belongs in streams and user_api.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import orjson
+from aiohttp import WSMsgType, web
+
+from daemon.core.clock import WireClock
+
+OUTBOX_MAX = 50_000
+PING_EVERY_S = 20.0
+PONG_WITHIN_S = 60.0
+MESSAGE_MAX_BYTES = 1 << 20
+
+
+class Connection:
+    """One client socket; `send` never waits, and a client that does not read is cut off."""
+
+    def __init__(self, *, is_combined: bool, wire: WireClock) -> None:
+        self.is_combined = is_combined
+        self._socket = web.WebSocketResponse(
+            autoping=False, compress=False, max_msg_size=MESSAGE_MAX_BYTES
+        )
+        self._outbox: asyncio.Queue[bytes] = asyncio.Queue(OUTBOX_MAX)
+        self._wire = wire
+        self._heard_s = wire.monotonic_s()
+        self._transport: asyncio.Transport | None = None
+
+    def send(self, payload: object) -> None:
+        self.send_bytes(orjson.dumps(payload))
+
+    def send_bytes(self, message: bytes) -> None:
+        try:
+            self._outbox.put_nowait(message)
+        except asyncio.QueueFull:
+            self.abort()
+
+    def abort(self) -> None:
+        """Cut the connection without a goodbye."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def close(self) -> None:
+        await self._socket.close(code=1001, message=b"server shutdown")
+
+    async def run(
+        self, request: web.Request, on_message: Callable[[str], None]
+    ) -> web.WebSocketResponse:
+        """Serve the socket until it ends; every text message goes to `on_message`."""
+        await self._socket.prepare(request)
+        self._transport = request.transport
+        helpers = [asyncio.create_task(self._write()), asyncio.create_task(self._ping())]
+        try:
+            async for message in self._socket:
+                self._heard_s = self._wire.monotonic_s()
+                if message.type is WSMsgType.TEXT:
+                    on_message(message.data)
+                elif message.type is WSMsgType.PING:
+                    await self._socket.pong(message.data)
+        except ConnectionError:
+            self.abort()
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+        return self._socket
+
+    async def _write(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                message = await self._outbox.get()
+                await self._socket.send_str(message.decode())
+
+    async def _ping(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await asyncio.sleep(PING_EVERY_S)
+                if self._wire.monotonic_s() - self._heard_s > PONG_WITHIN_S:
+                    self.abort()
+                    return
+                await self._socket.ping()

@@ -1,0 +1,199 @@
+"""Orders in the dialect: turns orders, fills and balances into the payloads of Binance spot.
+
+Belongs here: shapes of private data. Shapes of public data belong in dialect.
+"""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from daemon.embedded.account import ZERO, Balance, Fill, Order
+from daemon.embedded.dialect import Payload, fixed
+from daemon.embedded.settlement import Execution, Outcome, Report
+
+SELF_TRADE_MODE = "EXPIRE_MAKER"
+
+
+def order_payload(order: Order) -> Payload:
+    """An order as GET /order, /openOrders and /allOrders show it."""
+    return {
+        **_identity(order),
+        "clientOrderId": order.client_order_id,
+        **_amounts(order),
+        "stopPrice": fixed(ZERO),
+        "icebergQty": fixed(ZERO),
+        "time": order.created_ms,
+        "updateTime": order.updated_ms,
+        "isWorking": True,
+        "workingTime": order.created_ms,
+        "selfTradePreventionMode": SELF_TRADE_MODE,
+    }
+
+
+def placed_payload(outcome: Outcome, response_type: str) -> Payload:
+    """The reply to a new order in the wanted detail: ACK, RESULT or FULL."""
+    order = outcome.order
+    payload: Payload = {
+        **_identity(order),
+        "clientOrderId": order.client_order_id,
+        "transactTime": order.updated_ms,
+    }
+    if response_type == "ACK":
+        return payload
+    payload |= {
+        **_amounts(order),
+        "workingTime": order.created_ms,
+        "selfTradePreventionMode": SELF_TRADE_MODE,
+    }
+    if response_type == "FULL":
+        payload["fills"] = [
+            {
+                "price": fixed(fill.price),
+                "qty": fixed(fill.quantity),
+                "commission": fixed(fill.fee),
+                "commissionAsset": fill.fee_asset,
+                "tradeId": fill.trade_id,
+            }
+            for fill in outcome.fills
+        ]
+    return payload
+
+
+def canceled_payload(order: Order, cancel_client_id: str) -> Payload:
+    """The reply to a cancel: the order's own id becomes origClientOrderId."""
+    return {
+        **_identity(order),
+        "origClientOrderId": order.client_order_id,
+        "clientOrderId": cancel_client_id,
+        "transactTime": order.updated_ms,
+        **_amounts(order),
+        "selfTradePreventionMode": SELF_TRADE_MODE,
+    }
+
+
+def fill_payload(fill: Fill) -> Payload:
+    """A row of /myTrades; like the real one it does not carry the client order id."""
+    return {
+        "symbol": fill.symbol_id,
+        "id": fill.trade_id,
+        "orderId": fill.order_id,
+        "orderListId": -1,
+        "price": fixed(fill.price),
+        "qty": fixed(fill.quantity),
+        "quoteQty": fixed(fill.price * fill.quantity),
+        "commission": fixed(fill.fee),
+        "commissionAsset": fill.fee_asset,
+        "time": fill.ts_ms,
+        "isBuyer": fill.side == "BUY",
+        "isMaker": fill.is_maker,
+        "isBestMatch": True,
+    }
+
+
+def account_payload(balances: Mapping[str, Balance], fee_ratio: Decimal, update_ms: int) -> Payload:
+    fee = fixed(fee_ratio)
+    fee_bps = int(fee_ratio * 10_000)
+    return {
+        "makerCommission": fee_bps,
+        "takerCommission": fee_bps,
+        "buyerCommission": 0,
+        "sellerCommission": 0,
+        "commissionRates": {
+            "maker": fee,
+            "taker": fee,
+            "buyer": fixed(ZERO),
+            "seller": fixed(ZERO),
+        },
+        "canTrade": True,
+        "canWithdraw": False,
+        "canDeposit": False,
+        "brokered": False,
+        "requireSelfTradePrevention": False,
+        "preventSor": False,
+        "updateTime": update_ms,
+        "accountType": "SPOT",
+        "balances": [
+            {"asset": asset, "free": fixed(each.free), "locked": fixed(each.locked)}
+            for asset, each in sorted(balances.items())
+        ],
+        "permissions": ["SPOT"],
+        "uid": 1,
+    }
+
+
+def outcome_events(outcome: Outcome, event_ms: int) -> Iterable[Payload]:
+    """What the user stream tells about an outcome: every report, then the touched balances."""
+    for report in outcome.reports:
+        yield execution_report(report, event_ms)
+    if outcome.balances:
+        yield {
+            "e": "outboundAccountPosition",
+            "E": event_ms,
+            "u": event_ms,
+            "B": [
+                {"a": asset, "f": fixed(each.free), "l": fixed(each.locked)}
+                for asset, each in outcome.balances.items()
+            ],
+        }
+
+
+def execution_report(report: Report, event_ms: int) -> Payload:
+    """An executionReport; on a cancel `c` is the cancel's own id and `C` the order's."""
+    order, fill = report.order, report.fill
+    is_cancel = report.execution is Execution.CANCELED
+    quantity, price, fee = (
+        (fill.quantity, fill.price, fill.fee) if fill is not None else (ZERO, ZERO, ZERO)
+    )
+    return {
+        "e": "executionReport",
+        "E": event_ms,
+        "s": order.symbol_id,
+        "c": report.cancel_client_id if is_cancel else order.client_order_id,
+        "S": order.side,
+        "o": order.type,
+        "f": order.time_in_force,
+        "q": fixed(order.quantity),
+        "p": fixed(order.price),
+        "P": fixed(ZERO),
+        "F": fixed(ZERO),
+        "g": -1,
+        "C": order.client_order_id if is_cancel else "",
+        "x": report.execution,
+        "X": order.status,
+        "r": "NONE",
+        "i": order.order_id,
+        "l": fixed(quantity),
+        "z": fixed(order.executed),
+        "L": fixed(price),
+        "n": fixed(fee),
+        "N": fill.fee_asset if fill is not None else None,
+        "T": order.updated_ms,
+        "t": fill.trade_id if fill is not None else -1,
+        "I": 0,
+        "w": order.is_open and order.type != "MARKET",
+        "m": fill.is_maker if fill is not None else False,
+        "M": fill is not None,
+        "O": order.created_ms,
+        "Z": fixed(order.cumulative_quote),
+        "Y": fixed(quantity * price),
+        "Q": fixed(order.quote_quantity),
+        "W": order.created_ms,
+        "V": SELF_TRADE_MODE,
+    }
+
+
+def _identity(order: Order) -> Payload:
+    return {"symbol": order.symbol_id, "orderId": order.order_id, "orderListId": -1}
+
+
+def _amounts(order: Order) -> Payload:
+    return {
+        "price": fixed(order.price),
+        "origQty": fixed(order.quantity),
+        "executedQty": fixed(order.executed),
+        "origQuoteOrderQty": fixed(order.quote_quantity),
+        "cummulativeQuoteQty": fixed(order.cumulative_quote),
+        "status": order.status,
+        "timeInForce": order.time_in_force,
+        "type": order.type,
+        "side": order.side,
+    }

@@ -1,0 +1,180 @@
+"""The exchange itself: joins market, clock, matching and ledger into one account one can trade.
+
+Belongs here: the order of things: compute, commit, tell. Shapes of the wire belong in dialect,
+sockets in server.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Protocol
+
+from daemon.core.clock import WireClock
+from daemon.embedded.account import Account, Order, OrderRequest
+from daemon.embedded.clock import SlotClock
+from daemon.embedded.depth import LiveBook, Take
+from daemon.embedded.ledger import FillQuery, Ledger, Position
+from daemon.embedded.market import Market, MarketBar
+from daemon.embedded.matching import Matching
+from daemon.embedded.refusals import market_closed
+from daemon.embedded.settlement import FEE_RATIO, Outcome, Settlement
+from daemon.embedded.tape import Step, Tape
+
+
+class Listener(Protocol):
+    """Hears what happens; collects messages and sends them when `flush` says it is durable."""
+
+    def stepped(self, step: Step) -> None: ...
+
+    def settled(self, outcome: Outcome) -> None: ...
+
+    def closed(self, bars: Sequence[tuple[str, MarketBar]]) -> None: ...
+
+    def flush(self) -> None: ...
+
+
+class Silence:
+    """A listener for an exchange nobody is connected to."""
+
+    def stepped(self, step: Step) -> None: ...
+
+    def settled(self, outcome: Outcome) -> None: ...
+
+    def closed(self, bars: Sequence[tuple[str, MarketBar]]) -> None: ...
+
+    def flush(self) -> None: ...
+
+
+class Exchange:
+    """One market, one account, one clock; continues from what the ledger holds."""
+
+    def __init__(
+        self,
+        market: Market,
+        ledger: Ledger,
+        *,
+        bars_per_s: float | None,
+        wire: WireClock | None = None,
+        fee_ratio: Decimal = FEE_RATIO,
+    ) -> None:
+        position = ledger.position()
+        order_id, trade_id = ledger.last_ids()
+        self.market = market
+        self.ledger = ledger
+        self.listener: Listener = Silence()
+        self.tape = Tape(market, position.closed_ms)
+        acked = set(position.acked)
+        self.clock = SlotClock(self.tape, bars_per_s, wire or WireClock(), acked)
+        self.settlement = Settlement(
+            symbols=dict(market.symbols),
+            account=Account(ledger.balances()),
+            last_order_id=order_id,
+            last_trade_id=trade_id,
+            fee_ratio=fee_ratio,
+            open_orders={order.order_id: order for order in ledger.open_orders()},
+        )
+        self._matching = Matching(self.settlement)
+        self._resume(position)
+
+    def check(self, request: OrderRequest) -> None:
+        """Raise the RequestError that `place` would raise; change nothing."""
+        book, price = self._trading(request.symbol_id)
+        self._matching.check(request, book, price)
+
+    def place(self, request: OrderRequest) -> Outcome:
+        """Execute an order at this moment of the market; it is durable when this returns."""
+        book, price = self._trading(request.symbol_id)
+        outcome = self._matching.place(request, book, price, self.clock.market_ms())
+        self._tell(outcome)
+        return outcome
+
+    def cancel(self, order: Order, cancel_client_id: str) -> Outcome:
+        """Cancel an open order; it is durable when this returns."""
+        own = self.settlement.open_orders[order.order_id]
+        outcome = self._matching.cancel(own, self.clock.market_ms(), cancel_client_id)
+        self._tell(outcome)
+        return outcome
+
+    def acknowledge(self, symbol_id: str, close_ms: int) -> None:
+        """Lock-step: a client has handled this bar; after the last one the next slot is played."""
+        if not self.clock.acknowledge(symbol_id, close_ms):
+            return
+        if self.clock.is_due():
+            self.play_slot()
+        else:
+            self.ledger.commit([], self._position())
+
+    def play_slot(self) -> None:
+        """Lock-step: play the next slot from open to close as one transaction."""
+        open_ms = self.clock.next_open_ms()
+        assert open_ms is not None, "the market has ended"
+        self.tape.open_slot(open_ms)
+        self._finish_slot()
+
+    async def pace(self) -> None:
+        """Pace: play slot after slot, each step at its moment, until the market ends."""
+        while True:
+            if not self.tape.is_open:
+                open_ms = self.clock.next_open_ms()
+                if open_ms is None:
+                    return
+                self.tape.open_slot(open_ms)
+                self.clock.start_slot()
+            step = self.tape.next_step()
+            close_ms = self.tape.closed_ms + self.market.timeframe_ms
+            await asyncio.sleep(max(0.0, self.clock.wait_s(step.ts_ms if step else close_ms)))
+            if step is None:
+                self._finish_slot()
+            else:
+                outcome = self._step()
+                if outcome is not None:
+                    self.ledger.commit([outcome], self._position())
+                self.listener.flush()
+
+    def _trading(self, symbol_id: str) -> tuple[LiveBook, Decimal]:
+        book, price = self.tape.book(symbol_id), self.tape.price(symbol_id)
+        if book is None or price is None or not self.tape.is_trading(symbol_id):
+            raise market_closed()
+        return book, price
+
+    def _step(self) -> Outcome | None:
+        step = self.tape.play()
+        self.listener.stepped(step)
+        ts_ms = self.clock.market_ms()
+        outcome = self._matching.move(step.symbol_id, step.price, step.volume, ts_ms)
+        if outcome is not None:
+            self.listener.settled(outcome)
+        return outcome
+
+    def _finish_slot(self) -> None:
+        outcomes = []
+        while self.tape.next_step() is not None:
+            outcomes.append(self._step())
+        self.listener.closed(self.tape.close_slot())
+        self.clock.acked.clear()
+        self.ledger.commit([each for each in outcomes if each is not None], self._position())
+        self.listener.flush()
+
+    def _tell(self, outcome: Outcome) -> None:
+        self.listener.settled(outcome)
+        self.ledger.commit([outcome], self._position())
+        self.listener.flush()
+
+    def _position(self) -> Position:
+        return Position(self.tape.closed_ms, self.tape.played, tuple(sorted(self.clock.acked)))
+
+    def _resume(self, position: Position) -> None:
+        if position.played:
+            self.tape.open_slot(position.closed_ms)
+            for _ in range(position.played):
+                self.tape.play()
+            if self.clock.bars_per_s is None:
+                self._finish_slot()
+            else:
+                last_ms = self.tape.played_steps()[-1].ts_ms
+                self.clock.start_slot((last_ms - position.closed_ms) / self.market.timeframe_ms)
+            return
+        for fill in self.ledger.fills(FillQuery(start_ms=position.closed_ms)):
+            book = self.tape.book(fill.symbol_id)
+            if book is not None and not fill.is_maker:
+                book.consume(fill.side, [Take(fill.price, fill.quantity)])

@@ -1,0 +1,181 @@
+"""The REST face: routes requests, weighs and checks them, carries out faults and answers in JSON.
+
+Belongs here: HTTP itself. What a request means belongs in public, trading and control.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import orjson
+from aiohttp import web
+
+from daemon.embedded.budget import Budget
+from daemon.embedded.control import Control
+from daemon.embedded.exchange import Exchange
+from daemon.embedded.faults import FaultKind, FaultRule, Faults
+from daemon.embedded.params import parse_params
+from daemon.embedded.public import PublicData
+from daemon.embedded.refusals import RequestError
+from daemon.embedded.signing import Credentials, check_key, check_rest_signature, check_time
+from daemon.embedded.trading import Trading
+
+Handler = Callable[[dict[str, str]], object]
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+LABEL_HEADER = "X-Embedded-Market"
+DROPPED = frozenset({FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER})
+DELAYED_AFTER = frozenset({FaultKind.DELAY_AFTER})
+BEFORE = frozenset({FaultKind.DROP_BEFORE, FaultKind.STATUS})
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What answers a path; `is_order` requests count against the order limits."""
+
+    handler: Handler
+    weight: int
+    is_signed: bool = False
+    is_order: bool = False
+    weight_all: int = 0
+
+
+def public_routes(public: PublicData) -> dict[tuple[str, str], Route]:
+    """Unsigned requests; `weight_all` holds when no symbol is given."""
+    return {
+        ("GET", "/api/v3/ping"): Route(public.ping, 1),
+        ("GET", "/api/v3/time"): Route(public.time, 1),
+        ("GET", "/api/v3/exchangeInfo"): Route(public.exchange_info, 20),
+        ("GET", "/api/v3/klines"): Route(public.klines, 2),
+        ("GET", "/api/v3/uiKlines"): Route(public.klines, 2),
+        ("GET", "/api/v3/depth"): Route(public.depth, 5),
+        ("GET", "/api/v3/ticker/24hr"): Route(public.day, 2, weight_all=80),
+        ("GET", "/api/v3/ticker/bookTicker"): Route(public.book_ticker, 2, weight_all=4),
+        ("GET", "/api/v3/ticker/price"): Route(public.price, 2, weight_all=4),
+        ("GET", "/api/v3/trades"): Route(public.trades, 25),
+        ("GET", "/api/v3/aggTrades"): Route(public.aggregate_trades, 4),
+    }
+
+
+def private_routes(trading: Trading) -> dict[tuple[str, str], Route]:
+    order = "/api/v3/order"
+    return {
+        ("POST", order): Route(trading.place, 1, is_signed=True, is_order=True),
+        ("GET", order): Route(trading.query, 4, is_signed=True),
+        ("DELETE", order): Route(trading.cancel, 1, is_signed=True),
+        ("POST", "/api/v3/order/test"): Route(trading.test, 1, is_signed=True),
+        ("GET", "/api/v3/openOrders"): Route(trading.open_orders, 6, is_signed=True, weight_all=80),
+        ("DELETE", "/api/v3/openOrders"): Route(trading.cancel_all, 1, is_signed=True),
+        ("GET", "/api/v3/allOrders"): Route(trading.all_orders, 20, is_signed=True),
+        ("GET", "/api/v3/myTrades"): Route(trading.my_trades, 20, is_signed=True),
+        ("GET", "/api/v3/account"): Route(trading.account, 20, is_signed=True),
+        ("GET", "/sapi/v1/asset/tradeFee"): Route(trading.trade_fees, 1, is_signed=True),
+    }
+
+
+class RestFace:
+    """Answers every HTTP request of the exchange."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        *,
+        public: PublicData,
+        trading: Trading,
+        budget: Budget,
+        credentials: Credentials,
+        faults: Faults,
+        flush: Callable[[], None],
+    ) -> None:
+        control = Control(exchange, faults)
+        self._exchange = exchange
+        self._budget = budget
+        self._credentials = credentials
+        self._faults = faults
+        self._flush = flush
+        self._routes = public_routes(public) | private_routes(trading)
+        self._paths = {path for _, path in self._routes}
+        self._control: dict[tuple[str, str], Callable[[bytes], object]] = {
+            ("GET", "/embedded/clock"): control.clock,
+            ("POST", "/embedded/ack"): control.acknowledge,
+            ("GET", "/embedded/ledger"): control.ledger,
+            ("POST", "/embedded/faults"): control.add_faults,
+            ("DELETE", "/embedded/faults"): control.clear_faults,
+        }
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request; every refusal is a JSON object with a code."""
+        body = await request.read()
+        if request.path.startswith("/embedded/"):
+            return self._controlled(request, body)
+        fault = self._faults.strike(request.method, request.path)
+        if fault is not None and fault.kind is FaultKind.DELAY_BEFORE:
+            await asyncio.sleep(fault.sec)
+        if fault is None or fault.kind not in BEFORE:
+            response = self._served(request, body.decode(errors="replace"))
+        else:
+            response = web.Response()
+        return response if fault is None else await self._faulted(request, response, fault)
+
+    def _served(self, request: web.Request, body: str) -> web.Response:
+        try:
+            payload = self._answer(request, body)
+        except RequestError as error:
+            return self._refused(error)
+        self._flush()
+        return self._json(payload, 200, {})
+
+    def _answer(self, request: web.Request, body: str) -> object:
+        route = self._routes.get((request.method, request.path))
+        if route is None:
+            status = 405 if request.path in self._paths else 404
+            raise RequestError(-1000, f"No {request.method} {request.path} here.", status=status)
+        query = request.rel_url.raw_query_string
+        params = parse_params(query, body)
+        is_all = "symbol" not in params and bool(route.weight_all)
+        self._budget.spend(route.weight_all if is_all else route.weight)
+        if route.is_signed:
+            check_key(self._credentials, request.headers.get("X-MBX-APIKEY"))
+            check_rest_signature(self._credentials, query, body)
+            check_time(params, self._exchange.clock.wire_ms())
+        if route.is_order:
+            self._budget.count_order()
+        return route.handler(params)
+
+    def _controlled(self, request: web.Request, body: bytes) -> web.Response:
+        # A web page may make a browser call a loopback address by another name; the name shows it.
+        if request.remote not in LOOPBACK_HOSTS or request.url.host not in LOOPBACK_HOSTS:
+            raise web.HTTPForbidden
+        handler = self._control.get((request.method, request.path))
+        if handler is None:
+            raise web.HTTPNotFound
+        try:
+            return self._json(handler(body), 200, {})
+        except RequestError as error:
+            return self._refused(error)
+
+    async def _faulted(
+        self, request: web.Request, response: web.Response, fault: FaultRule
+    ) -> web.Response:
+        if fault.kind in DROPPED and request.transport is not None:
+            request.transport.abort()
+        elif fault.kind in DELAYED_AFTER:
+            await asyncio.sleep(fault.sec)
+        elif fault.kind in (FaultKind.STATUS, FaultKind.STATUS_AFTER):
+            return web.Response(text=fault.body, status=fault.status, headers=self._headers())
+        elif fault.kind is FaultKind.BODY_AFTER:
+            return web.Response(text=fault.body, status=200, headers=self._headers())
+        return response
+
+    def _refused(self, error: RequestError) -> web.Response:
+        return self._json({"code": error.code, "msg": error.text}, error.status, error.headers)
+
+    def _json(self, payload: object, status: int, headers: dict[str, str]) -> web.Response:
+        return web.Response(
+            body=orjson.dumps(payload),
+            status=status,
+            content_type="application/json",
+            headers=self._headers() | headers,
+        )
+
+    def _headers(self) -> dict[str, str]:
+        return self._budget.headers() | {LABEL_HEADER: self._exchange.market.label}

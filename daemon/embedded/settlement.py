@@ -1,0 +1,182 @@
+"""Settlement: turns an agreed execution into changed orders, moved money and reports of both.
+
+Belongs here: opening, filling and closing an order with exact amounts. Whether and at what price
+that happens belongs in matching.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from decimal import ROUND_DOWN, Decimal
+from enum import StrEnum
+
+from daemon.embedded.account import (
+    FEE_STEP,
+    ZERO,
+    Account,
+    Balance,
+    Fill,
+    Order,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Side,
+)
+from daemon.embedded.depth import Take
+from daemon.embedded.market import MarketSymbol
+
+FEE_RATIO = Decimal("0.001")
+
+
+class Execution(StrEnum):
+    """What happened to an order, as the user stream names it."""
+
+    NEW = "NEW"
+    TRADE = "TRADE"
+    CANCELED = "CANCELED"
+    EXPIRED = "EXPIRED"
+    TRADE_PREVENTION = "TRADE_PREVENTION"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One step of one order: the order as it was right after it (a copy) and the fill, if any."""
+
+    execution: Execution
+    order: Order
+    fill: Fill | None = None
+    cancel_client_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All that one request or price move did, in order; `balances` are those it touched."""
+
+    reports: list[Report]
+    balances: dict[str, Balance]
+
+    @property
+    def order(self) -> Order:
+        """The last state of the order that the request was about."""
+        return self.reports[-1].order
+
+    @property
+    def fills(self) -> list[Fill]:
+        """The request's own fills, in order."""
+        own = self.order.order_id
+        fills = [report.fill for report in self.reports if report.fill is not None]
+        return [fill for fill in fills if fill.order_id == own]
+
+
+@dataclass(slots=True)
+class Settlement:
+    """The account, its open orders by id, and the last ids given out."""
+
+    symbols: dict[str, MarketSymbol]
+    account: Account
+    last_order_id: int = 0
+    last_trade_id: int = 0
+    fee_ratio: Decimal = FEE_RATIO
+    open_orders: dict[int, Order] = field(default_factory=dict)
+    reports: list[Report] = field(default_factory=list)
+
+    def open_of(self, symbol_id: str) -> list[Order]:
+        """Open orders of a symbol, oldest first."""
+        return [order for order in self.open_orders.values() if order.symbol_id == symbol_id]
+
+    def take_outcome(self) -> Outcome:
+        """What happened since the last call."""
+        outcome = Outcome(self.reports, self.account.take_touched())
+        self.reports = []
+        return outcome
+
+    def open(self, request: OrderRequest, quantity: Decimal, ts_ms: int) -> Order:
+        """Accept an order of `quantity` base units; money it may spend while resting is locked."""
+        self.last_order_id += 1
+        order = Order(
+            order_id=self.last_order_id,
+            client_order_id=request.client_order_id,
+            symbol_id=request.symbol_id,
+            side=request.side,
+            type=request.type,
+            time_in_force=request.time_in_force,
+            price=request.price or ZERO,
+            quantity=quantity,
+            quote_quantity=request.quote_quantity or ZERO,
+            created_ms=ts_ms,
+            updated_ms=ts_ms,
+        )
+        self.open_orders[order.order_id] = order
+        if order.type is not OrderType.MARKET:
+            order.locked = quantity * order.price if order.side is Side.BUY else quantity
+            self.account.lock(self._locked_asset(order), order.locked)
+        self._report(Execution.NEW, order)
+        return order
+
+    def fill(self, order: Order, take: Take, ts_ms: int, *, is_maker: bool) -> None:
+        """Trade `take` for the order; the fee is kept from what is received."""
+        symbol = self.symbols[order.symbol_id]
+        notional = take.price * take.quantity
+        is_buy = order.side is Side.BUY
+        paid_asset, paid = (symbol.quote, notional) if is_buy else (symbol.base, take.quantity)
+        got_asset, got = (symbol.base, take.quantity) if is_buy else (symbol.quote, notional)
+        fee = (got * self.fee_ratio).quantize(FEE_STEP, ROUND_DOWN)
+        if order.type is not OrderType.MARKET:
+            unlocked = take.quantity * order.price if is_buy else take.quantity
+            order.locked -= unlocked
+            self.account.release(paid_asset, unlocked)
+        self.account.pay(paid_asset, paid)
+        self.account.receive(got_asset, got - fee)
+        order.executed += take.quantity
+        order.cumulative_quote += notional
+        order.updated_ms = ts_ms
+        order.status = OrderStatus.PARTIALLY_FILLED
+        if order.leaves_quantity == 0:
+            order.status = OrderStatus.FILLED
+            del self.open_orders[order.order_id]
+        self.last_trade_id += 1
+        fill = Fill(
+            trade_id=self.last_trade_id,
+            order_id=order.order_id,
+            client_order_id=order.client_order_id,
+            symbol_id=order.symbol_id,
+            side=order.side,
+            price=take.price,
+            quantity=take.quantity,
+            fee=fee,
+            fee_asset=got_asset,
+            ts_ms=ts_ms,
+            is_maker=is_maker,
+        )
+        self._report(Execution.TRADE, order, fill)
+
+    def close(
+        self,
+        order: Order,
+        status: OrderStatus,
+        execution: Execution,
+        ts_ms: int,
+        cancel_client_id: str = "",
+    ) -> None:
+        """End an open order that is not filled; what it still locked is free again."""
+        if order.locked:
+            self.account.release(self._locked_asset(order), order.locked)
+            order.locked = ZERO
+        order.status = status
+        order.updated_ms = ts_ms
+        del self.open_orders[order.order_id]
+        self._report(execution, order, cancel_client_id=cancel_client_id)
+
+    def _report(
+        self,
+        execution: Execution,
+        order: Order,
+        fill: Fill | None = None,
+        *,
+        cancel_client_id: str = "",
+    ) -> None:
+        copy = dataclasses.replace(order)
+        self.reports.append(Report(execution, copy, fill, cancel_client_id))
+
+    def _locked_asset(self, order: Order) -> str:
+        symbol = self.symbols[order.symbol_id]
+        return symbol.quote if order.side is Side.BUY else symbol.base
