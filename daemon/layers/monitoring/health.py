@@ -48,7 +48,7 @@ WARNINGS = frozenset({HealthReason.FEATURE_DRIFT, HealthReason.PREDICTION_DRIFT}
 
 
 class References(Struct, frozen=True):
-    """What was usual in training: features by name, and the calibrated out-of-sample probability."""
+    """What was usual: features in training, and the calibrated probability out of sample."""
 
     features: Mapping[str, Histogram]
     probability: Histogram
