@@ -1,5 +1,3 @@
-from decimal import Decimal
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,13 +11,11 @@ from daemon.core.events import (
     FeatureRows,
     FeaturesRefusedReason,
     HistoryLoaded,
-    RunOpened,
 )
 from daemon.core.ids import trace_for
-from daemon.core.instruments import Instrument, InstrumentId
 from daemon.layers.features.handler import Features
 from daemon.layers.features.sets import feature_matrix, reference_features
-from tests.unit.layers.walks import BTC, ETH, HOUR_NS, Array, a_bar, a_walk
+from tests.unit.layers.walks import BTC, ETH, HOUR_NS, Array, a_bar, a_run, a_walk
 
 HOURLY = reference_features("1h")
 WALK = a_walk(80)
@@ -29,28 +25,6 @@ def an_opened_layer(*, refuse_zero_volume: bool = False) -> Features:
     features = Features(HOURLY, timeframe="1h", refuse_zero_volume=refuse_zero_volume)
     features.apply_run_opened(a_run(BTC, ETH))
     return features
-
-
-def a_run(*instruments: InstrumentId) -> RunOpened:
-    return RunOpened(
-        ts_ns=0,
-        run="r1",
-        bot="tradingd",
-        mode="paper",
-        market="embedded",
-        account="a1",
-        timeframe="1h",
-        timeframe_ns=HOUR_NS,
-        instruments=tuple(
-            Instrument(id=each, base="B", quote="Q", tick=Decimal("0.01"), lot=Decimal("0.001"))
-            for each in instruments
-        ),
-        allotted_quote=Decimal(10_000),
-        balances=(),
-        config_hash="",
-        first_open_ns=0,
-        end_ns=None,
-    )
 
 
 def answer(features: Features, *bars: Bar) -> FeatureRows:
