@@ -71,7 +71,7 @@ class FoldResult(_Part, frozen=True):
 
 
 class OutOfSample(_Part, frozen=True):
-    """All folds together. AUC is the mean over folds; intervals are two-sided 95 %.
+    """All folds together; the interval is two-sided 95 % and allows for dependence within a bar.
 
     The baseline is minus the last return, scored on the same rows. Brier scores are over the rows
     whose calibration was fitted on earlier folds only; `brier_base_rate` is that of a constant.
@@ -82,9 +82,9 @@ class OutOfSample(_Part, frozen=True):
     auc_low: float
     auc_high: float
     baseline_auc: float
-    brier: float | None
-    brier_uncalibrated: float | None
-    brier_base_rate: float | None
+    brier: float
+    brier_uncalibrated: float
+    brier_base_rate: float
 
 
 class CalibrationTable(_Part, frozen=True):
@@ -188,7 +188,7 @@ class Manifest(_Part, frozen=True):
     calibration: CalibrationTable
     payoffs: Payoffs
     costs: Costs
-    net_return: NetReturn | None
+    net_return: NetReturn
     reference: dict[str, Histogram]
     reference_probability: Histogram
     probes: Probes

@@ -72,6 +72,9 @@ def labelled_rows(
 def _require_one_market(series: Sequence[Series]) -> None:
     if not series:
         raise TrainingRefused("there is no series to learn from")
+    for one in series:
+        if len(one.open_ns) == 0:
+            raise TrainingRefused(f"{one.symbol} has no bars")
     if len({one.timeframe_ns for one in series}) > 1:
         raise TrainingRefused("all series must have the same timeframe")
     if len({one.symbol for one in series}) < len(series):

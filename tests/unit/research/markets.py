@@ -39,7 +39,7 @@ def a_random_walk(bars: int, seed: int, symbol: str = "A/Q") -> Series:
     return a_series(100.0 * np.exp(np.cumsum(returns)), rng.lognormal(3.0, 0.5, bars), symbol)
 
 
-def a_market_with_edge(bars: int, seed: int, strength: float = 0.4, symbol: str = "A/Q") -> Series:
+def a_market_with_edge(bars: int, seed: int, strength: float = 0.7, symbol: str = "A/Q") -> Series:
     """A planted edge that minus the last return alone cannot see.
 
     After a bar of high volume the move goes on, after one of low volume it turns round, each with

@@ -1,0 +1,105 @@
+"""Everything a walk-forward has shown: skill, calibration, payoffs, net return and the verdict.
+
+Bringing these together belongs here; how each is measured belongs in its own module.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from daemon.core.manifests import (
+    CalibrationTable,
+    Histogram,
+    NetReturn,
+    OutOfSample,
+    Payoffs,
+)
+from daemon.layers.inference.model import Calibration
+from daemon.layers.monitoring.drift import placebo_psi, reference_histogram
+from daemon.layers.monitoring.skill import Skill
+from daemon.research.calibration import fit_calibration
+from daemon.research.datasets import TrainingRefused
+from daemon.research.net_returns import Calibrated, calibrated_forward, net_returns
+from daemon.research.payoffs import measure_payoffs
+from daemon.research.series import FloatArray, Series
+from daemon.research.settings import TrainingSettings
+from daemon.research.verdict import Verdict, bootstrap_net_return, judge
+from daemon.research.walkforward import WalkForward
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What goes into the manifest; all of it is out of sample."""
+
+    out_of_sample: OutOfSample
+    calibration: CalibrationTable
+    payoffs: Payoffs
+    net_return: NetReturn
+    probability: Histogram  # of the calibrated probability
+    verdict: Verdict
+
+
+def judge_walk(
+    series: Sequence[Series], walked: WalkForward, settings: TrainingSettings, *, seed: int
+) -> Judgement:
+    """Judge a walk-forward. `series` must be those it was made of, in the same order.
+
+    Calibration and payoffs for use come from all folds; Brier scores, net return and verdict use
+    only what earlier folds had shown. Raises `TrainingRefused` where nothing can be judged.
+    """
+    skill, baseline = walked.skill(), walked.baseline_skill()
+    if skill.auc is None or baseline.auc is None:
+        raise TrainingRefused("all tested rows have one outcome: nothing can be judged")
+    calibrated = calibrated_forward(walked, settings)
+    net = bootstrap_net_return(
+        net_returns(series, walked, calibrated, settings),
+        horizon_bars=settings.horizon_bars,
+        seed=seed,
+    )
+    table = fit_calibration(walked.raw, walked.up, walked.clusters).table()
+    looked_up = Calibration(table.knots, table.probabilities, table.standard_errors)
+    probability = looked_up.calibrate(walked.raw)[0]
+    return Judgement(
+        out_of_sample=_out_of_sample(walked, calibrated, skill, baseline),
+        calibration=table,
+        payoffs=measure_payoffs(
+            probability,
+            walked.dataset.forward_log_return[walked.tested],
+            settings.confidence_min_ratio,
+        ),
+        net_return=net,
+        probability=usual(probability, settings.psi_window),
+        verdict=judge(skill, baseline, net, cost_bps=settings.fee_bps + settings.slippage_bps),
+    )
+
+
+def usual(values: FloatArray, window: int) -> Histogram:
+    """How `values` (n,), in the order of time, are usually distributed, for PSI.
+
+    The placebo is that of stretches of `window` values, or of the two halves where they are few.
+    """
+    reference = reference_histogram(values)
+    placebo = placebo_psi(values, window)
+    if placebo is None:
+        placebo = placebo_psi(values)
+    return Histogram(reference.edges, reference.shares, reference.n, placebo)
+
+
+def _out_of_sample(
+    walked: WalkForward, calibrated: Calibrated, skill: Skill, baseline: Skill
+) -> OutOfSample:
+    assert skill.auc is not None
+    assert baseline.auc is not None
+    known = walked.fold > 0
+    up = walked.up[known]
+    return OutOfSample(
+        n=skill.n,
+        auc=skill.auc,
+        auc_low=skill.low,
+        auc_high=skill.high,
+        baseline_auc=baseline.auc,
+        brier=float(np.mean((calibrated.probability[known] - up) ** 2)),
+        brier_uncalibrated=float(np.mean((walked.raw[known] - up) ** 2)),
+        brier_base_rate=float(up.mean() * (1.0 - up.mean())),
+    )

@@ -1,0 +1,197 @@
+"""Makes a model of bars: walk-forward, calibration, payoffs, verdict, and the forest as arrays.
+
+The order of these steps and the manifest belong here; each step belongs in its own module, and
+keeping the result belongs in `store/models`.
+"""
+
+import hashlib
+import io
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.core.errors import ModelRefused
+from daemon.core.manifests import (
+    MANIFEST_SCHEMA,
+    Costs,
+    DataRange,
+    FeatureSetReference,
+    Histogram,
+    Manifest,
+    Probes,
+    with_content_id,
+)
+from daemon.layers.features.sets import FeatureSet
+from daemon.layers.inference.forest import CompiledForest
+from daemon.research.compile_forest import compile_forest
+from daemon.research.datasets import Dataset, TrainingRefused, labelled_rows
+from daemon.research.judgement import judge_walk, usual
+from daemon.research.series import FloatArray, Series, content_sha256
+from daemon.research.settings import TrainingSettings
+from daemon.research.walkforward import (
+    Progress,
+    WalkForward,
+    probability_up,
+    walk_and_fit,
+    walk_forward,
+)
+
+__all__ = ["Trained", "TrainingRefused", "TrainingSettings", "train", "walk_forward"]
+
+KIND = "rf"
+LABEL = "direction"
+PROBES = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A model that can be registered, and the walk-forward that vouches for it."""
+
+    manifest: Manifest
+    arrays: Mapping[str, npt.NDArray[np.generic]]  # of the compiled forest
+    archive: bytes  # joblib of the fitted forest, for research
+    walked: WalkForward
+
+
+def train(
+    series: Sequence[Series],
+    feature_set: FeatureSet,
+    settings: TrainingSettings,
+    *,
+    seed: int,
+    market: str,
+    timeframe: str,
+    progress: Progress,
+    created_ns: int = 0,
+    code_version: str = "",
+) -> Trained:
+    """One forest for all symbols together, judged only on what it had not seen.
+
+    The same series, features, settings and seed give the same bytes. `created_ns` (UTC) and
+    `code_version` are only noted down. Raises `TrainingRefused` where the data cannot carry a
+    model, and `ModelRefused` should the compiled forest not repeat scikit-learn's bits.
+    """
+    series = sorted(series, key=lambda one: one.symbol)
+    dataset = labelled_rows(
+        series,
+        feature_set,
+        horizon_bars=settings.horizon_bars,
+        accepts_zero_volume=settings.accepts_zero_volume,
+    )
+    walked, forest = walk_and_fit(dataset, settings, seed=seed, progress=progress)
+    compiled = compile_forest(forest)
+    judged = judge_walk(series, walked, settings, seed=seed)
+    manifest = Manifest(
+        schema=MANIFEST_SCHEMA,
+        model_id="",
+        kind=KIND,
+        market=market,
+        symbols=dataset.symbols,
+        timeframe=timeframe,
+        timeframe_ns=dataset.timeframe_ns,
+        feature_set=_reference(feature_set),
+        label=LABEL,
+        horizon_bars=settings.horizon_bars,
+        data=_data_ranges(series, dataset),
+        trained_through_ns=int(dataset.label_end_ns.max()),
+        train_rows=len(dataset),
+        folds=walked.folds,
+        out_of_sample=judged.out_of_sample,
+        calibration=judged.calibration,
+        payoffs=judged.payoffs,
+        costs=Costs(settings.fee_bps, settings.slippage_bps),
+        net_return=judged.net_return,
+        reference=_usual_features(dataset, feature_set, settings),
+        reference_probability=judged.probability,
+        probes=_probes(forest, compiled, dataset.features),
+        settings=_noted(settings),
+        seed=seed,
+        libraries=_libraries(),
+        arrays_sha256=_arrays_sha256(compiled.arrays()),
+        edge_shown=judged.verdict.edge_shown,
+        verdict=judged.verdict.sentence,
+        created_ns=created_ns,
+        code_version=code_version,
+        files={},
+    )
+    return Trained(with_content_id(manifest), compiled.arrays(), _archived(forest), walked)
+
+
+def _noted(settings: TrainingSettings) -> dict[str, int | float | str | bool]:
+    # How many processors worked must not show in a result that is the same for any number.
+    return {name: value for name, value in asdict(settings).items() if name != "processors"}
+
+
+def _usual_features(
+    dataset: Dataset, feature_set: FeatureSet, settings: TrainingSettings
+) -> dict[str, Histogram]:
+    return {
+        name: usual(dataset.features[:, column], settings.psi_window)
+        for column, name in enumerate(feature_set.names)
+    }
+
+
+def _reference(feature_set: FeatureSet) -> FeatureSetReference:
+    return FeatureSetReference(
+        name=feature_set.name,
+        version=feature_set.version,
+        fingerprint=feature_set.fingerprint,
+        names=feature_set.names,
+        lookback_bars=feature_set.lookback,
+    )
+
+
+def _data_ranges(series: Sequence[Series], dataset: Dataset) -> tuple[DataRange, ...]:
+    return tuple(
+        DataRange(
+            symbol=one.symbol,
+            bars=len(one.open_ns),
+            rows=int((dataset.symbol == number).sum()),
+            first_open_ns=int(one.open_ns[0]),
+            last_open_ns=int(one.open_ns[-1]),
+            sha256=content_sha256(one),
+        )
+        for number, one in enumerate(series)
+    )
+
+
+def _probes(forest: Any, compiled: CompiledForest, features: FloatArray) -> Probes:
+    places = np.linspace(0, len(features) - 1, PROBES).astype(np.int64)
+    rows = np.ascontiguousarray(features[places])
+    said = probability_up(forest, rows)
+    if compiled.probability_up(rows).tobytes() != said.tobytes():
+        raise ModelRefused("the compiled forest does not give the bits scikit-learn gives")
+    return Probes(tuple(tuple(row) for row in rows.tolist()), tuple(said.tolist()))
+
+
+def _libraries() -> dict[str, str]:
+    import joblib
+    import sklearn
+
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scikit-learn": sklearn.__version__,
+        "joblib": joblib.__version__,
+    }
+
+
+def _arrays_sha256(arrays: Mapping[str, npt.NDArray[np.generic]]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _archived(forest: Any) -> bytes:
+    import joblib
+
+    buffer = io.BytesIO()
+    joblib.dump(forest, buffer, compress=3)
+    return buffer.getvalue()
