@@ -104,7 +104,7 @@ class JournalReader:
         """How many events of each type there are, by type name."""
         statement = select(EVENT.c.kind, func.count()).group_by(EVENT.c.kind).order_by(EVENT.c.kind)
         with self._connection() as connection:
-            return dict(connection.execute(statement).tuples().all())
+            return dict(iter(connection.execute(statement)))
 
     def last_step(self) -> int:
         """Number of the newest committed step; 0 when there is none."""

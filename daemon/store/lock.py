@@ -5,7 +5,7 @@ Belongs here: taking the lock and saying who has it. Acting on that belongs to t
 
 import fcntl
 import os
-import time
+import struct
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,9 +18,11 @@ from daemon.core.timeframes import rfc3339
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
-# A `status` looks at the lock for some microseconds; a starting daemon must not take it for one.
-TRIES = 5
-BETWEEN_TRIES_S = 0.02
+# A lock of an open file, like flock's, but one can ask for it without taking it: a `status` that
+# looks at the wrong moment keeps no daemon from starting.
+_FLOCK = "hhqqi4x"
+# Between taking the lock and writing its name into it a holder needs some microseconds.
+READS_MAX = 1_000
 
 
 class Holder(Struct, frozen=True):
@@ -42,7 +44,7 @@ class StateLock:
         state_dir.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         file = os.open(_lock_file(state_dir), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         try:
-            _take_or_refuse(file, state_dir)
+            _take(file, state_dir)
             os.ftruncate(file, 0)
             os.pwrite(file, msgspec.json.encode(Holder(os.getpid(), rfc3339(started_ns))), 0)
         except BaseException:
@@ -70,20 +72,16 @@ class StateLock:
 
 
 def holder(state_dir: Path) -> int | None:
-    """Pid of the daemon that has this state directory; None when nobody has it."""
+    """Pid of the daemon that has this state directory (0: it does not say); None: nobody has."""
     try:
         file = os.open(_lock_file(state_dir), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:
-        for _ in range(TRIES):
-            if _take(file, fcntl.LOCK_SH):
-                return None
-            found = _written(file)
-            if found is not None:
-                return found.pid
-            time.sleep(BETWEEN_TRIES_S)  # it has just taken the lock and not yet written its name
-        return None
+        if not _is_taken(file):
+            return None
+        found = _written(file)
+        return 0 if found is None else found.pid
     finally:
         os.close(file)
 
@@ -92,27 +90,29 @@ def _lock_file(state_dir: Path) -> Path:
     return state_dir / "lock"
 
 
-def _take_or_refuse(file: int, state_dir: Path) -> None:
-    for _ in range(TRIES):
-        if _take(file, fcntl.LOCK_EX):
-            return
-        time.sleep(BETWEEN_TRIES_S)
-    raise LockHeld(_refusal(state_dir, _written(file)))
+def _whole_file(kind: int) -> bytes:
+    return struct.pack(_FLOCK, kind, os.SEEK_SET, 0, 0, 0)
 
 
-def _take(file: int, kind: int) -> bool:
+def _take(file: int, state_dir: Path) -> None:
     try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, _whole_file(fcntl.F_WRLCK))
+    except (BlockingIOError, PermissionError):  # EAGAIN or EACCES, as POSIX leaves it open
+        raise LockHeld(_refusal(state_dir, _written(file))) from None
+
+
+def _is_taken(file: int) -> bool:
+    answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, _whole_file(fcntl.F_RDLCK))
+    return bool(struct.unpack(_FLOCK, answer)[0] != fcntl.F_UNLCK)
 
 
 def _written(file: int) -> Holder | None:
-    try:
-        return msgspec.json.decode(os.pread(file, 4_096, 0), type=Holder)
-    except msgspec.DecodeError:
-        return None
+    for _ in range(READS_MAX):
+        try:
+            return msgspec.json.decode(os.pread(file, 4_096, 0), type=Holder)
+        except msgspec.DecodeError:
+            continue
+    return None
 
 
 def _refusal(state_dir: Path, found: Holder | None) -> str:

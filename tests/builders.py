@@ -1,0 +1,473 @@
+"""Events and their parts with every field filled in: a test names only what it is about.
+
+Belongs here: plausible values of the vocabulary. Doubles of ports belong to `fakes`.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Final, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from daemon.core import events as e
+from daemon.core.bars import Bar, BarQuality, BarRejectReason, BarSource, MissCause
+from daemon.core.ids import trace_for
+from daemon.core.instruments import Instrument, InstrumentId
+from daemon.core.orders import Fill, OrderState, OrderType, Side
+from daemon.core.timeframes import NS_PER_MS, parse_time
+
+S = TypeVar("S", bound=Struct)
+
+HOUR_NS: Final = 3_600_000_000_000
+OPEN_NS: Final = parse_time("2024-01-01T00:00Z")
+CLOSE_NS: Final = OPEN_NS + HOUR_NS
+RECEIVED_NS: Final = CLOSE_NS + 412 * NS_PER_MS
+BTC: Final = InstrumentId("binance", "BTC/USDT")
+ETH: Final = InstrumentId("binance", "ETH/USDT")
+TRACE: Final = trace_for(BTC, "1h", CLOSE_NS)
+RUN: Final = "20240101T000000-3fa2"
+MODEL: Final = "forest-20231231-7c1e0a55"
+ORDER: Final = "tdk7q2m5xw3a1b2c3d4e5f6g7h"
+NAMES: Final = ("rsi_14", "bb_width_20", "log_return_1")
+
+
+def an_instrument(**changes: Any) -> Instrument:
+    made = Instrument(
+        id=BTC,
+        base="BTC",
+        quote="USDT",
+        tick=Decimal("0.01"),
+        lot=Decimal("0.00001"),
+        minimum_quantity=Decimal("0.00001"),
+        minimum_notional=Decimal(5),
+    )
+    return replace(made, **changes)
+
+
+def a_bar(**changes: Any) -> Bar:
+    """An hour of BTC/USDT; its close and arrival follow `open_ns` unless they are given."""
+    open_ns = changes.get("open_ns", OPEN_NS)
+    made = Bar(
+        instrument=BTC,
+        open_ns=open_ns,
+        close_ns=open_ns + HOUR_NS,
+        open=42_000.5,
+        high=42_310.0,
+        low=41_905.25,
+        close=42_103.6,
+        volume=412.75,
+        received_ns=changes.get("close_ns", open_ns + HOUR_NS) + RECEIVED_NS - CLOSE_NS,
+        source=BarSource.STREAM,
+    )
+    return replace(made, **changes)
+
+
+def a_payoff(**changes: Any) -> e.Payoff:
+    return replace(e.Payoff(win_ratio=0.0061, loss_ratio=0.0058, n=812), **changes)
+
+
+def a_feature_row(**changes: Any) -> e.FeatureRow:
+    made = e.FeatureRow(
+        instrument=BTC,
+        trace=TRACE,
+        close_ns=CLOSE_NS,
+        received_ns=RECEIVED_NS,
+        close=42_103.6,
+        values=(58.2, 0.031, -0.1 / 3),
+    )
+    return replace(made, **changes)
+
+
+def a_features_refused(**changes: Any) -> e.FeaturesRefused:
+    made = e.FeaturesRefused(
+        instrument=ETH,
+        trace=trace_for(ETH, "1h", CLOSE_NS),
+        close_ns=CLOSE_NS,
+        reason=e.FeaturesRefusedReason.WINDOW_HAS_HOLE,
+    )
+    return replace(made, **changes)
+
+
+def a_prediction(**changes: Any) -> e.Prediction:
+    made = e.Prediction(
+        instrument=BTC,
+        trace=TRACE,
+        close_ns=CLOSE_NS,
+        received_ns=RECEIVED_NS,
+        close=42_103.6,
+        probability_up=0.71234567,
+        standard_error=0.0213,
+        raw_probability_up=0.6987,
+    )
+    return replace(made, **changes)
+
+
+def a_fill(**changes: Any) -> Fill:
+    made = Fill(
+        trade_id="90210",
+        price=Decimal("42124.65"),
+        quantity=Decimal("0.01582"),
+        fee=Decimal("0.6664"),
+        fee_currency="USDT",
+        ts_ns=RECEIVED_NS + 233 * NS_PER_MS,
+    )
+    return replace(made, **changes)
+
+
+def _filled(kind: Callable[..., S], defaults: dict[str, Any], changes: dict[str, Any]) -> S:
+    return kind(**{"ts_ns": RECEIVED_NS, **defaults, **changes})
+
+
+def _of_bar() -> dict[str, Any]:
+    return {"instrument": BTC, "trace": TRACE, "close_ns": CLOSE_NS}
+
+
+def _of_order() -> dict[str, Any]:
+    return {"client_order_id": ORDER, "instrument": BTC, "trace": TRACE}
+
+
+# --- inputs -------------------------------------------------------------------------------------
+
+
+def a_run_opened(**changes: Any) -> e.RunOpened:
+    defaults = {
+        "run": RUN,
+        "bot": "tradingd",
+        "mode": "paper",
+        "market": "synthetic",
+        "account": "instance-1",
+        "timeframe": "1h",
+        "timeframe_ns": HOUR_NS,
+        "instruments": (an_instrument(), an_instrument(id=ETH, base="ETH")),
+        "allotted_quote": Decimal(10_000),
+        "balances": (e.Balance("USDT", Decimal("12345.678901234567890123")),),
+        "config_hash": "5f2e",
+        "first_open_ns": OPEN_NS,
+        "end_ns": OPEN_NS + 600 * HOUR_NS,
+    }
+    return _filled(e.RunOpened, defaults, changes)
+
+
+def a_model_activated(**changes: Any) -> e.ModelActivated:
+    defaults = {
+        "model": MODEL,
+        "feature_fingerprint": "f00d",
+        "feature_names": NAMES,
+        "horizon_bars": 1,
+        "trained_through_ns": OPEN_NS,
+        "long_payoff": a_payoff(),
+        "short_payoff": a_payoff(win_ratio=0.0055),
+        "auc": 0.5712,
+        "auc_low": 0.5501,
+        "auc_high": 0.5923,
+    }
+    return _filled(e.ModelActivated, defaults, changes)
+
+
+def a_history_loaded(**changes: Any) -> e.HistoryLoaded:
+    bars = tuple(a_bar(open_ns=OPEN_NS - n * HOUR_NS) for n in (3, 2, 1))
+    return _filled(e.HistoryLoaded, {"bars": bars}, changes)
+
+
+def a_bars_closed(**changes: Any) -> e.BarsClosed:
+    return _filled(
+        e.BarsClosed, {"bars": (a_bar(), a_bar(instrument=ETH, close=2_301.07))}, changes
+    )
+
+
+def a_bars_missed(**changes: Any) -> e.BarsMissed:
+    defaults = {"instrument": BTC, "first_open_ns": OPEN_NS, "count": 3, "cause": MissCause.OUTAGE}
+    return _filled(e.BarsMissed, defaults, changes)
+
+
+def a_bar_rejected(**changes: Any) -> e.BarRejected:
+    defaults = {
+        "instrument": BTC,
+        "reason": BarRejectReason.NOT_FINITE,
+        "raw": '[1704067200000, "NaN", null]',
+    }
+    return _filled(e.BarRejected, defaults, changes)
+
+
+def a_bar_revised(**changes: Any) -> e.BarRevised:
+    revised = a_bar(close=42_104.0, quality=BarQuality.REVISED, source=BarSource.BACKFILL)
+    return _filled(e.BarRevised, {"bar": revised, "was": a_bar()}, changes)
+
+
+def a_feed_stale(**changes: Any) -> e.FeedStale:
+    defaults = {"instrument": BTC, "silent_s": 92.5, "action": "reconnect"}
+    return _filled(e.FeedStale, defaults, changes)
+
+
+def a_feed_recovered(**changes: Any) -> e.FeedRecovered:
+    return _filled(e.FeedRecovered, {"instrument": BTC}, changes)
+
+
+def an_order_reported(**changes: Any) -> e.OrderReported:
+    defaults = {
+        "client_order_id": ORDER,
+        "outcome": e.Outcome.ACKNOWLEDGED,
+        "source": e.ReportSource.REPLY,
+        "state": OrderState.FILLED,
+        "venue_order_id": "4711",
+        "filled_quantity": Decimal("0.01582"),
+        "fills": (a_fill(),),
+    }
+    return _filled(e.OrderReported, defaults, changes)
+
+
+def a_reconciled(**changes: Any) -> e.Reconciled:
+    return _filled(e.Reconciled, {"is_clean": True}, changes)
+
+
+def a_health_tick(**changes: Any) -> e.HealthTick:
+    return _filled(e.HealthTick, {}, changes)
+
+
+def a_halt_requested(**changes: Any) -> e.HaltRequested:
+    return _filled(e.HaltRequested, {"reason": "maintenance", "who": "uid 1000"}, changes)
+
+
+def a_resume_requested(**changes: Any) -> e.ResumeRequested:
+    return _filled(e.ResumeRequested, {"reason": "looked at", "who": "uid 1000"}, changes)
+
+
+def a_run_closed(**changes: Any) -> e.RunClosed:
+    return _filled(e.RunClosed, {}, changes)
+
+
+# --- facts --------------------------------------------------------------------------------------
+
+
+def feature_rows(**changes: Any) -> e.FeatureRows:
+    defaults = {
+        "fingerprint": "f00d",
+        "rows": (a_feature_row(),),
+        "refused": (a_features_refused(),),
+    }
+    return _filled(e.FeatureRows, defaults, changes)
+
+
+def predictions(**changes: Any) -> e.Predictions:
+    defaults = {"model": MODEL, "rows": (a_prediction(),), "refused": (a_features_refused(),)}
+    return _filled(e.Predictions, defaults, changes)
+
+
+def a_signal(**changes: Any) -> e.SignalEmitted:
+    defaults = _of_bar() | {
+        "direction": e.Direction.LONG,
+        "reason": e.SignalReason.MODEL,
+        "model": MODEL,
+        "price": 42_103.6,
+        "probability_up": 0.71234567,
+        "win_probability": 0.691,
+        "confidence": 0.42469134,
+        "edge_ratio": 0.00123,
+        "expires_ns": CLOSE_NS + HOUR_NS,
+    }
+    return _filled(e.SignalEmitted, defaults, changes)
+
+
+def a_suppression(**changes: Any) -> e.SignalSuppressed:
+    defaults = _of_bar() | {
+        "reason": e.SuppressReason.LOW_CONFIDENCE,
+        "probability_up": 0.552,
+        "confidence": 0.104,
+        "limit": 0.3,
+    }
+    return _filled(e.SignalSuppressed, defaults, changes)
+
+
+def an_approval(**changes: Any) -> e.OrderApproved:
+    defaults = _of_bar() | {
+        "side": Side.BUY,
+        "quantity": Decimal("0.01582"),
+        "decision_price": Decimal("42103.60"),
+        "is_exit": False,
+        "bound_by": e.BoundBy.MAX_POSITION_RATIO,
+        "kelly_full_ratio": 0.4925,
+        "kelly_used_ratio": 0.123125,
+        "wanted_ratio": 0.123125,
+        "allowed_ratio": 0.1,
+        "notional_quote": Decimal("666.078952"),
+        "equity_quote": Decimal("10143.20"),
+        "drawdown_ratio": 0.021,
+    }
+    return _filled(e.OrderApproved, defaults, changes)
+
+
+def a_denial(**changes: Any) -> e.OrderDenied:
+    defaults = _of_bar() | {
+        "reason": e.DenyReason.BELOW_MINIMUM,
+        "direction": e.Direction.LONG,
+        "value": "4.2",
+        "limit": "5",
+    }
+    return _filled(e.OrderDenied, defaults, changes)
+
+
+def an_intent(**changes: Any) -> e.OrderIntended:
+    defaults = (_of_order() | _of_bar()) | {
+        "leg": "entry",
+        "ordinal": 0,
+        "side": Side.BUY,
+        "order_type": OrderType.MARKET,
+        "quantity": Decimal("0.01582"),
+        "decision_price": Decimal("42103.60"),
+        "is_exit": False,
+    }
+    return _filled(e.OrderIntended, defaults, changes)
+
+
+def an_acceptance(**changes: Any) -> e.OrderAccepted:
+    return _filled(e.OrderAccepted, _of_order() | {"venue_order_id": "4711"}, changes)
+
+
+def a_refusal(**changes: Any) -> e.OrderRefused:
+    return _filled(e.OrderRefused, _of_order() | {"reason": "insufficient balance"}, changes)
+
+
+def an_order_not_sent(**changes: Any) -> e.OrderNotSent:
+    return _filled(e.OrderNotSent, _of_order() | {"reason": "no connection"}, changes)
+
+
+def an_unknown_outcome(**changes: Any) -> e.OrderOutcomeUnknown:
+    return _filled(e.OrderOutcomeUnknown, _of_order() | {"reason": "timed out"}, changes)
+
+
+def an_absence(**changes: Any) -> e.OrderAbsent:
+    return _filled(e.OrderAbsent, _of_order() | {"reason": "looked for 41 s"}, changes)
+
+
+def an_order_filled(**changes: Any) -> e.OrderFilled:
+    defaults = _of_order() | {
+        "ts_ns": RECEIVED_NS + 233 * NS_PER_MS,
+        "side": Side.BUY,
+        "trade_id": "90210",
+        "price": Decimal("42124.65"),
+        "quantity": Decimal("0.01582"),
+        "fee": Decimal("0.6664"),
+        "fee_currency": "USDT",
+        "is_maker": False,
+        "decision_price": Decimal("42103.60"),
+        "slippage_bps": 4.99957,
+        "leaves_quantity": Decimal(0),
+        "is_adopted": False,
+    }
+    return _filled(e.OrderFilled, defaults, changes)
+
+
+def an_order_completed(**changes: Any) -> e.OrderCompleted:
+    defaults = _of_order() | {"state": OrderState.FILLED, "filled_quantity": Decimal("0.01582")}
+    return _filled(e.OrderCompleted, defaults, changes)
+
+
+def a_position_changed(**changes: Any) -> e.PositionChanged:
+    defaults = {
+        "instrument": BTC,
+        "trace": TRACE,
+        "quantity": Decimal("0.01582"),
+        "average_price": Decimal("42124.65"),
+        "realized_quote": Decimal("-0.6664"),
+        "equity_quote": Decimal("10141.68"),
+        "exposure_ratio": 0.0657,
+        "closed_return_ratio": None,
+    }
+    return _filled(e.PositionChanged, defaults, changes)
+
+
+def an_equity_mark(**changes: Any) -> e.EquityMarked:
+    defaults = {
+        "equity_quote": Decimal("10141.68"),
+        "peak_quote": Decimal("10360.77"),
+        "drawdown_ratio": 0.021146,
+        "exposure_ratio": 0.0657,
+        "fees_quote": Decimal("41.07"),
+    }
+    return _filled(e.EquityMarked, defaults, changes)
+
+
+def a_resolution(**changes: Any) -> e.PredictionResolved:
+    defaults = {
+        "instrument": BTC,
+        "trace": TRACE,
+        "model": MODEL,
+        "predicted_close_ns": CLOSE_NS,
+        "probability_up": 0.71234567,
+        "outcome": 1,
+        "return_ratio": 0.0021,
+    }
+    return _filled(e.PredictionResolved, defaults, changes)
+
+
+def a_health_sample(**changes: Any) -> e.HealthSampled:
+    defaults = {
+        "model": MODEL,
+        "status": e.HealthStatus.UNKNOWN,
+        "reasons": ("too few outcomes",),
+        "auc": 0.5612,
+        "auc_low": 0.4711,
+        "auc_high": 0.6513,
+        "auc_n": 120,
+        "brier": 0.2461,
+        "psi_worst": 0.081,
+        "psi_worst_feature": "bb_width_20",
+        "psi_prediction": None,
+        "lost": 0,
+    }
+    return _filled(e.HealthSampled, defaults, changes)
+
+
+def a_halt(**changes: Any) -> e.TradingHalted:
+    defaults = {
+        "reason": e.HaltReason.DRAWDOWN,
+        "detail": "drawdown 15.03 % of 15 %",
+        "value": 0.1503,
+        "limit": 0.15,
+    }
+    return _filled(e.TradingHalted, defaults, changes)
+
+
+def a_resumption(**changes: Any) -> e.TradingResumed:
+    return _filled(e.TradingResumed, {"reason": "looked at", "who": "uid 1000"}, changes)
+
+
+# --- commands -----------------------------------------------------------------------------------
+
+
+def a_submission(**changes: Any) -> e.SubmitOrder:
+    defaults = {
+        "client_order_id": ORDER,
+        "instrument": BTC,
+        "side": Side.BUY,
+        "order_type": OrderType.MARKET,
+        "quantity": Decimal("0.01582"),
+        "decision_price": Decimal("42103.60"),
+    }
+    return _filled(e.SubmitOrder, defaults, changes)
+
+
+def a_look_up(**changes: Any) -> e.LookUpOrder:
+    defaults = {
+        "client_order_id": ORDER,
+        "instrument": BTC,
+        "intended_ns": CLOSE_NS,
+        "reason": "timed out",
+    }
+    return _filled(e.LookUpOrder, defaults, changes)
+
+
+JOURNALED_BUILDERS: Final[tuple[Callable[..., e.Event], ...]] = (
+    a_run_opened, a_model_activated, a_history_loaded, a_bars_closed, a_bars_missed, a_bar_rejected,
+    a_bar_revised, a_feed_stale, a_feed_recovered, an_order_reported, a_reconciled, a_health_tick,
+    a_halt_requested, a_resume_requested, a_run_closed, feature_rows, predictions, a_signal,
+    a_suppression, an_approval, a_denial, an_intent, an_acceptance, a_refusal, an_order_not_sent,
+    an_unknown_outcome, an_absence, an_order_filled, an_order_completed, a_position_changed,
+    an_equity_mark, a_resolution, a_health_sample, a_halt, a_resumption,
+)  # fmt: skip
+
+
+def one_of_each() -> tuple[e.Event, ...]:
+    """One event of every type that a journal can hold, in the order of `JOURNALED`."""
+    return tuple(build() for build in JOURNALED_BUILDERS)
