@@ -9,9 +9,11 @@ uniform and independent of everything before it:
 - shock = F^-1(u), F the law of |t4| with unit variance: fat tails;
 - log volatility = two first-order autoregressions (the market's, fed by market-wide shocks, and
   the symbol's own) plus the hour of the day: clustering, shared among symbols;
-- direction is up with probability p = 1/2 - direction' * u'^k / 2 of the bar before, a reversal
-  that is surer the larger that bar was for its time. k = 1/edge - 1 makes E|2p - 1| = E u^k = edge,
-  so nobody can call the direction right more often than 1/2 + edge/2 on average.
+- direction is up with probability p = 1/2 - direction' * g(u') / 2 of the bar before: a violent
+  bar (rank u above c = TURN_RANK) reverts, g = ((u - c) / (1 - c))^k, and a quiet one runs on,
+  g = -((c - u) / c)^k. k = 1/edge - 1 makes E|2p - 1| = E|g| = 1/(k + 1) = edge, so nobody can call
+  the direction right more often than 1/2 + edge/2 on average. Because of the turn the last return
+  alone does not tell: a model has to set it against the volatility of its time.
 
 Shocks and directions are correlated among symbols through Gaussian copulas, which leave each
 symbol's own law as it is. A weak pull toward the symbol's price level makes steps away from it a
@@ -25,20 +27,24 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.embedded.chains import Chain
+from daemon.embedded.factors import (
+    CHUNK_BARS,
+    HOUR_MS,
+    MARKET_CLUSTERING,
+    Clustering,
+    MarketProcess,
+    Setting,
+    mean_square_of_season,
+)
 from daemon.embedded.listings import Listing
 from daemon.embedded.noise import fat_magnitude, normal_cdf, normals
 
-CHUNK_BARS = 512
 PATH_STEPS = 16
 
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
-BUSIEST_HOUR = 15.0
-
-MARKET_PERSISTENCE, MARKET_RESPONSE = 0.985, 0.045
-OWN_PERSISTENCE, OWN_RESPONSE = 0.960, 0.090
+OWN_CLUSTERING = Clustering(persistence=0.960, response=0.090)
 SHOCK_LOADING = 0.75
 DIRECTION_LOADING = 0.90
+TURN_RANK = 0.4  # bars quieter than this run on, the others revert
 
 PRICE_SPREAD = 0.4  # long-run deviation of log price around its level
 PULL_MAX = 0.3
@@ -48,16 +54,6 @@ VOLUME_NOISE = 0.35
 TRADE_NOTIONAL = 1_500.0
 
 Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class MarketChunk:
-    """What all symbols share in each bar: two factors, the market's log volatility, the hour."""
-
-    shock_factor: list[float]
-    direction_factor: list[float]
-    log_volatility: list[float]
-    season: list[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,49 +76,6 @@ class SymbolState:
     rank: float
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What both processes are made from; `genesis_ms` is the open of bar 0."""
-
-    seed: int
-    edge: float
-    timeframe_ms: int
-    genesis_ms: int
-
-    def key(self, name: str, index: int) -> str:
-        first_ms = self.genesis_ms + index * CHUNK_BARS * self.timeframe_ms
-        return f"{self.seed}/{name}/{self.timeframe_ms}/{first_ms}"
-
-
-class MarketProcess:
-    """The factors every symbol shares; independent of which symbols are listed."""
-
-    def __init__(self, setting: Setting) -> None:
-        self._setting = setting
-        self._chain: Chain[float, MarketChunk] = Chain(0.0, self._step)
-
-    def chunk(self, index: int) -> MarketChunk:
-        return self._chain.chunk(index)
-
-    def _step(self, index: int, state: float) -> tuple[MarketChunk, float]:
-        drawn = normals(self._setting.key("market", index), CHUNK_BARS, 2)
-        shocks: list[float] = drawn[:, 0].tolist()
-        volatilities = []
-        for shock in shocks:
-            volatilities.append(state)
-            state = MARKET_PERSISTENCE * state + MARKET_RESPONSE * _surprise(shock)
-        first = index * CHUNK_BARS
-        seasons = [self._season(first + offset) for offset in range(CHUNK_BARS)]
-        return MarketChunk(shocks, drawn[:, 1].tolist(), volatilities, seasons), state
-
-    def _season(self, bar: int) -> float:
-        timeframe_ms = self._setting.timeframe_ms
-        if timeframe_ms >= DAY_MS:
-            return 0.0
-        middle_ms = self._setting.genesis_ms + bar * timeframe_ms + timeframe_ms // 2
-        return _season_of_hour(middle_ms % DAY_MS / HOUR_MS)
-
-
 class SymbolProcess:
     """One symbol's bars, given the market's factors; independent of the other symbols listed."""
 
@@ -133,7 +86,8 @@ class SymbolProcess:
         character = listing.character
         hours = setting.timeframe_ms / HOUR_MS
         deviation = character.hourly_sd_ratio * math.sqrt(hours)
-        self._scale = deviation / math.sqrt(_mean_square_of_volatility())
+        log_mean_square = MARKET_CLUSTERING.log_mean_square() + OWN_CLUSTERING.log_mean_square()
+        self._scale = deviation / math.sqrt(math.exp(log_mean_square) * mean_square_of_season())
         self._pull = deviation / (2.0 * _MEAN_SHOCK * PRICE_SPREAD**2)
         self._level_ticks = character.price / float(listing.instrument.tick)
         self._trades_per_lot_tick = (
@@ -168,8 +122,7 @@ class SymbolProcess:
             closes.append(self._next_ticks(state.ticks, direction, deviation * size))
             state = SymbolState(
                 ticks=closes[-1],
-                log_volatility=OWN_PERSISTENCE * state.log_volatility
-                + OWN_RESPONSE * _surprise(shock),
+                log_volatility=OWN_CLUSTERING.after(state.log_volatility, shock),
                 direction=direction,
                 rank=rank,
             )
@@ -181,9 +134,12 @@ class SymbolProcess:
         return SymbolChunk(path, volumes, trades, chances), state
 
     def _probability_up(self, previous: SymbolState) -> float:
-        # A rank below one to the power of infinity is exactly zero, so edge 0 gives exactly 1/2.
-        strength: float = previous.rank**self._power
-        return 0.5 - 0.5 * previous.direction * strength
+        if self._setting.edge == 0.0:
+            return 0.5
+        past_turn = previous.rank - TURN_RANK
+        share = past_turn / (1.0 - TURN_RANK) if past_turn > 0.0 else -past_turn / TURN_RANK
+        strength: float = share**self._power
+        return 0.5 - 0.5 * math.copysign(strength, past_turn) * previous.direction
 
     def _next_ticks(self, ticks: int, direction: int, length: float) -> int:
         distance = math.log(ticks / self._level_ticks)
@@ -207,31 +163,6 @@ _MEAN_SHOCK = 1.0 / math.sqrt(2.0)
 
 def _mixed(loading: float, shared: float, own: float) -> float:
     return loading * shared + math.sqrt(1.0 - loading * loading) * own
-
-
-def _surprise(shock: float) -> float:
-    """A standard normal as a centred exponential: large shocks raise volatility, small lower it."""
-    return -math.log(normal_cdf(-shock)) - 1.0
-
-
-def _season_of_hour(hour: float) -> float:
-    angle = 2.0 * math.pi * (hour - BUSIEST_HOUR) / 24.0
-    return 0.18 * math.cos(angle) + 0.07 * math.cos(2.0 * angle)
-
-
-def _mean_square_of_volatility() -> float:
-    """E exp(2 * log volatility): each surprise x has log E exp(s x) = -log(1 - s) - s."""
-    total = 0.0
-    for persistence, response in (
-        (MARKET_PERSISTENCE, MARKET_RESPONSE),
-        (OWN_PERSISTENCE, OWN_RESPONSE),
-    ):
-        weight = 2.0 * response
-        while weight > 1e-9:
-            total += -math.log1p(-weight) - weight
-            weight *= persistence
-    seasons = [math.exp(2.0 * _season_of_hour(float(hour))) for hour in range(24)]
-    return math.exp(total) * sum(seasons) / len(seasons)
 
 
 def _paths(closes: list[int], deviations: list[float], steps: npt.NDArray[np.float64]) -> Ints:

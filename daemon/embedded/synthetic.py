@@ -10,15 +10,10 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from daemon.embedded.book import BookShape, book_around
+from daemon.embedded.factors import CHUNK_BARS, MarketProcess, Setting
 from daemon.embedded.listings import listing
 from daemon.embedded.market import BOOK_LEVELS, Book, MarketBar, MarketSymbol
-from daemon.embedded.process import (
-    CHUNK_BARS,
-    MarketProcess,
-    Setting,
-    SymbolChunk,
-    SymbolProcess,
-)
+from daemon.embedded.process import SymbolChunk, SymbolProcess
 
 DEFAULT_FROM_MS = 1_704_067_200_000  # 2024-01-01T00:00Z
 PROCESS_VERSION = 1
