@@ -44,9 +44,8 @@ BarArrays: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]
 
 ALWAYS_NS = 2**63 - 1
 _PRICES = slice(2, 7)  # open, high, low, close, volume within a Row
-_NUMBERS = np.dtype(
-    [("open_ns", "i8"), *((name, "f8") for name in ("open", "high", "low", "close", "volume"))]
-)
+_COLUMNS = ("open_ns", "open", "high", "low", "close", "volume")
+_NUMBERS = np.dtype([(name, "i8" if name == "open_ns" else "f8") for name in _COLUMNS])
 
 
 class BarStoreBroken(TradingdError):
@@ -178,7 +177,7 @@ class BarStore:
             table = np.fromiter(rows, _NUMBERS)
         opens = table["open_ns"]
         is_newest = np.append(opens[1:] != opens[:-1], np.True_)[: len(opens)]
-        columns = table.view(np.float64).reshape(len(table), -1)
+        columns = table.view(np.float64).reshape(-1, len(_COLUMNS))
         return opens[is_newest], columns[is_newest, 1:]
 
     def revisions(self, market: str, instrument: InstrumentId, bar: Bar) -> list[Bar]:
