@@ -21,7 +21,7 @@ from daemon.layers.inference import ActiveModel, Calibration, Inference
 from daemon.research.compile_forest import compile_forest
 from daemon.research.datasets import Dataset, labelled_rows
 from daemon.research.series import CLOSE, Series, unbroken
-from tests.unit.layers.walks import BTC, ETH, HOUR_NS, a_bar, a_run, a_walk
+from tests.unit.layers.walks import BTC, ETH, HOUR_NS, a_bar, a_walk
 
 HOURLY = reference_features("1h")
 SLOTS = 900
@@ -60,11 +60,12 @@ def a_model(dataset: Dataset) -> tuple[RandomForestClassifier, ActiveModel]:
 
 
 def live_events(
-    series: list[Series], model: ActiveModel | None, *, refuse_zero_volume: bool
+    series: list[Series], model: ActiveModel | None, *, accepts_zero_volume: bool
 ) -> Iterator[Event]:
     """All that layers 2 and 3 say while the bars come in, one cross-section after the other."""
-    features = Features(HOURLY, timeframe="1h", refuse_zero_volume=refuse_zero_volume)
-    features.apply_run_opened(a_run(*INSTRUMENTS))
+    features = Features(
+        HOURLY, INSTRUMENTS, timeframe="1h", accepts_zero_volume=accepts_zero_volume
+    )
     pipeline = Pipeline(
         [
             apply(HistoryLoaded, features.apply_history_loaded),
@@ -88,14 +89,12 @@ def live_events(
             yield from pipeline.step(BarsClosed(ts_ns=bars[0].close_ns, bars=bars)).events
 
 
-@pytest.mark.parametrize("refuse_zero_volume", [False, True])
-def test_every_training_row_is_the_live_row_of_the_same_bar(*, refuse_zero_volume: bool) -> None:
+@pytest.mark.parametrize("accepts_zero_volume", [False, True])
+def test_every_training_row_is_the_live_row_of_the_same_bar(*, accepts_zero_volume: bool) -> None:
     series = a_holed_series()
-    dataset = labelled_rows(
-        series, HOURLY, horizon_bars=1, accepts_zero_volume=not refuse_zero_volume
-    )
+    dataset = labelled_rows(series, HOURLY, horizon_bars=1, accepts_zero_volume=accepts_zero_volume)
 
-    events = list(live_events(series, None, refuse_zero_volume=refuse_zero_volume))
+    events = list(live_events(series, None, accepts_zero_volume=accepts_zero_volume))
 
     live = {
         (row.instrument.symbol, row.close_ns): np.array(row.values)
@@ -114,7 +113,7 @@ def test_every_training_row_is_the_live_row_of_the_same_bar(*, refuse_zero_volum
     unlabelled = {
         (one.symbol, int(one.close_ns[row]))
         for one in series
-        for run in unbroken(one, accepts_zero_volume=not refuse_zero_volume)
+        for run in unbroken(one, accepts_zero_volume=accepts_zero_volume)
         for row in range(run.start, run.stop)
         if row == run.stop - 1 or one.ohlcv[row, CLOSE] == one.ohlcv[row + 1, CLOSE]
     }
@@ -134,7 +133,7 @@ def test_every_live_probability_is_what_scikit_learn_says_of_the_training_row() 
         )
     )
 
-    events = list(live_events(series, model, refuse_zero_volume=False))
+    events = list(live_events(series, model, accepts_zero_volume=True))
 
     predictions: list[Prediction] = [
         row for event in events if isinstance(event, Predictions) for row in event.rows

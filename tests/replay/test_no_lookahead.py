@@ -11,7 +11,7 @@ from daemon.core.pipeline import Pipeline, apply, on
 from daemon.layers.features.handler import Features
 from daemon.layers.features.sets import FeatureSet, feature_matrix, reference_features
 from daemon.layers.inference import ActiveModel, Calibration, CompiledForest, Inference
-from tests.unit.layers.walks import BTC, Array, a_bar, a_run, rough_walks
+from tests.unit.layers.walks import BTC, Array, a_bar, rough_walks
 
 HOURLY = reference_features("1h")
 LONG = FeatureSet(
@@ -46,8 +46,7 @@ def a_model() -> ActiveModel:
 
 def events_of(ohlcv: Array, slots: Sequence[int]) -> list[bytes]:
     """Everything layers 2 and 3 say about these bars, as the journal would hold it."""
-    features = Features(HOURLY, timeframe="1h", refuse_zero_volume=True)
-    features.apply_run_opened(a_run(BTC))
+    features = Features(HOURLY, (BTC,), timeframe="1h", accepts_zero_volume=False)
     pipeline = Pipeline(
         [
             apply(BarsClosed, features.apply_bars_closed),

@@ -19,7 +19,6 @@ from daemon.core.events import (
     FeaturesRefused,
     FeaturesRefusedReason,
     HistoryLoaded,
-    RunOpened,
 )
 from daemon.core.ids import trace_for
 from daemon.core.instruments import InstrumentId
@@ -30,20 +29,27 @@ from daemon.layers.features.sets import COLUMNS, FeatureSet, feature_matrix
 class Features:
     """Windows of `lookback` bars per instrument, contiguous on the grid of the timeframe.
 
-    With `refuse_zero_volume`, a bar in which nobody traded counts as if it were missing: its window
-    starts anew behind it.
+    Without `accepts_zero_volume`, a bar in which nobody traded counts as if it were missing: its
+    window starts anew behind it. Bars of other instruments than those named here are a KeyError.
     """
 
-    def __init__(self, features: FeatureSet, *, timeframe: str, refuse_zero_volume: bool) -> None:
+    def __init__(
+        self,
+        features: FeatureSet,
+        instruments: Sequence[InstrumentId],
+        *,
+        timeframe: str,
+        accepts_zero_volume: bool,
+    ) -> None:
         self._features = features
         self._timeframe = timeframe
         self._timeframe_ns = timeframe_ns(timeframe)
-        self._refuse_zero_volume = refuse_zero_volume
-        self._open_windows(())
-
-    def apply_run_opened(self, event: RunOpened) -> None:
-        """Make room for the run's instruments; their windows start empty."""
-        self._open_windows([instrument.id for instrument in event.instruments])
+        self._accepts_zero_volume = accepts_zero_volume
+        self._slots = {instrument: slot for slot, instrument in enumerate(instruments)}
+        self._bars = np.zeros((len(self._slots), features.lookback, COLUMNS))
+        self._newest_open_ns: list[int | None] = [None] * len(self._slots)
+        self._held = [0] * len(self._slots)
+        self._short_of_bars_by = [FeaturesRefusedReason.WARMING_UP] * len(self._slots)
 
     def apply_history_loaded(self, event: HistoryLoaded) -> None:
         for bar in event.bars:
@@ -99,13 +105,6 @@ class Features:
             refused=tuple(refused),
         )
 
-    def _open_windows(self, instruments: Sequence[InstrumentId]) -> None:
-        self._slots = {instrument: slot for slot, instrument in enumerate(instruments)}
-        self._bars = np.zeros((len(self._slots), self._features.lookback, COLUMNS))
-        self._newest_open_ns: list[int | None] = [None] * len(self._slots)
-        self._held = [0] * len(self._slots)
-        self._short_of_bars_by = [FeaturesRefusedReason.WARMING_UP] * len(self._slots)
-
     def _take(self, bar: Bar) -> None:
         slot = self._slots[bar.instrument]
         newest_open_ns = self._newest_open_ns[slot]
@@ -125,7 +124,7 @@ class Features:
 
     def _is_refused(self, bar: Bar) -> bool:
         is_quiet = bar.volume == 0.0 or bar.quality is BarQuality.NO_TRADES
-        return is_quiet and self._refuse_zero_volume
+        return is_quiet and not self._accepts_zero_volume
 
     def _empty(self, slot: int, reason: FeaturesRefusedReason) -> None:
         self._held[slot] = 0

@@ -13,18 +13,17 @@ from daemon.core.events import (
     HistoryLoaded,
 )
 from daemon.core.ids import trace_for
+from daemon.core.instruments import InstrumentId
 from daemon.layers.features.handler import Features
 from daemon.layers.features.sets import feature_matrix, reference_features
-from tests.unit.layers.walks import BTC, ETH, HOUR_NS, Array, a_bar, a_run, a_walk
+from tests.unit.layers.walks import BTC, ETH, HOUR_NS, Array, a_bar, a_walk
 
 HOURLY = reference_features("1h")
 WALK = a_walk(80)
 
 
-def an_opened_layer(*, refuse_zero_volume: bool = False) -> Features:
-    features = Features(HOURLY, timeframe="1h", refuse_zero_volume=refuse_zero_volume)
-    features.apply_run_opened(a_run(BTC, ETH))
-    return features
+def a_layer(*, accepts_zero_volume: bool = True) -> Features:
+    return Features(HOURLY, (BTC, ETH), timeframe="1h", accepts_zero_volume=accepts_zero_volume)
 
 
 def answer(features: Features, *bars: Bar) -> FeatureRows:
@@ -59,7 +58,7 @@ def the_row(walk: Array, slot: int) -> tuple[float, ...]:
 
 
 def test_the_first_19_bars_warm_up_and_the_20th_gives_a_row() -> None:
-    features = an_opened_layer()
+    features = a_layer()
 
     answers = [answer(features, a_bar(slot, WALK[slot])) for slot in range(20)]
 
@@ -69,7 +68,7 @@ def test_the_first_19_bars_warm_up_and_the_20th_gives_a_row() -> None:
 
 
 def test_a_row_says_which_bar_and_which_features_it_is_of() -> None:
-    features = an_opened_layer()
+    features = a_layer()
     load(features, range(19))
     bar = a_bar(19, WALK[19])
 
@@ -84,7 +83,7 @@ def test_a_row_says_which_bar_and_which_features_it_is_of() -> None:
 
 
 def test_a_refusal_says_which_bar_it_is_of() -> None:
-    features = an_opened_layer()
+    features = a_layer()
     bar = a_bar(0, WALK[0])
 
     (refusal,) = answer(features, bar).refused
@@ -95,7 +94,7 @@ def test_a_refusal_says_which_bar_it_is_of() -> None:
 
 
 def test_history_warms_up_without_an_answer() -> None:
-    features = an_opened_layer()
+    features = a_layer()
     load(features, range(30))
 
     rows = answer(features, a_bar(30, WALK[30]))
@@ -104,7 +103,7 @@ def test_history_warms_up_without_an_answer() -> None:
 
 
 def test_history_that_overlaps_what_is_known_changes_nothing() -> None:
-    features = an_opened_layer()
+    features = a_layer()
     load(features, range(25))
     load(features, range(10, 30), walk=2.0 * WALK)
     expected = WALK.copy()
@@ -116,7 +115,7 @@ def test_history_that_overlaps_what_is_known_changes_nothing() -> None:
 
 
 def test_a_cross_section_has_one_answer_for_every_bar_in_it() -> None:
-    features = an_opened_layer()
+    features = a_layer()
     other = a_walk(80, seed=2)
     load(features, range(20))
     for slot in range(10, 20):
@@ -133,16 +132,15 @@ def test_a_cross_section_has_one_answer_for_every_bar_in_it() -> None:
     assert late.rows[1].values == the_row(other, 29)
 
 
-def test_a_new_run_starts_with_empty_windows() -> None:
-    features = an_opened_layer()
-    load(features, range(30))
-    features.apply_run_opened(a_run(ETH, BTC))
+def test_a_bar_of_an_instrument_nobody_named_is_a_mistake() -> None:
+    stranger = a_bar(0, WALK[0], InstrumentId("embedded", "DOGE/USDT"))
 
-    assert reasons(answer(features, a_bar(30, WALK[30]))) == [FeaturesRefusedReason.WARMING_UP]
+    with pytest.raises(KeyError):
+        answer(a_layer(), stranger)
 
 
 def test_a_jump_in_time_gives_no_row_until_the_window_lies_behind_it() -> None:
-    features = an_opened_layer()
+    features = a_layer()
     load(features, range(30))
 
     answers = [answer(features, a_bar(slot, WALK[slot])) for slot in range(31, 51)]
@@ -154,7 +152,7 @@ def test_a_jump_in_time_gives_no_row_until_the_window_lies_behind_it() -> None:
 
 @pytest.mark.parametrize("cause", MissCause)
 def test_slots_that_will_never_have_a_bar_are_a_hole_whatever_the_cause(cause: MissCause) -> None:
-    features = an_opened_layer()
+    features = a_layer()
     load(features, range(30))
     features.apply_bars_missed(missed(30, 2, cause))
 
@@ -164,7 +162,7 @@ def test_slots_that_will_never_have_a_bar_are_a_hole_whatever_the_cause(cause: M
 
 
 def test_missed_slots_before_the_first_or_the_newest_bar_make_no_hole() -> None:
-    features = an_opened_layer()
+    features = a_layer()
     features.apply_bars_missed(missed(0, 5))
     load(features, range(10, 29))
     features.apply_bars_missed(missed(3, 5))
@@ -173,7 +171,7 @@ def test_missed_slots_before_the_first_or_the_newest_bar_make_no_hole() -> None:
 
 
 def test_a_bar_the_window_has_moved_on_without_is_refused() -> None:
-    features = an_opened_layer()
+    features = a_layer()
     load(features, range(30))
 
     rows = answer(features, a_bar(28, 2.0 * WALK[28]))
@@ -185,7 +183,7 @@ def test_a_bar_the_window_has_moved_on_without_is_refused() -> None:
 def test_quiet_bars_are_bars_when_they_are_only_flagged() -> None:
     walk = WALK.copy()
     walk[25, 4] = 0.0
-    features = an_opened_layer()
+    features = a_layer()
     load(features, range(25), walk)
 
     rows = answer(features, a_bar(25, walk[25], quality=BarQuality.NO_TRADES))
@@ -196,7 +194,7 @@ def test_quiet_bars_are_bars_when_they_are_only_flagged() -> None:
 def test_a_quiet_bar_that_is_refused_empties_its_window() -> None:
     walk = WALK.copy()
     walk[25, 4] = 0.0
-    features = an_opened_layer(refuse_zero_volume=True)
+    features = a_layer(accepts_zero_volume=False)
     load(features, range(25), walk)
 
     answers = [answer(features, a_bar(slot, walk[slot])) for slot in range(25, 46)]
@@ -207,7 +205,7 @@ def test_a_quiet_bar_that_is_refused_empties_its_window() -> None:
 
 
 def test_a_bar_said_to_be_without_trades_is_quiet_whatever_its_volume() -> None:
-    features = an_opened_layer(refuse_zero_volume=True)
+    features = a_layer(accepts_zero_volume=False)
     load(features, range(25))
 
     rows = answer(features, a_bar(25, WALK[25], quality=BarQuality.NO_TRADES))
@@ -216,7 +214,7 @@ def test_a_bar_said_to_be_without_trades_is_quiet_whatever_its_volume() -> None:
 
 
 def test_a_bar_that_cannot_be_computed_with_spoils_its_own_instrument_only() -> None:
-    features = an_opened_layer()
+    features = a_layer()
     other = a_walk(80, seed=2)
     load(features, range(20))
     for slot in range(20):
@@ -237,7 +235,7 @@ def revised(slot: int, values: Array) -> BarRevised:
 
 
 def test_a_revised_bar_is_corrected_where_it_stands() -> None:
-    features = an_opened_layer()
+    features = a_layer()
     load(features, range(30))
     corrected = WALK.copy()
     corrected[22] *= 1.5
@@ -247,7 +245,7 @@ def test_a_revised_bar_is_corrected_where_it_stands() -> None:
 
 
 def test_a_revised_bar_outside_the_window_changes_nothing() -> None:
-    features = an_opened_layer()
+    features = a_layer()
     features.apply_bar_revised(revised(3, WALK[3]))
     load(features, range(30))
     features.apply_bar_revised(revised(9, 9.0 * WALK[9]))
@@ -257,7 +255,7 @@ def test_a_revised_bar_outside_the_window_changes_nothing() -> None:
 
 
 def test_a_bar_revised_to_no_trades_leaves_only_what_came_after_it() -> None:
-    features = an_opened_layer(refuse_zero_volume=True)
+    features = a_layer(accepts_zero_volume=False)
     load(features, range(30))
     quiet = WALK[25].copy()
     quiet[4] = 0.0
@@ -273,7 +271,7 @@ def test_a_bar_revised_to_no_trades_leaves_only_what_came_after_it() -> None:
 @given(st.lists(st.sampled_from(["bar"] * 20 + ["gap", "missed", "quiet"]), max_size=80))
 def test_a_row_is_given_exactly_when_the_last_20_slots_are_sound(slots: list[str]) -> None:
     walk = WALK.copy()
-    features = an_opened_layer(refuse_zero_volume=True)
+    features = a_layer(accepts_zero_volume=False)
     sound = 0
     for slot, kind in enumerate(slots):
         if kind == "missed":

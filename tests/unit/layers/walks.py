@@ -1,14 +1,11 @@
 """Bars for the tests of layers 2 and 3: random walks with what breaks careless code in them."""
 
-from decimal import Decimal
-
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from daemon.core.bars import Bar, BarQuality, BarSource
-from daemon.core.events import RunOpened
-from daemon.core.instruments import Instrument, InstrumentId
+from daemon.core.instruments import InstrumentId
 from daemon.core.timeframes import timeframe_ns
 
 Array = NDArray[np.float64]
@@ -69,27 +66,4 @@ def a_bar(
         received_ns=(slot + 1) * HOUR_NS + 7,
         source=BarSource.STREAM,
         quality=quality,
-    )
-
-
-def a_run(*instruments: InstrumentId) -> RunOpened:
-    """The first event of an hourly run on these instruments."""
-    return RunOpened(
-        ts_ns=0,
-        run="r1",
-        bot="tradingd",
-        mode="paper",
-        market="embedded",
-        account="a1",
-        timeframe="1h",
-        timeframe_ns=HOUR_NS,
-        instruments=tuple(
-            Instrument(id=each, base="B", quote="Q", tick=Decimal("0.01"), lot=Decimal("0.001"))
-            for each in instruments
-        ),
-        allotted_quote=Decimal(10_000),
-        balances=(),
-        config_hash="",
-        first_open_ns=0,
-        end_ns=None,
     )
