@@ -1,0 +1,184 @@
+"""The gate: turns one raw candle into a believed bar, or into the reason why it is not believed.
+
+Belongs here: everything a candle can be wrong about by itself or against the bar before it. Asking
+for missing bars belongs to `feed`. History, stream and poll all pass this one function.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from daemon.core.bars import Bar, BarQuality, BarRejectReason, BarSource, RawBar
+from daemon.core.timeframes import NS_PER_MS
+
+if TYPE_CHECKING:
+    from daemon.core.instruments import InstrumentId
+
+RAW_TEXT_MAX = 500
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_NOT_A_NUMBER = frozenset({"nan", "inf", "infinity"})
+# A time before 1973 read as ms is a time in s; one after 5138 is a time in us or ns.
+_SECONDS_MAX = 100_000_000_000
+_MICROSECONDS_MIN = 100_000_000_000_000
+
+
+class Refusal(Struct, frozen=True, gc=False):
+    """Why a candle was not believed; `detail` is one phrase for people."""
+
+    reason: BarRejectReason
+    detail: str
+
+
+def accept(
+    raw: RawBar,
+    previous: Bar | None,
+    *,
+    instrument: InstrumentId,
+    timeframe_ns: int,
+    now_ns: int,
+    source: BarSource,
+    grace_ns: int = 0,
+) -> Bar | Refusal:
+    """The bar that `raw` tells, or why it is refused.
+
+    `now_ns` is market time; a candle that closes after `now_ns + grace_ns` is not closed yet.
+    `previous` is the newest accepted bar of the instrument: the same slot again is DUPLICATE when
+    all numbers are equal and CONFLICTING otherwise, an older slot is OUT_OF_ORDER.
+    """
+    numbers = _numbers(raw)
+    if isinstance(numbers, Refusal):
+        return numbers
+    open_, high, low, close, volume = numbers
+    refusal = _price_fault(open_, high, low, close, volume)
+    if refusal is not None:
+        return refusal
+    open_ns = open_time_ns(raw)
+    if open_ns is None:
+        return Refusal(BarRejectReason.MALFORMED, f"open time {raw.open_ms!r} is not whole ms")
+    refusal = _time_fault(open_ns, timeframe_ns, now_ns + grace_ns)
+    if refusal is not None:
+        return refusal
+    bar = Bar(
+        instrument=instrument,
+        open_ns=open_ns,
+        close_ns=open_ns + timeframe_ns,
+        open=open_,
+        high=high,
+        low=low,
+        close=close,
+        volume=volume,
+        received_ns=now_ns,
+        source=source,
+        quality=BarQuality.NO_TRADES if volume == 0 else BarQuality.OK,
+    )
+    return bar if previous is None else _in_sequence(bar, previous)
+
+
+def open_time_ns(raw: RawBar) -> int | None:
+    """Open time of a candle in ns UTC, or None when it is not a whole number of ms."""
+    value = raw.open_ms
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        return None
+    return value * NS_PER_MS
+
+
+def same_numbers(one: Bar, other: Bar) -> bool:
+    """True when two bars tell the same prices and volume, whoever told them and when."""
+    return (one.open, one.high, one.low, one.close, one.volume) == (
+        other.open,
+        other.high,
+        other.low,
+        other.close,
+        other.volume,
+    )
+
+
+def describe(raw: RawBar, detail: str) -> str:
+    """One line for the quarantine: what came, and what is wrong with it; at most 500 characters."""
+    came = ", ".join(
+        repr(value) for value in (raw.open_ms, raw.open, raw.high, raw.low, raw.close, raw.volume)
+    )
+    return f"{detail}: [{came}]"[:RAW_TEXT_MAX]
+
+
+def _numbers(raw: RawBar) -> tuple[float, float, float, float, float] | Refusal:
+    values: list[float] = []
+    for name, value in (
+        ("open", raw.open),
+        ("high", raw.high),
+        ("low", raw.low),
+        ("close", raw.close),
+        ("volume", raw.volume),
+    ):
+        number = _number(value)
+        if number is None:
+            return Refusal(BarRejectReason.MALFORMED, f"{name} {value!r} is not a number")
+        if not math.isfinite(number):
+            return Refusal(BarRejectReason.NOT_FINITE, f"{name} is {number}")
+        values.append(number)
+    return values[0], values[1], values[2], values[3], values[4]
+
+
+def _number(value: object) -> float | None:
+    """The float of a number or of plain number text; bool and everything else is no number."""
+    if isinstance(value, str):
+        text = value.strip()
+        if text.lstrip("+-").lower() not in _NOT_A_NUMBER and not _NUMBER.fullmatch(text):
+            return None
+        return float(text)
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+    except ValueError:  # a signalling NaN
+        return math.nan
+
+
+def _price_fault(
+    open_: float, high: float, low: float, close: float, volume: float
+) -> Refusal | None:
+    if min(open_, high, low, close) <= 0:
+        return Refusal(
+            BarRejectReason.NOT_POSITIVE, f"a price is {min(open_, high, low, close)}, need > 0"
+        )
+    if volume < 0:
+        return Refusal(BarRejectReason.NOT_POSITIVE, f"volume is {volume}, need >= 0")
+    if not (low <= open_ <= high and low <= close <= high):
+        return Refusal(BarRejectReason.INCONSISTENT, "open and close must lie in low..high")
+    return None
+
+
+def _time_fault(open_ns: int, timeframe_ns: int, latest_close_ns: int) -> Refusal | None:
+    open_ms = open_ns // NS_PER_MS
+    if open_ms < _SECONDS_MAX:
+        return Refusal(BarRejectReason.OFF_GRID, f"open time {open_ms} looks like s, need ms")
+    if open_ms >= _MICROSECONDS_MIN:
+        return Refusal(BarRejectReason.OFF_GRID, f"open time {open_ms} looks like us, need ms")
+    if open_ns % timeframe_ns:
+        return Refusal(
+            BarRejectReason.OFF_GRID,
+            f"open time {open_ms} is {open_ns % timeframe_ns // NS_PER_MS} ms off the grid",
+        )
+    if open_ns + timeframe_ns > latest_close_ns:
+        early_ms = (open_ns + timeframe_ns - latest_close_ns) // NS_PER_MS
+        return Refusal(BarRejectReason.IN_FUTURE, f"closes {early_ms} ms from now")
+    return None
+
+
+def _in_sequence(bar: Bar, previous: Bar) -> Bar | Refusal:
+    if bar.open_ns > previous.open_ns:
+        return bar
+    if bar.open_ns < previous.open_ns:
+        return Refusal(BarRejectReason.OUT_OF_ORDER, "older than the newest accepted bar")
+    if same_numbers(bar, previous):
+        return Refusal(BarRejectReason.DUPLICATE, "came before, the same")
+    return Refusal(BarRejectReason.CONFLICTING, f"came before with close {previous.close!r}")

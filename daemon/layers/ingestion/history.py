@@ -1,0 +1,154 @@
+"""History: turns pages of candles by REST into an unbroken list of bars, with every hole stated.
+
+Belongs here: paging and what came of it. Judging one candle belongs to `gate`, the live stream to
+`feed`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from daemon.core.bars import Bar, BarRejectReason, BarSource, MissCause
+from daemon.core.events import BarRejected, BarsMissed
+from daemon.layers.ingestion.gate import Refusal, accept, describe, open_time_ns
+from daemon.layers.ingestion.grid import missing_slots, slots_between
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from daemon.core.bars import RawBar
+    from daemon.core.instruments import InstrumentId
+    from daemon.core.ports import MarketData
+
+PAGES_MAX = 10_000
+ROWS_MIN = 10  # some venues give a row or two less than asked, or begin a little earlier
+
+
+class History(Struct, frozen=True, kw_only=True):
+    """Closed bars in order, the holes between them, and the candles that were refused."""
+
+    bars: tuple[Bar, ...]
+    missed: tuple[BarsMissed, ...]
+    rejected: tuple[BarRejected, ...]
+
+
+async def load_history(
+    market_data: MarketData,
+    instrument: InstrumentId,
+    *,
+    timeframe_ns: int,
+    since_ns: int,
+    until_ns: int,
+    page_limit: int,
+    venue_sends_empty_bars: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> History:
+    """All bars that open at or after `since_ns` and close by `until_ns` (ns UTC, market time).
+
+    `until_ns` must not lie in the future, or an unfinished candle would pass for a closed one.
+    Slots before the first and after the last bar are not called missing: the venue may not have
+    listed the instrument yet, and what follows is the feed's to tell. ExchangeUnreachable when a
+    page cannot be read.
+    """
+    told: dict[int, Bar] = {}
+    rejected: list[BarRejected] = []
+    total = slots_between(since_ns, until_ns, timeframe_ns)
+    last: Bar | None = None
+    async for page in pages(
+        market_data,
+        instrument,
+        timeframe_ns=timeframe_ns,
+        since_ns=since_ns,
+        until_ns=until_ns,
+        page_limit=page_limit,
+    ):
+        for raw in page:
+            open_ns = open_time_ns(raw)
+            if open_ns is not None and not since_ns <= open_ns <= until_ns - timeframe_ns:
+                continue
+            previous = last if open_ns is None else told.get(open_ns, last)
+            bar = accept(
+                raw,
+                previous,
+                instrument=instrument,
+                timeframe_ns=timeframe_ns,
+                now_ns=until_ns,
+                source=BarSource.BACKFILL,
+            )
+            if isinstance(bar, Bar):
+                told[bar.open_ns] = last = bar
+            elif bar.reason is not BarRejectReason.DUPLICATE:
+                rejected.append(_rejection(instrument, raw, bar, until_ns))
+        if progress is not None and last is not None:
+            progress(slots_between(since_ns, last.close_ns, timeframe_ns), total)
+    bars = tuple(told.values())
+    cause = MissCause.OUTAGE if venue_sends_empty_bars else MissCause.NO_TRADES
+    return History(
+        bars=bars,
+        missed=_holes(bars, timeframe_ns, cause, until_ns),
+        rejected=tuple(rejected),
+    )
+
+
+async def pages(
+    market_data: MarketData,
+    instrument: InstrumentId,
+    *,
+    timeframe_ns: int,
+    since_ns: int,
+    until_ns: int,
+    page_limit: int,
+) -> AsyncIterator[list[RawBar]]:
+    """Pages of candles, oldest first, until one reaches the slot that closes by `until_ns`.
+
+    Pages may overlap, be shorter than asked for, or descend inside. An empty page is stepped over
+    by its own width, since some venues answer for a window rather than from a time on; a page that
+    brings nothing newer than the one before ends the paging.
+    """
+    cursor_ns = since_ns
+    for _ in range(PAGES_MAX):
+        if cursor_ns + timeframe_ns > until_ns:
+            return
+        slots = slots_between(cursor_ns, until_ns, timeframe_ns)
+        wanted = min(page_limit, max(slots + 1, ROWS_MIN))
+        page = await market_data.fetch(instrument, cursor_ns, wanted)
+        page.sort(key=lambda raw: open_time_ns(raw) or 0)
+        newest_ns = max((open_time_ns(raw) or 0 for raw in page), default=None)
+        if newest_ns is None:
+            cursor_ns += wanted * timeframe_ns
+            continue
+        yield page
+        if newest_ns < cursor_ns:
+            return
+        cursor_ns = newest_ns + timeframe_ns
+
+
+def _holes(
+    bars: tuple[Bar, ...], timeframe_ns: int, cause: MissCause, ts_ns: int
+) -> tuple[BarsMissed, ...]:
+    holes: list[BarsMissed] = []
+    for before, after in itertools.pairwise(bars):
+        slots = missing_slots(before.close_ns, after.open_ns, timeframe_ns)
+        if slots:
+            holes.append(
+                BarsMissed(
+                    ts_ns=ts_ns,
+                    instrument=after.instrument,
+                    first_open_ns=slots[0],
+                    count=len(slots),
+                    cause=cause,
+                )
+            )
+    return tuple(holes)
+
+
+def _rejection(instrument: InstrumentId, raw: RawBar, refusal: Refusal, ts_ns: int) -> BarRejected:
+    return BarRejected(
+        ts_ns=ts_ns,
+        instrument=instrument,
+        reason=refusal.reason,
+        raw=describe(raw, refusal.detail),
+    )

@@ -1,0 +1,202 @@
+"""One instrument's way out of layer 1: turns candles into bars in order, holes told, refusals told.
+
+Belongs here: what is published and in which order. When to ask for candles belongs to `feed`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from daemon.core.bars import Bar, BarQuality, BarRejectReason, BarSource, MissCause
+from daemon.core.errors import ExchangeUnreachable
+from daemon.core.events import (
+    BarRejected,
+    BarRevised,
+    BarsClosed,
+    BarsMissed,
+    FeedRecovered,
+    FeedStale,
+    Input,
+)
+from daemon.core.timeframes import NS_PER_S
+from daemon.layers.ingestion.gate import Refusal, accept, describe, open_time_ns, same_numbers
+from daemon.layers.ingestion.grid import missing_slots
+from daemon.layers.ingestion.history import pages
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from daemon.core.bars import RawBar
+    from daemon.core.clock import Clock
+    from daemon.core.ports import MarketData
+    from daemon.layers.ingestion.track import FeedConfig, Track
+
+
+class Publisher:
+    """Everything that leaves layer 1 about one instrument passes here, one call at a time."""
+
+    def __init__(
+        self,
+        track: Track,
+        market_data: MarketData,
+        *,
+        timeframe_ns: int,
+        market_clock: Clock,
+        publish: Callable[[Input], Awaitable[None]],
+        config: FeedConfig,
+    ) -> None:
+        self._track = track
+        self._market_data = market_data
+        self._timeframe_ns = timeframe_ns
+        self._market_clock = market_clock
+        self._publish = publish
+        self._config = config
+        # A clock that runs with the market is a little off; one that stands with it is exact.
+        grace_s = config.grace_for_s(timeframe_ns)
+        self._future_ns = round(grace_s * config.market_rate * NS_PER_S)
+
+    def now_ns(self) -> int:
+        """Market time; in lock-step the candles themselves may have shown that it is later."""
+        now_ns = self._market_clock.now_ns()
+        return max(now_ns, self._track.seen_ns) if self._config.is_lockstep else now_ns
+
+    async def candle(self, raw: RawBar) -> tuple[Bar | None, bool]:
+        """Judge a closed candle of the stream: its bar, if any, and whether slots are missing."""
+        track = self._track
+        bar = self._judge(raw, BarSource.STREAM)
+        if isinstance(bar, Refusal):
+            await self._refuse(raw, bar)
+            return None, False
+        if track.next_open_ns is not None and bar.open_ns < track.next_open_ns:
+            track.counts.duplicates += 1
+            return None, False
+        return bar, track.next_open_ns is not None and bar.open_ns > track.next_open_ns
+
+    async def emit(self, bar: Bar) -> None:
+        """Publish one bar; the slot after it is due next."""
+        await self._publish(BarsClosed(ts_ns=bar.received_ns, bars=(bar,)))
+        self._track.advance(bar)
+
+    async def rows(self, rows: Sequence[RawBar]) -> int:
+        """Publish the closed rows of one REST reply: a row after a hole proves the hole."""
+        published = 0
+        for raw in rows:
+            open_ns, next_ns = open_time_ns(raw), self._track.next_open_ns
+            if open_ns is not None and next_ns is not None and open_ns < next_ns:
+                continue
+            bar = self._judge(raw, BarSource.BACKFILL)
+            if isinstance(bar, Refusal):
+                if bar.reason is BarRejectReason.IN_FUTURE:
+                    break  # the venue is ahead of our clock; the next reply has it too
+                await self._refuse(raw, bar)
+                continue
+            await self.miss(bar.open_ns)
+            if bar.close_ns + self._timeframe_ns > bar.received_ns:
+                bar = msgspec.structs.replace(bar, source=BarSource.POLL)
+            await self.emit(bar)
+            published += 1
+        return published
+
+    async def miss(self, open_ns: int) -> None:
+        """Tell all slots before `open_ns` that have no bar yet as one run that never will."""
+        track = self._track
+        next_ns = open_ns if track.next_open_ns is None else track.next_open_ns
+        slots = missing_slots(next_ns, open_ns, self._timeframe_ns)
+        if not slots:
+            return
+        is_outage = self._config.venue_sends_empty_bars or track.was_blind
+        await self._publish(
+            BarsMissed(
+                ts_ns=self.now_ns(),
+                instrument=track.instrument,
+                first_open_ns=slots[0],
+                count=len(slots),
+                cause=MissCause.OUTAGE if is_outage else MissCause.NO_TRADES,
+            )
+        )
+        track.counts.missed_slots += len(slots)
+        track.skip_to(open_ns)
+
+    async def ask(self, until_ns: int) -> list[RawBar] | None:
+        """Candles by REST from the next slot up to `until_ns`; None when nobody answers."""
+        track = self._track
+        track.counts.polls += 1
+        if track.next_open_ns is None:
+            return []
+        found: list[RawBar] = []
+        try:
+            async for page in pages(
+                self._market_data,
+                track.instrument,
+                timeframe_ns=self._timeframe_ns,
+                since_ns=track.next_open_ns,
+                until_ns=max(until_ns, track.next_open_ns + self._timeframe_ns),
+                page_limit=self._config.page_limit,
+            ):
+                found.extend(page)
+        except ExchangeUnreachable:
+            track.counts.unanswered += 1
+            track.was_blind = True
+            return None
+        for raw in found:
+            track.seen_ns = max(track.seen_ns, open_time_ns(raw) or 0)
+        return found
+
+    async def reread(self, was: Bar) -> None:
+        """Compare a bar of the stream with what REST tells after the venue has settled it."""
+        try:
+            rows = await self._market_data.fetch(was.instrument, was.open_ns, 2)
+        except ExchangeUnreachable:
+            self._track.counts.unanswered += 1
+            return
+        for raw in rows:
+            if open_time_ns(raw) != was.open_ns:
+                continue
+            bar = self._judge(raw, BarSource.POLL, is_reread=True)
+            if isinstance(bar, Bar) and not same_numbers(bar, was):
+                revised = msgspec.structs.replace(bar, quality=BarQuality.REVISED)
+                self._track.revise(revised)
+                await self._publish(BarRevised(ts_ns=bar.received_ns, bar=revised, was=was))
+
+    async def stale(self, silent_s: float, action: str) -> None:
+        self._track.is_stale = self._track.was_blind = True
+        self._track.behind_since_s = None
+        await self._publish(
+            FeedStale(
+                ts_ns=self.now_ns(),
+                instrument=self._track.instrument,
+                silent_s=round(silent_s, 3),
+                action=action,
+            )
+        )
+
+    async def recovered(self) -> None:
+        self._track.is_stale = False
+        await self._publish(FeedRecovered(ts_ns=self.now_ns(), instrument=self._track.instrument))
+
+    def _judge(self, raw: RawBar, source: BarSource, *, is_reread: bool = False) -> Bar | Refusal:
+        return accept(
+            raw,
+            None if is_reread else self._track.last,
+            instrument=self._track.instrument,
+            timeframe_ns=self._timeframe_ns,
+            now_ns=self.now_ns(),
+            source=source,
+            grace_ns=self._future_ns,
+        )
+
+    async def _refuse(self, raw: RawBar, refusal: Refusal) -> None:
+        if refusal.reason is BarRejectReason.DUPLICATE:
+            self._track.counts.duplicates += 1
+            return
+        if self._track.is_news(refusal.reason, describe(raw, "")):
+            await self._publish(
+                BarRejected(
+                    ts_ns=self.now_ns(),
+                    instrument=self._track.instrument,
+                    reason=refusal.reason,
+                    raw=describe(raw, refusal.detail),
+                )
+            )

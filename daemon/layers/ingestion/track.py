@@ -1,0 +1,286 @@
+"""One instrument's place on the grid: says from raw candles and clock readings what is due next.
+
+Belongs here: state and judgement of one instrument's stream, without waiting for anything. The
+waiting and asking belong to `feed`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from daemon.core.timeframes import NS_PER_S
+from daemon.layers.ingestion.gate import open_time_ns
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from daemon.core.bars import Bar, BarRejectReason, RawBar
+    from daemon.core.instruments import InstrumentId
+
+RECONNECT_MIN_S = 0.05
+REFUSALS_TOLD_MAX = 20  # per published bar; more of them are only counted
+REFUSALS_KEPT_MAX = 100
+REREADS_MAX = 16
+
+
+class Transport(StrEnum):
+    WEBSOCKET = "websocket"
+    REST = "rest"
+
+
+class FeedConfig(Struct, frozen=True, kw_only=True):
+    """How patient a feed is; all `_s` are wire seconds."""
+
+    transport: Transport = Transport.WEBSOCKET
+    market_rate: float = 1.0  # market seconds per wire second; 0 is lock-step
+    grace_s: float = 2.0  # after a close, before REST is asked for the bar
+    stale_after_s: float = 90.0  # a stream behind REST for so long is reconnected
+    lockstep_silence_s: float = 2.0  # quiet for so long, REST is asked whether there is a bar
+    lockstep_stale_after_s: float = 1.0
+    poll_min_s: float = 0.5  # between two asks for the same bar, doubling
+    poll_max_s: float = 15.0
+    ask_limit_s: float = 300.0  # a hole nobody answers for is an outage after this
+    revision_check_s: float | None = None  # re-read a stream bar by REST so long after it came
+    venue_sends_empty_bars: bool = True  # quiet slots have flat bars, so a missing one is an outage
+    page_limit: int = 500
+    reconnect_max_s: float = 30.0
+    ready_after_s: float = 10.0  # a stream that says nothing for so long does not hold up the start
+
+    @property
+    def is_lockstep(self) -> bool:
+        return self.market_rate == 0
+
+    @property
+    def has_stream(self) -> bool:
+        return self.transport is Transport.WEBSOCKET
+
+    @property
+    def patience_s(self) -> float:
+        """How long the stream may be behind REST, or silent after a reconnect."""
+        return self.lockstep_stale_after_s if self.is_lockstep else self.stale_after_s
+
+    def grace_for_s(self, timeframe_ns: int) -> float:
+        """Wire seconds to wait after a close: at most a quarter of a bar, however warped it is."""
+        if self.is_lockstep:
+            return 0.0
+        return min(self.grace_s, timeframe_ns / NS_PER_S / self.market_rate / 4)
+
+
+class FeedCounts(Struct):
+    """What happened to one instrument's candles since the feed was built."""
+
+    published: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    revised: int = 0
+    missed_slots: int = 0
+    polls: int = 0
+    unanswered: int = 0
+    reconnects: int = 0
+    dropped: int = 0
+
+
+class Track:
+    """What is known of one instrument; times in `_s` are wire monotonic, in `_ns` market UTC."""
+
+    def __init__(
+        self,
+        instrument: InstrumentId,
+        timeframe_ns: int,
+        last: Bar | None,
+        config: FeedConfig,
+        rng: Random,
+    ) -> None:
+        self.instrument = instrument
+        self.last = last
+        self.next_open_ns = None if last is None else last.close_ns
+        self.counts = FeedCounts()
+        self.is_ready = False  # the stream has said something
+        self.is_caught_up = False  # REST was asked for what came after `last`
+        self.is_stale = False
+        self.was_blind = False  # since the last published bar
+        self.heard_s = 0.0  # last news of the stream
+        self.behind_since_s: float | None = None
+        self.behind_why = ""
+        self.poll_at_s: float | None = None
+        self.reconnect_at_s = math.inf
+        self.seen_ns = 0  # market time that the candles themselves have shown
+        self._timeframe_ns = timeframe_ns
+        self._config = config
+        self._rng = rng
+        self._grace_s = config.grace_for_s(timeframe_ns)
+        self.settle_ns = round(self._grace_s * config.market_rate * NS_PER_S / 2)
+        self._asks = 0  # fruitless, in a row
+        self._reconnects = 0  # in a row
+        self._partial: RawBar | None = None
+        self._newest: RawBar | None = None
+        self._rereads: deque[tuple[float, Bar]] = deque(maxlen=REREADS_MAX)
+        self._refused: deque[tuple[BarRejectReason, str]] = deque(maxlen=REFUSALS_KEPT_MAX)
+        self._told = 0  # refusals since the last published bar
+
+    # --- the stream -----------------------------------------------------------------------------
+
+    def start(self, now_s: float) -> None:
+        """The stream is being opened: REST is asked once it speaks, or has not for too long."""
+        self.heard_s = now_s
+        self.poll_at_s = now_s + (self._config.ready_after_s if self._config.has_stream else 0.0)
+
+    def note_stream(self, raw: RawBar, now_s: float) -> bool:
+        """Take notice of any message; True when it tells the newest slot known, or a later one.
+
+        The same message again and again is no news, and neither is an old slot.
+        """
+        open_ns = open_time_ns(raw)
+        if open_ns is None or raw == self._newest:
+            return False
+        newest_ns = None if self._newest is None else open_time_ns(self._newest)
+        if newest_ns is not None and open_ns < newest_ns:
+            return False
+        self._newest = raw
+        self.heard_s = now_s
+        shown_ns = open_ns + self._timeframe_ns if raw.is_closed else open_ns
+        self.seen_ns = max(self.seen_ns, shown_ns)
+        if self.last is not None and open_ns < self.last.open_ns:
+            return False
+        self.behind_since_s = None
+        self.reconnect_at_s = math.inf
+        self._reconnects = 0
+        return True
+
+    def closed_by(self, raw: RawBar) -> RawBar | None:
+        """The candle that this message closes: itself by its flag, or the one before it.
+
+        Only a venue that never flags lets a later candle close the last one seen: where flags are
+        sent, a flag that did not come means that the last candle seen may not be its final state.
+        """
+        if raw.is_closed:
+            self._partial = None
+            return raw
+        before, self._partial = self._partial, raw
+        if raw.is_closed is None and before is not None and before.is_closed is None:
+            before_ns, open_ns = open_time_ns(before), open_time_ns(raw)
+            # A wider step means that messages are missing, the last ones of `before` perhaps too.
+            if before_ns is not None and open_ns == before_ns + self._timeframe_ns:
+                return before
+        return None
+
+    def is_past_due(self, raw: RawBar) -> bool:
+        """True when a candle shows that the slot we wait for is over."""
+        open_ns = open_time_ns(raw)
+        if open_ns is None or self.next_open_ns is None:
+            return False
+        return open_ns >= self.next_open_ns + self._timeframe_ns
+
+    @property
+    def stale_at_s(self) -> float:
+        if self.behind_since_s is None or self.is_stale or not self._config.has_stream:
+            return math.inf
+        return self.behind_since_s + self._config.patience_s
+
+    def fall_behind(self, now_s: float, why: str) -> None:
+        """REST has shown a bar that the stream has not, or neither of them says anything."""
+        self.behind_why = why
+        if self.behind_since_s is None:
+            self.behind_since_s = now_s
+
+    def note_broken(self) -> None:
+        """The stream ended: what it said last is not the last there was to say."""
+        self._partial = self._newest = None
+
+    def note_reconnect(self, now_s: float) -> None:
+        """The stream is being opened anew; when it does not speak for long, it will be again."""
+        self.note_broken()
+        self.reconnect_at_s = now_s + self._config.patience_s + self.next_backoff_s()
+
+    def next_backoff_s(self) -> float:
+        """How long to wait before the stream is opened again; longer each time, until it speaks."""
+        self._reconnects += 1
+        self.counts.reconnects += 1
+        first_s, most_s = 2 * RECONNECT_MIN_S, self._config.reconnect_max_s
+        return backoff_s(self._reconnects - 1, first_s, most_s, self._rng)
+
+    # --- asking by REST -------------------------------------------------------------------------
+
+    def poll_due_s(self, now_s: float, market_ns: int) -> float:
+        """When REST is to be asked for the next bar."""
+        if self.poll_at_s is not None:
+            return self.poll_at_s
+        if self._config.is_lockstep:
+            # Market time stands still while we think, so only silence can tell that a bar was lost.
+            return self.heard_s + self._lockstep_wait_s()
+        assert self.next_open_ns is not None, "a market that runs has a next slot"
+        wait_ns = self.next_open_ns + self._timeframe_ns - market_ns
+        return now_s + wait_ns / NS_PER_S / self._config.market_rate + self._grace_s
+
+    def ask_later(self, now_s: float, market_ns: int) -> None:
+        """REST had no new bar: ask when one is due, or in a while when it is due already."""
+        self.poll_at_s = None
+        if self._config.is_lockstep:
+            self.poll_at_s = now_s + self._lockstep_wait_s()
+        elif self.poll_due_s(now_s, market_ns) <= now_s:
+            self.poll_at_s = now_s + self.next_ask_s()
+
+    def next_ask_s(self) -> float:
+        """How long to wait before the same is asked again; longer each time."""
+        self._asks += 1
+        first_s, most_s = self._config.poll_min_s, self._config.poll_max_s
+        return backoff_s(self._asks - 1, first_s, most_s, self._rng)
+
+    def _lockstep_wait_s(self) -> float:
+        is_streaming = self._config.has_stream and not self.is_stale
+        return self._config.lockstep_silence_s if is_streaming else self._config.poll_min_s
+
+    # --- what went out --------------------------------------------------------------------------
+
+    def advance(self, bar: Bar) -> None:
+        """The bar was published; the next slot is due."""
+        self.last = bar
+        self.skip_to(bar.close_ns)
+        self.was_blind = False
+        self.counts.published += 1
+
+    def skip_to(self, open_ns: int) -> None:
+        """Wait for the slot that opens at `open_ns` from now on."""
+        self.next_open_ns = open_ns
+        self.poll_at_s = None
+        self._asks = 0
+        self._told = 0
+
+    def revise(self, bar: Bar) -> None:
+        """The venue changed a published bar."""
+        self.counts.revised += 1
+        if self.last is not None and self.last.open_ns == bar.open_ns:
+            self.last = bar
+
+    def is_news(self, reason: BarRejectReason, candle: str) -> bool:
+        """True when this refusal shall be told; repeats and floods are only counted."""
+        self.counts.refused += 1
+        key = (reason, candle)
+        if key in self._refused or self._told >= REFUSALS_TOLD_MAX:
+            return False
+        self._refused.append(key)
+        self._told += 1
+        return True
+
+    def remember_reread(self, bar: Bar, now_s: float) -> None:
+        """Have this stream bar compared with REST later, if the configuration wants so."""
+        if self._config.revision_check_s is not None:
+            self._rereads.append((now_s + self._config.revision_check_s, bar))
+
+    @property
+    def reread_at_s(self) -> float:
+        return self._rereads[0][0] if self._rereads else math.inf
+
+    def due_reread(self, now_s: float) -> Bar | None:
+        return self._rereads.popleft()[1] if now_s >= self.reread_at_s else None
+
+
+def backoff_s(attempt: int, first_s: float, most_s: float, rng: Random) -> float:
+    """Doubling from `first_s` up to `most_s`, times 0.5 to 1.5 at random; never under 50 ms."""
+    wait_s: float = min(most_s, first_s * 2.0 ** min(attempt, 30))
+    return max(RECONNECT_MIN_S, wait_s * rng.uniform(0.5, 1.5))

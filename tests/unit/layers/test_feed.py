@@ -1,0 +1,527 @@
+"""The feed against a scripted exchange, in virtual time: minutes of patience cost nothing."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+
+from daemon.core.bars import Bar, BarRejectReason, BarSource, MissCause
+from daemon.core.clock import Clock, ManualClock
+from daemon.core.errors import ExchangeUnreachable
+from daemon.core.events import (
+    BarRejected,
+    BarRevised,
+    BarsClosed,
+    BarsMissed,
+    FeedStale,
+    Input,
+)
+from daemon.core.instruments import InstrumentId
+from daemon.layers.ingestion import Feed, FeedConfig, Transport
+from tests.fakes import FakeMarketData
+from tests.unit.layers.candles import BTC, ETH, HOUR_NS, a_bar, a_raw, open_of
+from tests.virtual_time import VirtualMarket, VirtualWire, run_virtual
+
+HOUR_S = 3_600.0
+LOCKSTEP = FeedConfig(market_rate=0.0)
+
+
+class Watch:
+    """A running feed and what it has published."""
+
+    def __init__(self, feed: Feed, market: FakeMarketData, events: list[Input]) -> None:
+        self.feed = feed
+        self.market = market
+        self.events = events
+
+    def bars(self, instrument: InstrumentId = BTC) -> list[int]:
+        """Slots of the published bars, in order."""
+        return [(bar.open_ns - open_of(0)) // HOUR_NS for bar in self.whole_bars(instrument)]
+
+    def whole_bars(self, instrument: InstrumentId = BTC) -> list[Bar]:
+        closed = [event for event in self.events if isinstance(event, BarsClosed)]
+        return [bar for event in closed for bar in event.bars if bar.instrument == instrument]
+
+    def kinds(self) -> list[str]:
+        return [type(event).__name__ for event in self.events]
+
+    def missed(self) -> list[tuple[int, int, MissCause]]:
+        return [
+            ((each.first_open_ns - open_of(0)) // HOUR_NS, each.count, each.cause)
+            for each in self.events
+            if isinstance(each, BarsMissed)
+        ]
+
+
+def watched(
+    scenario: Callable[[Watch], Awaitable[None]],
+    *,
+    config: FeedConfig,
+    last: Mapping[InstrumentId, Bar] | None = None,
+    instruments: tuple[InstrumentId, ...] = (BTC,),
+    market: FakeMarketData | None = None,
+    start: int = 0,
+) -> Watch:
+    """Run `scenario` beside a feed; market time starts at the open of slot `start`."""
+
+    async def run() -> Watch:
+        data = FakeMarketData() if market is None else market
+        events: list[Input] = []
+
+        async def publish(event: Input) -> None:
+            events.append(event)
+
+        now_ns = open_of(start)
+        clock: Clock = ManualClock(now_ns)
+        if not config.is_lockstep:
+            data.clock = clock = VirtualMarket(now_ns)
+        feed = Feed(
+            data,
+            instruments,
+            timeframe_ns=HOUR_NS,
+            market_clock=clock,
+            wire=VirtualWire(),
+            publish=publish,
+            rng=random.Random(7),
+            config=config,
+            last={} if last is None else last,
+        )
+        running = asyncio.create_task(feed.run())
+        watch = Watch(feed, data, events)
+        await scenario(watch)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return watch
+
+    return run_virtual(run())
+
+
+# --- closed bars only -----------------------------------------------------------------------------
+
+
+def test_a_bar_leaves_when_its_closed_flag_comes_and_not_before() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.say(BTC, a_raw(0, 100.1, is_closed=False), a_raw(0, 100.2, is_closed=False))
+        await asyncio.sleep(1)
+        assert watch.events == []
+        watch.market.say(BTC, a_raw(0, 100.3, is_closed=True), a_raw(1, 100.4, is_closed=False))
+        await asyncio.sleep(1)
+
+    watch = watched(scenario, config=LOCKSTEP, last={BTC: a_bar(-1)})
+
+    assert [bar.close for bar in watch.whole_bars()] == [100.3]
+    assert watch.whole_bars()[0].source is BarSource.STREAM
+    assert watch.events == [
+        BarsClosed(ts_ns=open_of(1), bars=(watch.whole_bars()[0],)),
+    ]
+
+
+def test_without_flags_a_later_candle_closes_the_one_before() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.say(BTC, a_raw(0, 100.1), a_raw(0, 100.2))
+        await asyncio.sleep(HOUR_S + 1)
+        watch.market.say(BTC, a_raw(1, 100.3))
+        await asyncio.sleep(1)
+
+    watch = watched(scenario, config=FeedConfig(grace_s=60), last={BTC: a_bar(-1)})
+
+    assert [bar.close for bar in watch.whole_bars()] == [100.2]
+
+
+def test_a_later_candle_does_not_close_one_whose_end_was_not_seen() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.say(BTC, a_raw(0, 100.1))
+        await asyncio.sleep(60)
+        watch.market.break_stream(BTC, ExchangeUnreachable("gone"))
+        await asyncio.sleep(HOUR_S - 60)
+        watch.market.rows[BTC] = [a_raw(0, 100.9), a_raw(1)]
+        watch.market.say(BTC, a_raw(1, 100.3))
+        await asyncio.sleep(60)
+
+    watch = watched(scenario, config=FeedConfig(), last={BTC: a_bar(-1)})
+
+    assert [bar.close for bar in watch.whole_bars()] == [100.9]
+
+
+def test_without_any_sign_the_clock_and_rest_close_a_bar() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.say(BTC, a_raw(0, 100.1, is_closed=False))
+        watch.market.rows[BTC] = [a_raw(0, 100.7), a_raw(1)]
+        await asyncio.sleep(HOUR_S + 1)
+        assert watch.events == []
+        await asyncio.sleep(2)
+
+    watch = watched(scenario, config=FeedConfig(grace_s=2.0), last={BTC: a_bar(-1)})
+
+    assert [(bar.close, bar.source) for bar in watch.whole_bars()] == [(100.7, BarSource.POLL)]
+
+
+def test_rest_that_lags_is_asked_again_with_longer_and_longer_waits() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(-1)]
+        await asyncio.sleep(HOUR_S + 60)
+        before = len(watch.market.fetched)
+        assert 4 <= before <= 20
+        watch.market.rows[BTC] += [a_raw(0), a_raw(1)]
+        await asyncio.sleep(30)
+
+    watch = watched(scenario, config=FeedConfig(transport=Transport.REST), last={BTC: a_bar(-1)})
+
+    assert watch.bars() == [0]
+
+
+def test_polling_alone_gives_every_bar_once() -> None:
+    async def scenario(watch: Watch) -> None:
+        for slot in range(5):
+            watch.market.rows[BTC] = [a_raw(each) for each in range(-1, slot + 1)]
+            await asyncio.sleep(HOUR_S)
+        await asyncio.sleep(60)
+
+    watch = watched(scenario, config=FeedConfig(transport=Transport.REST), last={BTC: a_bar(-1)})
+
+    assert watch.bars() == [0, 1, 2, 3, 4]
+    assert watch.kinds() == ["BarsClosed"] * 5
+    assert watch.market.watched == {}
+
+
+# --- holes ----------------------------------------------------------------------------------------
+
+
+def test_a_missing_bar_is_fetched_before_the_next_one_goes_out() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(slot, 100.0 + slot / 10) for slot in range(4)]
+        watch.market.say(BTC, a_raw(3, 100.3, is_closed=True))
+        await asyncio.sleep(1)
+
+    watch = watched(scenario, config=LOCKSTEP, last={BTC: a_bar(-1)}, start=4)
+
+    assert watch.bars() == [0, 1, 2, 3]
+    assert watch.whole_bars()[0].source is BarSource.BACKFILL
+    assert watch.kinds() == ["BarsClosed"] * 4
+
+
+def test_slots_the_venue_does_not_have_are_one_outage_before_the_next_bar() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(0), a_raw(4)]
+        watch.market.say(BTC, a_raw(0, is_closed=True), a_raw(4, is_closed=True))
+        await asyncio.sleep(1)
+
+    watch = watched(scenario, config=LOCKSTEP, last={BTC: a_bar(-1)})
+
+    assert watch.kinds() == ["BarsClosed", "BarsMissed", "BarsClosed"]
+    assert watch.missed() == [(1, 3, MissCause.OUTAGE)]
+
+
+def test_a_quiet_time_is_no_outage_where_the_venue_leaves_empty_bars_out() -> None:
+    quiet = FeedConfig(market_rate=0.0, venue_sends_empty_bars=False)
+
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(0), a_raw(4)]
+        watch.market.say(BTC, a_raw(0, is_closed=True), a_raw(4, is_closed=True))
+        await asyncio.sleep(1)
+
+    watch = watched(scenario, config=quiet, last={BTC: a_bar(-1)})
+
+    assert watch.missed() == [(1, 3, MissCause.NO_TRADES)]
+
+
+def test_a_quiet_time_during_which_we_were_blind_is_an_outage_all_the_same() -> None:
+    quiet = FeedConfig(market_rate=0.0, venue_sends_empty_bars=False)
+
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(0), a_raw(4)]
+        watch.market.say(BTC, a_raw(0, is_closed=True))
+        await asyncio.sleep(0.1)
+        watch.market.break_stream(BTC, ConnectionResetError())
+        await asyncio.sleep(0.5)
+        watch.market.say(BTC, a_raw(4, is_closed=True))
+        await asyncio.sleep(0.5)
+
+    watch = watched(scenario, config=quiet, last={BTC: a_bar(-1)})
+
+    assert watch.missed() == [(1, 3, MissCause.OUTAGE)]
+
+
+def test_a_reply_that_ends_before_the_new_bar_proves_no_hole() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(-1), a_raw(0)]
+        watch.market.say(BTC, a_raw(2, is_closed=True))
+        await asyncio.sleep(2)
+        assert watch.bars() == []
+        watch.market.rows[BTC] += [a_raw(1), a_raw(2)]
+        await asyncio.sleep(30)
+
+    watch = watched(scenario, config=LOCKSTEP, last={BTC: a_bar(-1)}, start=3)
+
+    assert watch.bars() == [0, 1, 2]
+    assert watch.missed() == []
+
+
+def test_nothing_goes_past_a_hole_nobody_answers_for_until_the_limit() -> None:
+    patient = FeedConfig(market_rate=0.0, ask_limit_s=300.0, venue_sends_empty_bars=False)
+
+    async def scenario(watch: Watch) -> None:
+        watch.market.is_away = True
+        watch.market.say(BTC, a_raw(2, is_closed=True))
+        await asyncio.sleep(299)
+        assert watch.bars() == []
+        await asyncio.sleep(60)
+
+    watch = watched(scenario, config=patient, last={BTC: a_bar(-1)})
+
+    assert watch.kinds()[0] == "FeedStale"
+    assert watch.missed() == [(0, 2, MissCause.OUTAGE)]
+    assert watch.bars() == [2]
+
+
+def test_what_happened_before_the_stream_spoke_is_fetched_first() -> None:
+    market = FakeMarketData()
+    market.rows[BTC] = [a_raw(slot) for slot in range(-2, 3)]
+
+    async def scenario(watch: Watch) -> None:
+        await asyncio.sleep(1)
+        watch.market.say(BTC, a_raw(2, is_closed=False))
+        await asyncio.sleep(1)
+
+    watch = watched(scenario, config=FeedConfig(), last={BTC: a_bar(-2)}, market=market, start=2)
+
+    assert watch.bars() == [-1, 0, 1]
+    assert [bar.source for bar in watch.whole_bars()] == [
+        BarSource.BACKFILL,
+        BarSource.BACKFILL,
+        BarSource.POLL,
+    ]
+
+
+def test_a_feed_without_a_past_starts_with_the_slot_that_is_open() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(slot) for slot in range(5)]
+        watch.market.say(BTC, a_raw(3, is_closed=False))
+        await asyncio.sleep(HOUR_S - 1)
+        assert watch.bars() == []
+        await asyncio.sleep(10)
+
+    watch = watched(scenario, config=FeedConfig(), start=3)
+
+    assert watch.bars() == [3]
+
+
+# --- refusals and repeats -------------------------------------------------------------------------
+
+
+def test_a_bad_bar_of_the_stream_is_told_once_and_the_good_one_of_rest_goes_out() -> None:
+    async def scenario(watch: Watch) -> None:
+        bad = a_raw(0, -5.0, is_closed=True)
+        watch.market.say(BTC, bad, bad, bad)
+        watch.market.rows[BTC] = [a_raw(0), a_raw(1)]
+        await asyncio.sleep(30)
+
+    watch = watched(scenario, config=LOCKSTEP, last={BTC: a_bar(-1)}, start=1)
+
+    told = [event for event in watch.events if isinstance(event, BarRejected)]
+    assert [each.reason for each in told] == [BarRejectReason.NOT_POSITIVE]
+    assert "-5.0" in told[0].raw
+    assert watch.feed.counts(BTC).refused == 3
+    assert watch.bars() == [0]
+
+
+def test_a_bar_that_comes_again_is_counted_and_not_told() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.say(BTC, *[a_raw(0, is_closed=True)] * 3)
+        await asyncio.sleep(1)
+
+    watch = watched(scenario, config=LOCKSTEP, last={BTC: a_bar(-1)})
+
+    assert watch.kinds() == ["BarsClosed"]
+    assert watch.feed.counts(BTC).duplicates == 2
+
+
+def test_a_bar_that_comes_again_with_other_numbers_is_told() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.say(BTC, a_raw(0, is_closed=True), a_raw(0, 100.9, is_closed=True))
+        await asyncio.sleep(1)
+
+    watch = watched(scenario, config=LOCKSTEP, last={BTC: a_bar(-1)})
+
+    assert watch.kinds() == ["BarsClosed", "BarRejected"]
+
+
+def test_a_bar_the_venue_changed_after_the_close_is_told_as_revised() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(0, 100.9, volume=9.0), a_raw(1)]
+        await asyncio.sleep(HOUR_S + 0.5)
+        watch.market.say(BTC, a_raw(0, is_closed=True))
+        await asyncio.sleep(10)
+
+    watch = watched(scenario, config=FeedConfig(revision_check_s=5.0), last={BTC: a_bar(-1)})
+
+    assert watch.kinds() == ["BarsClosed", "BarRevised"]
+    revised = watch.events[1]
+    assert isinstance(revised, BarRevised)
+    assert (revised.was.close, revised.bar.close, revised.bar.volume) == (100.5, 100.9, 9.0)
+
+
+# --- health of the stream -------------------------------------------------------------------------
+
+
+def test_a_silent_stream_is_stale_when_rest_has_bars_it_did_not_show_and_recovers() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(slot) for slot in range(-1, 9)]
+        watch.market.say(BTC, a_raw(0, is_closed=False))
+        await asyncio.sleep(HOUR_S + 120)
+        assert watch.kinds() == ["BarsClosed", "FeedStale"]
+        assert watch.market.watched[BTC] >= 2
+        watch.market.say(BTC, a_raw(1, 100.2, is_closed=False))
+        await asyncio.sleep(HOUR_S - 119)
+        watch.market.say(BTC, a_raw(1, is_closed=True))
+        await asyncio.sleep(1)
+
+    watch = watched(scenario, config=FeedConfig(stale_after_s=90.0), last={BTC: a_bar(-1)})
+
+    assert watch.kinds() == ["BarsClosed", "FeedStale", "FeedRecovered", "BarsClosed"]
+    stale = watch.events[1]
+    assert isinstance(stale, FeedStale)
+    assert stale.silent_s > 90
+
+
+def test_a_stream_that_repeats_its_last_message_for_ever_is_stale() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(slot) for slot in range(-1, 9)]
+        for _ in range(75):
+            watch.market.say(BTC, a_raw(0, is_closed=False))
+            await asyncio.sleep(60)
+
+    watch = watched(scenario, config=FeedConfig(), last={BTC: a_bar(-1)})
+
+    assert "FeedStale" in watch.kinds()
+    assert watch.bars() == [0]
+
+
+def test_a_quiet_stream_of_a_quiet_market_is_not_stale() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(-1)]
+        watch.market.say(BTC, a_raw(0, is_closed=False))
+        await asyncio.sleep(6 * HOUR_S)
+
+    watch = watched(scenario, config=FeedConfig(), last={BTC: a_bar(-1)})
+
+    assert watch.events == []
+    assert watch.market.watched[BTC] == 1
+
+
+def test_a_broken_stream_is_opened_again_after_a_wait_and_said_to_have_recovered() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.say(BTC, a_raw(0, is_closed=False))
+        await asyncio.sleep(1)
+        watch.market.break_stream(BTC, ExchangeUnreachable("the stream closed with 1006"))
+        await asyncio.sleep(0.049)
+        assert watch.market.watched[BTC] == 1
+        await asyncio.sleep(1)
+        assert watch.market.watched[BTC] == 2
+        watch.market.say(BTC, a_raw(0, 100.1, is_closed=False))
+        await asyncio.sleep(1)
+
+    watch = watched(scenario, config=FeedConfig(), last={BTC: a_bar(-1)})
+
+    assert watch.kinds() == ["FeedStale", "FeedRecovered"]
+    stale = watch.events[0]
+    assert isinstance(stale, FeedStale)
+    assert "1006" in stale.action
+
+
+def test_while_nobody_answers_the_attempts_grow_rarer() -> None:
+    class Away(FakeMarketData):
+        async def watch(self, instrument: InstrumentId):  # type: ignore[no-untyped-def]  # noqa: ANN202
+            self.watched[instrument] = self.watched.get(instrument, 0) + 1
+            if self.watched:
+                raise ExchangeUnreachable("refused")
+            yield
+
+    market = Away()
+    market.is_away = True
+
+    async def scenario(_watch: Watch) -> None:
+        await asyncio.sleep(600)
+
+    watch = watched(scenario, config=FeedConfig(), last={BTC: a_bar(-1)}, market=market)
+
+    assert watch.kinds() == ["FeedStale"]
+    assert 20 <= market.watched[BTC] <= 60
+
+
+def test_a_stream_that_stays_silent_after_being_opened_again_is_opened_again() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(slot) for slot in range(-1, 9)]
+        watch.market.say(BTC, a_raw(0, is_closed=False))
+        await asyncio.sleep(HOUR_S + 600)
+
+    watch = watched(scenario, config=FeedConfig(), last={BTC: a_bar(-1)})
+
+    assert watch.market.watched[BTC] >= 4
+    assert watch.kinds().count("FeedStale") == 1
+
+
+# --- start and lock-step --------------------------------------------------------------------------
+
+
+def test_the_feed_is_ready_when_every_stream_has_spoken() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.say(BTC, a_raw(0, is_closed=False))
+        await asyncio.sleep(1)
+        assert not watch.feed.ready.is_set()
+        watch.market.say(ETH, a_raw(0, is_closed=False))
+        await asyncio.sleep(1)
+        assert watch.feed.ready.is_set()
+
+    watched(scenario, config=LOCKSTEP, instruments=(BTC, ETH))
+
+
+def test_a_stream_that_says_nothing_holds_up_the_start_for_a_bounded_time() -> None:
+    async def scenario(watch: Watch) -> None:
+        async with asyncio.timeout(11):
+            await watch.feed.ready.wait()
+
+    watched(scenario, config=LOCKSTEP, last={BTC: a_bar(-1)})
+
+
+def test_in_lockstep_a_lost_bar_is_found_by_the_silence() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.say(BTC, a_raw(0, is_closed=False))
+        await asyncio.sleep(30)
+        assert watch.events == []
+        watch.market.rows[BTC] = [a_raw(0), a_raw(1)]
+        await asyncio.sleep(2.5)
+        assert watch.bars() == [0]
+        await asyncio.sleep(5)
+
+    watch = watched(scenario, config=LOCKSTEP, last={BTC: a_bar(-1)})
+
+    assert watch.kinds() == ["BarsClosed", "FeedStale"]
+
+
+def test_in_lockstep_a_bar_the_stream_shows_a_moment_after_rest_is_no_fault() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.say(BTC, a_raw(0, is_closed=False))
+        await asyncio.sleep(1.9)
+        watch.market.rows[BTC] = [a_raw(0), a_raw(1)]
+        await asyncio.sleep(0.2)
+        assert watch.bars() == [0]
+        watch.market.say(BTC, a_raw(0, is_closed=True), a_raw(1, is_closed=False))
+        await asyncio.sleep(60)
+
+    watch = watched(scenario, config=LOCKSTEP, last={BTC: a_bar(-1)})
+
+    assert watch.kinds() == ["BarsClosed"]
+
+
+def test_instruments_do_not_wait_for_each_other() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.is_away = True
+        watch.market.say(BTC, a_raw(5, is_closed=True))
+        watch.market.say(ETH, a_raw(0, is_closed=True))
+        await asyncio.sleep(5)
+
+    last = {BTC: a_bar(-1), ETH: a_bar(-1, instrument=ETH)}
+    watch = watched(scenario, config=LOCKSTEP, last=last, instruments=(BTC, ETH), start=6)
+
+    assert watch.bars(ETH) == [0]
+    assert watch.bars(BTC) == []
