@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
 from daemon.core.manifests import encode_manifest
 from daemon.layers.features.sets import reference_features
@@ -20,7 +21,7 @@ from daemon.layers.monitoring.drift import psi
 from daemon.research.datasets import Dataset, labelled_rows
 from daemon.research.series import Series
 from daemon.research.training import Trained, TrainingRefused, TrainingSettings, train, walk_forward
-from daemon.research.walkforward import walk
+from daemon.research.walkforward import probability_up, walk, walk_and_fit
 from daemon.store.models import ModelRegistry
 from tests.unit.research.markets import (
     HOUR_NS,
@@ -176,20 +177,38 @@ def test_another_seed_gives_another_model() -> None:
     assert first.manifest.model_id != second.manifest.model_id
 
 
-def test_progress_counts_every_fit_once_and_ends_complete() -> None:
+def test_progress_counts_trees_up_to_the_last_one() -> None:
     told: list[tuple[int, int, str]] = []
     train(
         [a_random_walk(900, 1)],
         FEATURES,
-        TrainingSettings(n_estimators=2, folds=3),
+        TrainingSettings(n_estimators=30, folds=2),
         seed=1,
         market="synthetic",
         timeframe="1h",
         progress=lambda *told_now: told.append(told_now),
     )
 
-    assert [done for done, _, _ in told] == [0, 1, 2, 3, 4]
-    assert {total for _, total, _ in told} == {4}
+    counts = [done for done, _, _ in told]
+    assert counts == sorted(counts)
+    assert (counts[0], counts[-1]) == (0, 90)
+    assert {total for _, total, _ in told} == {90}
+    assert len(counts) == 7
+
+
+def test_a_forest_grown_in_steps_is_the_forest_grown_at_once() -> None:
+    dataset = labelled_rows([a_random_walk(900, 1)], FEATURES, horizon_bars=1)
+    settings = TrainingSettings(n_estimators=60, folds=2)
+
+    walked, forest = walk_and_fit(dataset, settings, seed=5, progress=lambda *_: None)
+
+    at_once = RandomForestClassifier(
+        60, max_depth=6, min_samples_leaf=20, max_samples=0.5, random_state=5, n_jobs=1
+    )
+    at_once.fit(dataset.features, dataset.up)
+    expected = at_once.predict_proba(dataset.features)[:, 1]
+    assert probability_up(forest, dataset.features).tobytes() == expected.tobytes()
+    assert len(walked.raw) == len(walked.tested)
 
 
 def test_a_registered_model_loads_and_repeats_its_probes_bit_for_bit(tmp_path: Path) -> None:
