@@ -5,7 +5,6 @@ Belongs here: which objects exist and who sees which event. Starting and stoppin
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -14,17 +13,20 @@ from daemon.core import events as e
 from daemon.core.blotter import Blotter
 from daemon.core.book import Book
 from daemon.core.pipeline import Pipeline, Route, apply, on
-from daemon.core.timeframes import timeframe_ns
+from daemon.core.timeframes import bars_per_year, timeframe_ns
 from daemon.layers.execution import Execution
 from daemon.layers.features.handler import Features
+from daemon.layers.features.sets import FeatureSet
 from daemon.layers.inference.handler import Inference
 from daemon.layers.monitoring.handler import Monitoring
 from daemon.layers.risk import Costs, Risk
 from daemon.layers.signals import Signals
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from daemon.config import Settings
-    from daemon.layers.features.sets import FeatureSet
+    from daemon.core.instruments import InstrumentId
     from daemon.layers.inference.model import ActiveModel
 
 DAY_NS = 86_400 * 1_000_000_000
@@ -44,7 +46,27 @@ class Core(Struct):
     monitoring: Monitoring
 
 
-def build_core(settings: Settings, feature_set: FeatureSet, model: ActiveModel | None) -> Core:
+def feature_set_of(settings: Settings) -> FeatureSet:
+    """The feature set the configuration declares."""
+    config = settings.features
+    return FeatureSet(
+        name="reference",
+        version="1",
+        bars_per_year=bars_per_year(timeframe_ns(settings.data.timeframe)),
+        rsi_period=config.rsi_period,
+        bb_period=config.bb_period,
+        volatility_window=config.volatility_window,
+        volume_window=config.volume_window,
+        lags=config.lags,
+    )
+
+
+def build_core(
+    settings: Settings,
+    feature_set: FeatureSet,
+    model: ActiveModel | None,
+    instruments: Sequence[InstrumentId],
+) -> Core:
     """The same objects and routes for backtest, replay, paper and live; only the edge differs."""
     length_ns = timeframe_ns(settings.data.timeframe)
     costs = Costs(
@@ -54,8 +76,9 @@ def build_core(settings: Settings, feature_set: FeatureSet, model: ActiveModel |
     book, blotter = Book(), Blotter()
     features = Features(
         feature_set,
+        instruments,
         timeframe=settings.data.timeframe,
-        refuse_zero_volume=settings.data.zero_volume == "reject",
+        accepts_zero_volume=settings.data.zero_volume == "flag",
     )
     inference = Inference(model)
     signals = Signals(
@@ -63,7 +86,7 @@ def build_core(settings: Settings, feature_set: FeatureSet, model: ActiveModel |
         timeframe_ns=length_ns,
         round_trip_cost_ratio=costs.round_trip_ratio,
         bar_age_max_ns=round(settings.data.max_decision_age_ratio * length_ns),
-        model_age_max_ns=settings.model.max_age_days * DAY_NS,
+        model_age_max_ns=round(settings.model.max_age_days * DAY_NS),
     )
     risk = Risk(settings.risk, book, blotter, costs=costs, timeframe_ns=length_ns)
     execution = Execution(blotter)
@@ -92,8 +115,8 @@ def routes(core: Core) -> list[Route]:
     return [
         # the run and its model
         apply(e.RunOpened, book.apply_run_opened),
-        apply(e.RunOpened, features.apply_run_opened),
         apply(e.RunOpened, execution.apply_run_opened),
+        apply(e.ModelActivated, inference.apply_model_activated),
         apply(e.ModelActivated, signals.apply_model_activated),
         apply(e.ModelActivated, risk.apply_model_activated),
         apply(e.ModelActivated, monitoring.apply_model_activated),
@@ -103,8 +126,10 @@ def routes(core: Core) -> list[Route]:
         # life of a bar: L1 -> L7 resolve -> L5 mark -> L2 -> L3 -> L4 -> L5 -> L6
         apply(e.HistoryLoaded, features.apply_history_loaded),
         apply(e.HistoryLoaded, book.apply_history_loaded),
+        on(e.HistoryLoaded, monitoring.on_history_loaded, e.PredictionResolved),
         apply(e.BarsMissed, features.apply_bars_missed),
         apply(e.BarsMissed, monitoring.apply_bars_missed),
+        apply(e.BarRevised, features.apply_bar_revised),
         apply(e.BarsClosed, features.apply_bars_closed),
         apply(e.BarsClosed, book.apply_bars_closed),
         on(e.BarsClosed, monitoring.on_bars_closed, e.PredictionResolved),
@@ -158,13 +183,3 @@ def routes(core: Core) -> list[Route]:
         apply(e.TradingResumed, book.apply_trading_resumed),
     ]
     # fmt: on
-
-
-class Counts:
-    """Events seen since the start, by kind; for status lines only, never for decisions."""
-
-    def __init__(self) -> None:
-        self.by_kind: Counter[str] = Counter()
-
-    def note(self, events: tuple[e.Event, ...]) -> None:
-        self.by_kind.update(type(each).__name__ for each in events)

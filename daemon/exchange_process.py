@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from daemon.core.errors import ExchangeUnreachable, TradingdError
-from daemon.core.timeframes import parse_time
+from daemon.core.errors import ExchangeUnreachable, TradingdError, UsageRefused
+from daemon.core.timeframes import NS_PER_MS, parse_time, rfc3339
 from daemon.venues.embedded_link import EmbeddedLink
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from daemon.config import Settings
 
 READY_WITHIN_S = 60.0
 STOP_WITHIN_S = 10.0
@@ -134,6 +136,36 @@ class ExchangeProcess:
         """End it if it is our child; its ledger stays."""
         if self._child is not None:
             await _stop(self._child)
+
+
+async def attached(url: str, settings: Settings) -> ExchangeProcess:
+    """An embedded exchange somebody else started; its keys come from the environment or the credentials."""
+    rest = url.rstrip("/")
+    link = EmbeddedLink(rest)
+    try:
+        clock = await link.clock()
+    finally:
+        await link.close()
+    key, secret = settings.exchange.api_key, settings.exchange.api_secret
+    if key is None or secret is None:
+        msg = (
+            "--exchange-url needs the keys of that exchange: "
+            "set TRADINGD__EXCHANGE__API_KEY and TRADINGD__EXCHANGE__API_SECRET"
+        )
+        raise UsageRefused(msg)
+    stream = rest.replace("http", "ws", 1)
+    endpoint = Endpoint(
+        rest=rest,
+        stream=f"{stream}/stream",
+        ws_api=f"{stream}/ws-api/v3",
+        key=key.get_secret_value(),
+        secret=secret.get_secret_value(),
+        label=clock.label,
+        instance=clock.instance,
+        fingerprint=clock.fingerprint,
+        from_text=rfc3339(clock.from_ms * NS_PER_MS),
+    )
+    return ExchangeProcess(endpoint, None)
 
 
 async def _stop(child: asyncio.subprocess.Process) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from daemon.core.events import DURABLE, Command, Event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from daemon.core.events import Input
     from daemon.core.inbox import Inbox
@@ -28,13 +28,12 @@ class Runner:
         inbox: Inbox,
         *,
         act: Callable[[Command], None],
-        observers: Sequence[Callable[[tuple[Event, ...]], None]],
     ) -> None:
         self._pipeline = pipeline
         self._journal = journal
         self._inbox = inbox
         self._act = act
-        self._observers = observers
+        self.observers: list[Callable[[tuple[Event, ...]], None]] = []  # told after the commit
         self.is_idle = True
         self.steps = 0
 
@@ -54,5 +53,5 @@ class Runner:
             self._act(command)
         self.steps += 1
         self.is_idle = True
-        for observe in self._observers:
+        for observe in self.observers:
             observe(step.events)

@@ -151,7 +151,7 @@ class FeaturesSection(Section):
         tuple[Annotated[Natural, Field(le=5_000)], ...],
         BeforeValidator(_listed),
         Field(min_length=1),
-    ] = (1, 2, 3, 5, 10)
+    ] = (0, 1, 2, 3, 5, 10)
 
     @property
     def longest_bars(self) -> int:

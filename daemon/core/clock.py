@@ -38,6 +38,11 @@ class MarketClock:
         self._rate = rate
         self._anchored_s = wire.monotonic_s()
 
+    @property
+    def rate(self) -> float:
+        """Market seconds per wire second."""
+        return self._rate
+
     def now_ns(self) -> int:
         elapsed_s = self._wire.monotonic_s() - self._anchored_s
         return self._market_ns + round(elapsed_s * self._rate * NS_PER_S)

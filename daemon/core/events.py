@@ -155,6 +155,7 @@ class RunOpened(Input, frozen=True, kw_only=True, gc=False, tag=True):
     bot: str
     mode: str
     market: str
+    market_key: str = ""  # whose bars and models these are
     account: str
     timeframe: str
     timeframe_ns: int

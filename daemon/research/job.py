@@ -38,7 +38,9 @@ def _run(told: TrainingJob) -> str:
     store = BarStore.open(Path(told.bars_db), read_only=True)
     series = []
     for symbol in told.symbols:
-        opens, ohlcv = store.read_arrays(told.market, symbol, length_ns, told.since_ns, told.until_ns)
+        opens, ohlcv = store.read_arrays(
+            told.market, symbol, length_ns, told.since_ns, told.until_ns
+        )
         series.append(Series(symbol, opens, ohlcv, length_ns))
     store.close()
     trained = train(

@@ -14,6 +14,7 @@ from daemon.core.events import (
     FeatureRows,
     FeaturesRefused,
     FeaturesRefusedReason,
+    ModelActivated,
     Prediction,
     Predictions,
 )
@@ -27,6 +28,15 @@ class Inference:
 
     def __init__(self, model: ActiveModel | None) -> None:
         self._model = model
+        self._known = {} if model is None else {model.model_id: model}
+
+    def use_model(self, model: ActiveModel) -> None:
+        """Hand over a loaded model; it predicts from its ModelActivated on, between two steps."""
+        self._known[model.model_id] = model
+
+    def apply_model_activated(self, event: ModelActivated) -> None:
+        self._model = self._known[event.model]
+        self._known = {event.model: self._model}
 
     def on_feature_rows(self, event: FeatureRows) -> Iterator[Predictions]:
         """One Predictions with a probability or a reason for every row; refusals are passed on."""

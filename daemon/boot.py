@@ -1,0 +1,203 @@
+"""What a run needs before its first decision: its history and a model that may be used on what comes.
+
+Belongs here: fetching and storing history, choosing a model, having one trained in a process of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+from daemon.core.errors import ModelRefused, TradingdError
+from daemon.core.events import ModelActivated, Payoff
+from daemon.core.jobs import TrainingJob, TrainingProgress
+from daemon.core.manifests import Manifest, model_key
+from daemon.layers.inference.forest import CompiledForest
+from daemon.layers.inference.model import ActiveModel, Calibration
+from daemon.layers.ingestion.history import load_history
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from daemon.config import Settings
+    from daemon.core.bars import Bar
+    from daemon.layers.features.sets import FeatureSet
+    from daemon.store.bars import BarStore
+    from daemon.store.models import ModelRegistry
+    from daemon.worlds import World
+
+    Report = Callable[[str, int, int, str], None]
+
+
+async def load_bars(
+    world: World,
+    store: BarStore,
+    *,
+    timeframe_ns: int,
+    history_bars: int,
+    keep: int,
+    report: Report,
+) -> tuple[Bar, ...]:
+    """All bars before the first streamed slot into the store; returns the last `keep` of each instrument."""
+    newest: list[Bar] = []
+    until_ns = world.first_open_ns
+    for instrument in world.instruments:
+        symbol = instrument.id.symbol
+        history = await load_history(
+            world.history_data,
+            instrument.id,
+            timeframe_ns=timeframe_ns,
+            since_ns=until_ns - history_bars * timeframe_ns,
+            until_ns=until_ns,
+            page_limit=world.page_limit,
+            venue_sends_empty_bars=world.sends_empty_bars,
+            progress=lambda done, total, symbol=symbol: report("history", done, total, symbol),  # type: ignore[misc]
+        )
+        if not history.bars:
+            msg = f"{symbol}: {world.market} has no bars before the first streamed one"
+            raise TradingdError(msg)
+        store.append(world.market_key, timeframe_ns, history.bars)
+        newest += history.bars[-keep:]
+    return tuple(sorted(newest, key=lambda bar: (bar.close_ns, bar.instrument)))
+
+
+def usable_model(
+    registry: ModelRegistry,
+    *,
+    market: str,
+    symbols: tuple[str, ...],
+    timeframe: str,
+    features: FeatureSet,
+    first_close_ns: int,
+    horizon_bars: int,
+) -> str | None:
+    """Id of the active model of this market, unless it has seen labels of bars that are still to come."""
+    found = registry.active_for(model_key(market, symbols, timeframe, features.fingerprint))
+    if found is None:
+        return None
+    manifest = registry.manifest(found)
+    knows_future = manifest.trained_through_ns > first_close_ns
+    return None if knows_future or manifest.horizon_bars != horizon_bars else found
+
+
+def load_model(
+    registry: ModelRegistry, model_id: str, features: FeatureSet
+) -> tuple[Manifest, ActiveModel]:
+    """The verified model as arrays; ModelRefused when anything about it does not fit."""
+    manifest, arrays = registry.load(model_id, feature_fingerprint=features.fingerprint)
+    try:
+        model = active_model(manifest, arrays)
+        model.require_features(features.fingerprint, features.names)
+        model.check_probe(manifest.probes.rows, manifest.probes.probabilities)
+    except ValueError as error:
+        msg = f"model {model_id}: {error}"
+        raise ModelRefused(msg) from error
+    return manifest, model
+
+
+def active_model(manifest: Manifest, arrays: dict[str, npt.NDArray[np.generic]]) -> ActiveModel:
+    table = manifest.calibration
+    return ActiveModel(
+        model_id=manifest.model_id,
+        feature_fingerprint=manifest.feature_set.fingerprint,
+        feature_names=manifest.feature_set.names,
+        forest=CompiledForest.from_arrays(arrays),
+        calibration=Calibration(table.knots, table.probabilities, table.standard_errors),
+    )
+
+
+def activation(manifest: Manifest, ts_ns: int) -> ModelActivated:
+    """The event that hands the model's promises to the layers."""
+    up, down = manifest.payoffs.up, manifest.payoffs.down
+    scored = manifest.out_of_sample
+    return ModelActivated(
+        ts_ns=ts_ns,
+        model=manifest.model_id,
+        feature_fingerprint=manifest.feature_set.fingerprint,
+        feature_names=manifest.feature_set.names,
+        horizon_bars=manifest.horizon_bars,
+        trained_through_ns=manifest.trained_through_ns,
+        long_payoff=Payoff(win_ratio=up.win_ratio, loss_ratio=up.loss_ratio, n=up.n),
+        short_payoff=Payoff(win_ratio=down.win_ratio, loss_ratio=down.loss_ratio, n=down.n),
+        auc=scored.auc,
+        auc_low=scored.auc_low,
+        auc_high=scored.auc_high,
+    )
+
+
+def training_settings(settings: Settings) -> dict[str, int | float | bool]:
+    """What the configuration says about a training, by the names research uses."""
+    return {
+        "n_estimators": settings.model.trees,
+        "max_depth": settings.model.depth,
+        "min_samples_leaf": settings.model.min_leaf,
+        "folds": settings.model.folds,
+        "horizon_bars": settings.model.horizon_bars,
+        "fee_bps": settings.execution.fee_bps,
+        "slippage_bps": settings.execution.slippage_bps,
+        "confidence_min_ratio": settings.signal.confidence_min_ratio,
+        "allow_short": settings.signal.allow_short,
+        "accepts_zero_volume": settings.data.zero_volume == "flag",
+    }
+
+
+def training_job(
+    settings: Settings,
+    features: dict[str, object],
+    *,
+    bars_db: Path,
+    registry: Path,
+    market: str,
+    since_ns: int,
+    until_ns: int,
+    created_ns: int,
+) -> TrainingJob:
+    return TrainingJob(
+        bars_db=str(bars_db),
+        registry=str(registry),
+        market=market,
+        symbols=settings.data.symbols,
+        timeframe=settings.data.timeframe,
+        features=features,
+        since_ns=since_ns,
+        until_ns=until_ns,
+        settings=training_settings(settings),
+        seed=settings.run.seed,
+        created_ns=created_ns,
+    )
+
+
+async def train(job: TrainingJob, on_progress: Callable[[TrainingProgress], None]) -> str:
+    """Train in a child process, so that neither its memory nor its death is ours; returns the model id."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "daemon.research.job",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert child.stdin is not None
+    assert child.stdout is not None
+    last = TrainingProgress()
+    try:
+        child.stdin.write(msgspec.json.encode(job))
+        child.stdin.close()
+        async for line in child.stdout:
+            last = msgspec.json.decode(line, type=TrainingProgress)
+            if last.model is None and last.error is None:
+                on_progress(last)
+        code = await child.wait()
+    finally:
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
+    if last.model is None:
+        reason = last.error or f"the training process ended with {code}"
+        msg = f"no model could be trained: {reason}"
+        raise ModelRefused(msg) if last.error else TradingdError(msg)
+    return last.model

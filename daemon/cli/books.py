@@ -1,0 +1,176 @@
+"""Commands on the books of a run: reconcile and export.
+
+Belongs here: asking a finished or running run's venue, and printing its journal. Comparing belongs to `reconcile`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from daemon.cli.output import pairs, show
+from daemon.cli.running import config_path
+from daemon.config import load
+from daemon.core import events as e
+from daemon.core.blotter import Blotter
+from daemon.core.errors import CheckFailed, JournalBroken, UsageRefused
+from daemon.core.instruments import plain
+from daemon.core.timeframes import rfc3339
+from daemon.store.journal_reader import JournalReader
+from daemon.store.runs import read_spec, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from daemon.config import Settings
+    from daemon.core.ports import Account
+    from daemon.reconcile import Comparison
+    from daemon.store.runs import RunPaths, RunSpec
+
+
+def reconcile_run(run: str, config: Path | None, state_dir: Path | None, *, as_json: bool) -> int:
+    """Exit 0 when orders, fills and balances are equal on both sides, 4 with the differences."""
+    settings = load(config_path(config), {"run.state_dir": state_dir})
+    paths = resolve(settings.run.state_dir, run)
+    spec = read_spec(paths)
+    opened, blotter = _books(JournalReader.open(paths.journal))
+    account = asyncio.run(_account(settings, spec, paths, opened))
+    from daemon.reconcile import compare
+
+    comparison = compare(opened, blotter, account)
+    result = _result(paths, blotter, account, comparison)
+    lines = [*pairs(result), "equal" if comparison.is_equal else "NOT EQUAL"]
+    show(result, lines, as_json=as_json)
+    return 0 if comparison.is_equal else CheckFailed.exit_code
+
+
+def export_run(
+    what: str, run: str, config: Path | None, state_dir: Path | None, *, as_json: bool
+) -> int:
+    """Fills, orders or equity of a run, from its journal alone."""
+    if what not in EXPORTS:
+        msg = f"cannot export {what!r}; choose one of {', '.join(EXPORTS)}"
+        raise UsageRefused(msg)
+    settings = load(config_path(config), {"run.state_dir": state_dir})
+    paths = resolve(settings.run.state_dir, run)
+    rows = EXPORTS[what](JournalReader.open(paths.journal))
+    header = [",".join(rows[0])] if rows else []
+    lines = [*header, *(",".join(str(value) for value in row.values()) for row in rows)]
+    show({"run": paths.run, what: rows}, lines, as_json=as_json)
+    return 0
+
+
+def _books(journal: JournalReader) -> tuple[e.RunOpened, Blotter]:
+    blotter = Blotter()
+    appliers: dict[type[e.Event], Callable[..., None]] = {
+        e.OrderIntended: blotter.apply_order_intended,
+        e.OrderAccepted: blotter.apply_order_accepted,
+        e.OrderRefused: blotter.apply_order_refused,
+        e.OrderNotSent: blotter.apply_order_not_sent,
+        e.OrderOutcomeUnknown: blotter.apply_order_outcome_unknown,
+        e.OrderAbsent: blotter.apply_order_absent,
+        e.OrderFilled: blotter.apply_order_filled,
+        e.OrderCompleted: blotter.apply_order_completed,
+    }
+    opened = journal.latest(e.RunOpened)
+    if opened is None:
+        msg = "the journal holds no opened run: it was killed before its first step"
+        raise JournalBroken(msg)
+    for _, event in journal.read_kinds(*appliers):
+        appliers[type(event)](event)
+    return opened, blotter
+
+
+async def _account(
+    settings: Settings, spec: RunSpec, paths: RunPaths, opened: e.RunOpened
+) -> Account:
+    """What the venue says; an embedded exchange that has ended is woken up on its ledger, its market frozen."""
+    from daemon.exchange_process import ExchangeProcess
+    from daemon.worlds import embedded_account
+
+    if spec.exchange is None:
+        msg = f"run {spec.run} traded on paper in process: its journal is its only book"
+        raise UsageRefused(msg)
+    exchange = await ExchangeProcess.find(paths.exchange)
+    if exchange is None:
+        exchange = await ExchangeProcess.start(paths.exchange, None, speed="max")
+    try:
+        return await embedded_account(exchange, settings, opened)
+    finally:
+        await exchange.stop()
+
+
+def _result(
+    paths: RunPaths, blotter: Blotter, account: Account, comparison: Comparison
+) -> dict[str, object]:
+    return {
+        "run": paths.run,
+        "equal": comparison.is_equal,
+        "orders": len(blotter.orders),
+        "fills": blotter.fill_count,
+        "venue_fills": len(account.fills),
+        "unresolved": [each.client_order_id for each in blotter.unresolved()],
+        "missed_fills": [each.fill.trade_id for each in comparison.missed],
+        "differences": list(comparison.differences),
+        "balances": {name: plain(total) for name, total in sorted(account.totals.items())},
+    }
+
+
+def _fills(journal: JournalReader) -> list[dict[str, object]]:
+    return [
+        {
+            "trade_id": each.trade_id,
+            "client_order_id": each.client_order_id,
+            "symbol": each.instrument.symbol,
+            "side": each.side.value,
+            "price": plain(each.price),
+            "quantity": plain(each.quantity),
+            "fee": plain(each.fee),
+            "fee_currency": each.fee_currency,
+            "slippage_bps": each.slippage_bps,
+            "is_maker": each.is_maker,
+            "ts": rfc3339(each.ts_ns),
+            "trace": each.trace,
+        }
+        for _, each in journal.read_kinds(e.OrderFilled)
+    ]
+
+
+def _orders(journal: JournalReader) -> list[dict[str, object]]:
+    _, blotter = _books(journal)
+    return [
+        {
+            "client_order_id": each.client_order_id,
+            "venue_order_id": each.venue_order_id,
+            "symbol": each.instrument.symbol,
+            "side": each.side.value,
+            "quantity": plain(each.quantity),
+            "filled_quantity": plain(each.filled_quantity),
+            "decision_price": plain(each.decision_price),
+            "state": each.state.value,
+            "ts": rfc3339(each.intended_ns),
+            "trace": each.trace,
+        }
+        for each in blotter.orders.values()
+    ]
+
+
+def _equity(journal: JournalReader) -> list[dict[str, object]]:
+    return [
+        {
+            "ts": rfc3339(each.ts_ns),
+            "equity_quote": plain(each.equity_quote),
+            "drawdown_ratio": round(each.drawdown_ratio, 6),
+            "exposure_ratio": round(each.exposure_ratio, 6),
+            "fees_quote": plain(each.fees_quote),
+        }
+        for _, each in journal.read_kinds(e.EquityMarked)
+    ]
+
+
+EXPORTS: dict[str, Callable[[JournalReader], list[dict[str, object]]]] = {
+    "fills": _fills,
+    "orders": _orders,
+    "equity": _equity,
+}

@@ -1,0 +1,185 @@
+"""The command line: one thin function per command, each importing what it needs only when it is called.
+
+Belongs here: names and options. What a command does belongs to the module it calls.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from daemon.core.errors import TradingdError
+
+app = typer.Typer(
+    name="tradingd",
+    help="An event-driven trading daemon: bars, features, model, signal, risk, execution, health.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Config = Annotated[
+    Optional[Path], typer.Option("--config", help="config.toml to use", metavar="FILE")
+]
+State = Annotated[
+    Optional[Path], typer.Option("--state-dir", help="where runs live", metavar="DIR")
+]
+Json = Annotated[bool, typer.Option("--json", help="exactly one JSON object on stdout")]
+RunId = Annotated[str, typer.Option("--run", help="last, or a run's id", metavar="last|ID")]
+
+
+@app.command()
+def run(  # noqa: PLR0917  # one parameter per option
+    mode: Annotated[Optional[str], typer.Option(help="paper or live")] = None,
+    market: Annotated[
+        Optional[str], typer.Option(help="synthetic, a recording (CSV, Parquet) or a ccxt id")
+    ] = None,
+    config: Config = None,
+    state_dir: State = None,
+    start: Annotated[
+        Optional[str], typer.Option("--from", help="first streamed bar, 2024-01-01T00:00Z")
+    ] = None,
+    symbol: Annotated[Optional[list[str]], typer.Option(help="BTC/USDT; may be repeated")] = None,
+    bars: Annotated[
+        Optional[int], typer.Option(min=1, help="grid slots to stream, then stop")
+    ] = None,
+    speed: Annotated[
+        Optional[str], typer.Option(help="bars per second, or max (lock-step)")
+    ] = None,
+    seed: Annotated[Optional[int], typer.Option(min=0, help="of market and training")] = None,
+    edge: Annotated[
+        Optional[float], typer.Option(min=0, max=1, help="planted predictability, 0 to 1")
+    ] = None,
+    resume: Annotated[
+        Optional[str], typer.Option(help="continue a killed run: last, or its id")
+    ] = None,
+    exchange_url: Annotated[
+        Optional[str], typer.Option(help="an embedded exchange that is already there")
+    ] = None,
+) -> None:
+    """Run the daemon in the foreground."""
+    from daemon.cli.running import RunRequest, start_run
+
+    request = RunRequest(
+        mode=mode,
+        market=market,
+        start=start,
+        symbols=tuple(symbol or ()),
+        bars=bars,
+        speed=speed,
+        seed=seed,
+        edge=edge,
+        resume=resume,
+        exchange_url=exchange_url,
+    )
+    raise typer.Exit(start_run(request, config, state_dir))
+
+
+@app.command()
+def check(config: Config = None, state_dir: State = None) -> None:
+    """Validate the configuration and exit: all errors at once, with file and line."""
+    from daemon.cli.queries import check_config
+
+    raise typer.Exit(check_config(config, state_dir))
+
+
+@app.command()
+def status(config: Config = None, state_dir: State = None, json: Json = False) -> None:
+    """What the daemon of this state directory is doing."""
+    from daemon.cli.queries import show_status
+
+    raise typer.Exit(show_status(config, state_dir, as_json=json))
+
+
+@app.command()
+def version(json: Json = False) -> None:
+    """Version of the daemon, of Python and of the libraries that matter."""
+    from daemon.cli.queries import show_version
+
+    raise typer.Exit(show_version(as_json=json))
+
+
+@app.command()
+def reconcile(
+    run: RunId = "last", config: Config = None, state_dir: State = None, json: Json = False
+) -> None:
+    """Compare the books of a run with its venue: exit 0 when equal, 4 with the differences."""
+    from daemon.cli.books import reconcile_run
+
+    raise typer.Exit(reconcile_run(run, config, state_dir, as_json=json))
+
+
+@app.command()
+def export(
+    what: Annotated[str, typer.Argument(help="fills, orders or equity")],
+    run: RunId = "last",
+    config: Config = None,
+    state_dir: State = None,
+    json: Json = False,
+) -> None:
+    """Fills, orders or the equity curve of a run."""
+    from daemon.cli.books import export_run
+
+    raise typer.Exit(export_run(what, run, config, state_dir, as_json=json))
+
+
+@app.command()
+def parity(
+    run: RunId = "last",
+    config: Config = None,
+    state_dir: State = None,
+    allow_no_orders: Annotated[bool, typer.Option("--allow-no-orders")] = False,
+    json: Json = False,
+) -> None:
+    """Recompute every decision of a run from its recorded inputs: exit 0 when every bit is the same."""
+    from daemon.cli.replays import check_parity
+
+    raise typer.Exit(
+        check_parity(run, config, state_dir, allow_no_orders=allow_no_orders, as_json=json)
+    )
+
+
+@app.command()
+def backtest(
+    data: Annotated[
+        Optional[list[Path]], typer.Option(help="a recording; default: the bars in the store")
+    ] = None,
+    model: Annotated[Optional[str], typer.Option(help="a registered model's id")] = None,
+    symbol: Annotated[Optional[str], typer.Option(help="symbol of the recording")] = None,
+    start: Annotated[Optional[str], typer.Option("--from", help="first bar to decide on")] = None,
+    config: Config = None,
+    state_dir: State = None,
+    json: Json = False,
+) -> None:
+    """Recorded bars through the same route table as live, with simulated fills."""
+    from daemon.cli.replays import run_backtest
+
+    raise typer.Exit(
+        run_backtest(tuple(data or ()), model, symbol, start, config, state_dir, as_json=json)
+    )
+
+
+def main() -> None:
+    """Entry point: every refusal is one line on stderr and its exit code."""
+    from daemon.cli import exchange
+
+    app.command("exchange", help=exchange.exchange.__doc__)(exchange.exchange)
+    try:
+        app()
+    except TradingdError as error:
+        _say(error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader has gone (| head): nothing is wrong, and nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(0)
+
+
+def _say(error: TradingdError) -> None:
+    lines = getattr(error, "lines", None) or [f"tradingd: {error}"]
+    sys.stderr.write("".join(f"{line}\n" for line in lines))

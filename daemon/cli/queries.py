@@ -1,0 +1,93 @@
+"""Commands that only look: check, status, version. They load neither ccxt nor numpy.
+
+Belongs here: reading files and printing them. Anything that needs the core belongs to `books` or `replays`.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from decimal import Decimal
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from daemon import __version__
+from daemon.cli.output import pairs, show
+from daemon.cli.running import config_path
+from daemon.config import config_hash, load, warnings_for
+from daemon.core.errors import DaemonNotRunning
+from daemon.store.lock import holder
+from daemon.store.runs import resolve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LIBRARIES = ("ccxt", "numpy", "scikit-learn", "msgspec", "SQLAlchemy", "aiohttp")
+# The smallest order of the large spot exchanges; the exact one is known only once connected.
+USUAL_MINIMUM_NOTIONAL = Decimal(5)
+
+
+def check_config(config: Path | None, state_dir: Path | None) -> int:
+    """Prints what is wrong on stderr through ConfigRefused, else what will be used."""
+    path = config_path(config)
+    settings = load(path, {"run.state_dir": state_dir})
+    for warning in warnings_for(settings, USUAL_MINIMUM_NOTIONAL):
+        sys.stderr.write(f"{path or 'defaults'}: warning: {warning}\n")
+    risk = settings.risk
+    summary = {
+        "config": str(path or "built-in defaults"),
+        "config_hash": config_hash(settings),
+        "mode": settings.run.mode,
+        "exchange": settings.data.exchange,
+        "symbols": list(settings.data.symbols),
+        "timeframe": settings.data.timeframe,
+        "state": str(settings.run.state_dir),
+        "at_most": f"{min(risk.max_order_notional_quote, _cap(settings.risk.allotted_quote, risk.max_position_ratio))} "
+        f"{settings.data.quote} per order",
+        "halts_at": f"{risk.max_drawdown_ratio:g} drawdown",
+    }
+    show(summary, ["configuration is valid", *pairs(summary, indent="  ")], as_json=False)
+    return 0
+
+
+def show_status(config: Path | None, state_dir: Path | None, *, as_json: bool) -> int:
+    """The newest run's last committed state; exit 3 when no daemon is behind it."""
+    settings = load(config_path(config), {"run.state_dir": state_dir})
+    directory = settings.run.state_dir
+    pid = holder(directory)
+    if pid is None:
+        msg = f"no daemon is running on {directory} (start one with: tradingd run)"
+        raise DaemonNotRunning(msg)
+    paths = resolve(directory, "last")
+    try:
+        state: dict[str, object] = msgspec.json.decode(paths.status.read_bytes())
+    except FileNotFoundError:
+        state = {"run": paths.run, "state": "starting"}
+    result = {"pid": pid, **state}
+    show(result, pairs(result), as_json=as_json)
+    return 0
+
+
+def show_version(*, as_json: bool) -> int:
+    libraries = {name: _installed(name) for name in LIBRARIES}
+    result: dict[str, object] = {
+        "tradingd": __version__,
+        "python": platform.python_version(),
+        **libraries,
+    }
+    show(result, pairs(result), as_json=as_json)
+    return 0
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version_of(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _cap(allotted: Decimal, ratio: float) -> Decimal:
+    return allotted * Decimal(repr(ratio))

@@ -1,0 +1,113 @@
+"""Commands that run the core over what is recorded: parity and backtest.
+
+Belongs here: finding journal, model and bars, and printing what came of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from daemon.app import build_core, feature_set_of
+from daemon.boot import load_model
+from daemon.cli.output import pairs, show
+from daemon.cli.running import config_path
+from daemon.config import config_hash, load
+from daemon.core.errors import CheckFailed, JournalBroken, UsageRefused
+from daemon.core.events import ModelActivated, RunOpened
+from daemon.store.journal_reader import JournalReader
+from daemon.store.models import ModelRegistry
+from daemon.store.runs import read_spec, resolve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from daemon.config import Settings
+    from daemon.store.runs import RunPaths, RunSpec
+
+
+def settings_of(spec: RunSpec, config: Path | None, state_dir: Path | None) -> Settings:
+    """The configuration a run was made with; UsageRefused when the file says something else by now."""
+    from daemon.cli.running import overrides_of
+
+    settings = load(config_path(config), {"run.state_dir": state_dir, **overrides_of(spec)})
+    if config_hash(settings) != spec.config_hash:
+        msg = (
+            f"run {spec.run} was made with configuration {spec.config_hash}, "
+            f"this one is {config_hash(settings)}: name the old one with --config"
+        )
+        raise UsageRefused(msg)
+    return settings
+
+
+def check_parity(
+    run: str,
+    config: Path | None,
+    state_dir: Path | None,
+    *,
+    allow_no_orders: bool,
+    as_json: bool,
+) -> int:
+    """Exit 0 when every recomputed event equals the recorded one, 4 with the first difference."""
+    from daemon.research.parity import compare
+
+    paths = resolve(load(config_path(config), {"run.state_dir": state_dir}).run.state_dir, run)
+    settings = settings_of(read_spec(paths), config, state_dir)
+    journal = JournalReader.open(paths.journal)
+    opened, activated = journal.latest(RunOpened), journal.latest(ModelActivated)
+    if opened is None or activated is None:
+        msg = f"run {paths.run} has no decisions yet: it was stopped before its model was loaded"
+        raise JournalBroken(msg)
+    features = feature_set_of(settings)
+    manifest, model = load_model(ModelRegistry(paths.models), activated.model, features)
+    core = build_core(settings, features, model, [each.id for each in opened.instruments])
+    core.monitoring.use_references(
+        manifest.model_id, manifest.reference, manifest.reference_probability
+    )
+    parity = compare(journal.read(), core.pipeline)
+    empty = [kind for kind in parity.empty_kinds() if not (allow_no_orders and kind in ORDER_KINDS)]
+    is_identical = parity.first_difference is None and not empty
+    result: dict[str, object] = {
+        "identical": is_identical,
+        "bars": parity.bars,
+        "compared": parity.compared,
+    }
+    if parity.first_difference is not None:
+        result["first_difference"] = parity.first_difference
+    elif empty:
+        result["first_difference"] = {"what": f"nothing to compare for {', '.join(empty)}"}
+    show(result, pairs(result), as_json=as_json)
+    return 0 if is_identical else CheckFailed.exit_code
+
+
+# A model may honestly find nothing worth an order; then there is nothing to size either.
+ORDER_KINDS = ("orders", "sizings")
+
+
+def run_backtest(
+    data: tuple[Path, ...],
+    model: str | None,
+    symbol: str | None,
+    start: str | None,
+    config: Path | None,
+    state_dir: Path | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Prints what `run.finished` would say, for recorded or stored bars."""
+    from daemon.backtesting import backtest
+
+    overrides: dict[str, object] = {"run.state_dir": state_dir, "data.exchange": "embedded"}
+    if symbol is not None:
+        overrides["data.symbols"] = (symbol,)
+    settings = load(config_path(config), overrides)
+    result = backtest(settings, data, model=model, start=start, say=_progress)
+    show(result, pairs(result), as_json=as_json)
+    return 0
+
+
+def _progress(what: str, done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        ending = "\n" if done >= total else ""
+        sys.stderr.write(f"\r{what} {done}/{total}{ending}")
+        sys.stderr.flush()

@@ -1,0 +1,281 @@
+"""`tradingd run`: turns a request into a world and a session, and a session's end into an exit code.
+
+Belongs here: which run is meant, new or resumed, and the process's signals. The run itself belongs to `session`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from daemon.config import config_hash, load
+from daemon.core.clock import WireClock
+from daemon.core.errors import ExchangeUnreachable, UsageRefused
+from daemon.exchange_process import ExchangeProcess, MarketSpec, attached
+from daemon.store.lock import StateLock
+from daemon.store.runs import (
+    ExchangeSpec,
+    RunSpec,
+    new_run,
+    read_result,
+    read_spec,
+    resolve,
+    run_id_for,
+    write_result,
+    write_spec,
+)
+
+if TYPE_CHECKING:
+    from daemon.config import Settings
+    from daemon.reporting import Reporter
+    from daemon.session import Session
+    from daemon.store.runs import RunPaths
+    from daemon.worlds import World
+
+SYNTHETIC = "synthetic"
+EMBEDDED = "embedded"
+RECORDING_ENDINGS = (".csv", ".csv.gz", ".parquet")
+FIRST_CONTACT_S = 14.0
+INTERRUPTED = 130
+
+
+class RunRequest(Struct, frozen=True, kw_only=True):
+    """The options of `tradingd run` as typed; None means not given."""
+
+    mode: str | None = None
+    market: str | None = None
+    start: str | None = None
+    symbols: tuple[str, ...] = ()
+    bars: int | None = None
+    speed: str | None = None
+    seed: int | None = None
+    edge: float | None = None
+    resume: str | None = None
+    exchange_url: str | None = None
+    is_new: bool = False
+
+
+def config_path(given: Path | None) -> Path | None:
+    """The file named, else ./config.toml when it is there."""
+    default = Path("config.toml")
+    return given or (default if default.is_file() else None)
+
+
+def start_run(request: RunRequest, config: Path | None, state_dir: Path | None) -> int:
+    """Run to the end; returns the exit code of the contract."""
+    path = config_path(config)
+    if request.resume is not None:
+        first = load(path, {"run.state_dir": state_dir})
+        spec = read_spec(resolve(first.run.state_dir, request.resume))
+        settings = load(path, {"run.state_dir": state_dir, **overrides_of(spec)})
+        _require_same(spec, settings)
+    else:
+        spec = None
+        settings = load(path, {"run.state_dir": state_dir, **_overrides(request)})
+        if is_recording(market_of(request, settings)) and not request.symbols:
+            # A recording holds one symbol: the first of the configuration names it.
+            overrides = {**_overrides(request), "data.symbols": settings.data.symbols[:1]}
+            settings = load(path, {"run.state_dir": state_dir, **overrides})
+    with StateLock.acquire(settings.run.state_dir, started_ns=WireClock().now_ns()):
+        return asyncio.run(_run(request, settings, spec))
+
+
+def _overrides(request: RunRequest) -> dict[str, object]:
+    market = request.market
+    is_real = market is not None and market != SYNTHETIC and not is_recording(market)
+    exchange = market if is_real else None if market is None else EMBEDDED
+    symbols: tuple[str, ...] | None = request.symbols or None
+    return {
+        "run.mode": request.mode,
+        "run.seed": request.seed,
+        "data.exchange": exchange,
+        "data.symbols": symbols,
+    }
+
+
+def overrides_of(spec: RunSpec) -> dict[str, object]:
+    is_real = spec.market != SYNTHETIC and not is_recording(spec.market)
+    return {
+        "run.mode": spec.mode,
+        "run.seed": spec.seed,
+        "data.exchange": spec.market if is_real else EMBEDDED,
+        "data.symbols": spec.symbols,
+        "data.timeframe": spec.timeframe,
+    }
+
+
+def is_recording(market: str) -> bool:
+    """True when the text names a file of bars rather than an exchange."""
+    return market.endswith(RECORDING_ENDINGS) or "/" in market or Path(market).is_file()
+
+
+def market_of(request: RunRequest, settings: Settings) -> str:
+    if request.market is not None:
+        return request.market
+    return SYNTHETIC if settings.data.exchange == EMBEDDED else settings.data.exchange
+
+
+async def _run(request: RunRequest, settings: Settings, spec: RunSpec | None) -> int:
+    from daemon.reporting import Reporter
+
+    if spec is None:
+        spec = await _unfinished(request, settings)
+    if spec is None:
+        spec = _new_spec(request, settings, WireClock().now_ns())
+        paths = new_run(settings.run.state_dir, spec)
+    else:
+        paths = resolve(settings.run.state_dir, spec.run)
+    reporter = Reporter(settings, spec, paths)
+    finished = read_result(paths)
+    if finished is not None and finished.get("is_closed"):
+        reporter.show_finished(finished)
+        return 0
+    world = await _world(request, settings, spec, paths)
+    try:
+        _record_endpoint(paths, spec, world)
+        reporter.started(world)
+        return await _session(settings, spec, paths, world, reporter)
+    finally:
+        await world.close()
+
+
+async def _session(
+    settings: Settings, spec: RunSpec, paths: RunPaths, world: World, reporter: Reporter
+) -> int:
+    from daemon.session import Session
+
+    session = Session(settings, spec, paths, world, reporter)
+    _on_signals(session)
+    result = await session.run()
+    write_result(paths, {**result, "is_closed": session.is_closed})
+    reporter.finished(result)
+    return 0
+
+
+def _on_signals(session: Session) -> None:
+    """The first SIGINT or SIGTERM drains, a second SIGINT leaves at once: the journal is whole anyway."""
+    loop = asyncio.get_running_loop()
+    seen: list[int] = []
+
+    def hear(number: int) -> None:
+        if seen and number == signal.SIGINT:
+            os._exit(INTERRUPTED)
+        seen.append(number)
+        session.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, hear, number)
+
+
+# --- which run ------------------------------------------------------------------------------------
+
+
+async def _unfinished(request: RunRequest, settings: Settings) -> RunSpec | None:
+    """The newest run, if starting means going on with it: its exchange still lives, or is a real one."""
+    try:
+        paths = resolve(settings.run.state_dir, "last")
+    except UsageRefused:
+        return None
+    spec, result = read_spec(paths), read_result(paths)
+    market = market_of(request, settings)
+    if request.is_new or spec.market != market or (result is not None and result.get("is_closed")):
+        return None
+    if settings.data.exchange != EMBEDDED:
+        _require_same(spec, settings)
+        return spec
+    is_same = spec.config_hash == config_hash(settings) and spec.edge == request.edge
+    return spec if is_same and await ExchangeProcess.find(paths.exchange) is not None else None
+
+
+def _new_spec(request: RunRequest, settings: Settings, now_ns: int) -> RunSpec:
+    market = market_of(request, settings)
+    speed = request.speed or ("1" if sys.stdout.isatty() else "max")
+    return RunSpec(
+        run=run_id_for(now_ns, os.getpid(), market, settings.run.seed),
+        created_ns=now_ns,
+        mode=settings.run.mode,
+        market=market,
+        symbols=settings.data.symbols,
+        timeframe=settings.data.timeframe,
+        seed=settings.run.seed,
+        config_hash=config_hash(settings),
+        edge=request.edge,
+        bars=request.bars,
+        start=request.start,
+        speed=speed if settings.data.exchange == EMBEDDED else None,
+        options={"exchange_url": request.exchange_url},
+    )
+
+
+def _require_same(spec: RunSpec, settings: Settings) -> None:
+    if spec.config_hash != config_hash(settings):
+        msg = (
+            f"run {spec.run} was started with configuration {spec.config_hash}, now it is "
+            f"{config_hash(settings)}: put it back, or begin anew with `tradingd run --new`"
+        )
+        raise UsageRefused(msg)
+
+
+# --- which world ----------------------------------------------------------------------------------
+
+
+async def _world(request: RunRequest, settings: Settings, spec: RunSpec, paths: RunPaths) -> World:
+    from daemon import worlds
+
+    if settings.data.exchange != EMBEDDED:
+        try:
+            async with asyncio.timeout(FIRST_CONTACT_S):
+                return await worlds.real_world(settings, mode=spec.mode)
+        except TimeoutError:
+            msg = f"{spec.market} gave no answer within {FIRST_CONTACT_S:g} s"
+            raise ExchangeUnreachable(msg) from None
+    exchange = await _exchange(settings, spec, paths, request.speed)
+    try:
+        return await worlds.embedded_world(exchange, settings, market=spec.market)
+    except BaseException:
+        await exchange.stop()
+        raise
+
+
+async def _exchange(
+    settings: Settings, spec: RunSpec, paths: RunPaths, speed: str | None
+) -> ExchangeProcess:
+    url = spec.options.get("exchange_url")
+    if isinstance(url, str):
+        return await attached(url, settings)
+    if found := await ExchangeProcess.find(paths.exchange):
+        return found
+    if (paths.exchange / "exchange.json").is_file():
+        return await ExchangeProcess.start(paths.exchange, None, speed=speed)
+    market = MarketSpec(
+        symbols=settings.data.symbols,
+        timeframe=settings.data.timeframe,
+        history_bars=settings.data.history_bars,
+        seed=settings.run.seed,
+        edge=spec.edge,
+        data=str(Path(spec.market).resolve()) if is_recording(spec.market) else None,
+        start=spec.start,
+        speed=spec.speed or "max",
+    )
+    return await ExchangeProcess.start(paths.exchange, market)
+
+
+def _record_endpoint(paths: RunPaths, spec: RunSpec, world: World) -> None:
+    if world.exchange is None:
+        return
+    endpoint = world.exchange.endpoint
+    exchange = ExchangeSpec(
+        rest=endpoint.rest,
+        stream=endpoint.stream,
+        ws_api=endpoint.ws_api,
+        key=endpoint.key,
+        instance=endpoint.instance,
+    )
+    write_spec(paths, msgspec.structs.replace(spec, exchange=exchange))

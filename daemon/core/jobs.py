@@ -1,0 +1,32 @@
+"""What the daemon and its training process say to each other, one JSON document a line.
+
+Belongs here: the words between the two processes. Training itself belongs to research.
+"""
+
+from msgspec import Struct
+
+
+class TrainingJob(Struct, frozen=True, kw_only=True):
+    """What the training process is told on its standard input."""
+
+    bars_db: str
+    registry: str
+    market: str
+    symbols: tuple[str, ...]
+    timeframe: str
+    features: dict[str, object]
+    since_ns: int
+    until_ns: int
+    settings: dict[str, int | float | bool]
+    seed: int
+    created_ns: int
+
+
+class TrainingProgress(Struct, frozen=True, kw_only=True):
+    """One line of the training process's standard output; the last one names the model or the error."""
+
+    done: int = 0
+    total: int = 0
+    what: str = ""
+    model: str | None = None
+    error: str | None = None

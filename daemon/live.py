@@ -1,0 +1,320 @@
+"""The running part of a session: its tasks, from the first subscription to the last answer.
+
+Belongs here: which tasks run side by side, when the run is over and how it stops. What must be done before
+belongs to `session`, the steps themselves to `runner`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING
+
+from daemon.core.bars import MissCause
+from daemon.core.errors import ExchangeUnreachable
+from daemon.core.events import (
+    BarsClosed,
+    BarsMissed,
+    Command,
+    Event,
+    HealthTick,
+    HistoryLoaded,
+    Input,
+    LookUpOrder,
+    RunClosed,
+    SubmitOrder,
+)
+from daemon.core.inbox import Inbox
+from daemon.core.timeframes import timeframe_ns
+from daemon.exchange_process import ExchangeProcess
+from daemon.health import HealthTask
+from daemon.layers.ingestion.feed import Feed
+from daemon.layers.ingestion.track import FeedConfig, Transport
+from daemon.lockstep import Lockstep
+from daemon.progress import Progress
+from daemon.runner import Runner
+from daemon.venues.outbox import Outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from daemon.app import Core
+    from daemon.config import Settings
+    from daemon.core.bars import Bar
+    from daemon.core.clock import WireClock
+    from daemon.core.instruments import InstrumentId
+    from daemon.core.ports import Journal
+    from daemon.reporting import Reporter
+    from daemon.store.runs import RunPaths
+    from daemon.venues.embedded_link import ExchangeClock
+    from daemon.worlds import World
+
+CLOCK_EVERY_S = 1.0
+CLOCK_EVERY_REAL_S = 300.0
+DRAIN_WITHIN_S = 30.0
+QUIET_CHECK_S = 0.02
+STUCK_AFTER_S = 20.0
+WATCH_EVERY_S = 1.0
+
+
+class Live:
+    """The queue, the loop around the core and the tasks at the edge of one run."""
+
+    def __init__(
+        self,
+        core: Core,
+        world: World,
+        journal: Journal,
+        settings: Settings,
+        paths: RunPaths,
+        reporter: Reporter,
+        wire: WireClock,
+    ) -> None:
+        self._core = core
+        self._world = world
+        self._settings = settings
+        self._paths = paths
+        self._reporter = reporter
+        self._wire = wire
+        self._timeframe_ns = timeframe_ns(settings.data.timeframe)
+        self._ids = [each.id for each in world.instruments]
+        self._end_ns: int | None = None
+        self._publish: Callable[[Input], Awaitable[None]]
+        self._stop = asyncio.Event()
+        self._is_past_end = False
+        self._last_bars: dict[InstrumentId, Bar] = {}
+        self._accounted_ns: dict[InstrumentId, int] = {}
+        self.inbox = Inbox()
+        self.outbox = Outbox(world.venue, self.inbox.put)
+        self._health = HealthTask(
+            self.inbox.put,
+            every_bars=settings.health.sample_every_bars,
+            timeframe_ns=self._timeframe_ns,
+        )
+        self._progress = Progress(
+            wire.monotonic_s, lambda: len(self.inbox), stuck_after_s=STUCK_AFTER_S
+        )
+        self.runner = Runner(core.pipeline, journal, self.inbox, act=self._act)
+        self.runner.observers += [
+            reporter.tap,
+            self._health.note,
+            self._progress.note,
+            self.note,
+        ]
+
+    def stop(self) -> None:
+        """Ask for a graceful end: no new bar enters, what is in flight gets its answer."""
+        self._stop.set()
+
+    def note(self, events: tuple[Event, ...]) -> None:
+        """Hear of a step, committed now or found in the journal."""
+        first = events[0]
+        if isinstance(first, BarsClosed | HistoryLoaded):
+            for bar in first.bars:
+                self._last_bars[bar.instrument] = bar
+                self._accounted_ns[bar.instrument] = bar.close_ns
+        elif isinstance(first, BarsMissed):
+            after_ns = first.first_open_ns + first.count * self._timeframe_ns
+            self._accounted_ns[first.instrument] = after_ns
+        if self.is_over:
+            self._stop.set()
+
+    @property
+    def is_over(self) -> bool:
+        """Every slot of the run has come, or the market has ended before."""
+        if self._is_past_end:
+            return True
+        return self._end_ns is not None and all(
+            self._accounted_ns.get(each, 0) >= self._end_ns for each in self._ids
+        )
+
+    async def run(self, end_ns: int | None) -> None:
+        """Until the slot that closes at `end_ns`, the end of the market or `stop`; then drain."""
+        self._end_ns = end_ns
+        if self.is_over or self._stop.is_set():
+            return
+        self._publish = self.inbox.put
+        lockstep = self._lockstep() if self._world.is_lockstep else None
+        feed = self._feed()
+        work = [self.runner.run(), self.outbox.run(), self._health.run(), feed.run()]
+        work += [self._follow_clock(), self._watch()]
+        if lockstep is not None:
+            work.append(lockstep.run())
+        if self._world.exchange is not None:
+            work.append(self._mind_exchange(self._world.exchange))
+        running = [asyncio.create_task(each) for each in work]
+        try:
+            await _first_of(feed.ready.wait(), running, self._stop)
+            self._reporter.ready()
+            if lockstep is not None:
+                await lockstep.start({each: self._last_bars[each].close_ns for each in self._ids})
+            await _first_of(self._stop.wait(), running, self._stop)
+            await self._drain()
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Account for slots nothing came for at the end, sample health once more and close the run."""
+        now_ns = self._world.clock.now_ns()
+        for instrument, after_ns in sorted(self._accounted_ns.items()):
+            if self._end_ns is not None and after_ns < self._end_ns:
+                missed = BarsMissed(
+                    ts_ns=now_ns,
+                    instrument=instrument,
+                    first_open_ns=after_ns,
+                    count=(self._end_ns - after_ns) // self._timeframe_ns,
+                    cause=MissCause.OUTAGE,
+                )
+                await self.runner.take(missed)
+        await self.runner.take(HealthTick(ts_ns=now_ns))
+        await self.runner.take(RunClosed(ts_ns=now_ns))
+
+    # --- parts --------------------------------------------------------------------------------
+
+    def _lockstep(self) -> Lockstep:
+        assert self._world.link is not None
+        lockstep = Lockstep(
+            self._world.link,
+            self._paths.run,
+            self._ids,
+            self.inbox.put,
+            is_quiet=self._is_quiet,
+            on_clock=self._on_clock,
+        )
+        self.runner.observers.append(lockstep.note)
+        self._publish = lockstep.publish
+        return lockstep
+
+    def _feed(self) -> Feed:
+        world = self._world
+        config = FeedConfig(
+            transport=Transport(self._settings.data.transport),
+            market_rate=world.market_rate,
+            stale_after_s=self._settings.data.stale_after_s,
+            revision_check_s=None if world.link is not None else REVISION_CHECK_S,
+            venue_sends_empty_bars=world.sends_empty_bars,
+            page_limit=world.page_limit,
+        )
+        return Feed(
+            world.market_data,
+            self._ids,
+            timeframe_ns=self._timeframe_ns,
+            market_clock=world.clock,
+            wire=self._wire,
+            publish=self._publish_until_end,
+            rng=random.Random(self._settings.run.seed),  # noqa: S311  # jitter, not secrets
+            config=config,
+            last=self._last_bars,
+        )
+
+    async def _publish_until_end(self, event: Input) -> None:
+        """Nothing after the last slot of the run, and no bar after a stop was asked for, enters."""
+        if isinstance(event, BarsClosed):
+            if self._stop.is_set():
+                return
+            if self._end_ns is not None and any(bar.close_ns > self._end_ns for bar in event.bars):
+                self._end_of_market()
+                return
+        await self._publish(event)
+
+    def _act(self, command: Command) -> None:
+        if isinstance(command, SubmitOrder | LookUpOrder):
+            self.outbox.post(command)
+
+    # --- tasks --------------------------------------------------------------------------------
+
+    async def _follow_clock(self) -> None:
+        """Keep the market clock on the exchange's, and hear when its market has ended."""
+        link = self._world.link
+        is_lost = False
+        while True:
+            await asyncio.sleep(CLOCK_EVERY_S if link is not None else CLOCK_EVERY_REAL_S)
+            try:
+                if link is not None:
+                    self._on_clock(await link.clock())
+                else:
+                    self._world.clock.anchor(await self._world.server_ns())
+                is_lost = False
+            except ExchangeUnreachable as error:
+                if not is_lost:
+                    self._reporter.emit("exchange.lost", error=str(error))
+                is_lost = True
+
+    def _on_clock(self, now: ExchangeClock) -> None:
+        self._world.clock.anchor(now.market_ns, now.rate)
+        is_last = self._end_ns is not None and now.market_ns > self._end_ns + self._timeframe_ns
+        if (now.ended or is_last) and self._is_quiet():
+            self._end_of_market()
+
+    def _end_of_market(self) -> None:
+        self._is_past_end = True
+        self._stop.set()
+
+    async def _watch(self) -> None:
+        """Say every second how it goes, and feed the service manager's watchdog while steps are made."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._reporter.notifier.feed_watchdog(self._progress.is_made))
+            while True:
+                self._reporter.write_status()
+                await asyncio.sleep(WATCH_EVERY_S)
+
+    async def _mind_exchange(self, exchange: ExchangeProcess) -> None:
+        """An embedded exchange that dies is started again on its own ledger; the feed finds it by itself."""
+        while True:
+            code = await exchange.died()
+            self._reporter.emit("exchange.lost", error=f"its process ended with {code}")
+            before = exchange.endpoint.rest
+            exchange = self._world.exchange = await ExchangeProcess.start(
+                self._paths.exchange, None
+            )
+            if exchange.endpoint.rest != before:
+                msg = "the embedded exchange came back at another address: run --resume last"
+                raise ExchangeUnreachable(msg)
+            self._reporter.exchange_started(exchange.endpoint)
+
+    # --- stopping -----------------------------------------------------------------------------
+
+    def _is_quiet(self) -> bool:
+        return (
+            self.runner.is_idle
+            and not len(self.inbox)
+            and not self.outbox.in_flight
+            and not self._health.is_due
+        )
+
+    async def _drain(self) -> None:
+        """Wait, within bounds, until everything that was sent has its answer."""
+        try:
+            async with asyncio.timeout(DRAIN_WITHIN_S):
+                while not self._is_quiet():
+                    await asyncio.sleep(QUIET_CHECK_S)
+        except TimeoutError:
+            left = [each.client_order_id for each in self._core.blotter.all_open()]
+            self._reporter.emit("daemon.stopping", unresolved=left)
+
+
+REVISION_CHECK_S = 5.0
+
+
+async def _first_of(
+    wanted: Coroutine[object, object, object],
+    running: list[asyncio.Task[None]],
+    stop: asyncio.Event,
+) -> None:
+    """Wait for `wanted` or for a stop; a running task that ends is an error and is raised here."""
+    goal, stopped = asyncio.ensure_future(wanted), asyncio.ensure_future(stop.wait())
+    try:
+        done, _ = await asyncio.wait({goal, stopped, *running}, return_when=asyncio.FIRST_COMPLETED)
+        for task in running:
+            if task in done:
+                task.result()
+                msg = f"{task.get_name()} ended by itself"
+                raise AssertionError(msg)
+        if goal in done:
+            goal.result()
+    finally:
+        goal.cancel()
+        stopped.cancel()
+        await asyncio.gather(goal, stopped, return_exceptions=True)

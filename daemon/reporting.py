@@ -1,0 +1,228 @@
+"""Everything a run says to the outside while it lives: log lines, progress, the status file, systemd.
+
+Belongs here: to whom what is said. The form of a log line belongs to `logs`, its registry to `log_events`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from daemon.core.clock import WireClock
+from daemon.core.events import (
+    BarsClosed,
+    HealthSampled,
+    OrderDenied,
+    PositionChanged,
+    SignalEmitted,
+    SignalSuppressed,
+)
+from daemon.core.instruments import plain
+from daemon.core.timeframes import rfc3339
+from daemon.logs import Tap, configure, emit
+from daemon.sd_notify import Notifier
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from daemon.app import Core
+    from daemon.config import Settings
+    from daemon.core.events import Event
+    from daemon.core.manifests import Manifest
+    from daemon.exchange_process import Endpoint
+    from daemon.store.runs import RunPaths, RunSpec
+    from daemon.worlds import World
+
+EXTEND_S = 60.0
+PROGRESS_SHARES = 10  # without a terminal: one line per tenth
+NOTHING: dict[str, object] = {}
+
+
+class Reporter:
+    """The voice of one run; nothing it does can change a decision."""
+
+    def __init__(self, settings: Settings, spec: RunSpec, paths: RunPaths) -> None:
+        keys = (settings.exchange.api_key, settings.exchange.api_secret)
+        configure(
+            level=settings.log.level,
+            format=settings.log.format,
+            run=spec.run,
+            secrets=[each.get_secret_value() for each in keys if each is not None],
+        )
+        self.notifier = Notifier.from_environment()
+        self._settings = settings
+        self._spec = spec
+        self._paths = paths
+        self._tap = Tap()
+        self._core: Core | None = None
+        self._world: World | None = None
+        self._state = "starting"
+        self._last: dict[str, str] = {}
+        self._health = "unknown"
+        self._not_traded: Counter[str] = Counter()
+        self._told: dict[str, int] = {}
+        self._is_terminal = sys.stderr.isatty()
+
+    def emit(self, event: str, **fields: object) -> None:
+        emit(event, **fields)
+
+    def use(self, core: Core) -> None:
+        """The core whose books the status shows."""
+        self._core = core
+
+    def tap(self, events: tuple[Event, ...]) -> None:
+        """Hear of a committed step."""
+        self._tap(events)
+        for event in events:
+            if isinstance(event, BarsClosed):
+                self._last["bar"] = rfc3339(max(bar.close_ns for bar in event.bars))
+            elif isinstance(event, SignalEmitted):
+                self._last["signal"] = f"{event.direction} {event.instrument.symbol}"
+            elif isinstance(event, PositionChanged):
+                self._last["position"] = f"{plain(event.quantity)} {event.instrument.symbol}"
+            elif isinstance(event, HealthSampled):
+                self._health = event.status.value
+            elif isinstance(event, SignalSuppressed | OrderDenied):
+                self._not_traded[event.reason.value] += 1
+
+    # --- the run's own lines --------------------------------------------------------------------
+
+    def started(self, world: World) -> None:
+        """The first line: who runs on what, with everything needed to do it again."""
+        self._world = world
+        spec = self._spec
+        endpoint = None if world.exchange is None else world.exchange.endpoint
+        exchange = NOTHING
+        if endpoint is not None:
+            exchange = {"rest": endpoint.rest, "stream": endpoint.stream, "key": endpoint.key}
+        emit(
+            "run.started",
+            pid=os.getpid(),
+            mode=spec.mode,
+            market=world.market,
+            label=world.label,
+            symbols=list(spec.symbols),
+            timeframe=spec.timeframe,
+            seed=spec.seed,
+            edge=world.edge,
+            speed=spec.speed,
+            config_hash=spec.config_hash,
+            state=str(self._settings.run.state_dir),
+            exchange=exchange,
+        )
+
+    def trained(self, manifest: Manifest) -> None:
+        scored = manifest.out_of_sample
+        emit(
+            "model.trained",
+            model=manifest.model_id,
+            rows=manifest.train_rows,
+            auc=scored.auc,
+            auc_low=scored.auc_low,
+            auc_high=scored.auc_high,
+            baseline_auc=scored.baseline_auc,
+            edge_shown=manifest.edge_shown,
+            verdict=manifest.verdict,
+        )
+
+    def exchange_started(self, endpoint: Endpoint) -> None:
+        emit("exchange.started", rest=endpoint.rest, stream=endpoint.stream, key=endpoint.key)
+
+    def ready(self) -> None:
+        """Trading may begin."""
+        self._state = "running"
+        self.notifier.ready(self._sentence())
+
+    def stopping(self) -> None:
+        self._state = "stopping"
+        self.notifier.stopping()
+
+    def finished(self, result: Mapping[str, object]) -> None:
+        """The last line."""
+        self._state = "stopped"
+        self.write_status()
+        emit("run.finished", **{name: value for name, value in result.items() if name != "run"})
+
+    def show_finished(self, result: Mapping[str, object]) -> None:
+        """A run that is over says again how it ended."""
+        shown = {name: value for name, value in result.items() if name not in {"run", "is_closed"}}
+        emit("run.finished", **shown)
+
+    # --- progress -------------------------------------------------------------------------------
+
+    def state(self, text: str) -> None:
+        self._state = text
+        self.notifier.status(text)
+
+    def progress(self, what: str, done: int, total: int, detail: str) -> None:
+        """A bar at a terminal, else a log line per tenth; and more time to start from systemd."""
+        self.notifier.status(f"{what}: {done} of {total} {detail}")
+        self.notifier.extend_timeout(EXTEND_S)
+        if self._is_terminal:
+            self._draw(what, done, total, detail)
+            return
+        share = PROGRESS_SHARES * done // total if total else PROGRESS_SHARES
+        key = f"{what} {detail}" if what == "history" else what
+        if self._told.get(key) != share:
+            self._told[key] = share
+            name = "history.loading" if what == "history" else "model.training"
+            emit(name, done=done, total=total, detail=detail)
+
+    def _draw(self, what: str, done: int, total: int, detail: str) -> None:
+        width = 30
+        filled = width * done // total if total else width
+        bar = "#" * filled + "." * (width - filled)
+        ending = "\n" if done >= total else ""
+        sys.stderr.write(f"\r{what:<9} [{bar}] {done}/{total} {detail:<28.28}{ending}")
+        sys.stderr.flush()
+
+    # --- status ---------------------------------------------------------------------------------
+
+    def write_status(self) -> None:
+        """The state of the last commit, for `tradingd status`, replaced atomically."""
+        self.notifier.status(self._sentence())
+        fresh = self._paths.status.with_name(".status.json.new")
+        fresh.write_bytes(msgspec.json.format(msgspec.json.encode(self._status()), indent=1))
+        fresh.chmod(0o600)
+        fresh.replace(self._paths.status)
+
+    def _sentence(self) -> str:
+        book = None if self._core is None else self._core.book
+        if book is None:
+            return f"{self._spec.mode}: {self._state}"
+        return (
+            f"{self._spec.mode} {self._state}: equity {book.equity:.2f}, "
+            f"{book.round_trips} round trips, drawdown {book.drawdown_ratio:.2%}, {self._health}"
+        )
+
+    def _status(self) -> dict[str, object]:
+        core, world = self._core, self._world
+        status: dict[str, object] = {
+            "run": self._spec.run,
+            "updated": rfc3339(WireClock().now_ns()),
+            "state": self._state,
+            "mode": self._spec.mode,
+            "market": self._spec.market if world is None else world.label,
+        }
+        if core is None:
+            return status
+        book = core.book
+        held = {each.symbol: position for each, position in book.positions.items()}
+        return status | {
+            "trading": "halted" if core.risk.halted else "active",
+            "halts": {reason.value: detail for reason, detail in core.risk.halted.items()},
+            "equity_quote": plain(book.equity),
+            "drawdown_ratio": round(book.drawdown_ratio, 6),
+            "positions": {symbol: plain(each.quantity) for symbol, each in held.items()},
+            "open_orders": [each.client_order_id for each in core.blotter.all_open()],
+            "orders": core.blotter.intended_count,
+            "fills": core.blotter.fill_count,
+            "round_trips": book.round_trips,
+            "health": self._health,
+            "not_traded": dict(self._not_traded.most_common()),
+            **self._last,
+        }

@@ -1,0 +1,202 @@
+"""One run of the daemon from start to end: recover, load, train, go, and say how it went.
+
+Belongs here: the order of those things. The tasks of a running daemon belong to `live`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daemon.app import build_core, feature_set_of
+from daemon.boot import activation, load_bars, load_model, train, training_job, usable_model
+from daemon.core.clock import WireClock
+from daemon.core.events import (
+    Balance,
+    BarsClosed,
+    HistoryLoaded,
+    ModelActivated,
+    RunClosed,
+    RunOpened,
+)
+from daemon.core.timeframes import timeframe_ns
+from daemon.live import Live
+from daemon.recovery import settle
+from daemon.store.bars import BarStore
+from daemon.store.journal import SqliteJournal
+from daemon.store.models import ModelRegistry
+from daemon.summary import summarise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from daemon.config import Settings
+    from daemon.core.bars import Bar
+    from daemon.core.events import Event
+    from daemon.core.jobs import TrainingProgress
+    from daemon.core.manifests import Manifest
+    from daemon.layers.inference.model import ActiveModel
+    from daemon.reporting import Reporter
+    from daemon.store.runs import RunPaths, RunSpec
+    from daemon.worlds import World
+
+
+class Session:
+    """A run; everything it needs from outside is in `world`, everything it says goes to `reporter`."""
+
+    def __init__(
+        self, settings: Settings, spec: RunSpec, paths: RunPaths, world: World, reporter: Reporter
+    ) -> None:
+        self._settings = settings
+        self._spec = spec
+        self._paths = paths
+        self._world = world
+        self._reporter = reporter
+        self._wire = WireClock()
+        self._timeframe_ns = timeframe_ns(settings.data.timeframe)
+        self._features = feature_set_of(settings)
+        self._registry = ModelRegistry(paths.models)
+        self._live: Live | None = None
+        self._is_stopping = False
+
+    def stop(self) -> None:
+        """Ask for a graceful end, wherever the run stands."""
+        self._is_stopping = True
+        if self._live is not None:
+            self._live.stop()
+
+    async def run(self) -> dict[str, object]:
+        """To the end of the run, or until `stop`; returns the fields of `run.finished`."""
+        self._journal = SqliteJournal.open(self._paths.journal)
+        self._bars = BarStore.open(self._paths.bars)
+        try:
+            opened, live = await self._recover()
+            is_closed = any(True for _ in self._journal.read_kinds(RunClosed))
+            if not self._is_stopping and not is_closed:
+                await live.run(opened.end_ns)
+                if live.is_over:
+                    await live.close()
+            events = (event for _, event in self._journal.read())
+            return summarise(events, lookback=self._features.lookback)
+        finally:
+            await self._journal.close()
+            self._bars.close()
+
+    async def _recover(self) -> tuple[RunOpened, Live]:
+        """The one way to begin: journal, then whatever of history, model and books is still missing."""
+        known = [event for _, event in self._journal.read_kinds(RunOpened)]
+        activated = [event for _, event in self._journal.read_kinds(ModelActivated)]
+        bars = () if activated else await self._load_bars()
+        model_id = activated[-1].model if activated else await self._choose_model()
+        manifest, model = load_model(self._registry, model_id, self._features)
+        live = self._live = self._build(manifest, model)
+        core, take = self._core, live.runner.take
+        count = core.pipeline.recover(self._recorded(live))
+        self._reporter.use(core)
+        opened = known[-1] if known else await self._open(live)
+        now_ns = self._world.clock.now_ns()
+        if not activated:
+            await take(activation(manifest, now_ns))
+            await take(HistoryLoaded(ts_ns=now_ns, bars=bars))
+        if count:
+            self._reporter.emit("run.resumed", events=count, steps=self._journal.last_step())
+        self._reporter.state("reconciling with the venue")
+        if self._world.paper is not None:
+            self._world.paper.restore(list(self._recorded_fills()))
+        await settle(core, self._world.venue, opened, take, now_ns)
+        return opened, live
+
+    def _build(self, manifest: Manifest, model: ActiveModel) -> Live:
+        ids = [each.id for each in self._world.instruments]
+        self._core = build_core(self._settings, self._features, model, ids)
+        self._core.monitoring.use_references(
+            manifest.model_id, manifest.reference, manifest.reference_probability
+        )
+        live = Live(
+            self._core,
+            self._world,
+            self._journal,
+            self._settings,
+            self._paths,
+            self._reporter,
+            self._wire,
+        )
+        live.runner.observers.append(self._store_bars)
+        return live
+
+    def _recorded(self, live: Live) -> Iterator[Event]:
+        for _, event in self._journal.read():
+            live.note((event,))
+            self._store_bars((event,))  # a kill may have come between the journal and the store
+            yield event
+
+    async def _open(self, live: Live) -> RunOpened:
+        world, settings = self._world, self._settings
+        account = await world.venue.account([each.id for each in world.instruments], 0)
+        end_ns = None
+        if self._spec.bars is not None:
+            end_ns = world.first_open_ns + self._spec.bars * self._timeframe_ns
+        opened = RunOpened(
+            ts_ns=world.clock.now_ns(),
+            run=self._spec.run,
+            bot=settings.run.name,
+            mode=self._spec.mode,
+            market=world.market,
+            market_key=world.market_key,
+            account=world.account,
+            timeframe=settings.data.timeframe,
+            timeframe_ns=self._timeframe_ns,
+            instruments=world.instruments,
+            allotted_quote=settings.risk.allotted_quote,
+            balances=tuple(Balance(name, total) for name, total in sorted(account.totals.items())),
+            config_hash=self._spec.config_hash,
+            first_open_ns=world.first_open_ns,
+            end_ns=end_ns,
+        )
+        await live.runner.take(opened)
+        return opened
+
+    async def _load_bars(self) -> tuple[Bar, ...]:
+        return await load_bars(
+            self._world,
+            self._bars,
+            timeframe_ns=self._timeframe_ns,
+            history_bars=self._settings.data.history_bars,
+            keep=self._features.lookback,
+            report=self._reporter.progress,
+        )
+
+    async def _choose_model(self) -> str:
+        world, settings = self._world, self._settings
+        found = usable_model(
+            self._registry,
+            market=world.market_key,
+            symbols=settings.data.symbols,
+            timeframe=settings.data.timeframe,
+            features=self._features,
+            first_close_ns=world.first_open_ns + self._timeframe_ns,
+            horizon_bars=settings.model.horizon_bars,
+        )
+        if found is not None:
+            return found
+        job = training_job(
+            settings,
+            self._features,
+            bars_db=self._paths.bars,
+            registry=self._paths.models,
+            market=world.market_key,
+            since_ns=world.first_open_ns - settings.data.history_bars * self._timeframe_ns,
+            until_ns=world.first_open_ns,
+            created_ns=self._wire.now_ns(),
+        )
+        model_id = await train(job, self._on_training)
+        self._reporter.trained(self._registry.manifest(model_id))
+        return model_id
+
+    def _on_training(self, line: TrainingProgress) -> None:
+        self._reporter.progress("training", line.done, line.total, line.what)
+
+    def _store_bars(self, events: tuple[Event, ...]) -> None:
+        """A run's bars join the store as they come, where backtests and trainings find them."""
+        first = events[0]
+        if isinstance(first, BarsClosed):
+            self._bars.append(self._world.market_key, self._timeframe_ns, first.bars)
