@@ -269,6 +269,9 @@ def test_data_that_cannot_carry_a_model_is_refused_with_a_reason() -> None:
         trained([rising])
     with pytest.raises(TrainingRefused, match="too few for 4 folds"):
         trained([a_random_walk(24, seed=1)])
+    first_shaky = np.concatenate([a_random_walk(200, 1).ohlcv[:, 3], np.arange(200.0, 1200.0)])
+    with pytest.raises(TrainingRefused, match="nothing can be judged"):
+        trained([a_series(first_shaky)], replace(SMALL, n_estimators=2))
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:

@@ -28,8 +28,8 @@ from daemon.core.manifests import (
     model_key,
     with_content_id,
 )
-from daemon.store.artifacts import npz
-from daemon.store.models import ModelEntry, ModelRegistry, ModelState
+from daemon.store.artifacts import described, npz
+from daemon.store.models import MANIFEST_BYTES_MAX, ModelEntry, ModelRegistry, ModelState
 
 PROJECT = Path(__file__).parents[3]
 ARRAYS: dict[str, npt.NDArray[Any]] = {
@@ -346,28 +346,57 @@ def test_a_model_of_other_features_is_refused_before_its_arrays_are_touched(
         registry.load(model_id, feature_fingerprint="0" * 64)
 
 
+def resigned(registry: ModelRegistry, root: Path, victim: str, **changes: object) -> None:
+    """Change a manifest the way somebody with write access to everything would."""
+    manifest = msgspec.structs.replace(registry.manifest(victim), **changes)
+    data = encode_manifest(manifest)
+    (root / victim / "manifest.json").write_bytes(data)
+    index: dict[str, Any] = json.loads((root / "registry.json").read_text())
+    index["models"][0]["manifest_sha256"] = described(data).sha256
+    (root / "registry.json").write_text(json.dumps(index))
+
+
 def test_a_pickle_inside_a_well_signed_npz_is_refused(tmp_path: Path) -> None:
     registry, model_id = registered(tmp_path)
     path = tmp_path / model_id / "model.npz"
     with path.open("wb") as file:
         np.savez(file, bad=np.array([{}], dtype=object))
-    resign(registry, tmp_path, model_id)
+    resigned(registry, tmp_path, model_id, files={"model.npz": described(path.read_bytes())})
 
     with pytest.raises(ModelRefused, match="not an npz of plain arrays"):
         registry.load(model_id)
 
 
-def resign(registry: ModelRegistry, root: Path, model_id: str) -> None:
-    """Do what somebody with write access to everything would do."""
-    from daemon.store.artifacts import described
+def test_a_well_signed_manifest_of_another_model_or_without_arrays_is_refused(
+    tmp_path: Path,
+) -> None:
+    registry, model_id = registered(tmp_path)
 
-    home = root / model_id
-    files = {"model.npz": described((home / "model.npz").read_bytes())}
-    data = encode_manifest(msgspec.structs.replace(registry.manifest(model_id), files=files))
-    (home / "manifest.json").write_bytes(data)
-    index: dict[str, Any] = json.loads((root / "registry.json").read_text())
-    index["models"][0]["manifest_sha256"] = described(data).sha256
-    (root / "registry.json").write_text(json.dumps(index))
+    resigned(registry, tmp_path, model_id, files={})
+    with pytest.raises(ModelRefused, match=r"names no model\.npz"):
+        registry.load(model_id)
+    resigned(registry, tmp_path, model_id, model_id="rf-20240101-00000000")
+    with pytest.raises(ModelRefused, match="is that of rf-20240101-00000000"):
+        registry.load(model_id)
+
+
+def test_a_manifest_of_implausible_size_is_not_even_read(tmp_path: Path) -> None:
+    registry, model_id = registered(tmp_path)
+    with (tmp_path / model_id / "manifest.json").open("r+b") as file:
+        file.truncate(MANIFEST_BYTES_MAX + 1)
+
+    with pytest.raises(ModelRefused, match="more than"):
+        registry.load(model_id)
+
+
+def test_activating_the_active_model_again_changes_nothing(tmp_path: Path) -> None:
+    registry, model_id = registered(tmp_path)
+    registry.activate(model_id)
+    before = registry.list()
+
+    registry.activate(model_id)
+
+    assert registry.list() == before
 
 
 def test_a_damaged_model_cannot_be_activated_and_the_active_one_stays(tmp_path: Path) -> None:
