@@ -105,7 +105,7 @@ class SlotClock:
             return self.tape.closed_ms + self.tape.market.timeframe_ms
         elapsed_s = self.wire.monotonic_s() - self._slot_started_s
         elapsed_ratio = min(max(elapsed_s * self.bars_per_s, 0.0), 1.0)
-        return self.tape.closed_ms + int(elapsed_ratio * self.tape.market.timeframe_ms)
+        return self.tape.closed_ms + round(elapsed_ratio * self.tape.market.timeframe_ms)
 
     def wire_ms(self) -> int:
         return self.wire.now_ns() // NS_PER_MS

@@ -28,7 +28,7 @@ class Control:
         self._ids = {each.symbol: each.id for each in exchange.market.symbols.values()}
 
     def clock(self, _body: bytes) -> Payload:
-        """Where market time is; `rate` is market ms per wall ms, 0 while the market stands."""
+        """Where market time is; `rate` is market ms per wall ms, 0 while it stands."""
         exchange, market, clock = self._exchange, self._exchange.market, self._exchange.clock
         return {
             "market_ms": clock.market_ms(),
@@ -49,7 +49,7 @@ class Control:
         }
 
     def acknowledge(self, body: bytes) -> Payload:
-        """Take {"run", "symbol", "bar"}, the bar by its close in RFC 3339 or ms; reply the clock."""
+        """Take {"run", "symbol", "bar"}, bar by its close in RFC 3339 or ms; reply the clock."""
         raw = _object(body)
         symbol = str(raw.get("symbol", ""))
         symbol_id = self._ids.get(symbol, symbol)

@@ -65,7 +65,12 @@ class FillQuery:
 
 
 class Ledger:
-    """One account's books in one file; `instance` names the account for ever."""
+    """One account's books in one file; `instance` names the account for ever.
+
+    A write that contradicts what is kept raises `broken` and leaves everything as it was.
+    """
+
+    broken = sqlite3.IntegrityError
 
     def __init__(self, path: Path, *, balances: Mapping[str, Decimal], closed_ms: int) -> None:
         """Open the file, or begin it with these balances and this market position."""

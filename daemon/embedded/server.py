@@ -105,7 +105,7 @@ class ExchangeServer:
         self._requests = 0
 
     @property
-    def failure(self) -> asyncio.Task[None] | None:
+    def pace(self) -> asyncio.Task[None] | None:
         """The task that moves a paced market, for whoever must notice that it died."""
         return self._pace
 

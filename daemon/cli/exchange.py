@@ -1,0 +1,283 @@
+"""`tradingd exchange`: serves an embedded exchange on loopback until it is told to stop.
+
+Belongs here: options, signals and the ready line. What an exchange is belongs in embedded, what it
+keeps about itself in exchange_state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from daemon.core.errors import TradingdError, UsageRefused
+
+if TYPE_CHECKING:
+    from daemon.cli.exchange_state import MarketOptions
+    from daemon.embedded.exchange import Exchange
+    from daemon.embedded.faults import Faults
+    from daemon.embedded.market import Market
+    from daemon.embedded.server import Endpoints, ExchangeServer
+
+START_BALANCES = '{"USDT":"100000","BTC":"1","ETH":"10"}'
+STATE_DIR = Path("state/exchange")
+STATE_MODE = 0o700
+MAX_SPEED = "max"
+LINGER_LOOKS = 4
+
+
+def exchange(  # noqa: PLR0917  # one parameter per option
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: the last one, or any")] = 0,
+    data: Annotated[Path | None, typer.Option(help="a recording; default: synthetic")] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="first streamed bar, 2024-01-01T00:00Z")
+    ] = None,
+    symbols: Annotated[str | None, typer.Option(help="BTC/USDT,ETH/USDT")] = None,
+    timeframe: Annotated[str | None, typer.Option(help="of a bar: 1m, 1h, 1d")] = None,
+    speed: Annotated[str | None, typer.Option(help="bars per second, or max (lock-step)")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="of a synthetic market")] = None,
+    edge: Annotated[
+        float | None, typer.Option(min=0, max=1, help="planted predictability, 0 to 1")
+    ] = None,
+    history_bars: Annotated[
+        int | None, typer.Option(min=1, help="bars served by REST before the stream")
+    ] = None,
+    faults: Annotated[Path | None, typer.Option(help="a fault script (JSON)")] = None,
+    state: Annotated[Path, typer.Option(help="where the account lives")] = STATE_DIR,
+    balances: Annotated[str, typer.Option(help="of a new account (JSON)")] = START_BALANCES,
+    begin: Annotated[
+        str, typer.Option("--start", help="of a paced market: subscription or now")
+    ] = "subscription",
+    weight_limit: Annotated[int, typer.Option(min=1, help="request weight per minute")] = 6_000,
+    linger_s: Annotated[
+        float | None, typer.Option(min=0, help="stop after so many idle seconds")
+    ] = None,
+) -> None:
+    """Serve an embedded exchange on loopback: one JSON line when ready, then until stopped."""
+    from daemon.cli.exchange_state import MarketOptions
+
+    if begin not in ("subscription", "now"):
+        raise UsageRefused(f"--start {begin}: subscription or now")
+    wanted = MarketOptions(
+        data=None if data is None else str(data.resolve()),
+        start=start,
+        symbols=None if symbols is None else tuple(each.strip() for each in symbols.split(",")),
+        timeframe=timeframe,
+        seed=seed,
+        edge=edge,
+        history_bars=history_bars,
+    )
+    service = Service(state, wanted, speed)
+    with service:
+        service.open(faults, balances)
+        asyncio.run(
+            service.serve(
+                port, start_at_once=begin == "now", weight_max=weight_limit, linger_s=linger_s
+            )
+        )
+
+
+class Service:
+    """One state directory being served; a context manager that holds its lock and ledger."""
+
+    def __init__(self, state_dir: Path, wanted: MarketOptions, speed: str | None) -> None:
+        self._state_dir = state_dir
+        self._wanted = wanted
+        self._speed = speed
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self) -> None:
+        from daemon.core.clock import WireClock
+        from daemon.store.lock import StateLock
+
+        self._state_dir.mkdir(mode=STATE_MODE, parents=True, exist_ok=True)
+        started_ns = WireClock().now_ns()
+        self._open.enter_context(StateLock.acquire(self._state_dir, started_ns=started_ns))
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def open(self, faults: Path | None, balances: str) -> None:
+        """Make the market, then open or begin the account; a refusal leaves the state as it was."""
+        from daemon.cli import exchange_state as kept
+        from daemon.embedded.exchange import Exchange
+        from daemon.embedded.ledger import Ledger
+        from daemon.embedded.signing import Credentials
+
+        known = kept.read_file(self._state_dir)
+        options = kept.settled(self._wanted, known)
+        speed = self._speed or (known.speed if known is not None else kept.DEFAULT_SPEED)
+        bars_per_s = _bars_per_s(speed)
+        market = _market(options)
+        if known is not None and known.fingerprint != market.fingerprint:
+            msg = (
+                f"the market of {self._state_dir} has changed since its account began trading on it"
+            )
+            raise kept.ExchangeRefused(f"{msg}; choose another --state")
+        self._faults = _faults(faults, options.seed or 0)
+        endpoint = {} if known is None else known.endpoint
+        self._file = kept.ExchangeFile(
+            market=options, fingerprint=market.fingerprint, speed=speed, endpoint=endpoint
+        )
+        ledger = Ledger(
+            self._state_dir / "ledger.db",
+            balances=_balances(balances),
+            closed_ms=market.from_ms,
+        )
+        self._open.callback(ledger.close)
+        self._credentials = Credentials(*kept.read_keys(self._state_dir))
+        kept.write_file(self._state_dir, self._file)
+        self._exchange = Exchange(market, ledger, bars_per_s=bars_per_s)
+
+    async def serve(
+        self, port: int, *, start_at_once: bool, weight_max: int, linger_s: float | None
+    ) -> None:
+        """Say that it is ready, then serve until a signal, a bug in the market or idleness."""
+        from daemon.embedded.server import ExchangeServer
+
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        server = ExchangeServer(
+            self._exchange,
+            self._credentials,
+            faults=self._faults,
+            start_at_once=start_at_once,
+            weight_max=weight_max,
+        )
+        endpoints = await self._bound(server, port)
+        try:
+            self._announce(endpoints)
+            await _until_over(server, stop, linger_s)
+        finally:
+            await server.stop()
+            self._keep_endpoint({**self._file.endpoint, "pid": None})
+
+    async def _bound(self, server: ExchangeServer, port: int) -> Endpoints:
+        """On the wished port, else on the one of last time, else on any free one."""
+        if port:
+            try:
+                return await server.start(port)
+            except OSError as error:
+                raise TradingdError(f"port {port}: {error.strerror}") from None
+        last = self._file.endpoint.get("port")
+        if isinstance(last, int):
+            with contextlib.suppress(OSError):
+                return await server.start(last)
+        return await server.start()
+
+    def _announce(self, endpoints: Endpoints) -> None:
+        line = _ready(self._exchange, endpoints)
+        self._keep_endpoint({**line, "port": endpoints.port, "pid": os.getpid()})
+        keys = {"key": self._credentials.key, "secret": self._credentials.secret}
+        text = msgspec.json.encode({"event": "exchange.ready", **line, **keys}).decode()
+        # Whoever started us may have gone; the exchange is for those who find its file, too.
+        with contextlib.suppress(BrokenPipeError):
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
+
+    def _keep_endpoint(self, endpoint: dict[str, Any]) -> None:
+        from daemon.cli.exchange_state import write_file
+
+        self._file = msgspec.structs.replace(self._file, endpoint=endpoint)
+        write_file(self._state_dir, self._file)
+
+
+async def _until_over(server: ExchangeServer, stop: asyncio.Event, linger_s: float | None) -> None:
+    """Returns on a signal or after `linger_s` idle seconds; raises what killed the market."""
+    waiter = asyncio.create_task(stop.wait())
+    market = server.pace
+    try:
+        while not stop.is_set():
+            if market is not None and market.done():
+                market.result()
+                market = None
+            if linger_s is not None and server.idle_s() >= linger_s:
+                return
+            look_s = None if linger_s is None else max(linger_s / LINGER_LOOKS, 0.01)
+            watched = {waiter} if market is None else {waiter, market}
+            await asyncio.wait(watched, timeout=look_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiter.cancel()
+
+
+def _ready(exchange: Exchange, endpoints: Endpoints) -> dict[str, Any]:
+    from daemon.core.timeframes import NS_PER_MS, rfc3339
+    from daemon.embedded.candles import interval_name
+
+    market = exchange.market
+    return {
+        "rest": endpoints.rest,
+        "stream": endpoints.stream,
+        "ws_api": endpoints.ws_api,
+        "symbols": [each.symbol for each in market.symbols.values()],
+        "label": market.label,
+        "instance": exchange.ledger.instance,
+        "fingerprint": market.fingerprint,
+        "from": rfc3339(market.from_ms * NS_PER_MS),
+        "timeframe": interval_name(market.timeframe_ms),
+    }
+
+
+def _market(options: MarketOptions) -> Market:
+    from daemon.cli.exchange_state import ExchangeRefused
+    from daemon.core.timeframes import NS_PER_MS, parse_time, timeframe_ns
+    from daemon.embedded.synthetic import DEFAULT_FROM_MS, SyntheticMarket
+
+    assert options.history_bars is not None, "settled options are complete"
+    try:
+        from_ms = None if options.start is None else parse_time(options.start) // NS_PER_MS
+        return SyntheticMarket(
+            options.symbols or (),
+            timeframe_ns(options.timeframe or "") // NS_PER_MS,
+            from_ms=DEFAULT_FROM_MS if from_ms is None else from_ms,
+            history_bars=options.history_bars,
+            seed=options.seed or 0,
+            edge=options.edge or 0.0,
+        )
+    except ValueError as error:
+        raise ExchangeRefused(str(error)) from None
+
+
+def _bars_per_s(speed: str) -> float | None:
+    if speed == MAX_SPEED:
+        return None
+    try:
+        bars_per_s = float(speed)
+    except ValueError:
+        bars_per_s = 0.0
+    if not 0 < bars_per_s < float("inf"):
+        raise UsageRefused(f"--speed {speed}: a number of bars per second, or max")
+    return bars_per_s
+
+
+def _faults(script: Path | None, seed: int) -> Faults:
+    from daemon.embedded.faults import Faults
+
+    faults = Faults(seed)
+    if script is not None:
+        try:
+            faults.add(msgspec.json.decode(script.read_bytes()))
+        except (OSError, ValueError, msgspec.DecodeError) as error:
+            raise UsageRefused(f"--faults {script}: {error}") from None
+    return faults
+
+
+def _balances(text: str) -> dict[str, Any]:
+    from decimal import Decimal
+
+    try:
+        balances = msgspec.json.decode(text, type=dict[str, Decimal])
+    except msgspec.MsgspecError as error:
+        raise UsageRefused(f"--balances {text}: {error}") from None
+    if any(amount < 0 for amount in balances.values()):
+        raise UsageRefused(f"--balances {text}: nobody owns less than nothing")
+    return balances

@@ -1,0 +1,124 @@
+"""What an embedded exchange keeps beside its ledger: its market, its keys, where it answers.
+
+Belongs here: exchange.json and credentials.json. The command that serves it belongs in exchange,
+the account's books in the ledger.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from daemon.core.errors import TradingdError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEFAULT_SYMBOLS = ("BTC/USDT", "ETH/USDT")
+DEFAULT_TIMEFRAME = "1h"
+DEFAULT_HISTORY_BARS = 20_000
+DEFAULT_SEED = 42
+DEFAULT_EDGE = 0.4
+DEFAULT_SPEED = "1"
+SECRET_MODE = 0o600
+
+
+class ExchangeRefused(TradingdError):
+    """The exchange asked for is not the one this state holds, or its market cannot be made."""
+
+    exit_code = 78
+
+
+class MarketOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which market: None is not said. `data` is an absolute path, `start` an RFC 3339 time."""
+
+    data: str | None = None
+    start: str | None = None
+    symbols: tuple[str, ...] | None = None
+    timeframe: str | None = None
+    seed: int | None = None
+    edge: float | None = None
+    history_bars: int | None = None
+
+
+class ExchangeFile(Struct, frozen=True, kw_only=True):
+    """exchange.json: the market by its options and fingerprint, the speed, and the last endpoint.
+
+    `endpoint` is the ready line without its secrets, with `pid`, which is null when nobody serves.
+    """
+
+    market: MarketOptions
+    fingerprint: str
+    speed: str
+    endpoint: dict[str, Any] = {}
+
+
+def read_file(state_dir: Path) -> ExchangeFile | None:
+    """What this state holds, or None when it is new; ExchangeRefused when it cannot be read."""
+    path = state_dir / "exchange.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=ExchangeFile)
+    except FileNotFoundError:
+        return None
+    except msgspec.MsgspecError as error:
+        raise ExchangeRefused(f"{path} is not an exchange's own file: {error}") from None
+
+
+def write_file(state_dir: Path, content: ExchangeFile) -> None:
+    """Replace exchange.json in one step, so that a reader never meets half of it."""
+    path = state_dir / "exchange.json"
+    fresh = path.with_suffix(".new")
+    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+    fresh.replace(path)
+
+
+def read_keys(state_dir: Path) -> tuple[str, str]:
+    """Key and secret of the account; made from the system's randomness the first time."""
+    path = state_dir / "credentials.json"
+    try:
+        known = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+        return known["key"], known["secret"]
+    except FileNotFoundError:
+        pass
+    except (msgspec.MsgspecError, KeyError) as error:
+        raise ExchangeRefused(f"{path} holds no credentials: {error}") from None
+    keys = {"key": secrets.token_hex(32), "secret": secrets.token_hex(32)}
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SECRET_MODE)
+    with os.fdopen(file, "wb") as writer:
+        writer.write(msgspec.json.encode(keys))
+    return keys["key"], keys["secret"]
+
+
+def settled(asked: MarketOptions, known: ExchangeFile | None) -> MarketOptions:
+    """The options that hold: those of the state; what is asked may not contradict them."""
+    if known is None:
+        return _completed(asked)
+    for name in MarketOptions.__struct_fields__:
+        wanted, held = getattr(asked, name), getattr(known.market, name)
+        if wanted is not None and wanted != held:
+            option = "from" if name == "start" else name.replace("_", "-")
+            msg = f"this state holds a market with --{option} {_said(held)}, not {_said(wanted)}"
+            raise ExchangeRefused(f"{msg}; choose another --state")
+    return known.market
+
+
+def _completed(asked: MarketOptions) -> MarketOptions:
+    history_bars = DEFAULT_HISTORY_BARS if asked.history_bars is None else asked.history_bars
+    if asked.data is not None:
+        return msgspec.structs.replace(asked, history_bars=history_bars)
+    return MarketOptions(
+        start=asked.start,
+        symbols=asked.symbols or DEFAULT_SYMBOLS,
+        timeframe=asked.timeframe or DEFAULT_TIMEFRAME,
+        seed=DEFAULT_SEED if asked.seed is None else asked.seed,
+        edge=DEFAULT_EDGE if asked.edge is None else asked.edge,
+        history_bars=history_bars,
+    )
+
+
+def _said(value: object) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
