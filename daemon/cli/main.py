@@ -168,7 +168,7 @@ def main() -> None:
     """Entry point: every refusal is one line on stderr and its exit code."""
     from daemon.cli import exchange
 
-    app.command("exchange", help=exchange.exchange.__doc__)(exchange.exchange)
+    app.command("exchange")(exchange.exchange)
     try:
         app()
     except TradingdError as error:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import aiohttp
 import msgspec
 from msgspec import Struct
 
@@ -16,6 +15,8 @@ from daemon.core.timeframes import NS_PER_MS, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+
+    import aiohttp
 
     from daemon.core.bars import RawBar
     from daemon.core.clock import MarketClock
@@ -74,6 +75,8 @@ class EmbeddedLink:
             self._session = None
 
     async def _call(self, method: str, path: str, body: object = None) -> bytes:
+        import aiohttp  # noqa: PLC0415  # commands that only look never pay for it
+
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
             self._session = aiohttp.ClientSession(timeout=timeout)
