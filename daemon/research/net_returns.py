@@ -12,14 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from daemon.core.manifests import Payoffs
+from daemon.layers.signals import SHRINK_STANDARD_ERRORS
 from daemon.research.calibration import fit_calibration
 from daemon.research.payoffs import BoolArray, measure_payoffs
 from daemon.research.series import CLOSE, FloatArray, IntArray, Series
 from daemon.research.settings import TrainingSettings
 from daemon.research.walkforward import WalkForward
-
-# As layer 4: one standard error is taken off a probability's distance from one half.
-SHRINK_STANDARD_ERRORS = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,9 +134,9 @@ def _wanted(position: int, row: _Prediction, settings: TrainingSettings) -> int 
     shrunk = max(0.5, right - SHRINK_STANDARD_ERRORS * row.standard_error)
     payoff = row.payoffs.up if side > 0 else row.payoffs.down
     edge_ratio = shrunk * payoff.win_ratio - (1.0 - shrunk) * payoff.loss_ratio
-    # Holding on costs nothing now; a new round trip costs both ways.
+    # Holding on costs nothing now; a new round trip costs both ways and has to leave the margin.
     if position != side:
-        edge_ratio -= 2.0 * settings.cost_ratio
+        edge_ratio -= 2.0 * settings.cost_ratio + settings.cost_margin_bps / 10_000.0
     return side if edge_ratio > 0.0 else None
 
 

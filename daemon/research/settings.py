@@ -23,6 +23,7 @@ class TrainingSettings:
     horizon_bars: int = 1
     fee_bps: float = 10.0
     slippage_bps: float = 5.0
+    cost_margin_bps: float = 2.0  # of a round trip: what an entry must promise beyond its costs
     confidence_min_ratio: float = 0.05
     allow_short: bool = False
     accepts_zero_volume: bool = False
@@ -36,8 +37,10 @@ class TrainingSettings:
             raise ValueError("trees, depth, leaf and horizon must be at least 1")
         if not 0.0 < self.sample_ratio <= 1.0:
             raise ValueError("sample_ratio must be above 0 and at most 1")
-        if min(self.embargo_bars, self.fee_bps, self.slippage_bps, self.processors) < 0:
-            raise ValueError("embargo, costs and processors are never negative")
+        if min(self.embargo_bars, self.processors) < 0:
+            raise ValueError("embargo and processors are never negative")
+        if min(self.fee_bps, self.slippage_bps, self.cost_margin_bps) < 0:
+            raise ValueError("costs are never negative")
         if not 0.0 <= self.confidence_min_ratio < 1.0:
             raise ValueError("confidence_min_ratio must be at least 0 and below 1")
 
