@@ -45,13 +45,14 @@ NOTHING: dict[str, object] = {}
 class Reporter:
     """The voice of one run; nothing it does can change a decision."""
 
-    def __init__(self, settings: Settings, spec: RunSpec, paths: RunPaths) -> None:
-        keys = (settings.exchange.api_key, settings.exchange.api_secret)
+    def __init__(
+        self, settings: Settings, spec: RunSpec, paths: RunPaths, world: World | None = None
+    ) -> None:
         configure(
             level=settings.log.level,
             format=settings.log.format,
             run=spec.run,
-            secrets=[each.get_secret_value() for each in keys if each is not None],
+            secrets=_secrets(settings, world),
         )
         self.notifier = Notifier.from_environment()
         self._settings = settings
@@ -59,7 +60,7 @@ class Reporter:
         self._paths = paths
         self._tap = Tap()
         self._core: Core | None = None
-        self._world: World | None = None
+        self._world = world
         self._state = "starting"
         self._last: dict[str, str] = {}
         self._health = "unknown"
@@ -91,10 +92,10 @@ class Reporter:
 
     # --- the run's own lines --------------------------------------------------------------------
 
-    def started(self, world: World) -> None:
+    def started(self) -> None:
         """The first line: who runs on what, with everything needed to do it again."""
-        self._world = world
-        spec = self._spec
+        world, spec = self._world, self._spec
+        assert world is not None, "a run starts in a world"
         endpoint = None if world.exchange is None else world.exchange.endpoint
         exchange = NOTHING
         if endpoint is not None:
@@ -108,7 +109,7 @@ class Reporter:
             symbols=list(spec.symbols),
             timeframe=spec.timeframe,
             seed=spec.seed,
-            edge=world.edge,
+            edge=spec.edge,
             speed=spec.speed,
             config_hash=spec.config_hash,
             state=str(self._settings.run.state_dir),
@@ -226,3 +227,12 @@ class Reporter:
             "not_traded": dict(self._not_traded.most_common()),
             **self._last,
         }
+
+
+def _secrets(settings: Settings, world: World | None) -> list[str]:
+    """Every text that must never be printed."""
+    keys = (settings.exchange.api_key, settings.exchange.api_secret)
+    secrets = [each.get_secret_value() for each in keys if each is not None]
+    if world is not None and world.exchange is not None:
+        secrets.append(world.exchange.endpoint.secret)
+    return secrets

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 SYNTHETIC = "synthetic"
 EMBEDDED = "embedded"
 RECORDING_ENDINGS = (".csv", ".csv.gz", ".parquet")
+DEFAULT_EDGE = 0.4  # large enough that a short run trades; no real market is like this
 FIRST_CONTACT_S = 14.0
 INTERRUPTED = 130
 
@@ -79,9 +80,8 @@ def start_run(request: RunRequest, config: Path | None, state_dir: Path | None) 
     else:
         spec = None
         settings = load(path, {"run.state_dir": state_dir, **_overrides(request)})
-        if is_recording(market_of(request, settings)) and not request.symbols:
-            # A recording holds one symbol: the first of the configuration names it.
-            overrides = {**_overrides(request), "data.symbols": settings.data.symbols[:1]}
+        if is_recording(market_of(request, settings)):
+            overrides = {**_overrides(request), **_overrides_of_recording(request, settings)}
             settings = load(path, {"run.state_dir": state_dir, **overrides})
     with StateLock.acquire(settings.run.state_dir, started_ns=WireClock().now_ns()):
         return asyncio.run(_run(request, settings, spec))
@@ -111,6 +111,19 @@ def overrides_of(spec: RunSpec) -> dict[str, object]:
     }
 
 
+def _overrides_of_recording(request: RunRequest, settings: Settings) -> dict[str, object]:
+    """A recording holds one symbol, and its own spacing says its timeframe."""
+    from daemon.store.recordings import read_recording, timeframe_of
+
+    path = Path(market_of(request, settings))
+    try:
+        timeframe = timeframe_of(read_recording(path))
+    except ValueError as error:
+        raise UsageRefused(str(error)) from error
+    symbols = request.symbols or settings.data.symbols[:1]
+    return {"data.timeframe": timeframe, "data.symbols": symbols}
+
+
 def is_recording(market: str) -> bool:
     """True when the text names a file of bars rather than an exchange."""
     return market.endswith(RECORDING_ENDINGS) or "/" in market or Path(market).is_file()
@@ -132,15 +145,15 @@ async def _run(request: RunRequest, settings: Settings, spec: RunSpec | None) ->
         paths = new_run(settings.run.state_dir, spec)
     else:
         paths = resolve(settings.run.state_dir, spec.run)
-    reporter = Reporter(settings, spec, paths)
     finished = read_result(paths)
     if finished is not None and finished.get("is_closed"):
-        reporter.show_finished(finished)
+        Reporter(settings, spec, paths).show_finished(finished)
         return 0
     world = await _world(request, settings, spec, paths)
     try:
         _record_endpoint(paths, spec, world)
-        reporter.started(world)
+        reporter = Reporter(settings, spec, paths, world)
+        reporter.started()
         return await _session(settings, spec, paths, world, reporter)
     finally:
         await world.close()
@@ -190,13 +203,21 @@ async def _unfinished(request: RunRequest, settings: Settings) -> RunSpec | None
     if settings.data.exchange != EMBEDDED:
         _require_same(spec, settings)
         return spec
-    is_same = spec.config_hash == config_hash(settings) and spec.edge == request.edge
+    is_same = spec.config_hash == config_hash(settings) and spec.edge == _edge_of(request, market)
     return spec if is_same and await ExchangeProcess.find(paths.exchange) is not None else None
+
+
+def _edge_of(request: RunRequest, market: str) -> float | None:
+    """Only a synthetic market has a planted edge; the default is stated here and in `run.started`."""
+    if market != SYNTHETIC:
+        return None
+    return DEFAULT_EDGE if request.edge is None else request.edge
 
 
 def _new_spec(request: RunRequest, settings: Settings, now_ns: int) -> RunSpec:
     market = market_of(request, settings)
     speed = request.speed or ("1" if sys.stdout.isatty() else "max")
+    is_embedded = settings.data.exchange == EMBEDDED
     return RunSpec(
         run=run_id_for(now_ns, os.getpid(), market, settings.run.seed),
         created_ns=now_ns,
@@ -206,10 +227,10 @@ def _new_spec(request: RunRequest, settings: Settings, now_ns: int) -> RunSpec:
         timeframe=settings.data.timeframe,
         seed=settings.run.seed,
         config_hash=config_hash(settings),
-        edge=request.edge,
+        edge=_edge_of(request, market),
         bars=request.bars,
         start=request.start,
-        speed=speed if settings.data.exchange == EMBEDDED else None,
+        speed=speed if is_embedded else None,
         options={"exchange_url": request.exchange_url},
     )
 

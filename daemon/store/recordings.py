@@ -9,8 +9,10 @@ import gzip
 import io
 import math
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,19 @@ def read_recording(path: Path | str) -> list[Row]:
         raise ValueError(f"{path}: holds no bars, expected at least one")
     rows.sort(key=lambda row: row[0])
     return rows
+
+
+def timeframe_of(rows: Sequence[Row]) -> str:
+    """The commonest spacing of the rows as a timeframe such as "1h"; ValueError for fewer than two rows."""
+    spacings = Counter(after[0] - before[0] for before, after in pairwise(rows))
+    del spacings[0]
+    if not spacings:
+        raise ValueError("a recording needs at least two bars to show its timeframe")
+    spacing_s = max(spacings, key=lambda each: (spacings[each], -each)) // 1_000
+    for unit, seconds in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if spacing_s % seconds == 0 and spacing_s:
+            return f"{spacing_s // seconds}{unit}"
+    return f"{spacing_s}s"
 
 
 def _text(path: Path, content: bytes) -> str:
