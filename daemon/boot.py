@@ -143,7 +143,9 @@ def training_settings(settings: Settings) -> dict[str, int | float | bool]:
         "fee_bps": settings.execution.fee_bps,
         "slippage_bps": settings.execution.slippage_bps,
         "confidence_min_ratio": settings.signal.confidence_min_ratio,
+        "cost_margin_bps": settings.signal.cost_margin_bps,
         "allow_short": settings.signal.allow_short,
+        "psi_window": settings.health.window_outcomes,
         "accepts_zero_volume": settings.data.zero_volume == "flag",
     }
 

@@ -1,0 +1,79 @@
+"""A paper run on the embedded exchange, from an empty state directory to its last line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from daemon.log_events import REGISTRY
+from tests.e2e.command import ROOT, Tradingd, finished
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RECORDING = ROOT.parent / "shared" / "data" / "BTCUSDT-1h-nic.csv.gz"
+
+
+def test_a_run_trades_and_every_decision_of_it_can_be_recomputed(tmp_path: Path) -> None:
+    tradingd = Tradingd(tmp_path)
+
+    lines = tradingd.run("--market", "synthetic", "--bars", "150")
+
+    result = finished(lines)
+    assert lines[0]["event"] == "run.started"
+    assert result["round_trips"] >= 1
+    assert result["bars"] == 300  # 150 slots of two symbols
+    assert result["gaps_traded"] == 0
+    assert all(line["event"] in REGISTRY for line in lines)
+    assert tradingd.query("parity", "--run", "last")["identical"]
+    books = tradingd.query("reconcile")
+    assert books["equal"]
+    assert books["fills"] == books["venue_fills"] == result["fills"]
+
+
+def test_a_second_start_on_the_same_state_is_a_new_account_that_trades_again(
+    tmp_path: Path,
+) -> None:
+    tradingd = Tradingd(tmp_path)
+    first = tradingd.run("--market", "synthetic", "--bars", "60")
+
+    second = tradingd.run("--market", "synthetic", "--bars", "60")
+
+    assert first[0]["run"] != second[0]["run"]
+    assert finished(second)["fills"] >= 1
+    assert not [line for line in second if line["event"] == "model.trained"]
+
+
+def test_the_same_seed_gives_the_same_run(tmp_path: Path) -> None:
+    results = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        results.append(finished(Tradingd(folder).run("--market", "synthetic", "--bars", "60")))
+
+    different = {"run", "ts"}
+    one, two = ({k: v for k, v in each.items() if k not in different} for each in results)
+    assert one == two
+
+
+def test_without_an_edge_none_is_claimed(tmp_path: Path) -> None:
+    result = finished(Tradingd(tmp_path).run("--market", "synthetic", "--edge", "0", "--bars", "120"))
+
+    assert result["edge_shown"] is False
+    assert "No edge shown" in result["verdict"]
+
+
+def test_a_recording_with_outages_is_replayed_without_trading_over_them(tmp_path: Path) -> None:
+    if not RECORDING.is_file():
+        pytest.skip("../shared/data is not there: no recording to replay")
+    tradingd = Tradingd(tmp_path)
+
+    lines = tradingd.run(
+        "--market", str(RECORDING), "--from", "2018-06-24T00:00Z", "--bars", "500"
+    )
+
+    result = finished(lines)
+    assert (result["holes"], result["outage_slots"], result["gaps_traded"]) == (3, 18, 0)
+    assert tradingd.query("parity", "--allow-no-orders")["identical"]
+    assert "REPLAY" in lines[0]["label"]
