@@ -189,8 +189,9 @@ class Live:
 
     def _feed(self) -> Feed:
         world = self._world
+        wanted = Transport(self._settings.data.transport)
         config = FeedConfig(
-            transport=Transport(self._settings.data.transport),
+            transport=wanted if world.has_stream else Transport.REST,
             market_rate=world.market_rate,
             stale_after_s=self._settings.data.stale_after_s,
             revision_check_s=None if world.link is not None else REVISION_CHECK_S,

@@ -23,7 +23,7 @@ from daemon.core.events import (
 )
 from daemon.core.instruments import plain
 from daemon.core.timeframes import rfc3339
-from daemon.logs import Tap, configure, emit
+from daemon.logs import Tap, configure, is_journal_stream, wants_color
 from daemon.sd_notify import Notifier
 
 if TYPE_CHECKING:
@@ -48,17 +48,19 @@ class Reporter:
     def __init__(
         self, settings: Settings, spec: RunSpec, paths: RunPaths, world: World | None = None
     ) -> None:
-        configure(
+        self._log = configure(
             level=settings.log.level,
             format=settings.log.format,
             run=spec.run,
             secrets=_secrets(settings, world),
+            is_journal=is_journal_stream(sys.stdout, os.environ.get("JOURNAL_STREAM")),
+            has_color=wants_color(sys.stdout, os.environ.get("NO_COLOR")),
         )
         self.notifier = Notifier.from_environment()
         self._settings = settings
         self._spec = spec
         self._paths = paths
-        self._tap = Tap()
+        self._tap = Tap(self._log)
         self._core: Core | None = None
         self._world = world
         self._state = "starting"
@@ -69,7 +71,7 @@ class Reporter:
         self._is_terminal = sys.stderr.isatty()
 
     def emit(self, event: str, **fields: object) -> None:
-        emit(event, **fields)
+        self._log.write(event, fields)
 
     def use(self, core: Core) -> None:
         """The core whose books the status shows."""
@@ -100,7 +102,7 @@ class Reporter:
         exchange = NOTHING
         if endpoint is not None:
             exchange = {"rest": endpoint.rest, "stream": endpoint.stream, "key": endpoint.key}
-        emit(
+        self.emit(
             "run.started",
             pid=os.getpid(),
             mode=spec.mode,
@@ -118,7 +120,7 @@ class Reporter:
 
     def trained(self, manifest: Manifest) -> None:
         scored = manifest.out_of_sample
-        emit(
+        self.emit(
             "model.trained",
             model=manifest.model_id,
             rows=manifest.train_rows,
@@ -131,7 +133,7 @@ class Reporter:
         )
 
     def exchange_started(self, endpoint: Endpoint) -> None:
-        emit("exchange.started", rest=endpoint.rest, stream=endpoint.stream, key=endpoint.key)
+        self.emit("exchange.started", rest=endpoint.rest, stream=endpoint.stream, key=endpoint.key)
 
     def ready(self) -> None:
         """Trading may begin."""
@@ -146,12 +148,14 @@ class Reporter:
         """The last line."""
         self._state = "stopped"
         self.write_status()
-        emit("run.finished", **{name: value for name, value in result.items() if name != "run"})
+        self._log.write(
+            "run.finished", {name: value for name, value in result.items() if name != "run"}
+        )
 
     def show_finished(self, result: Mapping[str, object]) -> None:
         """A run that is over says again how it ended."""
         shown = {name: value for name, value in result.items() if name not in {"run", "is_closed"}}
-        emit("run.finished", **shown)
+        self._log.write("run.finished", shown)
 
     # --- progress -------------------------------------------------------------------------------
 
@@ -171,7 +175,7 @@ class Reporter:
         if self._told.get(key) != share:
             self._told[key] = share
             name = "history.loading" if what == "history" else "model.training"
-            emit(name, done=done, total=total, detail=detail)
+            self.emit(name, done=done, total=total, detail=detail)
 
     def _draw(self, what: str, done: int, total: int, detail: str) -> None:
         width = 30

@@ -5,6 +5,7 @@ Belongs here: the order of those things. The tasks of a running daemon belong to
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from daemon.app import build_core, feature_set_of
@@ -57,6 +58,7 @@ class Session:
         self._registry = ModelRegistry(paths.models)
         self._live: Live | None = None
         self._is_stopping = False
+        self.is_closed = False  # the run reached its end, and a resume only shows it again
 
     def stop(self) -> None:
         """Ask for a graceful end, wherever the run stands."""
@@ -70,11 +72,12 @@ class Session:
         self._bars = BarStore.open(self._paths.bars)
         try:
             opened, live = await self._recover()
-            is_closed = any(True for _ in self._journal.read_kinds(RunClosed))
-            if not self._is_stopping and not is_closed:
+            self.is_closed = any(True for _ in self._journal.read_kinds(RunClosed))
+            if not self._is_stopping and not self.is_closed:
                 await live.run(opened.end_ns)
                 if live.is_over:
                     await live.close()
+                    self.is_closed = True
             events = (event for _, event in self._journal.read())
             return summarise(events, lookback=self._features.lookback)
         finally:
@@ -101,7 +104,7 @@ class Session:
             self._reporter.emit("run.resumed", events=count, steps=self._journal.last_step())
         self._reporter.state("reconciling with the venue")
         if self._world.paper is not None:
-            self._world.paper.restore(list(self._recorded_fills()))
+            self._world.paper.restore(list(core.blotter.orders.values()), self._fills())
         await settle(core, self._world.venue, opened, take, now_ns)
         return opened, live
 
@@ -155,6 +158,9 @@ class Session:
         await live.runner.take(opened)
         return opened
 
+    def _fills(self) -> list[OrderFilled]:
+        return [event for _, event in self._journal.read_kinds(OrderFilled)]
+
     async def _load_bars(self) -> tuple[Bar, ...]:
         return await load_bars(
             self._world,
@@ -180,7 +186,7 @@ class Session:
             return found
         job = training_job(
             settings,
-            self._features,
+            asdict(self._features),
             bars_db=self._paths.bars,
             registry=self._paths.models,
             market=world.market_key,

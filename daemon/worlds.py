@@ -47,6 +47,7 @@ class World(Struct, kw_only=True):
     is_lockstep: bool = False
     page_limit: int = 500
     sends_empty_bars: bool = True
+    has_stream: bool = True
     paper: PaperVenue | None = None
 
     @property
@@ -108,6 +109,8 @@ async def embedded_world(exchange: ExchangeProcess, settings: Settings, *, marke
         link=link,
         exchange=exchange,
         is_lockstep=now.mode == LOCKSTEP,
+        page_limit=inner.page_limit,
+        sends_empty_bars=inner.sends_empty_bars,
     )
 
 
@@ -176,5 +179,8 @@ async def real_world(settings: Settings, *, mode: str) -> World:
         venue=paper,
         instruments=instruments,
         first_open_ns=floor_to_grid(server_ns, length_ns),
+        page_limit=market_data.page_limit,
+        sends_empty_bars=market_data.sends_empty_bars,
+        has_stream=market_data.has_stream,
         paper=paper,
     )

@@ -36,6 +36,10 @@ class MarketData(Protocol):
         """The order book now."""
         ...
 
+    async def server_ns(self) -> int:
+        """The exchange's wire clock, ns UTC; ExchangeUnreachable."""
+        ...
+
     async def close(self) -> None: ...
 
 

@@ -119,6 +119,9 @@ class EmbeddedMarket:
         self._clock.anchor((await self._link.clock()).market_ns)
         return rows
 
+    async def server_ns(self) -> int:
+        return await self._inner.server_ns()
+
     async def book(self, instrument: InstrumentId, levels: int) -> Book:
         return await self._inner.book(instrument, levels)
 

@@ -71,7 +71,8 @@ LAYERS_BANNED = {
 }
 LAYERS_BANNED_CALLS = {"datetime.now", "datetime.utcnow", "date.today", "np.random", "numpy.random"}
 ENVIRONMENT = {"os.environ", "os.getenv", "os.environb", "os.putenv"}
-ENVIRONMENT_READERS = ("config/loading.py", "sd_notify.py")
+# reporting asks only how lines are shown: NO_COLOR, and JOURNAL_STREAM of systemd.
+ENVIRONMENT_READERS = ("config/loading.py", "sd_notify.py", "reporting.py")
 
 
 @dataclass(frozen=True)
