@@ -16,6 +16,7 @@ from daemon.core.events import (
     BarsClosed,
     HistoryLoaded,
     ModelActivated,
+    OrderFilled,
     RunClosed,
     RunOpened,
 )
