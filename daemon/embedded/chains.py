@@ -28,7 +28,7 @@ class Chain(Generic[State, Chunk]):
 
     def chunk(self, index: int) -> Chunk:
         assert index >= 0, "chunks go forward from the first"
-        while len(self._states) <= index:
+        while len(self._states) <= index + 1:
             position = len(self._states) - 1
             made, state = self._step(position, self._states[position])
             self._states.append(state)
