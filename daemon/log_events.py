@@ -14,15 +14,14 @@ LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical"
 # Every line has the first four, whatever it says; a run is only missing before it has a name.
 COMMON: Final = {
     "ts": "wall time of the line, RFC 3339, UTC, milliseconds",
-    "level": "info: the operator's diary; warning: degraded, heals itself; error: an order or a bar "
-    "was lost, or somebody must act; critical: halted or dead",
+    "level": "info: the operator's diary; warning: degraded, heals itself; "
+    "error: an order or a bar was lost, or somebody must act; critical: halted or dead",
     "event": "name of the event, from this page",
     "run": "id of the run",
     "exception": "traceback, where something unexpected was caught",
 }
 
 FIELDS: Final = {
-    "account": "which account of the venue",
     "action": "what is done about it",
     "allowed_ratio": "share of equity the caps allowed",
     "at": "market time of the event",
@@ -67,19 +66,18 @@ FIELDS: Final = {
     "fees_quote": "fees so far",
     "fills": "executions so far",
     "fingerprint": "hash of the feature definition",
+    "first_open": "open time of the first of these slots",
     "first_bar": "close time of the first bar",
     "gaps_traded": "decisions made on a window with a hole; never anything but 0",
     "halted": "halts in force, by reason",
     "health": "unknown, healthy, warning or critical",
     "holes": "outages",
     "horizon_bars": "bars ahead that the model predicts",
-    "is_clean": "whether books and venue agree",
     "is_exit": "whether it closes a position",
     "is_maker": "whether our order waited in the book",
     "kelly_full_ratio": "stake that would maximise growth",
     "kelly_used_ratio": "the part of it that the configuration uses",
     "key": "API key of the embedded exchange; never that of a real one",
-    "kind": "type of the event in the journal",
     "label": "the market in words; says SYNTHETIC or REPLAY where it is one",
     "late_ms": "market time from the close of the bar to its arrival",
     "leaves_quantity": "what is left of the order",
@@ -173,7 +171,8 @@ def _event(name: str, level: str, when: str, fields: str) -> LogEvent:
     """A row; `fields` are names in the order of the line, a ? marks one that may be absent."""
     named = fields.split()
     names = tuple(each.rstrip("?") for each in named)
-    unknown = [each for each in (*names, level) if each not in FIELDS and each not in LEVELS]
+    unknown = [each for each in names if each not in FIELDS]
+    assert level in LEVELS, f"{name}: there is no level {level}"
     assert not unknown, f"{name}: {', '.join(unknown)} has no meaning yet"
     optional = frozenset(each[:-1] for each in named if each.endswith("?"))
     return LogEvent(name, level, when, frozenset(names) - optional, optional, names)
@@ -204,7 +203,9 @@ ROWS: Final = (
     # the exchange
     _event("exchange.started", "info", "the embedded exchange answers", "rest stream key pid?"),
     _event("exchange.lost", "error", "the exchange is away; waiting for it", "error"),
-    _event("queue.overflow", "warning", "inputs come faster than steps", "waiting coalesced symbol?"),
+    _event(
+        "queue.overflow", "warning", "inputs come faster than steps", "waiting coalesced symbol?"
+    ),
     # bars
     _event(
         "bar.closed", "info", "a bar was believed and its step committed",
@@ -216,7 +217,10 @@ ROWS: Final = (
         "bar.revised", "warning", "the venue changed a bar after it was believed",
         f"{_BAR} close was_close volume was_volume source",
     ),
-    _event("feed.gap", "warning", "slots that will never have a bar", "symbol bar count cause"),
+    _event(
+        "feed.gap", "warning", "slots that will never have a bar",
+        "symbol at first_open count cause",
+    ),
     _event("feed.stale", "warning", "no sign of life", "exchange symbol at silent_s action"),
     _event("feed.recovered", "info", "it speaks again", "exchange symbol at"),
     # from bar to order
@@ -246,18 +250,24 @@ ROWS: Final = (
         "order.submitted", "info", "the intent is durable and leaves, once",
         f"{_ORDER} side order_type quantity decision_price leg is_exit",
     ),
-    _event("order.reported", "debug", "the venue spoke of an order", "order at outcome source state? reason?"),
+    _event(
+        "order.reported", "debug", "the venue spoke of an order",
+        "order at outcome source state? reason?",
+    ),
     _event("order.accepted", "debug", "the venue has it", f"{_ORDER} venue_order?"),
     _event("order.refused", "error", "a definite no of the venue", f"{_ORDER} reason"),
     _event("order.not_sent", "error", "it never left; not sent again", f"{_ORDER} reason"),
-    _event("order.unknown", "warning", "nobody knows yet; looked for, not sent again", f"{_ORDER} reason"),
+    _event("order.unknown", "warning", "nobody knows yet; looked for", f"{_ORDER} reason"),
     _event("order.absent", "error", "the venue never had it", f"{_ORDER} reason"),
     _event(
         "order.filled", "info", "one execution",
         f"{_ORDER} side quantity price fee fee_currency slippage_bps leaves_quantity trade_id "
         "is_maker bar_to_fill_ms?",
     ),
-    _event("order.adopted", "error", "a fill of an order believed dead was booked", f"{_ORDER} trade_id quantity"),
+    _event(
+        "order.adopted", "error", "a fill of an order believed dead was booked",
+        f"{_ORDER} trade_id quantity",
+    ),
     _event("order.completed", "debug", "its end is known", f"{_ORDER} state quantity"),
     # the account
     _event(
@@ -273,26 +283,37 @@ ROWS: Final = (
     _event("books.differed", "error", "books and venue differ", "at differences"),
     # the model watched
     _event("model.training", "info", "progress of a training", "done total detail?"),
-    _event("model.trained", "info", "a model was made", f"model rows {_AUC} baseline_auc? edge_shown verdict"),
-    _event("model.activated", "info", "decisions use this model", f"model horizon_bars trained_through {_AUC}"),
+    _event(
+        "model.trained", "info", "a model was made",
+        f"model rows {_AUC} baseline_auc? edge_shown verdict",
+    ),
+    _event(
+        "model.activated", "info", "decisions use this model",
+        f"model horizon_bars trained_through {_AUC}",
+    ),
     _event(
         "outcome.resolved", "debug", "a prediction met its outcome",
         f"{_BAR} model probability_up outcome? return_ratio? reason?",
     ),
     _event(
         "health.sampled", "info", "the model's own skill, now",
-        "at model status reasons auc? auc_low? auc_high? auc_n brier? psi_worst? psi_worst_feature? "
-        "psi_prediction? lost",
+        "at model status reasons auc? auc_low? auc_high? auc_n brier? psi_worst? "
+        "psi_worst_feature? psi_prediction? lost",
     ),
     # the trading state
-    _event("daemon.halted", "critical", "no new positions; exits go on", "at reason detail value? limit? resume"),
+    _event(
+        "daemon.halted", "critical", "no new positions; exits go on",
+        "at reason detail value? limit? resume",
+    ),
     _event("daemon.resumed", "info", "new positions are allowed again", "at reason who"),
     _event("operator.halt_requested", "warning", "somebody asked for a halt", "at reason who"),
     _event("operator.resume_requested", "info", "somebody asked to go on", "at reason who"),
     # the lines themselves
     _event("library.warned", "warning", "a library warned", "logger message"),
     _event("library.failed", "error", "a library reported an error", "logger message"),
-    _event("log.repeated", "warning", "a library goes on saying the same", "logger message repeated"),
+    _event(
+        "log.repeated", "warning", "a library goes on saying the same", "logger message repeated"
+    ),
 )  # fmt: skip
 
 REGISTRY: Final = {row.name: row for row in ROWS}
@@ -305,8 +326,9 @@ def page() -> str:
         "",
         "Made by `python -m daemon.log_events > docs/log-events.md`; a test compares the two.",
         "",
-        "`tradingd run` writes one JSON object per line on stdout. Money and quantities are decimal",
-        "strings, ratios are fractions, times are RFC 3339 in UTC. A field marked ? may be absent.",
+        "`tradingd run` writes one JSON object per line on stdout. Money and quantities are",
+        "decimal strings, ratios are fractions, times are RFC 3339 in UTC. A field with a ? may be",
+        "absent.",
         "",
         "## Every line",
         "",
