@@ -35,7 +35,9 @@ LINGER_LOOKS = 4
 
 def exchange(  # noqa: PLR0917  # one parameter per option
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0: the last one, or any")] = 0,
-    data: Annotated[Path | None, typer.Option(help="a recording; default: synthetic")] = None,
+    data: Annotated[
+        list[Path] | None, typer.Option(help="a recording, one per symbol; default: synthetic")
+    ] = None,
     start: Annotated[
         str | None, typer.Option("--from", help="first streamed bar, 2024-01-01T00:00Z")
     ] = None,
@@ -66,7 +68,7 @@ def exchange(  # noqa: PLR0917  # one parameter per option
     if begin not in ("subscription", "now"):
         raise UsageRefused(f"--start {begin}: subscription or now")
     wanted = MarketOptions(
-        data=None if data is None else str(data.resolve()),
+        data=tuple(str(path.resolve()) for path in data) if data else None,
         start=start,
         symbols=None if symbols is None else tuple(each.strip() for each in symbols.split(",")),
         timeframe=timeframe,
@@ -230,21 +232,53 @@ def _ready(exchange: Exchange, endpoints: Endpoints) -> dict[str, Any]:
 def _market(options: MarketOptions) -> Market:
     from daemon.cli.exchange_state import ExchangeRefused
     from daemon.core.timeframes import NS_PER_MS, parse_time, timeframe_ns
-    from daemon.embedded.synthetic import DEFAULT_FROM_MS, SyntheticMarket
 
-    assert options.history_bars is not None, "settled options are complete"
     try:
         from_ms = None if options.start is None else parse_time(options.start) // NS_PER_MS
-        return SyntheticMarket(
-            options.symbols or (),
-            timeframe_ns(options.timeframe or "") // NS_PER_MS,
-            from_ms=DEFAULT_FROM_MS if from_ms is None else from_ms,
-            history_bars=options.history_bars,
-            seed=options.seed or 0,
-            edge=options.edge or 0.0,
-        )
+        if options.timeframe is None:
+            return _recorded(options, None, from_ms)
+        timeframe_ms = timeframe_ns(options.timeframe) // NS_PER_MS
+        if options.data:
+            return _recorded(options, timeframe_ms, from_ms)
+        return _synthetic(options, timeframe_ms, from_ms)
     except ValueError as error:
         raise ExchangeRefused(str(error)) from None
+
+
+def _synthetic(options: MarketOptions, timeframe_ms: int, from_ms: int | None) -> Market:
+    from daemon.embedded.synthetic import DEFAULT_FROM_MS, SyntheticMarket
+
+    return SyntheticMarket(
+        options.symbols or (),
+        timeframe_ms,
+        from_ms=DEFAULT_FROM_MS if from_ms is None else from_ms,
+        history_bars=options.history_bars or 0,
+        seed=options.seed or 0,
+        edge=options.edge or 0.0,
+    )
+
+
+def _recorded(options: MarketOptions, timeframe_ms: int | None, from_ms: int | None) -> Market:
+    from daemon.embedded.recorded import RecordedMarket
+    from daemon.store.recordings import read_recording
+
+    paths = options.data or ()
+    symbols = options.symbols or ()
+    if len(paths) != len(symbols):
+        msg = f"{len(symbols)} symbols ({','.join(symbols)}) for {len(paths)} recordings"
+        raise ValueError(f"{msg}: a recording holds one symbol, name one for each with --symbols")
+    rows = {symbol: read_recording(path) for symbol, path in zip(symbols, paths, strict=True)}
+    history_bars = options.history_bars
+    if history_bars is None:
+        # Not said: what lies before FROM is history, or the first half of the recording.
+        history_bars = 0 if from_ms is not None else min(map(len, rows.values())) // 2
+    return RecordedMarket(
+        rows,
+        timeframe_ms=timeframe_ms,
+        from_ms=from_ms,
+        history_bars=history_bars,
+        name=" ".join(Path(path).name for path in paths),
+    )
 
 
 def _bars_per_s(speed: str) -> float | None:

@@ -34,9 +34,9 @@ class ExchangeRefused(TradingdError):
 
 
 class MarketOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which market: None is not said. `data` is an absolute path, `start` an RFC 3339 time."""
+    """Which market: None is not said. `data` are absolute paths, `start` an RFC 3339 time."""
 
-    data: str | None = None
+    data: tuple[str, ...] | None = None
     start: str | None = None
     symbols: tuple[str, ...] | None = None
     timeframe: str | None = None
@@ -101,22 +101,22 @@ def settled(asked: MarketOptions, known: ExchangeFile | None) -> MarketOptions:
         wanted, held = getattr(asked, name), getattr(known.market, name)
         if wanted is not None and wanted != held:
             option = "from" if name == "start" else name.replace("_", "-")
-            msg = f"this state holds a market with --{option} {_said(held)}, not {_said(wanted)}"
+            has = f"without --{option}" if held is None else f"with --{option} {_said(held)}"
+            msg = f"this state holds a market {has}, not {_said(wanted)}"
             raise ExchangeRefused(f"{msg}; choose another --state")
     return known.market
 
 
 def _completed(asked: MarketOptions) -> MarketOptions:
-    history_bars = DEFAULT_HISTORY_BARS if asked.history_bars is None else asked.history_bars
     if asked.data is not None:
-        return msgspec.structs.replace(asked, history_bars=history_bars)
+        return msgspec.structs.replace(asked, symbols=asked.symbols or DEFAULT_SYMBOLS[:1])
     return MarketOptions(
         start=asked.start,
         symbols=asked.symbols or DEFAULT_SYMBOLS,
         timeframe=asked.timeframe or DEFAULT_TIMEFRAME,
         seed=DEFAULT_SEED if asked.seed is None else asked.seed,
         edge=DEFAULT_EDGE if asked.edge is None else asked.edge,
-        history_bars=history_bars,
+        history_bars=asked.history_bars or DEFAULT_HISTORY_BARS,
     )
 
 

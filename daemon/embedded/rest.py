@@ -4,6 +4,7 @@ Belongs here: HTTP itself. What a request means belongs in public, trading and c
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -92,6 +93,9 @@ class RestFace:
         self._credentials = credentials
         self._faults = faults
         self._flush = flush
+        # The label may hold a file's name, and a header only holds printable ASCII.
+        label = re.sub(r"[^ -~]", "?", exchange.market.label)
+        self._label = {LABEL_HEADER: label}
         self._routes = public_routes(public) | private_routes(trading)
         self._paths = {path for _, path in self._routes}
         self._control: dict[tuple[str, str], Callable[[bytes], object]] = {
@@ -178,4 +182,4 @@ class RestFace:
         )
 
     def _headers(self) -> dict[str, str]:
-        return self._budget.headers() | {LABEL_HEADER: self._exchange.market.label}
+        return self._budget.headers() | self._label

@@ -58,6 +58,22 @@ class Loopback:
             clock = await self.ack(symbol, close_ms)
         return clock
 
+    async def play(self, slots: int) -> dict[str, Any]:
+        """Acknowledge whatever the exchange waits for until so many more slots were played."""
+        clock = await self.get("clock")
+        for _ in range(slots):
+            clock = await self.ack_all(clock["market_ms"])
+        return clock
+
+    async def play_until(self, awaitable: Any, slots_max: int = 200) -> Any:
+        """Play slots until the client has what it waits for."""
+        task = asyncio.ensure_future(awaitable)
+        for _ in range(slots_max):
+            if task.done():
+                break
+            await self.play(1)
+        return await next_within(task)
+
     async def get(self, name: str) -> dict[str, Any]:
         async with self.session.get(f"{self.endpoints.rest}/embedded/{name}") as reply:
             answer: dict[str, Any] = await reply.json()
