@@ -54,11 +54,6 @@ class RunPaths(Struct, frozen=True):
         return self.folder / "status.json"
 
     @property
-    def status(self) -> Path:
-        """What a living daemon last said about itself, for `tradingd status`."""
-        return self.folder / "status.json"
-
-    @property
     def journal(self) -> Path:
         return self.folder / "journal.db"
 

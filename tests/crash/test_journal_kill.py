@@ -1,4 +1,4 @@
-"""The journal after kill -9 amid appends: no acknowledged step is lost, and none is there by half."""
+"""The journal after kill -9 amid appends: no acknowledged step is lost, none is there by half."""
 
 import os
 import random
