@@ -27,10 +27,10 @@ class RecordedMarket:
     """Bars by symbol ("BTC/USDT") as rows (open ms UTC, open, high, low, close, volume).
 
     With several symbols the market spans the time they all cover. `timeframe_ms` None takes the
-    commonest spacing, `from_ms` None streams after `history_bars` slots of history. Identical
-    duplicate rows count once. Raises ValueError, in one line, for conflicting duplicates, rows off
-    the grid, impossible prices, and when FROM or the history does not fit the data. Methods raise
-    KeyError for a symbol id that is not recorded.
+    commonest spacing, `from_ms` None streams after `history_bars` slots of history. The grid starts
+    at the epoch; identical duplicate rows count once. Raises ValueError, in one line, for
+    conflicting duplicates, rows off the grid, impossible prices, and when FROM or the history does
+    not fit the data. Methods raise KeyError for a symbol id that is not recorded.
     """
 
     def __init__(
@@ -50,10 +50,9 @@ class RecordedMarket:
             if not rows:
                 raise ValueError(f"{name}: no bars of {symbol}")
         self._timeframe_ms = timeframe_ms or _commonest_spacing_ms(name, rows_by_symbol)
-        phase_ms = _commonest_phase_ms(rows_by_symbol, self._timeframe_ms)
         self._recorded: dict[str, RecordedSymbol] = {}
         for symbol, rows in rows_by_symbol.items():
-            made = recorded_symbol(f"{name}: {symbol}", symbol, rows, self._timeframe_ms, phase_ms)
+            made = recorded_symbol(f"{name}: {symbol}", symbol, rows, self._timeframe_ms)
             self._recorded[made.instrument.id] = made
         if len(self._recorded) < len(rows_by_symbol):
             raise ValueError(f"{name}: two of {', '.join(rows_by_symbol)} share one venue id")
@@ -169,8 +168,3 @@ def _commonest_spacing_ms(name: str, rows_by_symbol: Mapping[str, Sequence[Row]]
         raise ValueError(f"{name}: one bar has no spacing: expected two or more, or a timeframe")
     # Of equally common spacings the smaller one fits the other as a hole.
     return min(spacings, key=lambda spacing: (-spacings[spacing], spacing))
-
-
-def _commonest_phase_ms(rows_by_symbol: Mapping[str, Sequence[Row]], timeframe_ms: int) -> int:
-    phases = Counter(row[0] % timeframe_ms for rows in rows_by_symbol.values() for row in rows)
-    return min(phases, key=lambda phase: (-phases[phase], phase))

@@ -53,11 +53,11 @@ class RecordedSymbol:
 
 
 def recorded_symbol(
-    where: str, symbol: str, rows: Sequence[Row], timeframe_ms: int, phase_ms: int
+    where: str, symbol: str, rows: Sequence[Row], timeframe_ms: int
 ) -> RecordedSymbol:
     """Raises ValueError beginning with `where`; see RecordedMarket."""
     _refuse(
-        [row for row in rows if row[0] % timeframe_ms != phase_ms],
+        [row for row in rows if row[0] % timeframe_ms],
         f"{where}: {{count}} rows off the grid of {timeframe_ms} ms, the first at {{first}}",
     )
     _refuse(

@@ -51,14 +51,18 @@ def read_recording(path: Path | str) -> list[Row]:
 
 
 def timeframe_of(rows: Sequence[Row]) -> str:
-    """The commonest spacing of the rows as a timeframe such as "1h"; ValueError for fewer than two rows."""
+    """The commonest spacing of ascending rows, such as "1h".
+
+    Raises ValueError where there are not two bars a second or more apart.
+    """
     spacings = Counter(after[0] - before[0] for before, after in pairwise(rows))
     del spacings[0]
-    if not spacings:
+    # Of equally common spacings the smaller one fits the other as a hole.
+    spacing_s = min(spacings, key=lambda each: (-spacings[each], each), default=0) // 1_000
+    if not spacing_s:
         raise ValueError("a recording needs at least two bars to show its timeframe")
-    spacing_s = max(spacings, key=lambda each: (spacings[each], -each)) // 1_000
     for unit, seconds in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if spacing_s % seconds == 0 and spacing_s:
+        if spacing_s % seconds == 0:
             return f"{spacing_s // seconds}{unit}"
     return f"{spacing_s}s"
 

@@ -184,9 +184,21 @@ def test_what_cannot_be_replayed_is_refused_in_one_line(
     assert "\n" not in str(refused.value)
 
 
+def test_a_volume_too_large_for_eight_exact_decimals_keeps_fewer() -> None:
+    market = a_market([a_row(0, volume=95_000_000.12345678), a_row(1)])
+
+    bar = market.bar("BTCUSDT", START_MS)
+
+    assert bar is not None
+    assert float(bar.volume) == pytest.approx(95_000_000.12345678, abs=1e-7)
+    assert market.symbols["BTCUSDT"].lot == Decimal("0.0000001")
+
+
 def test_symbols_without_common_time_or_without_rows_at_all_are_refused() -> None:
     with pytest.raises(ValueError, match="no time in common"):
         RecordedMarket({"BTC/USDT": some_rows([0, 1]), "ETH/USDT": some_rows([2, 3])})
+    with pytest.raises(ValueError, match="share one venue id"):
+        RecordedMarket({"AB/CD": some_rows([0, 1]), "ABC/D": some_rows([0, 1])})
     with pytest.raises(ValueError, match="no symbol"):
         RecordedMarket({})
 

@@ -190,6 +190,12 @@ def test_an_hour_moves_about_seven_tenths_of_a_percent_and_longer_bars_by_the_sq
     assert 1.7 < four_hours.returns.std() / hour.returns.std() < 2.3
 
 
+def test_days_have_no_hour() -> None:
+    day = sample(0.4, bars=1_000, timeframe_ms=24 * HOUR_MS)
+
+    assert 0.7 < day.returns.std() / (sample(0.4).returns.std() * 24**0.5) < 1.3
+
+
 def test_volume_follows_the_size_of_the_move_and_both_follow_the_hour() -> None:
     drawn = sample(0.4)
     sizes = np.abs(drawn.returns)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.store.recordings import read_recording
+from daemon.store.recordings import read_recording, timeframe_of
 
 STAMP_MS = 1_529_798_400_000  # 2018-06-24T00:00Z
 HEADER = "timestamp,open,high,low,close,volume\n"
@@ -137,6 +137,7 @@ def test_rows_come_back_ascending_and_duplicates_are_left_to_who_uses_them(tmp_p
         (f"{HEADER}{10**21},1,2,0.5,1.5,1\n", "is no time, expected epoch s, ms, us, ns"),
         (f"{HEADER}inf,1,2,0.5,1.5,1\n", "is no time"),
         (f"{HEADER}-5,1,2,0.5,1.5,1\n", "is no time"),
+        (f"{HEADER}{'9' * 140_000},1,2,0.5,1.5,1\n", "line 2: no CSV: field larger"),
         ("\udce4", "neither CSV text"),
     ],
 )  # fmt: skip
@@ -199,6 +200,8 @@ def test_parquet_with_a_missing_column_or_cell_or_a_torn_end_is_refused(tmp_path
         read_recording(
             a_parquet_file(tmp_path, a_table(timestamp=[None, datetime(2018, 6, 24, tzinfo=UTC)]))
         )
+    with pytest.raises(ValueError, match="row 1: 5 is no time"):
+        read_recording(a_parquet_file(tmp_path, a_table(timestamp=[5, 6])))
     with pytest.raises(ValueError, match="holds no bars"):
         read_recording(a_parquet_file(tmp_path, a_table().slice(0, 0)))
     torn = tmp_path / "torn.parquet"
@@ -206,6 +209,30 @@ def test_parquet_with_a_missing_column_or_cell_or_a_torn_end_is_refused(tmp_path
     with pytest.raises(ValueError, match="no readable Parquet") as refused:
         read_recording(torn)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("spacing_s", "timeframe"),
+    [
+        (1, "1s"),
+        (60, "1m"),
+        (300, "5m"),
+        (3_600, "1h"),
+        (14_400, "4h"),
+        (86_400, "1d"),
+        (90, "90s"),
+    ],
+)
+def test_the_commonest_spacing_is_the_timeframe(spacing_s: int, timeframe: str) -> None:
+    rows = [(STAMP_MS + slot * spacing_s * 1_000, *ROW[1:]) for slot in (0, 1, 1, 4, 5, 8)]
+
+    assert timeframe_of(rows) == timeframe
+
+
+def test_one_bar_shows_no_timeframe() -> None:
+    for rows in ([], [ROW], [ROW, ROW], [ROW, (STAMP_MS + 5, *ROW[1:])]):
+        with pytest.raises(ValueError, match="at least two bars"):
+            timeframe_of(rows)
 
 
 def test_reading_csv_loads_no_parquet_library(tmp_path: Path) -> None:
