@@ -23,6 +23,8 @@ from daemon.log_events import LEVELS, REGISTRY
 from daemon.log_text import LINE_BYTES_MAX, Redactor, ascii_only, capped, console_line
 
 SYSLOG = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+# The first and the last line of a run are its result: they are written at every level.
+ALWAYS = frozenset({"run.started", "run.finished"})
 REPEAT_AFTER_NS = 60 * NS_PER_S
 REPEATS_REMEMBERED_MAX = 256
 CUTS_MAX = 100
@@ -42,7 +44,7 @@ class Log:
         self._bound = structlog.wrap_logger(
             sink,
             processors=[structlog.processors.format_exc_info, self._stamp, form],
-            wrapper_class=structlog.make_filtering_bound_logger(self._level_number),
+            wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         ).bind(run=run)
 
     def emit(self, event: str, *, exc_info: BaseException | None = None, **fields: object) -> None:
@@ -62,7 +64,7 @@ class Log:
         surplus = names - row.required - row.optional - {"run"}
         assert not surplus, f"{event} has no field {', '.join(sorted(surplus))}"
         assert names >= row.required, f"{event} lacks {', '.join(sorted(row.required - names))}"
-        if row.level_number < self._level_number:
+        if row.level_number < self._level_number and event not in ALWAYS:
             return
         said = {
             name: plain(value) if type(value) is Decimal else value
@@ -75,7 +77,7 @@ class Log:
 
     def is_enabled(self, event: str) -> bool:
         """Whether this event's level is written at all."""
-        return REGISTRY[event].level_number >= self._level_number
+        return event in ALWAYS or REGISTRY[event].level_number >= self._level_number
 
     def hide(self, *secrets: str) -> None:
         """Never write these texts, in whatever form, from now on."""

@@ -111,6 +111,14 @@ def test_lines_below_the_level_are_not_written(out: io.StringIO) -> None:
     assert log.is_enabled("daemon.halted")
 
 
+def test_the_last_line_of_a_run_is_written_at_every_level(out: io.StringIO) -> None:
+    configured(out, level="error")
+
+    logs.emit("run.finished", **FINISHED)
+
+    assert [line["event"] for line in lines_of(out)] == ["run.finished"]
+
+
 def test_what_is_absent_is_left_out_and_what_is_required_is_null(out: io.StringIO) -> None:
     configured(out)
 
@@ -301,6 +309,18 @@ def test_a_library_that_repeats_itself_is_heard_once_a_minute(out: io.StringIO) 
         ("library.warned", None),
         ("log.repeated", 49),
     ]
+
+
+def test_only_so_many_messages_are_remembered(out: io.StringIO) -> None:
+    configured(out)
+    library = logging.getLogger("tests.library")
+
+    for n in range(300):
+        library.warning("message %d", n)
+    library.warning("message 299")
+    library.warning("message 0")
+
+    assert [line["message"] for line in lines_of(out)[300:]] == ["message 0"]
 
 
 def test_configuring_again_replaces_what_was_there(out: io.StringIO) -> None:

@@ -108,6 +108,7 @@ def test_other_numbers_are_a_revision_and_the_newest_is_read(store: BarStore) ->
     store.append(MARKET, HOUR_NS, [second])
     assert store.read(MARKET, BTC, HOUR_NS) == [bar_at(0), second, bar_at(2)]
     assert store.tail(MARKET, BTC, HOUR_NS, 2) == [second, bar_at(2)]
+    assert store.tail(MARKET, BTC, HOUR_NS, 9) == [bar_at(0), second, bar_at(2)]
     _, ohlcv = store.read_arrays(MARKET, "BTC/USDT", HOUR_NS)
     assert ohlcv[:, 3].tolist() == [bar_at(0).close, second.close, bar_at(2).close]
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.errors import JournalBroken
-from daemon.core.events import JOURNALED, Event, FeatureRows, OrderFilled, RunOpened
+from daemon.core.events import JOURNALED, Event, FeatureRows, HealthTick, OrderFilled, RunOpened
 from daemon.store.journal import SqliteJournal
 from daemon.store.journal_reader import JournalReader
 from tests.builders import (
@@ -127,6 +127,7 @@ async def test_appends_made_at_once_keep_their_order(tmp_path: Path) -> None:
     )
 
     assert [event.ts_ns for _, event in journal.read()] == list(range(300))
+    assert list(journal.read_kinds(HealthTick)) == list(journal.read())
     assert journal.last_step() == 300
     await journal.close()
 
