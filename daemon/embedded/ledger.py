@@ -67,10 +67,12 @@ class FillQuery:
 class Ledger:
     """One account's books in one file; `instance` names the account for ever.
 
-    A write that contradicts what is kept raises `broken` and leaves everything as it was.
+    A write that contradicts what is kept raises `broken` and leaves everything as it was; any use
+    after `close` raises `closed`.
     """
 
     broken = sqlite3.IntegrityError
+    closed = sqlite3.ProgrammingError
 
     def __init__(self, path: Path, *, balances: Mapping[str, Decimal], closed_ms: int) -> None:
         """Open the file, or begin it with these balances and this market position."""
