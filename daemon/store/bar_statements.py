@@ -4,16 +4,8 @@ Belongs here: what is asked of the tables of bars and gaps. Using the answers be
 """
 
 from sqlalchemy import bindparam, delete, func, insert, select
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.sql import ClauseElement
 
-from daemon.store.schema import BAR, GAP
-
-
-def _text(statement: ClauseElement) -> str:
-    # A statement's text is made once: building it anew costs more than reading a few bars.
-    return str(statement.compile(dialect=sqlite.dialect()))
-
+from daemon.store.schema import BAR, GAP, text_of
 
 _KEY = (
     BAR.c.market == bindparam("market"),
@@ -26,33 +18,35 @@ _ROW = (
     *(BAR.c.open_ns, BAR.c.revision, *_NUMBERS[1:]),
     *(BAR.c.received_ns, BAR.c.source, BAR.c.quality),
 )
-RANGE = _text(select(*_ROW).where(*_IN_RANGE).order_by(BAR.c.open_ns, BAR.c.revision))
-RANGE_NUMBERS = _text(select(*_NUMBERS).where(*_IN_RANGE).order_by(BAR.c.open_ns, BAR.c.revision))
-TAIL = _text(
+RANGE = text_of(select(*_ROW).where(*_IN_RANGE).order_by(BAR.c.open_ns, BAR.c.revision))
+RANGE_NUMBERS = text_of(select(*_NUMBERS).where(*_IN_RANGE).order_by(BAR.c.open_ns, BAR.c.revision))
+TAIL = text_of(
     select(*_ROW)
     .where(*_KEY, BAR.c.open_ns < bindparam("until_ns"))
     .order_by(BAR.c.open_ns.desc(), BAR.c.revision.desc())
 )
-SPAN = _text(
+SPAN = text_of(
     select(
         func.min(BAR.c.open_ns), func.max(BAR.c.open_ns), func.count(BAR.c.open_ns.distinct())
     ).where(*_KEY)
 )
-SERIES = _text(
+SERIES = text_of(
     select(BAR.c.market, BAR.c.symbol, BAR.c.timeframe_ns)
     .distinct()
     .order_by(BAR.c.market, BAR.c.symbol, BAR.c.timeframe_ns)
 )
-INSERT = _text(insert(BAR))
+INSERT = text_of(insert(BAR))
 _GAP_KEY = (
     GAP.c.market == bindparam("market"),
     GAP.c.symbol == bindparam("symbol"),
     GAP.c.timeframe_ns == bindparam("timeframe_ns"),
 )
-GAPS = _text(
+GAPS = text_of(
     select(GAP.c.first_open_ns, GAP.c["count"], GAP.c.cause)
     .where(*_GAP_KEY)
     .order_by(GAP.c.first_open_ns)
 )
-DELETE_GAP = _text(delete(GAP).where(*_GAP_KEY, GAP.c.first_open_ns == bindparam("first_open_ns")))
-INSERT_GAP = _text(insert(GAP))
+DELETE_GAP = text_of(
+    delete(GAP).where(*_GAP_KEY, GAP.c.first_open_ns == bindparam("first_open_ns"))
+)
+INSERT_GAP = text_of(insert(GAP))

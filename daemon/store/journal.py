@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -26,11 +26,15 @@ from daemon.store.schema import (
     Unusable,
     open_writer,
     reading,
+    text_of,
     transaction,
 )
 from daemon.store.worker import WAITING_MAX, Worker
 
 E = TypeVar("E", bound=Event)
+_Row: TypeAlias = tuple[int, int, int, str, str, bytes]
+
+_INSERT = text_of(insert(EVENT))
 
 
 class _Waiting(Struct, frozen=True):
@@ -135,28 +139,19 @@ class SqliteJournal:
         is_durable = any(step.is_durable for step in group)
         try:
             with transaction(self._connection, is_durable=is_durable):
-                self._connection.execute(insert(EVENT), rows)
+                self._connection.exec_driver_sql(_INSERT, rows)
         except BaseException as error:
             self._broken = str(error)
             raise JournalBroken(f"journal {self._path} cannot be written: {error}") from error
         self._tip = tip
 
-    def _rows(self, group: list[_Waiting]) -> tuple[Tip, list[dict[str, object]]]:
+    def _rows(self, group: list[_Waiting]) -> tuple[Tip, list[_Row]]:
         tip = self._tip
-        rows: list[dict[str, object]] = []
+        rows: list[_Row] = []
         for number, waiting in enumerate(group, tip.step + 1):
             for ts_ns, kind, body in waiting.rows:
                 tip = Tip(tip.seq + 1, number, chained(tip.chain, number, kind, body))
-                rows.append(
-                    {
-                        "seq": tip.seq,
-                        "step": number,
-                        "ts_ns": ts_ns,
-                        "kind": kind,
-                        "body": body,
-                        "chain": tip.chain,
-                    }
-                )
+                rows.append((tip.seq, number, ts_ns, kind, body, tip.chain))
         return tip, rows
 
 

@@ -27,8 +27,10 @@ from sqlalchemy import (
     Text,
     create_engine,
 )
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
+from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import TypeEngine
 
 SCHEMA_VERSION = 1
@@ -157,7 +159,9 @@ def transaction(connection: Connection, *, is_durable: bool) -> Iterator[None]:
     """
     level = "FULL" if is_durable else "NORMAL"
     with _explained(), connection.begin():
-        connection.exec_driver_sql(f"PRAGMA synchronous={level}")
+        if connection.info.get("synchronous") != level:
+            connection.exec_driver_sql(f"PRAGMA synchronous={level}")
+            connection.info["synchronous"] = level
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         yield
 
@@ -183,6 +187,11 @@ def fetching(
             yield cursor
         finally:
             cursor.close()
+
+
+def text_of(statement: ClauseElement) -> str:
+    """A statement as SQLite's text: made once, because making it costs more than small results."""
+    return str(statement.compile(dialect=sqlite.dialect()))
 
 
 def _engine(connect: Callable[[], sqlite3.Connection]) -> Engine:
