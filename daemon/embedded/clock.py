@@ -67,7 +67,7 @@ class SlotClock:
         if self.tape.is_open:
             open_ms += market.timeframe_ms
         while market.end_ms is None or open_ms < market.end_ms:
-            is_quiet = all(market.bar(each, open_ms) is None for each in market.symbols)
+            is_quiet = all(self.tape.bar(each, open_ms) is None for each in market.symbols)
             if self.bars_per_s is not None or not is_quiet:
                 return open_ms
             open_ms += market.timeframe_ms

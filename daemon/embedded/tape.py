@@ -12,6 +12,7 @@ from daemon.embedded.depth import LiveBook
 from daemon.embedded.market import Market, MarketBar
 
 STEPS_MAX = 1_000
+BARS_KEPT = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,17 @@ class Tape:
         self._steps: list[Step] = []
         self._partials: dict[str, MarketBar] = {}
         self._books: dict[str, LiveBook] = {}
+        self._bars: dict[tuple[str, int], MarketBar | None] = {}
         self._prices = {each: self._last_close(each) for each in market.symbols}
+
+    def bar(self, symbol_id: str, open_ms: int) -> MarketBar | None:
+        """The bar of a slot; the few slots around this moment are asked for again and again."""
+        key = (symbol_id, open_ms)
+        if key not in self._bars:
+            if len(self._bars) >= BARS_KEPT:
+                self._bars.clear()
+            self._bars[key] = self.market.bar(symbol_id, open_ms)
+        return self._bars[key]
 
     @property
     def slot_open_ms(self) -> int:
@@ -88,12 +99,12 @@ class Tape:
         self.is_open = False
         self.played = 0
         self._steps = []
-        bars = ((each, self.market.bar(each, open_ms)) for each in self.market.symbols)
+        bars = ((each, self.bar(each, open_ms)) for each in self.market.symbols)
         return [(each, bar) for each, bar in bars if bar is not None]
 
     def is_trading(self, symbol_id: str) -> bool:
         """False in an outage: the symbol has no bar in the slot of this moment."""
-        return self.market.bar(symbol_id, self.slot_open_ms) is not None
+        return self.bar(symbol_id, self.slot_open_ms) is not None
 
     def price(self, symbol_id: str) -> Decimal | None:
         """The last price, or None before the first bar of the symbol."""
@@ -112,7 +123,7 @@ class Tape:
         if self.is_open:
             return self._partials.get(symbol_id)
         price = self._prices[symbol_id]
-        if price is None or self.market.bar(symbol_id, self.closed_ms) is None:
+        if price is None or self.bar(symbol_id, self.closed_ms) is None:
             return None
         return MarketBar(self.closed_ms, price, price, price, price, ZERO, 0)
 
@@ -120,7 +131,7 @@ class Tape:
         """The newest closed bar of a symbol, or None before its first."""
         open_ms = self.closed_ms - self.market.timeframe_ms
         while open_ms >= self.market.first_open_ms:
-            bar = self.market.bar(symbol_id, open_ms)
+            bar = self.bar(symbol_id, open_ms)
             if bar is not None:
                 return bar
             open_ms -= self.market.timeframe_ms
@@ -128,7 +139,7 @@ class Tape:
 
     def steps_of(self, symbol_id: str, open_ms: int) -> list[Step]:
         """The steps of one slot of one symbol, evenly spaced from its open to its close."""
-        bar = self.market.bar(symbol_id, open_ms)
+        bar = self.bar(symbol_id, open_ms)
         if bar is None:
             return []
         prices = self.market.path(symbol_id, open_ms)
