@@ -3,12 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
+from enum import StrEnum
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from daemon.core.bars import RawBar
 from daemon.core.errors import ExchangeUnreachable
+from daemon.core.events import LookUpOrder, OrderReported, Outcome, ReportSource, SubmitOrder
 from daemon.core.instruments import Instrument, InstrumentId
-from daemon.core.ports import Book
+from daemon.core.orders import Fill, OrderState, Side
+from daemon.core.ports import Account, Book, VenueFill
 from daemon.core.timeframes import NS_PER_MS
 
 if TYPE_CHECKING:
@@ -71,7 +76,137 @@ class FakeMarketData:
             raise ExchangeUnreachable(msg)
         return Book(bids=self.order_book.bids[:levels], asks=self.order_book.asks[:levels])
 
+    async def server_ns(self) -> int:
+        return 0 if self.clock is None else self.clock.now_ns()
+
     async def close(self) -> None: ...
 
     def _stream(self, instrument: InstrumentId) -> asyncio.Queue[RawBar | Exception]:
         return self._streams.setdefault(instrument, asyncio.Queue())
+
+
+class Fate(StrEnum):
+    """What becomes of the next order sent to a FakeVenue."""
+
+    FILLS = "fills"
+    HALF_FILLS = "half_fills"  # the rest expires
+    REFUSED = "refused"
+    NOT_SENT = "not_sent"
+    REPLY_LOST = "reply_lost"  # executed, and nobody told us
+    REQUEST_LOST = "request_lost"  # never arrived, and nobody told us
+    RESTS = "rests"  # accepted, filled at the next look
+    RAISES = "raises"  # executed, then the library fails
+
+
+_WITHOUT_EXECUTION = {
+    Fate.REFUSED: Outcome.REFUSED,
+    Fate.NOT_SENT: Outcome.NOT_SENT,
+    Fate.REQUEST_LOST: Outcome.UNKNOWN,
+}
+
+
+class FakeVenue:
+    """Fills at 100 with a fee of a thousandth in quote; a cleared `gate` holds every submit."""
+
+    def __init__(self, *fates: Fate) -> None:
+        self.fates = list(fates)
+        self.sent: list[str] = []
+        self.asked: list[str] = []
+        self.news: asyncio.Queue[OrderReported] = asyncio.Queue()
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.is_closed = False
+        self._booked: dict[str, OrderReported] = {}
+        self._fills: list[VenueFill] = []
+
+    async def submit(self, order: SubmitOrder) -> OrderReported:
+        if order.client_order_id in self.sent:
+            return self._report(order, Outcome.UNKNOWN, reason="sent before")
+        self.sent.append(order.client_order_id)
+        await self.gate.wait()
+        fate = self.fates.pop(0) if self.fates else Fate.FILLS
+        if fate in _WITHOUT_EXECUTION:
+            return self._report(order, _WITHOUT_EXECUTION[fate], reason=f"-1: {fate}")
+        booked = self._execute(order, order.quantity / (2 if fate is Fate.HALF_FILLS else 1))
+        if fate is Fate.RAISES:
+            raise TypeError("float() argument must be a string or a real number, not None")
+        if fate is Fate.REPLY_LOST:
+            return self._report(order, Outcome.UNKNOWN, reason="timeout")
+        if fate is Fate.RESTS:
+            return self._report(order, Outcome.ACKNOWLEDGED, state=OrderState.ACCEPTED)
+        return booked
+
+    async def look_up(self, order: LookUpOrder) -> OrderReported:
+        self.asked.append(order.client_order_id)
+        await asyncio.sleep(0.25)
+        booked = self._booked.get(order.client_order_id)
+        if booked is None:
+            return self._report(order, Outcome.ABSENT, reason="not there")
+        return msgspec.structs.replace(booked, source=ReportSource.LOOKUP)
+
+    async def reports(self) -> AsyncIterator[OrderReported]:
+        while True:
+            yield await self.news.get()
+
+    async def account(self, instruments: Sequence[InstrumentId], since_ns: int) -> Account:
+        wanted = [
+            each
+            for each in self._fills
+            if each.instrument in instruments and each.fill.ts_ns >= since_ns
+        ]
+        return Account(totals={}, fills=tuple(wanted), open_client_order_ids=())
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+    def _execute(self, order: SubmitOrder, quantity: Decimal) -> OrderReported:
+        fill = Fill(
+            trade_id=f"{len(self._fills) + 1}",
+            price=Decimal(100),
+            quantity=quantity,
+            fee=quantity / 10,
+            fee_currency="USDT",
+            ts_ns=order.ts_ns,
+        )
+        self._fills.append(
+            VenueFill(
+                client_order_id=order.client_order_id,
+                venue_order_id=f"v-{order.client_order_id}",
+                instrument=order.instrument,
+                side=Side(order.side),
+                fill=fill,
+            )
+        )
+        report = self._report(
+            order,
+            Outcome.ACKNOWLEDGED,
+            state=OrderState.FILLED if quantity == order.quantity else OrderState.EXPIRED,
+            fills=(fill,),
+        )
+        self._booked[order.client_order_id] = report
+        return report
+
+    @staticmethod
+    def _report(
+        order: SubmitOrder | LookUpOrder,
+        outcome: Outcome,
+        *,
+        state: OrderState | None = None,
+        fills: tuple[Fill, ...] = (),
+        reason: str = "",
+    ) -> OrderReported:
+        is_there = outcome is Outcome.ACKNOWLEDGED
+        is_look = isinstance(order, LookUpOrder)
+        return OrderReported(
+            ts_ns=order.ts_ns,
+            client_order_id=order.client_order_id,
+            outcome=outcome,
+            source=ReportSource.LOOKUP if is_look else ReportSource.REPLY,
+            state=state,
+            venue_order_id=f"v-{order.client_order_id}" if is_there else None,
+            filled_quantity=sum((each.quantity for each in fills), Decimal(0))
+            if is_there
+            else None,
+            fills=fills,
+            reason=reason,
+        )

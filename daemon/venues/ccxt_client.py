@@ -1,0 +1,175 @@
+"""Makes ccxt clients that behave: from an exchange id to an instance without the known traps.
+
+Belongs here: construction and wiring of clients. What is asked of them belongs to `ccxt_market` and
+`ccxt_venue`. The embedded exchange is the unmodified Binance client with all its urls on loopback.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+EMBEDDED = "embedded"
+# Exchanges that speak Binance's spot dialect through ccxt's binance class.
+BINANCE_DIALECT = frozenset({EMBEDDED, "binance", "binanceus"})
+TIMEOUT_MS = 5_000
+KEEP_ALIVE_MS = 10_000  # ccxt's default for binance notices a dead peer after nine minutes
+VALIDITY_MS = 5_000
+CANDLES_KEPT = 5
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+REACHABLE = ("api", "test", "demo")
+
+
+def make_client(
+    exchange: str,
+    *,
+    credentials: tuple[str, str] | None = None,
+    urls: Mapping[str, str] | None = None,
+    validity_ms: int = VALIDITY_MS,
+) -> Any:
+    """A ccxt.pro instance (REST-only where ccxt has no other) for a ccxt id or "embedded".
+
+    `urls` of the embedded exchange are {"rest", "stream", "ws_api"} as its ready line tells them;
+    every url of that client is then on loopback, or ValueError. Signed requests are valid for
+    `validity_ms`.
+    """
+    import ccxt.pro
+
+    if exchange == EMBEDDED and urls is None:
+        msg = "the embedded exchange needs the urls that its ready line tells"
+        raise ValueError(msg)
+    ccxt_id = "binance" if exchange == EMBEDDED else exchange
+    made: Any = getattr(ccxt.pro, ccxt_id, None) or getattr(ccxt.async_support, ccxt_id, None)
+    if made is None or ccxt_id not in ccxt.exchanges:
+        msg = f"ccxt {ccxt.__version__} does not know an exchange {exchange!r}"
+        raise ValueError(msg)
+    client = made(_settings(exchange, credentials, validity_ms))
+    types = client.options.get("fetchMarkets")
+    if isinstance(types, dict) and isinstance(types.get("types"), list):
+        types["types"] = ["spot"]
+    keep_alive_ms = min(client.streaming.get("keepAlive", KEEP_ALIVE_MS), KEEP_ALIVE_MS)
+    client.streaming = {**client.streaming, "keepAlive": keep_alive_ms}
+    if urls is not None:
+        client.urls = _on_loopback(client.urls, urls)
+        assert_loopback(client)
+    assert_sends_once(client)
+    guard_frames(client)
+    return client
+
+
+def assert_loopback(client: Any) -> None:
+    """ValueError when any url this client could call is not on this machine's loopback."""
+    for name, url in reachable_urls(client):
+        host = urlsplit(url).hostname
+        if host not in LOOPBACK:
+            msg = f"url {name} of the embedded exchange's client points to {host}, need loopback"
+            raise ValueError(msg)
+
+
+def reachable_urls(client: Any) -> Iterator[tuple[str, str]]:
+    """(dotted name, url) of everything the client may connect to."""
+    for kind in REACHABLE:
+        yield from _leaves(client.urls.get(kind), kind)
+
+
+def assert_sends_once(client: Any) -> None:
+    """ValueError when an option would make ccxt send a request again by itself, orders included."""
+    for name, value in _leaves(client.options, "options"):
+        if name.endswith("maxRetriesOnFailure") and value:
+            msg = f"{name} is {value}: ccxt would repeat orders by itself"
+            raise ValueError(msg)
+
+
+def guard_frames(client: Any) -> None:
+    """Make a frame ccxt cannot read end its connection.
+
+    Left alone, the exception ends ccxt's receive loop while the socket stays open and all watchers
+    hang.
+    """
+    if not hasattr(client, "client"):
+        return
+    make_socket = client.client
+
+    def guarded(url: str) -> Any:
+        socket = make_socket(url)
+        if "handle_message" not in vars(socket):
+            socket.handle_message = _guarded(socket, socket.handle_message)
+        return socket
+
+    client.client = guarded
+
+
+def _guarded(socket: Any, handle: Any) -> Any:
+    import ccxt
+
+    def handle_message(frame: Any) -> None:
+        try:
+            handle(frame)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the stream is unreadable
+            socket.on_error(ccxt.NetworkError(f"unreadable frame ({type(error).__name__})"))
+
+    return handle_message
+
+
+def _settings(
+    exchange: str, credentials: tuple[str, str] | None, validity_ms: int
+) -> dict[str, Any]:
+    options: dict[str, Any] = {"defaultType": "spot", "OHLCVLimit": CANDLES_KEPT}
+    settings: dict[str, Any] = {"timeout": TIMEOUT_MS, "options": options}
+    if exchange in BINANCE_DIALECT:
+        options |= {
+            "fetchMarkets": {"types": ["spot"]},
+            "fetchCurrencies": False,
+            "fetchMargins": False,
+            "recvWindow": validity_ms,
+            "warnOnFetchOpenOrdersWithoutSymbol": False,
+        }
+        # The default bucket does not refill while idle: an order waits for the cost of old
+        # requests.
+        settings |= {"rateLimiterAlgorithm": "rollingWindow", "rollingWindowSize": 60_000.0}
+    if credentials is not None:
+        settings["apiKey"], settings["secret"] = credentials
+    return settings
+
+
+def _on_loopback(urls: Mapping[str, Any], own: Mapping[str, str]) -> dict[str, Any]:
+    """All urls of a binance client on the embedded exchange; what it lacks leads nowhere on it."""
+    rest, stream = own["rest"].rstrip("/"), own["stream"].rstrip("/")
+    # ccxt tells spot streams from others by this text; without it trades of a shared id hang.
+    if "/stream" not in stream:
+        stream += "/stream"
+    spot = stream if stream.endswith("/ws") else f"{stream}/ws"
+    served = {
+        "public": f"{rest}/api/v3",
+        "private": f"{rest}/api/v3",
+        "v1": f"{rest}/api/v1",
+        "sapi": f"{rest}/sapi/v1",
+        "sapiV2": f"{rest}/sapi/v2",
+        "sapiV3": f"{rest}/sapi/v3",
+        "sapiV4": f"{rest}/sapi/v4",
+    }
+    streams = {"spot": spot, "margin": spot}
+    api: dict[str, Any] = {
+        name: served.get(name, f"{rest}/not-served/{name}") for name in urls["api"] if name != "ws"
+    }
+    api["ws"] = {
+        name: streams.get(name, f"{stream}/not-served/{name}")
+        for name in urls["api"]["ws"]
+        if name != "ws-api"
+    }
+    api["ws"]["ws-api"] = {
+        name: own["ws_api"] if name == "spot" else f"{stream}/not-served/ws-api-{name}"
+        for name in urls["api"]["ws"]["ws-api"]
+    }
+    return {"api": api, "test": {}, "demo": {}}
+
+
+def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{name}.{key}")
+    elif value is not None:
+        yield name, value

@@ -1,0 +1,174 @@
+"""MarketData through ccxt: one exchange's instruments, candles and books, as it tells them.
+
+Belongs here: turning ccxt's replies into the daemon's types. Judging a candle belongs to layer 1.
+"""
+
+from __future__ import annotations
+
+import difflib
+import random
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from daemon.core.bars import RawBar
+from daemon.core.clock import WireClock
+from daemon.core.instruments import Instrument, InstrumentId
+from daemon.core.ports import Book
+from daemon.core.timeframes import NS_PER_MS
+from daemon.venues.ccxt_candles import CandleStreams
+from daemon.venues.ccxt_client import BINANCE_DIALECT
+from daemon.venues.ccxt_reads import FIRST_CONTACT_WITHIN_S, OddReply, Reader
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+PAGE_LIMIT_DEFAULT = 500
+LOT_DEFAULT = Decimal("0.00000001")
+CANDLE_FIELDS = 6
+
+
+class CcxtMarket:
+    """One exchange's instruments and candles; `exchange` is its id or "embedded"."""
+
+    def __init__(
+        self,
+        client: Any,
+        exchange: str,
+        timeframe: str,
+        *,
+        rng: random.Random | None = None,
+        wire: WireClock | None = None,
+    ) -> None:
+        self.exchange = exchange
+        if client.timeframes and timeframe not in client.timeframes:
+            known = ", ".join(client.timeframes)
+            msg = f"{exchange} has no candles of {timeframe}; it has {known}"
+            raise ValueError(msg)
+        self._client = client
+        self._timeframe = timeframe
+        self._wire = wire or WireClock()
+        rng = rng or random.Random()  # noqa: S311  # it spreads retries, nothing hangs on it
+        self._reader = Reader(client, exchange, rng=rng, wire=self._wire)
+        self._streams = CandleStreams(client, exchange, timeframe)
+
+    @property
+    def page_limit(self) -> int:
+        """How many candles one request may bring, as ccxt knows it of this exchange."""
+        spot = (self._client.features or {}).get("spot") or {}
+        limit = (spot.get("fetchOHLCV") or {}).get("limit")
+        return int(limit) if limit else PAGE_LIMIT_DEFAULT
+
+    @property
+    def has_stream(self) -> bool:
+        """False when candles can only be polled."""
+        return bool(self._client.has.get("watchOHLCV"))
+
+    @property
+    def sends_empty_bars(self) -> bool:
+        """True when quiet slots have flat candles, so that a missing one means an outage."""
+        return self.exchange in BINANCE_DIALECT
+
+    async def instruments(self, symbols: Sequence[str]) -> tuple[Instrument, ...]:
+        await self._reader.markets(FIRST_CONTACT_WITHIN_S)
+        found = tuple(self._instrument(symbol) for symbol in symbols)
+        self._streams.expect(tuple(symbols))
+        return found
+
+    async def server_ns(self) -> int:
+        """The exchange's own clock, in ns UTC; this machine's where the exchange does not tell."""
+        if not self._client.has.get("fetchTime"):
+            return self._wire.now_ns()
+        return await self._reader.read("time", self._server_ns, FIRST_CONTACT_WITHIN_S)
+
+    async def watch(self, instrument: InstrumentId) -> AsyncIterator[RawBar]:
+        await self._reader.markets()
+        async for raw in self._streams.candles(instrument.symbol):
+            yield raw
+
+    async def fetch(self, instrument: InstrumentId, since_ns: int, limit: int) -> list[RawBar]:
+        await self._reader.markets()
+
+        async def ask() -> list[RawBar]:
+            rows = await self._client.fetch_ohlcv(
+                instrument.symbol, self._timeframe, since_ns // NS_PER_MS, limit
+            )
+            return _candles(rows)
+
+        return await self._reader.read(f"candles of {instrument.symbol}", ask)
+
+    async def book(self, instrument: InstrumentId, levels: int) -> Book:
+        await self._reader.markets()
+        # Elsewhere only certain depths may be asked for, and the default is deep enough.
+        limit = levels if self.exchange in BINANCE_DIALECT else None
+
+        async def ask() -> Book:
+            told = await self._client.fetch_order_book(instrument.symbol, limit)
+            return Book(bids=_levels(told["bids"], levels), asks=_levels(told["asks"], levels))
+
+        return await self._reader.read(f"book of {instrument.symbol}", ask)
+
+    async def close(self) -> None:
+        await self._streams.close()
+        await self._client.close()
+
+    async def _server_ns(self) -> int:
+        told = await self._client.fetch_time()
+        if not isinstance(told, int):
+            raise OddReply("time is not a number")
+        return told * NS_PER_MS
+
+    def _instrument(self, symbol: str) -> Instrument:
+        listed = self._client.markets.get(symbol)
+        if listed is None or not listed.get("spot"):
+            spot = [each for each, market in self._client.markets.items() if market.get("spot")]
+            near = difflib.get_close_matches(symbol.upper(), spot, n=3, cutoff=0.5)
+            guess = f"; did you mean {' or '.join(near)}?" if near else ""
+            msg = f"{self.exchange} does not list {symbol}{guess}"
+            raise ValueError(msg)
+        if listed.get("active") is False:
+            msg = f"{self.exchange} does not trade {symbol} at the moment"
+            raise ValueError(msg)
+        return instrument_of(self.exchange, listed, self._client.precisionMode)
+
+
+def instrument_of(exchange: str, listed: dict[str, Any], precision_mode: int) -> Instrument:
+    """Steps and limits of one of ccxt's market structures; ValueError when it has no price step."""
+    from ccxt.base.decimal_to_precision import DECIMAL_PLACES, TICK_SIZE
+
+    precision, limits = listed.get("precision") or {}, listed.get("limits") or {}
+    if precision_mode not in (TICK_SIZE, DECIMAL_PLACES) or precision.get("price") is None:
+        msg = f"{exchange} does not tell the price step of {listed['symbol']}"
+        raise ValueError(msg)
+
+    def step(value: object) -> Decimal:
+        number = Decimal(str(value))
+        return number if precision_mode == TICK_SIZE else Decimal(1).scaleb(-int(number))
+
+    amount = precision.get("amount")
+    return Instrument(
+        id=InstrumentId(exchange, listed["symbol"]),
+        base=listed["base"],
+        quote=listed["quote"],
+        tick=step(precision["price"]),
+        lot=LOT_DEFAULT if amount is None else step(amount),
+        minimum_quantity=_limit(limits.get("amount")),
+        minimum_notional=_limit(limits.get("cost")),
+    )
+
+
+def _limit(limits: dict[str, object] | None) -> Decimal:
+    least = (limits or {}).get("min")
+    return Decimal(0) if least is None else Decimal(str(least))
+
+
+def _candles(rows: object) -> list[RawBar]:
+    if not isinstance(rows, list):
+        raise OddReply("candles are not a list")
+    for row in rows:
+        if not isinstance(row, list | tuple) or len(row) < CANDLE_FIELDS:
+            raise OddReply("a candle is not a row of six")
+    return [RawBar(*row[:CANDLE_FIELDS]) for row in rows]
+
+
+def _levels(rows: Sequence[Sequence[object]], most: int) -> tuple[tuple[Decimal, Decimal], ...]:
+    return tuple((Decimal(str(row[0])), Decimal(str(row[1]))) for row in rows[:most])

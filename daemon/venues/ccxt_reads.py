@@ -1,0 +1,113 @@
+"""Asks an exchange what may be asked again: retries, bounds, and one word for "no answer".
+
+Belongs here: readings of market and account. Orders never pass here, because they are sent only
+once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from daemon.core.clock import WireClock
+from daemon.core.errors import ExchangeUnreachable, LiveRefused
+from daemon.venues.ccxt_outcomes import (
+    KEY_REFUSED,
+    code_of,
+    explain,
+    is_rate_limit,
+    is_worth_repeating,
+)
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+WITHIN_S = 20.0
+FIRST_CONTACT_WITHIN_S = 12.0  # a terminal gets its one line within 15 s
+WAIT_FIRST_S = 0.2
+WAIT_MAX_S = 3.0
+BACKOFF_MIN_S = 0.05
+ATTEMPTS_MAX = 8
+RETRY_AFTER_DEFAULT_S = 10.0
+
+
+class OddReply(ValueError):
+    """A reply that is not what was asked for, with a status that says all is well."""
+
+
+class Reader:
+    """All repeatable requests of one client; none is sent while the exchange asks for silence."""
+
+    def __init__(
+        self, client: Any, exchange: str, *, rng: random.Random, wire: WireClock | None = None
+    ) -> None:
+        self._client = client
+        self._exchange = exchange
+        self._rng = rng
+        self._wire = wire or WireClock()
+        self._silent_until_s = 0.0
+        self._loading = asyncio.Lock()
+
+    async def read(
+        self, what: str, ask: Callable[[], Awaitable[T]], within_s: float = WITHIN_S
+    ) -> T:
+        """What `ask` returns, asked again while that may help; else ExchangeUnreachable.
+
+        LiveRefused when the exchange refuses the key. Texts name the exchange and the reason, no
+        urls.
+        """
+        wait_s = self._silent_until_s - self._wire.monotonic_s()
+        if wait_s > within_s:
+            raise self._unreachable(what, f"it asked for silence, {wait_s:.0f} s are left")
+        reason = "no answer"
+        try:
+            async with asyncio.timeout(within_s):
+                await asyncio.sleep(max(0.0, wait_s))
+                for attempt in range(ATTEMPTS_MAX):
+                    try:
+                        return await ask()
+                    except Exception as error:  # noqa: BLE001  # ccxt raises builtin errors too
+                        reason = explain(error)
+                        wait_s = self._wait_s(error, attempt)
+                        if not is_worth_repeating(error):
+                            raise self._final(what, error) from None
+                    await asyncio.sleep(wait_s)
+        except TimeoutError:
+            pass
+        raise self._unreachable(what, reason)
+
+    async def markets(self, within_s: float = WITHIN_S) -> None:
+        """Load the exchange's instruments into the client, once."""
+        async with self._loading:
+            if not self._client.markets:
+                await self.read("instruments", self._client.load_markets, within_s)
+
+    def pause_s(self, attempt: int) -> float:
+        """Doubling waits with jitter; at least 50 ms, as an immediate retry can lose streams."""
+        wait_s = min(WAIT_MAX_S, WAIT_FIRST_S * 2.0 ** min(attempt, 10))
+        return max(BACKOFF_MIN_S, wait_s * self._rng.uniform(0.5, 1.5))
+
+    def _wait_s(self, error: Exception, attempt: int) -> float:
+        wait_s = self.pause_s(attempt)
+        if is_rate_limit(error):
+            headers = self._client.last_response_headers or {}
+            wait_s = max(wait_s, _seconds(headers.get("Retry-After")))
+            self._silent_until_s = self._wire.monotonic_s() + wait_s
+        return wait_s
+
+    def _final(self, what: str, error: Exception) -> ExchangeUnreachable | LiveRefused:
+        if code_of(error) in KEY_REFUSED:
+            return LiveRefused(f"{self._exchange} refuses the key: {explain(error)}")
+        return self._unreachable(what, explain(error))
+
+    def _unreachable(self, what: str, reason: str) -> ExchangeUnreachable:
+        return ExchangeUnreachable(f"{self._exchange} gives no {what}: {reason}")
+
+
+def _seconds(text: object) -> float:
+    try:
+        return float(str(text))
+    except ValueError:
+        return RETRY_AFTER_DEFAULT_S

@@ -1,0 +1,262 @@
+"""A signed account through ccxt: sends an order once, and finds out what became of it.
+
+Belongs here: which requests are made, in which order, and for how long. Reading replies belongs to
+`ccxt_binance`, the meaning of failures to `ccxt_outcomes`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import random
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from daemon.core.clock import WireClock
+from daemon.core.errors import ExchangeUnreachable, LiveRefused
+from daemon.core.events import OrderReported, Outcome, ReportSource
+from daemon.core.instruments import plain
+from daemon.core.orders import OrderState
+from daemon.venues.ccxt_account import read_account
+from daemon.venues.ccxt_binance import ENDED, Told, by_client_id, read_order, read_trade
+from daemon.venues.ccxt_client import BINANCE_DIALECT, VALIDITY_MS, assert_sends_once
+from daemon.venues.ccxt_departures import departing, watch_departures
+from daemon.venues.ccxt_outcomes import (
+    CLOCK_IS_OFF,
+    code_of,
+    explain,
+    is_no_such_order,
+    outcome_of,
+)
+from daemon.venues.ccxt_reads import Reader
+from daemon.venues.ccxt_reports import UserStream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from daemon.core.events import LookUpOrder, SubmitOrder
+    from daemon.core.instruments import InstrumentId
+    from daemon.core.ports import Account
+
+LOOK_FIRST_S = 0.25
+LOOK_MAX_S = 5.0
+SETTLE_WITHIN_S = 10.0
+CLOCK_WITHIN_S = 3.0
+GRACE_S = 40.0
+
+
+class CcxtVenue:
+    """Orders of one account; `grace_s` after its validity a request can no longer show up."""
+
+    def __init__(
+        self,
+        client: Any,
+        exchange: str,
+        *,
+        validity_ms: int = VALIDITY_MS,
+        grace_s: float = GRACE_S,
+        rng: random.Random | None = None,
+        wire: WireClock | None = None,
+    ) -> None:
+        if exchange not in BINANCE_DIALECT:
+            msg = f"orders on {exchange} are not supported; paper trading is"
+            raise LiveRefused(msg)
+        assert_sends_once(client)
+        self._client = client
+        self._exchange = exchange
+        self._wire = wire or WireClock()
+        self._gone_after_s = validity_ms / 1_000 + grace_s
+        rng = rng or random.Random()  # noqa: S311  # it spreads retries, nothing hangs on it
+        self._reader = Reader(client, exchange, rng=rng, wire=self._wire)
+        self._ours: set[str] = set()
+        self._user = UserStream(client, self._reader.pause_s, self._ours)
+        self._started_s = self._wire.monotonic_s()
+        self._sent_s: dict[str, float] = {}  # when the request of an id left, at the latest
+        self._client_ids: dict[tuple[str, str], str] = {}
+        watch_departures(client, self._wire.monotonic_s)
+
+    async def submit(self, order: SubmitOrder) -> OrderReported:
+        """Send once; UNKNOWN unless the reply or the failure proves more."""
+        ours = order.client_order_id
+        if ours in self._sent_s:
+            return self._report(order, Outcome.UNKNOWN, "sent before, never sent again")
+        self._ours.add(ours)
+        try:
+            await self._reader.markets()
+        except (ExchangeUnreachable, LiveRefused) as error:
+            return self._report(order, Outcome.NOT_SENT, str(error))
+        expected = {
+            "newClientOrderId": ours,
+            "side": order.side.upper(),
+            "type": order.order_type.upper(),
+            "quantity": plain(order.quantity),
+        }
+        with departing(expected) as departure:
+            try:
+                # A price on a market order would be taken for an amount to spend.
+                reply = await self._client.create_order(
+                    order.instrument.symbol,
+                    order.order_type.value,
+                    order.side.value,
+                    plain(order.quantity),
+                    None,
+                    {"newClientOrderId": ours},
+                )
+            except Exception as error:  # noqa: BLE001  # any error after the departure leaves it open
+                outcome = outcome_of(error, self._exchange, has_left=departure.has_left)
+                if code_of(error) == CLOCK_IS_OFF:
+                    await self._set_clock()
+                return self._report(order, outcome, explain(error))
+            finally:
+                if departure.left_s is not None:
+                    self._sent_s[ours] = departure.left_s
+        try:
+            told = read_order(reply["info"])
+        except Exception as error:  # noqa: BLE001  # an odd reply proves nothing
+            reason = f"the reply is not an order ({type(error).__name__})"
+            return self._report(order, Outcome.UNKNOWN, reason)
+        if told.client_order_id != ours:
+            return self._report(order, Outcome.UNKNOWN, "the reply is about another order")
+        return self._told(order, told, ReportSource.REPLY)
+
+    async def look_up(self, order: LookUpOrder) -> OrderReported:
+        """Ask until the order is found with all its fills, or until all sources deny it for long.
+
+        An order this process did not send itself may have left at the latest when this process
+        began.
+        """
+        ours = order.client_order_id
+        self._ours.add(ours)
+        gone_s = self._sent_s.setdefault(ours, self._started_s) + self._gone_after_s
+        wait_s = LOOK_FIRST_S
+        while True:
+            now_s = self._wire.monotonic_s()
+            found, is_denied = await self._search(order, is_last=now_s >= gone_s)
+            told = None if found is None else await self._with_fills(order, found)
+            if told is not None:
+                return self._told(order, told, ReportSource.LOOKUP)
+            if is_denied and now_s >= gone_s:
+                text = f"not there {self._gone_after_s:.1f} s after it left at the latest"
+                return self._report(order, Outcome.ABSENT, text, ReportSource.LOOKUP)
+            until_gone_s = gone_s - self._wire.monotonic_s()
+            await asyncio.sleep(min(wait_s, until_gone_s) if until_gone_s > 0 else wait_s)
+            wait_s = min(LOOK_MAX_S, wait_s * 2)
+
+    async def reports(self) -> AsyncIterator[OrderReported]:
+        await self._reader.markets()
+        async for told in self._user.told():
+            yield reported(told, told.ts_ns, ReportSource.STREAM)
+
+    async def account(self, instruments: Sequence[InstrumentId], since_ns: int) -> Account:
+        await self._reader.markets()
+        return await read_account(
+            self._client, self._reader, instruments, since_ns, self._client_ids
+        )
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def _search(
+        self, order: LookUpOrder, *, is_last: bool
+    ) -> tuple[dict[str, Any] | None, bool]:
+        """(raw order if found, whether every source that was asked denies it).
+
+        Only the last look asks all sources: open orders and the list of all orders cost more.
+        """
+        ours, symbol = order.client_order_id, order.instrument.symbol
+        try:
+            await self._reader.markets()
+            try:
+                found = await self._client.fetch_order(None, symbol, {"clientOrderId": ours})
+                return found["info"], False
+            except Exception as error:
+                if not is_no_such_order(error):
+                    raise
+            if is_last:
+                for ask in (self._client.fetch_open_orders, self._client.fetch_orders):
+                    info = by_client_id(await ask(symbol), ours)
+                    if info is not None:
+                        return info, False
+        except Exception:  # noqa: BLE001  # a failed reading is no reading
+            return None, False
+        return None, True
+
+    async def _with_fills(self, order: LookUpOrder, info: dict[str, Any]) -> Told | None:
+        """The order with its fills by the trade list, waited for while the two disagree.
+
+        The list is asked even when the order says that nothing was filled: venues have said so of
+        orders that were. What stays incomplete is told without an end, so that it is looked up
+        again; None when nothing could be read.
+        """
+        limit_s = self._wire.monotonic_s() + SETTLE_WITHIN_S
+        told: Told | None = None
+        for attempt in itertools.count():
+            try:
+                told = await self._read_with_fills(order, read_order(info))
+            except Exception as error:  # noqa: BLE001  # a failed reading is no reading
+                del error
+            else:
+                if told.has_all_fills and told.state in ENDED:
+                    break
+            if self._wire.monotonic_s() >= limit_s:
+                break
+            await asyncio.sleep(self._reader.pause_s(attempt))
+            info = (await self._search(order, is_last=False))[0] or info
+        if told is not None and not told.has_all_fills and told.state in ENDED:
+            return replace(told, state=OrderState.PARTLY_FILLED)
+        return told
+
+    async def _read_with_fills(self, order: LookUpOrder, told: Told) -> Told:
+        symbol = order.instrument.symbol
+        rows = await self._client.fetch_order_trades(told.venue_order_id, symbol)
+        trades = [read_trade(row["info"]) for row in rows]
+        fills = tuple(fill for owner, _, fill in trades if owner == told.venue_order_id)
+        filled = max(told.filled_quantity, sum((fill.quantity for fill in fills), Decimal(0)))
+        return replace(told, fills=fills, filled_quantity=filled)
+
+    async def _set_clock(self) -> None:
+        """The exchange found our time off: measure the difference for the requests to come."""
+        with contextlib.suppress(ExchangeUnreachable, LiveRefused):
+            await self._reader.read("time", self._client.load_time_difference, CLOCK_WITHIN_S)
+
+    def _told(
+        self, order: LookUpOrder | SubmitOrder, told: Told, source: ReportSource
+    ) -> OrderReported:
+        self._client_ids[order.instrument.symbol, told.venue_order_id] = order.client_order_id
+        latest_ns = max((fill.ts_ns for fill in told.fills), default=told.ts_ns)
+        return reported(told, max(order.ts_ns, told.ts_ns, latest_ns), source)
+
+    @staticmethod
+    def _report(
+        order: LookUpOrder | SubmitOrder,
+        outcome: Outcome,
+        reason: str,
+        source: ReportSource = ReportSource.REPLY,
+    ) -> OrderReported:
+        return OrderReported(
+            ts_ns=order.ts_ns,
+            client_order_id=order.client_order_id,
+            outcome=outcome,
+            source=source,
+            reason=reason,
+        )
+
+
+def reported(told: Told, ts_ns: int, source: ReportSource) -> OrderReported:
+    """The report of an order as the venue tells it."""
+    is_refused = told.state is OrderState.REFUSED
+    is_odd = told.state is None or is_refused
+    return OrderReported(
+        ts_ns=ts_ns,
+        client_order_id=told.client_order_id,
+        outcome=Outcome.REFUSED if is_refused and not told.fills else Outcome.ACKNOWLEDGED,
+        source=source,
+        state=None if is_odd else told.state,
+        venue_order_id=told.venue_order_id,
+        filled_quantity=told.filled_quantity,
+        fills=told.fills,
+        reason=f"status {told.status}" if is_odd else "",
+    )

@@ -1,0 +1,249 @@
+"""What takes committed commands to a venue and brings its answers back as inputs.
+
+Belongs here: order of sending, looking up what is unclear, and a bounded end. What an answer means
+belongs to execution, what is asked of an exchange to the venue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING
+
+from daemon.core.events import LookUpOrder, OrderReported, Outcome, ReportSource, SubmitOrder
+from daemon.core.orders import TERMINAL
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from daemon.core.events import Input
+    from daemon.core.instruments import InstrumentId
+    from daemon.core.ports import Venue
+
+IN_FLIGHT_MAX = 10_000
+DRAIN_WITHIN_S = 10.0
+LISTEN_AGAIN_S = 1.0
+LOOK_AGAIN_FIRST_S = 1.0
+LOOK_AGAIN_MAX_S = 60.0
+
+
+class Outbox:
+    """One venue's commands: in sequence per instrument, instruments beside each other."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        publish: Callable[[Input], Awaitable[None]],
+        *,
+        drain_within_s: float = DRAIN_WITHIN_S,
+        is_listening: bool = True,
+    ) -> None:
+        self._venue = venue
+        self._publish = publish
+        self._drain_within_s = drain_within_s
+        self._is_listening = is_listening
+        self._commands: deque[SubmitOrder | LookUpOrder] = deque()
+        self._posted = asyncio.Event()
+        self._quiet = asyncio.Event()
+        self._is_stopped = False
+        self._waiting: dict[InstrumentId, deque[SubmitOrder]] = {}
+        self._senders: dict[InstrumentId, asyncio.Task[None]] = {}
+        self._searches: dict[str, asyncio.Task[None]] = {}
+        self._followers: dict[str, asyncio.Task[None]] = {}
+        self._late: list[asyncio.Task[None]] = []
+
+    @property
+    def in_flight(self) -> int:
+        """Commands that have no answer yet; UNKNOWN is no answer."""
+        queued = sum(len(each) for each in self._waiting.values())
+        return len(self._commands) + queued + len(self._senders) + len(self._searches)
+
+    async def idle(self) -> None:
+        """Wait until nothing is in flight."""
+        while self.in_flight:
+            self._quiet.clear()
+            await self._quiet.wait()
+
+    def post(self, command: SubmitOrder | LookUpOrder) -> None:
+        """Take a command whose step is committed; after the end of `run` it is not sent."""
+        assert self.in_flight < IN_FLIGHT_MAX, "commands pile up: the venue cannot keep up"
+        if self._is_stopped:
+            if isinstance(command, SubmitOrder):
+                self._refuse_late(command)
+            return
+        self._commands.append(command)
+        self._posted.set()
+
+    async def run(self) -> None:
+        """Until cancelled: then nothing more is sent, and what is on its way may still answer."""
+        listener = asyncio.create_task(self._listen()) if self._is_listening else None
+        try:
+            while True:
+                await self._posted.wait()
+                self._posted.clear()
+                while self._commands:
+                    self._dispatch(self._commands.popleft())
+        finally:
+            self._is_stopped = True
+            await _end([] if listener is None else [listener])
+            await self._drain()
+
+    # --- sending --------------------------------------------------------------------------------
+
+    def _dispatch(self, command: SubmitOrder | LookUpOrder) -> None:
+        if isinstance(command, LookUpOrder):
+            self._search(command)
+            return
+        instrument = command.instrument
+        self._waiting.setdefault(instrument, deque()).append(command)
+        if instrument not in self._senders:
+            self._senders[instrument] = asyncio.create_task(self._send_all(instrument))
+
+    async def _send_all(self, instrument: InstrumentId) -> None:
+        """Send what waits for this instrument, one after the other."""
+        waiting = self._waiting[instrument]
+        try:
+            while waiting:
+                command = waiting.popleft()
+                if self._is_stopped:
+                    await self._publish(_not_sent(command))
+                else:
+                    await self._send(command)
+        finally:
+            del self._senders[instrument]
+            self._note()
+
+    async def _send(self, command: SubmitOrder) -> None:
+        try:
+            report = await self._venue.submit(command)
+        except Exception as error:  # noqa: BLE001  # the order may have left before this happened
+            report = _unknown(command, f"the venue raised {type(error).__name__}")
+        await self._publish(report)
+        if _is_unclear(report) or _is_open(report):
+            self._search(
+                LookUpOrder(
+                    ts_ns=report.ts_ns,
+                    client_order_id=command.client_order_id,
+                    instrument=command.instrument,
+                    intended_ns=command.ts_ns,
+                    reason=report.reason or f"the reply said {report.state}",
+                )
+            )
+
+    def _refuse_late(self, command: SubmitOrder) -> None:
+        async def tell() -> None:
+            await self._publish(_not_sent(command))
+
+        self._late.append(asyncio.create_task(tell()))
+
+    # --- looking up -----------------------------------------------------------------------------
+
+    def _search(self, command: LookUpOrder) -> None:
+        """Find out what became of an order; asked twice at a time it is still one search."""
+        ours = command.client_order_id
+        if ours not in self._searches:
+            self._searches[ours] = asyncio.create_task(self._look_up(command))
+
+    async def _look_up(self, command: LookUpOrder) -> None:
+        """Ask until there is an answer; an order that is still open is followed from then on."""
+        ours = command.client_order_id
+        try:
+            report = await self._ask_until(command, lambda said: not _is_unclear(said))
+            await self._publish(report)
+            if _is_open(report) and ours not in self._followers:
+                self._followers[ours] = asyncio.create_task(self._follow(command, report))
+        finally:
+            del self._searches[ours]
+            self._note()
+
+    async def _follow(self, command: LookUpOrder, last: OrderReported) -> None:
+        """Tell the news of an open order until it is over; nobody waits for this."""
+        try:
+            while _is_open(last):
+                last = await self._ask_until(command, partial(_is_news, last))
+                await self._publish(last)
+        finally:
+            del self._followers[command.client_order_id]
+
+    async def _ask_until(
+        self, command: LookUpOrder, is_enough: Callable[[OrderReported], bool]
+    ) -> OrderReported:
+        wait_s = LOOK_AGAIN_FIRST_S
+        while True:
+            try:
+                report = await self._venue.look_up(command)
+            except Exception:  # noqa: BLE001  # a failed reading is no answer
+                report = None
+            if report is not None and is_enough(report):
+                return report
+            await asyncio.sleep(wait_s)
+            wait_s = min(LOOK_AGAIN_MAX_S, wait_s * 2)
+
+    # --- hearing and ending ---------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        """The venue's own news, as hints; a stream that ends is listened to again."""
+        while True:
+            try:
+                async for report in self._venue.reports():
+                    await self._publish(report)
+            except Exception:  # noqa: BLE001, S110  # what is not heard is found by asking
+                pass
+            await asyncio.sleep(LISTEN_AGAIN_S)
+
+    async def _drain(self) -> None:
+        while self._commands:
+            command = self._commands.popleft()
+            if isinstance(command, SubmitOrder):
+                await self._publish(_not_sent(command))
+        if self._senders:
+            await asyncio.wait(self._senders.values(), timeout=self._drain_within_s)
+        tasks = [*self._senders.values(), *self._searches.values(), *self._followers.values()]
+        await _end(tasks)
+        self._note()
+
+    def _note(self) -> None:
+        if not self.in_flight:
+            self._quiet.set()
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    ending = list(tasks)
+    for task in ending:
+        task.cancel()
+    if ending:
+        await asyncio.wait(ending)
+
+
+def _is_unclear(report: OrderReported) -> bool:
+    return report.outcome is Outcome.UNKNOWN
+
+
+def _is_open(report: OrderReported) -> bool:
+    return report.outcome is Outcome.ACKNOWLEDGED and report.state not in TERMINAL
+
+
+def _is_news(known: OrderReported, report: OrderReported) -> bool:
+    if _is_unclear(report):
+        return False
+    said = (report.outcome, report.state, report.filled_quantity, len(report.fills))
+    return said != (known.outcome, known.state, known.filled_quantity, len(known.fills))
+
+
+def _not_sent(command: SubmitOrder) -> OrderReported:
+    return _report(command, Outcome.NOT_SENT, "stopped before it was sent")
+
+
+def _unknown(command: SubmitOrder, reason: str) -> OrderReported:
+    return _report(command, Outcome.UNKNOWN, reason)
+
+
+def _report(command: SubmitOrder, outcome: Outcome, reason: str) -> OrderReported:
+    return OrderReported(
+        ts_ns=command.ts_ns,
+        client_order_id=command.client_order_id,
+        outcome=outcome,
+        source=ReportSource.REPLY,
+        reason=reason,
+    )

@@ -1,0 +1,264 @@
+"""The outbox against a scripted venue, in virtual time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+
+import pytest
+
+from daemon.core.events import Input, OrderReported, Outcome, ReportSource
+from daemon.core.orders import OrderState
+from daemon.venues.outbox import Outbox
+from tests.fakes import FakeVenue, Fate
+from tests.unit.venues.orders import BTC, ETH, NOW_NS, a_look_up, an_order
+from tests.virtual_time import run_virtual
+
+
+class Post:
+    def __init__(self, venue: FakeVenue, **settings: float) -> None:
+        self.venue = venue
+        self.published: list[OrderReported] = []
+        self.outbox = Outbox(venue, self._publish, **settings)  # type: ignore[arg-type]
+        self.running = asyncio.create_task(self.outbox.run())
+
+    async def _publish(self, event: Input) -> None:
+        assert isinstance(event, OrderReported)
+        self.published.append(event)
+
+    async def stop(self) -> None:
+        self.running.cancel()
+        await asyncio.gather(self.running, return_exceptions=True)
+
+    def outcomes(self, ours: str = "tdone") -> list[Outcome]:
+        return [each.outcome for each in self.published if each.client_order_id == ours]
+
+
+def posted(scenario: Callable[[Post], Awaitable[None]], *fates: Fate, **settings: float) -> Post:
+    async def run() -> Post:
+        post = Post(FakeVenue(*fates), **settings)
+        await scenario(post)
+        await post.stop()
+        return post
+
+    return run_virtual(run())
+
+
+def test_an_order_is_sent_and_its_answer_comes_back_as_an_input() -> None:
+    async def scenario(post: Post) -> None:
+        post.outbox.post(an_order())
+        assert post.outbox.in_flight == 1
+        await post.outbox.idle()
+
+    post = posted(scenario)
+
+    assert post.venue.sent == ["tdone"]
+    assert [each.state for each in post.published] == [OrderState.FILLED]
+    assert post.published[0].fills[0].quantity == Decimal("0.5")
+
+
+@pytest.mark.parametrize("fate", [Fate.REFUSED, Fate.NOT_SENT])
+def test_a_definite_no_is_told_and_nothing_is_looked_up(fate: Fate) -> None:
+    async def scenario(post: Post) -> None:
+        post.outbox.post(an_order())
+        await post.outbox.idle()
+        await asyncio.sleep(600)
+
+    post = posted(scenario, fate)
+
+    assert post.outcomes() == [Outcome(fate.value)]
+    assert post.venue.asked == []
+
+
+def test_unknown_is_told_first_and_what_was_found_out_after_it() -> None:
+    async def scenario(post: Post) -> None:
+        post.outbox.post(an_order())
+        await asyncio.sleep(0.1)
+        assert post.outcomes() == [Outcome.UNKNOWN]
+        assert post.outbox.in_flight == 1
+        await post.outbox.idle()
+
+    post = posted(scenario, Fate.REPLY_LOST)
+
+    assert post.outcomes() == [Outcome.UNKNOWN, Outcome.ACKNOWLEDGED]
+    assert post.published[1].source is ReportSource.LOOKUP
+    assert post.published[1].fills
+    assert post.venue.sent == ["tdone"]
+
+
+def test_an_order_that_never_arrived_ends_absent_and_is_not_sent_again() -> None:
+    async def scenario(post: Post) -> None:
+        post.outbox.post(an_order())
+        await post.outbox.idle()
+
+    post = posted(scenario, Fate.REQUEST_LOST)
+
+    assert post.outcomes() == [Outcome.UNKNOWN, Outcome.ABSENT]
+    assert post.venue.sent == ["tdone"]
+
+
+def test_a_venue_that_raises_after_sending_leaves_an_unknown_order_that_is_found() -> None:
+    async def scenario(post: Post) -> None:
+        post.outbox.post(an_order())
+        await post.outbox.idle()
+
+    post = posted(scenario, Fate.RAISES)
+
+    assert post.outcomes() == [Outcome.UNKNOWN, Outcome.ACKNOWLEDGED]
+    assert "TypeError" in post.published[0].reason
+
+
+def test_an_order_that_rests_is_looked_up_until_it_is_over() -> None:
+    async def scenario(post: Post) -> None:
+        post.outbox.post(an_order())
+        await post.outbox.idle()
+
+    post = posted(scenario, Fate.RESTS)
+
+    assert [each.state for each in post.published] == [OrderState.ACCEPTED, OrderState.FILLED]
+
+
+def test_orders_of_one_instrument_are_sent_one_after_the_other() -> None:
+    async def scenario(post: Post) -> None:
+        post.venue.gate.clear()
+        post.outbox.post(an_order("tda"))
+        post.outbox.post(an_order("tdb"))
+        post.outbox.post(an_order("tdc", instrument=ETH))
+        await asyncio.sleep(1)
+        assert post.venue.sent == ["tda", "tdc"]
+        assert post.outbox.in_flight == 3
+        post.venue.gate.set()
+        await post.outbox.idle()
+
+    post = posted(scenario)
+
+    assert post.venue.sent == ["tda", "tdc", "tdb"]
+    assert sorted(each.client_order_id for each in post.published) == ["tda", "tdb", "tdc"]
+
+
+def test_a_look_up_is_answered_and_asking_twice_at_a_time_is_one_search() -> None:
+    async def scenario(post: Post) -> None:
+        post.outbox.post(a_look_up())
+        post.outbox.post(a_look_up())
+        await post.outbox.idle()
+
+    post = posted(scenario)
+
+    assert post.venue.asked == ["tdone"]
+    assert post.outcomes() == [Outcome.ABSENT]
+
+
+def test_news_of_the_venue_are_passed_on() -> None:
+    news = OrderReported(
+        ts_ns=NOW_NS,
+        client_order_id="tdone",
+        outcome=Outcome.ACKNOWLEDGED,
+        source=ReportSource.STREAM,
+        state=OrderState.CANCELED,
+    )
+
+    async def scenario(post: Post) -> None:
+        post.venue.news.put_nowait(news)
+        await asyncio.sleep(1)
+
+    assert posted(scenario).published == [news]
+
+
+def test_a_stream_of_news_that_breaks_is_listened_to_again() -> None:
+    class Breaking(FakeVenue):
+        listened = 0
+
+        async def reports(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
+            self.listened += 1
+            if self.listened < 3:
+                raise ConnectionResetError
+            async for report in super().reports():
+                yield report
+
+    async def run() -> Breaking:
+        venue = Breaking()
+        post = Post(venue)
+        await asyncio.sleep(10)
+        await post.stop()
+        return venue
+
+    assert run_virtual(run()).listened == 3
+
+
+def test_when_stopped_an_order_on_its_way_is_answered_and_a_waiting_one_is_not_sent() -> None:
+    async def scenario(post: Post) -> None:
+        post.venue.gate.clear()
+        post.outbox.post(an_order("tda"))
+        post.outbox.post(an_order("tdb"))
+        await asyncio.sleep(1)
+        stopping = asyncio.create_task(post.stop())
+        await asyncio.sleep(1)
+        assert not stopping.done()
+        post.venue.gate.set()
+        await stopping
+
+    post = posted(scenario)
+
+    assert post.venue.sent == ["tda"]
+    assert post.outcomes("tda") == [Outcome.ACKNOWLEDGED]
+    assert post.outcomes("tdb") == [Outcome.NOT_SENT]
+
+
+def test_a_command_posted_after_the_stop_is_never_sent() -> None:
+    async def scenario(post: Post) -> None:
+        await asyncio.sleep(1)
+        post.outbox.post(an_order("tda"))
+        await post.stop()
+        post.outbox.post(an_order("tdb"))
+        await asyncio.sleep(1)
+        assert post.outbox.in_flight == 0
+
+    post = posted(scenario)
+
+    assert post.venue.sent == []
+    assert post.outcomes("tda") == [Outcome.NOT_SENT]
+    assert post.outcomes("tdb") == [Outcome.NOT_SENT]
+
+
+def test_a_venue_that_never_answers_does_not_hold_up_the_end() -> None:
+    async def scenario(post: Post) -> None:
+        post.venue.gate.clear()
+        post.outbox.post(an_order("tda"))
+        await asyncio.sleep(1)
+        async with asyncio.timeout(11):
+            await post.stop()
+
+    post = posted(scenario, drain_within_s=10.0)
+
+    assert post.venue.sent == ["tda"]
+    assert post.published == []
+
+
+def test_a_look_up_that_fails_is_repeated_until_there_is_an_answer() -> None:
+    class Flaky(FakeVenue):
+        failures = 0
+
+        async def look_up(self, order):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+            self.failures += 1
+            if self.failures < 4:
+                raise ValueError("odd")
+            return await super().look_up(order)
+
+    async def run() -> Post:
+        post = Post(Flaky())
+        post.outbox.post(a_look_up())
+        await post.outbox.idle()
+        await post.stop()
+        return post
+
+    assert run_virtual(run()).outcomes() == [Outcome.ABSENT]
+
+
+def test_in_flight_is_zero_only_when_every_instrument_has_its_answers() -> None:
+    async def scenario(post: Post) -> None:
+        for number in range(20):
+            instrument = BTC if number % 2 else ETH
+            post.outbox.post(an_order(f"td{number}", instrument=instrument))
+        await post.outbox.idle()
+        assert len({each.client_order_id for each in post.published}) == 20
+
+    posted(scenario, *[Fate.REPLY_LOST, Fate.FILLS, Fate.REFUSED] * 6)
