@@ -17,7 +17,7 @@ E = TypeVar("E", bound=Event)
 
 
 class Route(Struct, frozen=True):
-    """One row of the table: who sees events of this type, whether it decides or applies, what it emits."""
+    """One row of the table: who sees events of this type, decides or applies, and emits what."""
 
     event_type: type[Event]
     handler: Callable[[Any], Iterable[Event] | None]
@@ -31,12 +31,12 @@ def on(event_type: type[E], handler: Callable[[E], Iterable[Event]], *emits: typ
 
 
 def apply(event_type: type[E], handler: Callable[[E], None]) -> Route:
-    """An applying row: changes durable state from an event; recovery runs these rows and no others."""
+    """An applying row: changes durable state; recovery runs these rows and no others."""
     return Route(event_type, handler, (), decides=False)
 
 
 class Step(Struct, frozen=True):
-    """What one input caused, in order: `events` for the journal (the input first), `commands` for the edge."""
+    """What one input caused, in order: `events` (the input first) to journal, `commands` to do."""
 
     events: tuple[Event, ...]
     commands: tuple[Command, ...]
@@ -53,7 +53,11 @@ class Pipeline:
             table.setdefault(route.event_type, []).append(route)
 
     def step(self, event: Event) -> Step:
-        """Run `event` and all it causes to completion; every event is applied before anyone decides on it."""
+        """Run `event` and all it causes to completion.
+
+        Every event is applied before anyone decides on it, and what it causes runs to its end
+        before the next one that waits: of two signals, the second meets the first one's order.
+        """
         waiting: deque[Event] = deque((event,))
         events: list[Event] = []
         commands: list[Command] = []
@@ -69,10 +73,10 @@ class Pipeline:
             kind = type(current)
             for route in self._applying.get(kind, ()):
                 route.handler(current)
+            caused: list[Event] = []
             for route in self._deciding.get(kind, ()):
-                caused = route.handler(current)
-                if caused is not None:
-                    waiting.extend(caused)
+                caused.extend(route.handler(current) or ())
+            waiting.extendleft(reversed(caused))
         return Step(tuple(events), tuple(commands))
 
     def recover(self, events: Iterable[Event]) -> int:
