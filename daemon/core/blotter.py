@@ -1,6 +1,7 @@
 """All our orders and where each stands, kept from journaled facts.
 
-Belongs here: the one record of orders that risk and execution read. Reading a venue's answers belongs to execution.
+Belongs here: the one record of orders that risk and execution read. Reading a venue's answers
+belongs to execution.
 """
 
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from daemon.core.events import (
     OrderRefused,
 )
 from daemon.core.instruments import InstrumentId
-from daemon.core.orders import TERMINAL, Order, OrderState, Side
+from daemon.core.orders import TERMINAL, Order, OrderState
 
 ORDERS_REMEMBERED_MAX = 20_000
 
@@ -30,6 +31,7 @@ class Blotter:
         self._open: dict[InstrumentId, dict[str, Order]] = {}
         self.intended_count = 0
         self.fill_count = 0
+        self.forgotten_ns = -1  # orders that ended before may be known to the venue alone
 
     def open_orders(self, instrument: InstrumentId) -> list[Order]:
         return list(self._open.get(instrument, {}).values())
@@ -42,13 +44,13 @@ class Blotter:
         """Orders whose fate nobody knows; nothing else may be ordered for their instruments."""
         return [each for each in self.all_open() if each.is_unresolved]
 
-    def pending_notional(self, instrument: InstrumentId, side: Side) -> Decimal:
-        """Value of open orders counted as if they filled in full at their decision price."""
+    def pending_entries(self, instrument: InstrumentId) -> Decimal:
+        """Quote value that open entries may still add, as if filled at their decision price."""
         return sum(
             (
                 each.leaves_quantity * each.decision_price
                 for each in self._open.get(instrument, {}).values()
-                if each.side is side
+                if not each.is_exit
             ),
             Decimal(0),
         )
@@ -64,13 +66,14 @@ class Blotter:
             decision_price=event.decision_price,
             trace=event.trace,
             intended_ns=event.ts_ns,
+            is_exit=event.is_exit,
         )
         assert order.client_order_id not in self.orders, "an intent is made once"
         self.orders[order.client_order_id] = order
         self._open.setdefault(order.instrument, {})[order.client_order_id] = order
         self.intended_count += 1
         if len(self.orders) > ORDERS_REMEMBERED_MAX:
-            self._forget_oldest_terminal()
+            self._forget_oldest_terminal(event.ts_ns)
 
     def apply_order_accepted(self, event: OrderAccepted) -> None:
         order = self.orders[event.client_order_id]
@@ -111,8 +114,9 @@ class Blotter:
         if state in TERMINAL:
             self._open.get(order.instrument, {}).pop(order.client_order_id, None)
 
-    def _forget_oldest_terminal(self) -> None:
+    def _forget_oldest_terminal(self, now_ns: int) -> None:
         for client_order_id, order in self.orders.items():
             if order.state in TERMINAL:
+                self.forgotten_ns = now_ns
                 del self.orders[client_order_id]
                 return

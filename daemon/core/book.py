@@ -1,9 +1,17 @@
-"""The account kept from fills and closes: cash, positions, equity, peak and round trips, exact to the last digit.
+"""The account kept from fills and closes: cash, positions, equity, peak, round trips, all exact.
 
 Belongs here: arithmetic of money that several layers read. Limits on it belong to risk.
 """
 
-from decimal import Decimal
+from decimal import (
+    Context,
+    Decimal,
+    DivisionByZero,
+    Inexact,
+    InvalidOperation,
+    Overflow,
+    localcontext,
+)
 
 from msgspec import Struct
 
@@ -20,6 +28,8 @@ from daemon.core.instruments import Instrument, InstrumentId
 from daemon.core.orders import Side
 
 ZERO = Decimal(0)
+# Wide enough for every sum of products of an account, and a digit that is lost all the same raises.
+EXACT = Context(prec=100, traps=[DivisionByZero, Inexact, InvalidOperation, Overflow])
 
 
 class Position(Struct, kw_only=True):
@@ -27,8 +37,10 @@ class Position(Struct, kw_only=True):
 
     quantity: Decimal = ZERO
     average_price: Decimal = ZERO
-    trip_cash: Decimal = ZERO  # cash flow since the position was last flat, fees in quote included
+    trip_cash: Decimal = ZERO  # cash flow of this round trip, fees in quote included
     trip_entry_notional: Decimal = ZERO
+    is_trip: bool = False  # it has been a lot or more since it was last flat
+    closed_return: float | None = None  # of the round trip that the newest fill ended
 
 
 class Book:
@@ -79,9 +91,9 @@ class Book:
     @property
     def drawdown_ratio(self) -> float:
         """1 - equity / peak; 1.0 when the peak is not positive, which fails closed."""
-        if self.peak <= 0:
-            return 1.0
-        return float(1 - self.equity / self.peak)
+        equity = self.equity
+        peak = max(self.peak, equity)
+        return float(1 - equity / peak) if peak > 0 else 1.0
 
     @property
     def exposure_ratio(self) -> float:
@@ -123,48 +135,42 @@ class Book:
     def apply_order_filled(self, event: OrderFilled) -> None:
         instrument = self.instruments[event.instrument]
         position = self.positions.setdefault(event.instrument, Position())
-        is_buy = event.side is Side.BUY
-        value = event.price * event.quantity
-        before = position.quantity
-        change = event.quantity if is_buy else -event.quantity
-        cash = -value if is_buy else value
-        if event.fee_currency == instrument.base:
-            change -= event.fee
-            self.fees += event.fee * event.price
-        elif event.fee_currency == instrument.quote:
-            cash -= event.fee
-            self.fees += event.fee
-        elif event.fee:
-            known = self.foreign_fees.get(event.fee_currency, ZERO)
-            self.foreign_fees[event.fee_currency] = known + event.fee
-        self.cash += cash
-        self._move(position, change, event.price)
-        position.trip_cash += cash
-        if abs(position.quantity) > abs(before):
-            position.trip_entry_notional += value
         self.marks.setdefault(event.instrument, event.price)
+        before = position.quantity
+        with localcontext(EXACT):
+            value = event.price * event.quantity
+            is_buy = event.side is Side.BUY
+            change = event.quantity if is_buy else -event.quantity
+            cash = -value if is_buy else value
+            if event.fee_currency == instrument.base:
+                change -= event.fee
+                self.fees += event.fee * event.price
+            elif event.fee_currency == instrument.quote:
+                cash -= event.fee
+                self.fees += event.fee
+            elif event.fee:
+                known = self.foreign_fees.get(event.fee_currency, ZERO)
+                self.foreign_fees[event.fee_currency] = known + event.fee
+            self.cash += cash
+            position.trip_cash += cash
+            position.quantity += change
+            if abs(position.quantity) > abs(before):
+                position.trip_entry_notional += value
+        self._average(position, before, event.price)
+        self._end_trip(position, instrument)
 
     def apply_position_changed(self, event: PositionChanged) -> None:
-        if event.closed_return_ratio is None:
-            return
-        self.round_trips += 1
-        self.returns.append(event.closed_return_ratio)
-        position = self.positions[event.instrument]
-        position.trip_cash = ZERO
-        position.trip_entry_notional = ZERO
+        if event.closed_return_ratio is not None:
+            self.round_trips += 1
+            self.returns.append(event.closed_return_ratio)
 
     def closed_return(self, instrument: InstrumentId) -> float | None:
-        """Net return of the round trip that just ended, as a fraction of what was put in; None while it is open.
+        """Net return of the round trip that the newest fill ended, as a fraction of its entries.
 
-        A round trip ends when the position is back under one lot; what is left is valued at its mark.
+        A round trip ends when the position is back under one lot; what is left is valued at its
+        mark, and the next round trip begins by taking it over at that price. None while it is open.
         """
-        position = self.positions[instrument]
-        if abs(position.quantity) >= self.instruments[instrument].lot:
-            return None
-        if position.trip_entry_notional <= 0:
-            return None
-        left = position.quantity * self.marks.get(instrument, position.average_price)
-        return float((position.trip_cash + left) / position.trip_entry_notional)
+        return self.position(instrument).closed_return
 
     def _mark(self, instrument: InstrumentId, close: float, close_ns: int) -> None:
         known = self.marks.get(instrument)
@@ -174,11 +180,24 @@ class Book:
         self.marked_ns[instrument] = close_ns
 
     @staticmethod
-    def _move(position: Position, change: Decimal, price: Decimal) -> None:
-        after = position.quantity + change
-        if position.quantity == 0 or (position.quantity > 0) == (change > 0):
-            total = position.quantity * position.average_price + change * price
-            position.average_price = total / after if after else ZERO
-        elif (after > 0) != (position.quantity > 0) and after:
-            position.average_price = price  # turned through zero
-        position.quantity = after
+    def _average(position: Position, before: Decimal, price: Decimal) -> None:
+        after = position.quantity
+        if not after:
+            position.average_price = ZERO
+        elif before == 0 or (before > 0) != (after > 0):
+            position.average_price = price  # new, or turned through zero
+        elif abs(after) > abs(before):
+            total = before * position.average_price + (after - before) * price
+            position.average_price = total / after
+
+    def _end_trip(self, position: Position, instrument: Instrument) -> None:
+        position.closed_return = None
+        if abs(position.quantity) >= instrument.lot:
+            position.is_trip = True
+        elif position.is_trip:
+            left = position.quantity * self.marks[instrument.id]
+            gained = position.trip_cash + left
+            position.closed_return = float(gained / position.trip_entry_notional)
+            position.is_trip = False
+            position.trip_cash = -left
+            position.trip_entry_notional = ZERO

@@ -1,6 +1,7 @@
 """The life of an order as one table: every state, and every step between them that may happen.
 
-Belongs here: states, steps and the order record. Deciding to order belongs to risk, sending to venues.
+Belongs here: states, steps and the order record. Deciding to order belongs to risk, sending to
+venues.
 """
 
 from decimal import Decimal
@@ -56,12 +57,14 @@ TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
     | {OrderState.UNKNOWN, OrderState.REFUSED, OrderState.NOT_SENT, OrderState.ABSENT},
     # A lookup may find the order, find it refused, or find for certain that it is not there.
     OrderState.UNKNOWN: _LIVE | {OrderState.REFUSED, OrderState.ABSENT},
-    OrderState.ACCEPTED: frozenset({OrderState.PARTLY_FILLED, OrderState.UNKNOWN}) | _ENDINGS,
+    OrderState.ACCEPTED: frozenset({OrderState.PARTLY_FILLED}) | _ENDINGS,
     OrderState.PARTLY_FILLED: frozenset({OrderState.PARTLY_FILLED}) | _ENDINGS,
-    # Venues report fills after a cancel or an expiry often enough that refusing them would lose positions.
-    OrderState.CANCELED: frozenset({OrderState.FILLED, OrderState.CANCELED}),
-    OrderState.EXPIRED: frozenset({OrderState.FILLED, OrderState.EXPIRED}),
+    # Ended is ended. Venues report fills after a cancel often enough that they are booked all the
+    # same (refusing them would lose positions), but the order does not come back to life.
+    OrderState.CANCELED: frozenset(),
+    OrderState.EXPIRED: frozenset(),
     OrderState.FILLED: frozenset(),
+    # Believed never to have been: a fill proves the belief wrong, and is booked with an alarm.
     OrderState.REFUSED: frozenset({OrderState.ADOPTED}),
     OrderState.NOT_SENT: frozenset({OrderState.ADOPTED}),
     OrderState.ABSENT: frozenset({OrderState.ADOPTED}),
@@ -91,6 +94,7 @@ class Order(Struct, kw_only=True):
     decision_price: Decimal
     trace: str
     intended_ns: int
+    is_exit: bool = False
     state: OrderState = OrderState.INTENDED
     venue_order_id: str | None = None
     filled_quantity: Decimal = Decimal(0)

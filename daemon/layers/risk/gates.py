@@ -1,0 +1,176 @@
+"""The gates an order passes: each looks at one thing and gives nothing, or a denial with numbers.
+
+Belongs here: yes or no. How much belongs to `sizing`. A gate that cannot know says no, and no entry
+gate stands in the way of an exit.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
+
+from daemon.core.events import DenyReason, Direction, HaltReason, HealthStatus, SignalEmitted
+from daemon.core.instruments import Instrument, MarketType
+from daemon.core.orders import Order
+from daemon.layers.risk.sizing import Room
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from daemon.config import RiskSection
+
+
+class Denial(Struct, frozen=True):
+    """A gate's no, with the number that was looked at and the limit it met."""
+
+    reason: DenyReason
+    value: str = ""
+    limit: str = ""
+
+
+class Situation(Struct, frozen=True, kw_only=True):
+    """All that is known when a signal comes; money and prices in quote units."""
+
+    signal: SignalEmitted
+    instrument: Instrument
+    quantity: Decimal  # held now, negative when short
+    mark: Decimal | None
+    marked_ns: int | None  # close of the bar the mark comes from
+    previous_mark: Decimal | None
+    room: Room
+    day_start_equity: Decimal
+    drawdown_ratio: float
+    halts: tuple[HaltReason, ...]
+    is_reconciled: bool
+    is_stale: bool
+    health: HealthStatus
+    open_orders: tuple[Order, ...]
+    orders_last_hour: int
+
+    @property
+    def is_long(self) -> bool:
+        return self.signal.direction is Direction.LONG
+
+
+Gate: TypeAlias = "Callable[[Situation, RiskSection], Denial | None]"
+
+
+def not_halted(now: Situation, _config: RiskSection) -> Denial | None:
+    if now.halts:
+        return Denial(DenyReason.HALTED, ",".join(now.halts))
+    return None
+
+
+def reconciled(now: Situation, _config: RiskSection) -> Denial | None:
+    return None if now.is_reconciled else Denial(DenyReason.NOT_RECONCILED)
+
+
+def no_order_in_the_way(now: Situation, _config: RiskSection) -> Denial | None:
+    """One order at a time: what an open one will do to the position is not known yet."""
+    for order in now.open_orders:
+        if order.is_unresolved:
+            return Denial(DenyReason.UNRESOLVED_ORDER, order.client_order_id)
+    if now.open_orders:
+        return Denial(DenyReason.ORDER_OPEN, now.open_orders[0].client_order_id)
+    return None
+
+
+def fresh_data(now: Situation, _config: RiskSection) -> Denial | None:
+    """The feed lives, and the price is of the very bar that was decided on."""
+    if now.is_stale:
+        return Denial(DenyReason.STALE_DATA)
+    if now.mark is not None and now.marked_ns != now.signal.close_ns:
+        return Denial(DenyReason.STALE_DATA, str(now.marked_ns), str(now.signal.close_ns))
+    return None
+
+
+def model_not_critical(now: Situation, _config: RiskSection) -> Denial | None:
+    is_critical = now.health is HealthStatus.CRITICAL
+    return Denial(DenyReason.MODEL_CRITICAL) if is_critical else None
+
+
+def has_price(now: Situation, _config: RiskSection) -> Denial | None:
+    if now.mark is None or not (now.mark.is_finite() and now.mark > 0):
+        return Denial(DenyReason.NO_PRICE)
+    return None
+
+
+def within_price_collar(now: Situation, config: RiskSection) -> Denial | None:
+    """Nothing is opened right after a move too large to be believed, or that cannot be measured."""
+    limit = str(config.price_collar_bps)
+    if now.mark is None or not now.previous_mark:
+        return Denial(DenyReason.PRICE_COLLAR, "", limit)
+    moved_bps = abs(float(now.mark / now.previous_mark) - 1.0) * 10_000
+    if not moved_bps <= config.price_collar_bps:
+        return Denial(DenyReason.PRICE_COLLAR, f"{moved_bps:.1f}", limit)
+    return None
+
+
+def within_daily_loss(now: Situation, config: RiskSection) -> Denial | None:
+    """A limit of 0 is off, by configuration; a day without a known start is not."""
+    limit = config.max_daily_loss_ratio
+    if limit == 0:
+        return None
+    if now.day_start_equity <= 0:
+        return Denial(DenyReason.DAILY_LOSS, "", f"{limit:.4f}")
+    lost = float(1 - now.room.equity / now.day_start_equity)
+    if not lost < limit:
+        return Denial(DenyReason.DAILY_LOSS, f"{lost:.4f}", f"{limit:.4f}")
+    return None
+
+
+def within_order_rate(now: Situation, config: RiskSection) -> Denial | None:
+    limit = config.max_orders_per_hour
+    if now.orders_last_hour >= limit:
+        return Denial(DenyReason.ORDER_RATE, str(now.orders_last_hour), str(limit))
+    return None
+
+
+def can_be_short(now: Situation, _config: RiskSection) -> Denial | None:
+    if not now.is_long and now.instrument.market_type is MarketType.SPOT:
+        return Denial(DenyReason.SPOT_CANNOT_SHORT)
+    return None
+
+
+def not_positioned(now: Situation, _config: RiskSection) -> Denial | None:
+    """One position at a time, whichever way; a rest too small to be sold does not count as one."""
+    held = now.instrument.quantize_down(abs(now.quantity))
+    if now.mark is None or below_minimum(now.instrument, held, now.mark) is None:
+        return Denial(DenyReason.ALREADY_POSITIONED, str(now.quantity))
+    return None
+
+
+# In this order; the first no is the one that is told.
+ENTRY_GATES: tuple[Gate, ...] = (
+    not_halted,
+    reconciled,
+    no_order_in_the_way,
+    fresh_data,
+    model_not_critical,
+    has_price,
+    within_price_collar,
+    within_daily_loss,
+    within_order_rate,
+    can_be_short,
+    not_positioned,
+)
+EXIT_GATES: tuple[Gate, ...] = (no_order_in_the_way,)
+
+
+def first_denial(gates: tuple[Gate, ...], now: Situation, config: RiskSection) -> Denial | None:
+    for gate in gates:
+        if denial := gate(now, config):
+            return denial
+    return None
+
+
+def below_minimum(instrument: Instrument, quantity: Decimal, price: Decimal) -> Denial | None:
+    """What an exchange refuses: less than its smallest quantity or value."""
+    if quantity <= 0 or quantity < instrument.minimum_quantity:
+        return Denial(DenyReason.BELOW_MINIMUM, str(quantity), str(instrument.minimum_quantity))
+    notional = quantity * price
+    if notional < instrument.minimum_notional:
+        return Denial(DenyReason.BELOW_MINIMUM, f"{notional:.8f}", str(instrument.minimum_notional))
+    return None

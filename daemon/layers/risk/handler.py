@@ -1,0 +1,231 @@
+"""Layer 5's handler: keeps the trading state, and answers each signal with one approval or denial.
+
+Belongs here: what is remembered, and halting. What is said to a signal belongs to `verdicts`.
+Trading state is latched and lives in journaled events only: it survives a restart, and a halt ends
+by ResumeRequested and by nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from daemon.core.events import (
+    Direction,
+    HaltReason,
+    HealthStatus,
+    PositionChanged,
+    TradingHalted,
+    TradingResumed,
+)
+from daemon.layers.risk.gates import Situation
+from daemon.layers.risk.sizing import Room, Tally
+from daemon.layers.risk.verdicts import enter, leave
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from daemon.config import RiskSection
+    from daemon.core.blotter import Blotter
+    from daemon.core.book import Book
+    from daemon.core.events import (
+        BarsClosed,
+        EquityMarked,
+        Event,
+        FeedRecovered,
+        FeedStale,
+        HaltRequested,
+        HealthSampled,
+        ModelActivated,
+        OrderCompleted,
+        OrderFilled,
+        OrderIntended,
+        Payoff,
+        Reconciled,
+        ResumeRequested,
+        SignalEmitted,
+    )
+    from daemon.core.instruments import InstrumentId
+    from daemon.layers.risk.sizing import Costs
+
+HOUR_NS = 3_600 * 1_000_000_000
+DAY_NS = 24 * HOUR_NS
+NO_SKILL_AUC = 0.5
+
+
+class Risk:
+    """Gates, sizes and halts; reads book and blotter, and changes neither."""
+
+    def __init__(
+        self, config: RiskSection, book: Book, blotter: Blotter, *, costs: Costs, timeframe_ns: int
+    ) -> None:
+        self._config = config
+        self._book = book
+        self._blotter = blotter
+        self._costs = costs
+        self._timeframe_ns = timeframe_ns
+        self._is_reconciled = False
+        self._halted: dict[HaltReason, str] = {}
+        self._stale: set[InstrumentId] = set()
+        self._model: ModelActivated | None = None
+        self._health = HealthStatus.UNKNOWN
+        self._intended_ns: deque[int] = deque(maxlen=config.max_orders_per_hour)
+        self._day = -1
+        self._day_start_equity = Decimal(0)
+        self._long_trades, self._short_trades = Tally(), Tally()
+        self._is_long: dict[InstrumentId, bool] = {}
+
+    @property
+    def halted(self) -> dict[HaltReason, str]:
+        return dict(self._halted)
+
+    # --- applying -----------------------------------------------------------------------------
+
+    def apply_reconciled(self, event: Reconciled) -> None:
+        """Every start ends with this event, and its new streams have not been silent yet."""
+        self._is_reconciled = event.is_clean
+        self._stale.clear()
+
+    def apply_model_activated(self, event: ModelActivated) -> None:
+        self._model = event
+
+    def apply_feed_stale(self, event: FeedStale) -> None:
+        self._stale.add(event.instrument)
+
+    def apply_feed_recovered(self, event: FeedRecovered) -> None:
+        self._stale.discard(event.instrument)
+
+    def apply_order_intended(self, event: OrderIntended) -> None:
+        self._intended_ns.append(event.ts_ns)
+
+    def apply_health_sampled(self, event: HealthSampled) -> None:
+        self._health = event.status
+
+    def apply_trading_halted(self, event: TradingHalted) -> None:
+        self._halted[event.reason] = event.detail
+
+    def apply_trading_resumed(self, _event: TradingResumed) -> None:
+        self._halted.clear()
+        self._day_start_equity = self._book.equity
+
+    def apply_equity_marked(self, event: EquityMarked) -> None:
+        day = event.ts_ns // DAY_NS
+        # Reports may be stamped a little before the bars they follow: a day never begins twice.
+        if day > self._day:
+            self._day = day
+            self._day_start_equity = event.equity_quote
+
+    def apply_position_changed(self, event: PositionChanged) -> None:
+        if event.closed_return_ratio is not None:
+            was_long = self._is_long.pop(event.instrument, True)
+            tally = self._long_trades if was_long else self._short_trades
+            tally.add(event.closed_return_ratio)
+        elif event.quantity:
+            self._is_long[event.instrument] = event.quantity > 0
+
+    # --- deciding: the account ----------------------------------------------------------------
+
+    def on_bars_closed(self, event: BarsClosed) -> Iterator[Event]:
+        """Mark the account to the new closes."""
+        yield self._book.marked(event.ts_ns)
+
+    def on_order_completed(self, event: OrderCompleted) -> Iterator[Event]:
+        yield self._book.marked(event.ts_ns)
+
+    def on_order_filled(self, event: OrderFilled) -> Iterator[Event]:
+        position = self._book.position(event.instrument)
+        yield PositionChanged(
+            ts_ns=event.ts_ns,
+            instrument=event.instrument,
+            trace=event.trace,
+            quantity=position.quantity,
+            average_price=position.average_price,
+            realized_quote=self._book.realized,
+            equity_quote=self._book.equity,
+            exposure_ratio=self._book.exposure_ratio,
+            closed_return_ratio=self._book.closed_return(event.instrument),
+        )
+
+    # --- deciding: the trading state ----------------------------------------------------------
+
+    def on_equity_marked(self, event: EquityMarked) -> Iterator[Event]:
+        """A drawdown at the limit halts, and the halt stays."""
+        limit = self._config.max_drawdown_ratio
+        # Written so that a drawdown that is not a number halts too.
+        if not event.drawdown_ratio < limit and HaltReason.DRAWDOWN not in self._halted:
+            yield TradingHalted(
+                ts_ns=event.ts_ns,
+                reason=HaltReason.DRAWDOWN,
+                detail=f"equity {event.equity_quote:.2f} of peak {event.peak_quote:.2f}",
+                value=event.drawdown_ratio,
+                limit=limit,
+            )
+
+    def on_health_sampled(self, event: HealthSampled) -> Iterator[Event]:
+        if event.status is HealthStatus.CRITICAL and HaltReason.MODEL_CRITICAL not in self._halted:
+            yield TradingHalted(
+                ts_ns=event.ts_ns,
+                reason=HaltReason.MODEL_CRITICAL,
+                detail="; ".join(event.reasons),
+                value=event.auc_high,
+                limit=NO_SKILL_AUC,
+            )
+
+    def on_reconciled(self, event: Reconciled) -> Iterator[Event]:
+        if not event.is_clean and HaltReason.RECONCILE not in self._halted:
+            detail = "; ".join(event.differences)
+            yield TradingHalted(ts_ns=event.ts_ns, reason=HaltReason.RECONCILE, detail=detail)
+
+    def on_halt_requested(self, event: HaltRequested) -> Iterator[Event]:
+        detail = f"{event.who}: {event.reason}"
+        yield TradingHalted(ts_ns=event.ts_ns, reason=HaltReason.OPERATOR, detail=detail)
+
+    def on_resume_requested(self, event: ResumeRequested) -> Iterator[Event]:
+        yield TradingResumed(ts_ns=event.ts_ns, reason=event.reason, who=event.who)
+
+    # --- deciding: signals --------------------------------------------------------------------
+
+    def on_signal_emitted(self, event: SignalEmitted) -> Iterator[Event]:
+        """Exactly one approval or denial for every signal."""
+        now = self._situation(event)
+        if event.direction is Direction.FLAT:
+            yield leave(now, self._config)
+        else:
+            yield enter(now, self._payoff(event.direction), self._config, self._costs)
+
+    def _payoff(self, direction: Direction) -> Payoff | None:
+        if self._model is None:
+            return None
+        is_long = direction is Direction.LONG
+        prior = self._model.long_payoff if is_long else self._model.short_payoff
+        trades = self._long_trades if is_long else self._short_trades
+        return trades.shrunk(prior, self._costs.round_trip_ratio)
+
+    def _situation(self, signal: SignalEmitted) -> Situation:
+        book, blotter, instrument = self._book, self._blotter, signal.instrument
+        room = Room(
+            equity=book.equity,
+            cash=book.cash,
+            held_here=abs(book.notional(instrument)),
+            held_everywhere=book.gross_notional,
+            pending_here=blotter.pending_entries(instrument),
+            pending_everywhere=sum(map(blotter.pending_entries, book.instruments), Decimal(0)),
+        )
+        return Situation(
+            signal=signal,
+            instrument=book.instruments[instrument],
+            quantity=book.position(instrument).quantity,
+            mark=book.marks.get(instrument),
+            marked_ns=book.marked_ns.get(instrument),
+            previous_mark=book.previous_marks.get(instrument),
+            room=room,
+            day_start_equity=self._day_start_equity,
+            drawdown_ratio=book.drawdown_ratio,
+            halts=tuple(sorted(self._halted)),
+            is_reconciled=self._is_reconciled,
+            is_stale=instrument in self._stale,
+            health=self._health,
+            open_orders=tuple(blotter.open_orders(instrument)),
+            orders_last_hour=sum(1 for each in self._intended_ns if signal.ts_ns - each < HOUR_NS),
+        )

@@ -1,0 +1,161 @@
+"""How much: a Kelly stake from calibrated probabilities and payoffs, clamped by every cap there is.
+
+Belongs here: ratios and quote amounts. Whether anything may be ordered at all belongs to `gates`.
+Stake = kelly_ratio * (p*b - q)/b of the equity (J. L. Kelly, 1956), with p the calibrated, shrunk
+probability of the traded direction, q = 1 - p, and b the payoff after costs. It is the stake of an
+all-or-nothing bet used as a notional, on purpose far below the growth-optimal one.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from daemon.core.events import BoundBy, DenyReason, Payoff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from daemon.config import RiskSection
+    from daemon.core.instruments import Instrument
+
+PRIOR_TRADES = 50  # the model's out-of-sample payoffs weigh as much as this many closed trades
+
+
+class Costs(Struct, frozen=True, kw_only=True):
+    """Expected cost of one fill, as fractions of its notional."""
+
+    fee_ratio: float
+    slippage_ratio: float
+
+    @property
+    def round_trip_ratio(self) -> float:
+        return 2.0 * (self.fee_ratio + self.slippage_ratio)
+
+
+class Stake(Struct, frozen=True, kw_only=True):
+    """A Kelly stake, full and as used, both fractions of the equity."""
+
+    full_ratio: float
+    used_ratio: float
+
+
+NO_STAKE = Stake(full_ratio=0.0, used_ratio=0.0)
+
+
+def kelly(
+    win_probability: float, payoff: Payoff, cost_ratio: float, kelly_ratio: float
+) -> Stake | None:
+    """Fractional Kelly stake of one bet with gross payoffs and the cost of its round trip.
+
+    None when costs leave nothing to win, or nothing to lose, or a number is not finite.
+    """
+    win = payoff.win_ratio - cost_ratio
+    loss = payoff.loss_ratio + cost_ratio
+    numbers = (win_probability, win, loss, kelly_ratio)
+    if not all(math.isfinite(each) for each in numbers) or win <= 0.0 or loss <= 0.0:
+        return None
+    odds = win / loss
+    full = (win_probability * odds - (1.0 - win_probability)) / odds
+    return Stake(full_ratio=full, used_ratio=max(0.0, full) * kelly_ratio)
+
+
+class Tally:
+    """Closed trades of one direction: sums of net wins and losses, each a fraction of its stake."""
+
+    def __init__(self) -> None:
+        self.wins = self.losses = 0
+        self.won = self.lost = 0.0
+
+    def add(self, net_ratio: float) -> None:
+        if net_ratio > 0:
+            self.wins += 1
+            self.won += net_ratio
+        else:
+            self.losses += 1
+            self.lost -= net_ratio
+
+    def shrunk(self, prior: Payoff, cost_ratio: float) -> Payoff:
+        """The model's gross payoffs, moved toward the ledger's as trades close.
+
+        The ledger is net, so the cost of a round trip is put back before the two are mixed.
+        """
+        win = (PRIOR_TRADES * prior.win_ratio + self.won + self.wins * cost_ratio) / (
+            PRIOR_TRADES + self.wins
+        )
+        loss = (PRIOR_TRADES * prior.loss_ratio + self.lost - self.losses * cost_ratio) / (
+            PRIOR_TRADES + self.losses
+        )
+        n = prior.n + self.wins + self.losses
+        return Payoff(win_ratio=win, loss_ratio=max(loss, 0.0), n=n)
+
+
+class Room(Struct, frozen=True, kw_only=True):
+    """What caps are measured on, in quote units; pending entries count as if they had filled."""
+
+    equity: Decimal
+    cash: Decimal
+    held_here: Decimal
+    held_everywhere: Decimal
+    pending_here: Decimal
+    pending_everywhere: Decimal
+
+
+def by_position(room: Room, config: RiskSection, _costs: Costs) -> Decimal:
+    most = exact(config.max_position_ratio) * room.equity
+    return most - room.held_here - room.pending_here
+
+
+def by_gross_exposure(room: Room, config: RiskSection, _costs: Costs) -> Decimal:
+    most = exact(config.max_gross_exposure_ratio) * room.equity
+    return most - room.held_everywhere - room.pending_everywhere
+
+
+def by_order(_room: Room, config: RiskSection, _costs: Costs) -> Decimal:
+    return config.max_order_notional_quote
+
+
+def by_free_capital(room: Room, _config: RiskSection, costs: Costs) -> Decimal:
+    return (room.cash - room.pending_everywhere) / (1 + exact(costs.fee_ratio))
+
+
+CAPS: tuple[tuple[BoundBy, Callable[[Room, RiskSection, Costs], Decimal], DenyReason], ...] = (
+    (BoundBy.MAX_POSITION_RATIO, by_position, DenyReason.POSITION_CAP),
+    (BoundBy.MAX_GROSS_EXPOSURE_RATIO, by_gross_exposure, DenyReason.GROSS_EXPOSURE_CAP),
+    (BoundBy.MAX_ORDER_NOTIONAL, by_order, DenyReason.NO_CAPITAL),
+    (BoundBy.FREE_CAPITAL, by_free_capital, DenyReason.NO_CAPITAL),
+)
+
+
+class Clamped(Struct, frozen=True, kw_only=True):
+    """The tightest cap: its name, what it leaves, and the denial when that is nothing."""
+
+    bound_by: BoundBy
+    notional: Decimal
+    deny_reason: DenyReason
+
+
+def clamp(wanted: Decimal, room: Room, config: RiskSection, costs: Costs) -> Clamped:
+    """What is wanted, or the smallest cap on the resulting position; of equal caps the first."""
+    bounds = [Clamped(bound_by=BoundBy.KELLY, notional=wanted, deny_reason=DenyReason.NO_CAPITAL)]
+    bounds += [
+        Clamped(bound_by=name, notional=cap(room, config, costs), deny_reason=reason)
+        for name, cap, reason in CAPS
+    ]
+    return min(bounds, key=lambda each: each.notional)
+
+
+def quantity_for(
+    notional: Decimal, price: Decimal, instrument: Instrument, costs: Costs
+) -> Decimal:
+    """Whole lots that cost at most `notional` at the price they are expected to fill at."""
+    expected = price * (1 + exact(costs.slippage_ratio))
+    return instrument.quantize_down(notional / expected)
+
+
+def exact(ratio: float) -> Decimal:
+    """The ratio as it was written: 0.1 is a tenth."""
+    return Decimal(repr(ratio))

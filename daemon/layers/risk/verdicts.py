@@ -1,0 +1,131 @@
+"""From a situation to a verdict: the gates, then the size, then an approval with all its numbers.
+
+Belongs here: the order in which a signal is judged. The rules belong to `gates` and `sizing`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daemon.core.events import BoundBy, DenyReason, Direction, OrderApproved, OrderDenied
+from daemon.core.orders import Side
+from daemon.layers.risk.gates import ENTRY_GATES, EXIT_GATES, Denial, below_minimum, first_denial
+from daemon.layers.risk.sizing import NO_STAKE, clamp, exact, kelly, quantity_for
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from daemon.config import RiskSection
+    from daemon.core.events import Payoff
+    from daemon.layers.risk.gates import Situation
+    from daemon.layers.risk.sizing import Costs, Stake
+
+
+def leave(now: Situation, config: RiskSection) -> OrderApproved | OrderDenied:
+    """Close what is there; no halt, stale feed or limit stands in the way of an exit."""
+    if denial := first_denial(EXIT_GATES, now, config):
+        return _deny(now, denial)
+    quantity = now.instrument.quantize_down(abs(now.quantity))
+    if quantity <= 0 or now.mark is None:
+        return _deny(now, Denial(DenyReason.NOTHING_TO_CLOSE, str(now.quantity)))
+    if denial := below_minimum(now.instrument, quantity, now.mark):
+        return _deny(now, denial)
+    return _approve(
+        now,
+        side=Side.SELL if now.quantity > 0 else Side.BUY,
+        quantity=quantity,
+        price=now.mark,
+        bound_by=BoundBy.POSITION,
+        stake=NO_STAKE,
+        wanted=quantity * now.mark,
+    )
+
+
+def enter(
+    now: Situation, payoff: Payoff | None, config: RiskSection, costs: Costs
+) -> OrderApproved | OrderDenied:
+    """Open what Kelly wants and the caps allow, in whole lots."""
+    if denial := first_denial(ENTRY_GATES, now, config):
+        return _deny(now, denial)
+    stake = _stake(now, payoff, config, costs)
+    if isinstance(stake, Denial):
+        return _deny(now, stake)
+    wanted = exact(stake.used_ratio) * now.room.equity
+    clamped = clamp(wanted, now.room, config, costs)
+    if clamped.notional <= 0:
+        numbers = f"{wanted:.2f}", f"{clamped.notional:.2f}"
+        return _deny(now, Denial(clamped.deny_reason, *numbers))
+    assert now.mark is not None, "has_price is a gate"
+    quantity = quantity_for(clamped.notional, now.mark, now.instrument, costs)
+    if denial := below_minimum(now.instrument, quantity, now.mark):
+        return _deny(now, denial)
+    return _approve(
+        now,
+        side=Side.BUY if now.is_long else Side.SELL,
+        quantity=quantity,
+        price=now.mark,
+        bound_by=clamped.bound_by,
+        stake=stake,
+        wanted=wanted,
+    )
+
+
+def _stake(
+    now: Situation, payoff: Payoff | None, config: RiskSection, costs: Costs
+) -> Stake | Denial:
+    probability = now.signal.win_probability
+    if probability is None or not 0.0 <= probability <= 1.0:
+        return Denial(DenyReason.NOT_FINITE, str(probability))
+    if payoff is None:
+        return Denial(DenyReason.NO_PAYOFFS)
+    stake = kelly(probability, payoff, costs.round_trip_ratio, config.kelly_ratio)
+    if stake is None:
+        numbers = f"{payoff.win_ratio:.6f}", f"{costs.round_trip_ratio:.6f}"
+        return Denial(DenyReason.NO_PAYOFFS, *numbers)
+    if not stake.used_ratio > 0.0:
+        return Denial(DenyReason.NO_KELLY_STAKE, f"{stake.full_ratio:.4f}", "0")
+    return stake
+
+
+def _approve(
+    now: Situation,
+    *,
+    side: Side,
+    quantity: Decimal,
+    price: Decimal,
+    bound_by: BoundBy,
+    stake: Stake,
+    wanted: Decimal,
+) -> OrderApproved:
+    notional, equity = quantity * price, now.room.equity
+    return OrderApproved(
+        ts_ns=now.signal.ts_ns,
+        instrument=now.signal.instrument,
+        trace=now.signal.trace,
+        close_ns=now.signal.close_ns,
+        side=side,
+        quantity=quantity,
+        decision_price=price,
+        is_exit=now.signal.direction is Direction.FLAT,
+        bound_by=bound_by,
+        kelly_full_ratio=stake.full_ratio,
+        kelly_used_ratio=stake.used_ratio,
+        wanted_ratio=float(wanted / equity) if equity > 0 else 0.0,
+        allowed_ratio=float(notional / equity) if equity > 0 else 0.0,
+        notional_quote=notional,
+        equity_quote=equity,
+        drawdown_ratio=now.drawdown_ratio,
+    )
+
+
+def _deny(now: Situation, denial: Denial) -> OrderDenied:
+    return OrderDenied(
+        ts_ns=now.signal.ts_ns,
+        instrument=now.signal.instrument,
+        trace=now.signal.trace,
+        close_ns=now.signal.close_ns,
+        reason=denial.reason,
+        direction=now.signal.direction,
+        value=denial.value,
+        limit=denial.limit,
+    )
