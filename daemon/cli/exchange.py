@@ -17,19 +17,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
+from daemon.cli.exchange_options import balances_of, bars_per_s_of, faults_of, market_of
 from daemon.core.errors import TradingdError, UsageRefused
 
 if TYPE_CHECKING:
     from daemon.cli.exchange_state import MarketOptions
     from daemon.embedded.exchange import Exchange
-    from daemon.embedded.faults import Faults
-    from daemon.embedded.market import Market
     from daemon.embedded.server import Endpoints, ExchangeServer
 
 START_BALANCES = '{"USDT":"100000","BTC":"1","ETH":"10"}'
 STATE_DIR = Path("state/exchange")
 STATE_MODE = 0o700
-MAX_SPEED = "max"
 LINGER_LOOKS = 4
 
 
@@ -116,21 +114,21 @@ class Service:
         known = kept.read_file(self._state_dir)
         options = kept.settled(self._wanted, known)
         speed = self._speed or (known.speed if known is not None else kept.DEFAULT_SPEED)
-        bars_per_s = _bars_per_s(speed)
-        market = _market(options)
+        bars_per_s = bars_per_s_of(speed)
+        market = market_of(options)
         if known is not None and known.fingerprint != market.fingerprint:
             msg = (
                 f"the market of {self._state_dir} has changed since its account began trading on it"
             )
             raise kept.ExchangeRefused(f"{msg}; choose another --state")
-        self._faults = _faults(faults, options.seed or 0)
+        self._faults = faults_of(faults, options.seed or 0)
         endpoint = {} if known is None else known.endpoint
         self._file = kept.ExchangeFile(
             market=options, fingerprint=market.fingerprint, speed=speed, endpoint=endpoint
         )
         ledger = Ledger(
             self._state_dir / "ledger.db",
-            balances=_balances(balances),
+            balances=balances_of(balances),
             closed_ms=market.from_ms,
         )
         self._open.callback(ledger.close)
@@ -227,91 +225,3 @@ def _ready(exchange: Exchange, endpoints: Endpoints) -> dict[str, Any]:
         "from": rfc3339(market.from_ms * NS_PER_MS),
         "timeframe": interval_name(market.timeframe_ms),
     }
-
-
-def _market(options: MarketOptions) -> Market:
-    from daemon.cli.exchange_state import ExchangeRefused
-    from daemon.core.timeframes import NS_PER_MS, parse_time, timeframe_ns
-
-    try:
-        from_ms = None if options.start is None else parse_time(options.start) // NS_PER_MS
-        if options.timeframe is None:
-            return _recorded(options, None, from_ms)
-        timeframe_ms = timeframe_ns(options.timeframe) // NS_PER_MS
-        if options.data:
-            return _recorded(options, timeframe_ms, from_ms)
-        return _synthetic(options, timeframe_ms, from_ms)
-    except ValueError as error:
-        raise ExchangeRefused(str(error)) from None
-
-
-def _synthetic(options: MarketOptions, timeframe_ms: int, from_ms: int | None) -> Market:
-    from daemon.embedded.synthetic import DEFAULT_FROM_MS, SyntheticMarket
-
-    return SyntheticMarket(
-        options.symbols or (),
-        timeframe_ms,
-        from_ms=DEFAULT_FROM_MS if from_ms is None else from_ms,
-        history_bars=options.history_bars or 0,
-        seed=options.seed or 0,
-        edge=options.edge or 0.0,
-    )
-
-
-def _recorded(options: MarketOptions, timeframe_ms: int | None, from_ms: int | None) -> Market:
-    from daemon.embedded.recorded import RecordedMarket
-    from daemon.store.recordings import read_recording
-
-    paths = options.data or ()
-    symbols = options.symbols or ()
-    if len(paths) != len(symbols):
-        msg = f"{len(symbols)} symbols ({','.join(symbols)}) for {len(paths)} recordings"
-        raise ValueError(f"{msg}: a recording holds one symbol, name one for each with --symbols")
-    rows = {symbol: read_recording(path) for symbol, path in zip(symbols, paths, strict=True)}
-    history_bars = options.history_bars
-    if history_bars is None:
-        # Not said: what lies before FROM is history, or the first half of the recording.
-        history_bars = 0 if from_ms is not None else min(map(len, rows.values())) // 2
-    return RecordedMarket(
-        rows,
-        timeframe_ms=timeframe_ms,
-        from_ms=from_ms,
-        history_bars=history_bars,
-        name=" ".join(Path(path).name for path in paths),
-    )
-
-
-def _bars_per_s(speed: str) -> float | None:
-    if speed == MAX_SPEED:
-        return None
-    try:
-        bars_per_s = float(speed)
-    except ValueError:
-        bars_per_s = 0.0
-    if not 0 < bars_per_s < float("inf"):
-        raise UsageRefused(f"--speed {speed}: a number of bars per second, or max")
-    return bars_per_s
-
-
-def _faults(script: Path | None, seed: int) -> Faults:
-    from daemon.embedded.faults import Faults
-
-    faults = Faults(seed)
-    if script is not None:
-        try:
-            faults.add(msgspec.json.decode(script.read_bytes()))
-        except (OSError, ValueError, msgspec.DecodeError) as error:
-            raise UsageRefused(f"--faults {script}: {error}") from None
-    return faults
-
-
-def _balances(text: str) -> dict[str, Any]:
-    from decimal import Decimal
-
-    try:
-        balances = msgspec.json.decode(text, type=dict[str, Decimal])
-    except msgspec.MsgspecError as error:
-        raise UsageRefused(f"--balances {text}: {error}") from None
-    if any(amount < 0 for amount in balances.values()):
-        raise UsageRefused(f"--balances {text}: nobody owns less than nothing")
-    return balances

@@ -15,6 +15,7 @@ from daemon.core.clock import WireClock
 OUTBOX_MAX = 50_000
 PING_EVERY_S = 20.0
 PONG_WITHIN_S = 60.0
+GOODBYE_S = 1.0
 MESSAGE_MAX_BYTES = 1 << 20
 
 
@@ -24,7 +25,7 @@ class Connection:
     def __init__(self, *, is_combined: bool, wire: WireClock) -> None:
         self.is_combined = is_combined
         self._socket = web.WebSocketResponse(
-            autoping=False, compress=False, max_msg_size=MESSAGE_MAX_BYTES
+            timeout=GOODBYE_S, autoping=False, compress=False, max_msg_size=MESSAGE_MAX_BYTES
         )
         self._outbox: asyncio.Queue[bytes] = asyncio.Queue(OUTBOX_MAX)
         self._wire = wire

@@ -132,8 +132,7 @@ class ExchangeServer:
             self._pace.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._pace
-        for connection in list(self._connections):
-            await connection.close()
+        await asyncio.gather(*(connection.close() for connection in self._connections))
         if self._runner is not None:
             await self._runner.cleanup()
 
