@@ -1,6 +1,7 @@
-"""Layer 6: turns approved orders into durable intents, and a venue's reports into what really happened.
+"""Layer 6: turns approved orders into durable intents, and a venue's reports into what happened.
 
-Belongs here: what an answer means for an order. Talking to a venue belongs to venues; money belongs to the book.
+Belongs here: what an answer means for an order. Talking to a venue belongs to venues, money to the
+book.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from daemon.core.events import (
     OrderRefused,
     OrderReported,
     Outcome,
+    ReportSource,
     RunOpened,
     SubmitOrder,
     TradingHalted,
@@ -100,21 +102,32 @@ class Execution:
             yield TradingHalted(
                 ts_ns=event.ts_ns,
                 reason=HaltReason.FOREIGN_ORDER,
-                detail=f"the venue reports {event.client_order_id}, which this journal never intended",
+                detail=f"the venue reports {event.client_order_id}, never intended by this journal",
             )
             return
-        news = [each for each in event.fills if each.trade_id not in order.trade_ids]
-        yield from self._state_news(event, order, has_fills=bool(news))
+        fresh = {
+            each.trade_id: each for each in event.fills if each.trade_id not in order.trade_ids
+        }
+        sound = [each for each in fresh.values() if _is_sound(each)]
+        yield from self._state_news(event, order, has_fills=bool(sound))
         filled = order.filled_quantity
-        for fill in {each.trade_id: each for each in news}.values():
+        for fill in sound:
             filled += fill.quantity
             yield self._filled(event, order, fill, filled)
-            if filled > order.quantity:
-                yield TradingHalted(
-                    ts_ns=event.ts_ns,
-                    reason=HaltReason.OVERFILL,
-                    detail=f"{order.client_order_id}: {filled} filled of {order.quantity}",
-                )
+        if filled > order.quantity and sound:
+            yield TradingHalted(
+                ts_ns=event.ts_ns,
+                reason=HaltReason.OVERFILL,
+                detail=f"{order.client_order_id}: {filled} filled of {order.quantity}",
+            )
+        if len(sound) < len(fresh):
+            # Neither booked nor asked for again: the order stays open, and an operator must look.
+            yield TradingHalted(
+                ts_ns=event.ts_ns,
+                reason=HaltReason.RECONCILE,
+                detail=f"{order.client_order_id}: the venue tells of a fill that cannot be",
+            )
+            return
         yield from self._ending(event, order, filled)
 
     def _state_news(
@@ -165,22 +178,41 @@ class Execution:
     @staticmethod
     def _ending(event: OrderReported, order: Order, filled: Decimal) -> Iterator[Event]:
         """The order is over only when the venue says so and every fill it counts is known here."""
-        if event.state not in _ENDED or order.state in _BELIEVED_GONE or order.state in _ENDED:
+        is_told = event.outcome is Outcome.ACKNOWLEDGED and event.state in _ENDED
+        if not is_told or not order.is_open:
             return
-        if event.filled_quantity is not None and filled < event.filled_quantity:
-            yield LookUpOrder(
+        assert event.state is not None
+        counted = event.filled_quantity
+        if counted is None and event.state is OrderState.FILLED:
+            counted = order.quantity
+        if counted is None and event.source is not ReportSource.LOOKUP:
+            yield _look_up(
+                event, order, f"{event.state}, and the venue does not say how much filled"
+            )
+        elif counted is not None and filled < counted:
+            yield _look_up(event, order, f"the venue counts {counted}, {filled} known here")
+        else:
+            yield OrderCompleted(
                 ts_ns=event.ts_ns,
                 client_order_id=order.client_order_id,
                 instrument=order.instrument,
-                intended_ns=order.intended_ns,
-                reason=f"the venue counts {event.filled_quantity}, {filled} known here",
+                trace=order.trace,
+                state=event.state,
+                filled_quantity=filled,
             )
-            return
-        yield OrderCompleted(
-            ts_ns=event.ts_ns,
-            client_order_id=order.client_order_id,
-            instrument=order.instrument,
-            trace=order.trace,
-            state=event.state,
-            filled_quantity=filled,
-        )
+
+
+def _look_up(event: OrderReported, order: Order, reason: str) -> LookUpOrder:
+    return LookUpOrder(
+        ts_ns=event.ts_ns,
+        client_order_id=order.client_order_id,
+        instrument=order.instrument,
+        intended_ns=order.intended_ns,
+        reason=reason,
+    )
+
+
+def _is_sound(fill: Fill) -> bool:
+    """Numbers that can be money; a rebate is a negative fee."""
+    numbers = (fill.price, fill.quantity)
+    return fill.fee.is_finite() and all(each.is_finite() and each > 0 for each in numbers)
