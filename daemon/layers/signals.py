@@ -79,7 +79,7 @@ class Signals:
             self._positioned.discard(event.instrument)
 
     def on_predictions(self, event: Predictions) -> Iterator[Event]:
-        """One signal or one reason per bar of the cross-section; a position past its horizon goes FLAT."""
+        """One signal or one reason per bar; a position past its horizon goes FLAT besides."""
         for row in event.rows:
             verdict = self._judge(row, event)
             yield verdict
@@ -100,34 +100,37 @@ class Signals:
         known = self._desired.get(row.instrument)
         is_positioned = row.instrument in self._positioned
         held = known.direction if known and is_positioned else Direction.FLAT
-        if known is not None and row.close_ns <= known.close_ns:
-            return self._suppress(row, event, SuppressReason.DUPLICATE_BAR)
-        if row.received_ns - row.close_ns > self._bar_age_max_ns:
-            return self._suppress(row, event, SuppressReason.STALE_BAR)
-        if self._model is None:
-            return self._suppress(row, event, SuppressReason.NO_MODEL)
-        if row.close_ns - self._model.trained_through_ns > self._model_age_max_ns:
-            return self._suppress(row, event, SuppressReason.MODEL_TOO_OLD)
+        if reason := self._unfit(row, known):
+            return self._suppress(row, event, reason)
         minimum = self._config.confidence_min_ratio
         if not row.confidence >= minimum:
             return self._suppress(row, event, SuppressReason.LOW_CONFIDENCE, limit=minimum)
+        if held not in {Direction.FLAT, wanted}:
+            # Out first, whatever may be opened afterwards: one order never turns a position round.
+            return self._flat(row, event, SignalReason.OPPOSITE, row.close, row.probability_up)
         if wanted is Direction.SHORT and not self._config.allow_short:
-            if held is Direction.LONG:
-                return self._flat(row, event, SignalReason.OPPOSITE, row.close, row.probability_up)
             return self._suppress(row, event, SuppressReason.SHORT_NOT_ALLOWED)
         if known is not None and held is not wanted and self._is_too_soon(known, row.close_ns):
             return self._suppress(row, event, SuppressReason.TOO_SOON)
-        return self._weigh(row, event, wanted, self._model, is_held=held is wanted)
+        return self._weigh(row, event, wanted, is_held=held is wanted)
+
+    def _unfit(self, row: Prediction, known: Desired | None) -> SuppressReason | None:
+        """Why nothing may be decided on this prediction, whatever it says."""
+        if known is not None and row.close_ns <= known.close_ns:
+            return SuppressReason.DUPLICATE_BAR
+        if row.received_ns - row.close_ns > self._bar_age_max_ns:
+            return SuppressReason.STALE_BAR
+        if self._model is None:
+            return SuppressReason.NO_MODEL
+        if row.close_ns - self._model.trained_through_ns > self._model_age_max_ns:
+            return SuppressReason.MODEL_TOO_OLD
+        return None
 
     def _weigh(
-        self,
-        row: Prediction,
-        event: Predictions,
-        wanted: Direction,
-        model: ModelActivated,
-        *,
-        is_held: bool,
+        self, row: Prediction, event: Predictions, wanted: Direction, *, is_held: bool
     ) -> SignalEmitted | SignalSuppressed:
+        model = self._model
+        assert model is not None, "without a model nothing is fit"
         is_long = wanted is Direction.LONG
         probability = row.probability_up if is_long else 1.0 - row.probability_up
         shrunk = max(0.5, probability - SHRINK_STANDARD_ERRORS * row.standard_error)
