@@ -1,6 +1,7 @@
 """The two clocks: wire time is real, market time is the exchange's and may be warped or frozen.
 
-Belongs here: the only reads of the machine's clocks. Layers never come here: their now is the event's time.
+Belongs here: the only reads of the machine's clocks. Layers never come here: their now is the
+event's time.
 """
 
 import time

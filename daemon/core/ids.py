@@ -1,6 +1,7 @@
 """Names that are computed, never drawn: the trace of a bar and the client id of an order.
 
-Belongs here: pure functions from facts to identifiers, so that a re-decided bar collides with itself.
+Belongs here: pure functions from facts to identifiers, so that a bar decided twice collides with
+itself.
 """
 
 import hashlib
@@ -22,8 +23,10 @@ def trace_for(instrument: InstrumentId, timeframe: str, close_ns: int) -> str:
 def client_order_id_for(
     *, bot: str, account: str, instrument: InstrumentId, close_ns: int, leg: str, ordinal: int
 ) -> str:
-    """26 lower-case letters and digits, a pure function of the decision (see DESIGN: client order id)."""
-    text = f"{bot}|{account}|{instrument}|{close_ns}|{leg}|{ordinal}"
+    """26 lower-case letters and digits, made of nothing but the decision they stand for."""
+    # As a tuple's text, so that no name can reach over its border into the next.
+    parts = (bot, account, instrument.exchange, instrument.symbol, close_ns, leg, ordinal)
+    text = repr(parts)
     digest = hashlib.sha256(text.encode()).digest()
     body = b32encode(digest).decode().rstrip("=").lower()
     return (CLIENT_ORDER_ID_PREFIX + body)[:CLIENT_ORDER_ID_LENGTH]

@@ -1,13 +1,14 @@
-"""The one bounded queue: everything that enters the daemon, in the order in which it will be believed.
+"""The one bounded queue: all that enters the daemon, in the order in which it will be believed.
 
-Bars wait for room, so a slow step slows the feed and nothing is dropped (a feed that fell behind fetches what
-it missed). Order reports, operator commands and ticks have room of their own and go first.
+Bars wait for room, so a slow step slows the feed and nothing is dropped (a feed that fell behind
+fetches what it missed). Order reports, operator commands and ticks have room of their own and go
+first. Belongs here: order and room. What an input means belongs to the layers.
 """
 
 import asyncio
 from collections import deque
+from typing import TYPE_CHECKING
 
-from daemon.core.bars import Bar
 from daemon.core.events import (
     BarRejected,
     BarRevised,
@@ -18,6 +19,10 @@ from daemon.core.events import (
     HistoryLoaded,
     Input,
 )
+
+if TYPE_CHECKING:
+    from daemon.core.bars import Bar
+    from daemon.core.instruments import InstrumentId
 
 MARKET_MAX = 4_096
 URGENT_MAX = 65_536
@@ -63,7 +68,7 @@ class Inbox:
         self._arrived.set()
 
     async def get(self) -> Input:
-        """The next input; bars that already wait are joined into one cross-section, none is waited for."""
+        """The next input; waiting bars of one slot become one cross-section, none is waited for."""
         while not (self._urgent or self._market):
             self._arrived.clear()
             await self._arrived.wait()
@@ -76,10 +81,12 @@ class Inbox:
         return event
 
     def _join(self, first: BarsClosed) -> BarsClosed:
-        bars: dict[object, Bar] = {bar.instrument: bar for bar in first.bars}
+        bars: dict[InstrumentId, Bar] = {bar.instrument: bar for bar in first.bars}
+        slots = {bar.close_ns for bar in first.bars}
         ts_ns = first.ts_ns
         while self._market and isinstance(following := self._market[0], BarsClosed):
-            if any(bar.instrument in bars for bar in following.bars):
+            # How far the queue has run ahead is chance; what one cross-section holds must not be.
+            if any(bar.instrument in bars or bar.close_ns not in slots for bar in following.bars):
                 break
             self._market.popleft()
             bars.update((bar.instrument, bar) for bar in following.bars)

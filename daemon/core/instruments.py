@@ -1,9 +1,9 @@
-"""What can be traded and by which steps: turns wanted prices and quantities into ones an exchange takes.
+"""What can be traded, in which steps: turns wanted prices and quantities into acceptable ones.
 
 Belongs here: identity, steps and rounding of instruments. Positions in them belong to `book`.
 """
 
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
+from decimal import Decimal
 from enum import StrEnum
 
 from msgspec import Struct
@@ -25,7 +25,7 @@ class InstrumentId(Struct, frozen=True, order=True, gc=False):
 
 
 class Instrument(Struct, frozen=True, kw_only=True, gc=False):
-    """Steps and limits of one instrument, as the exchange states them (all Decimal, base or quote units)."""
+    """Steps and limits of one instrument as the exchange states them, in base or quote units."""
 
     id: InstrumentId
     base: str
@@ -43,13 +43,17 @@ class Instrument(Struct, frozen=True, kw_only=True, gc=False):
 
     def quantize_down(self, quantity: Decimal) -> Decimal:
         """The largest whole number of lots that is not more than `quantity` (never rounds up)."""
-        return (quantity / self.lot).to_integral_value(ROUND_DOWN) * self.lot
+        # Whole division: a quotient of 28 digits could be rounded up to the next whole number.
+        return quantity // self.lot * self.lot
 
     def price_down(self, price: Decimal) -> Decimal:
-        return (price / self.tick).to_integral_value(ROUND_FLOOR) * self.tick
+        """The highest price on the grid that is not above `price`, which is not negative."""
+        return price // self.tick * self.tick
 
     def price_up(self, price: Decimal) -> Decimal:
-        return (price / self.tick).to_integral_value(ROUND_CEILING) * self.tick
+        """The lowest price on the grid that is not below `price`, which is not negative."""
+        below = self.price_down(price)
+        return below if below == price else below + self.tick
 
     def price_of(self, price: float) -> Decimal:
         """The exact Decimal of a bar's float price; the one crossing from statistics to money."""

@@ -14,7 +14,7 @@ SECONDS_PER_YEAR = 365 * 86_400
 def timeframe_ns(timeframe: str) -> int:
     """Length of one bar in nanoseconds; ValueError for anything but <number><s|m|h|d|w>."""
     number, unit = timeframe[:-1], timeframe[-1:]
-    if not number.isdigit() or int(number) < 1 or unit not in SECONDS:
+    if not (number.isascii() and number.isdigit()) or int(number) < 1 or unit not in SECONDS:
         msg = f"timeframe {timeframe!r} is not a fixed length; write for example 1m, 15m, 1h, 1d"
         raise ValueError(msg)
     return int(number) * SECONDS[unit] * NS_PER_S
@@ -38,7 +38,7 @@ def rfc3339(ts_ns: int) -> str:
 
 
 def parse_time(text: str) -> int:
-    """Nanoseconds of an RFC 3339 time; ValueError when the zone is missing, because local time is a trap."""
+    """Nanoseconds of an RFC 3339 time; ValueError without a zone, because local time is a trap."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
