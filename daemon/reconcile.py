@@ -1,28 +1,31 @@
 """Compares our books with what the venue says, in words.
 
-Belongs here: finding differences. Acting on them (adopting fills, halting) belongs to whoever asked.
+Belongs here: finding differences. Acting on them, by adopting fills or by halting, belongs to
+whoever asked.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from daemon.core.book import EXACT
 from daemon.core.ids import CLIENT_ORDER_ID_PREFIX
 from daemon.core.instruments import plain
 from daemon.core.orders import Side
+from daemon.core.ports import VenueFill
 
 if TYPE_CHECKING:
     from daemon.core.blotter import Blotter
     from daemon.core.events import RunOpened
     from daemon.core.orders import Order
-    from daemon.core.ports import Account, VenueFill
+    from daemon.core.ports import Account
 
 
 class Comparison(Struct, frozen=True):
-    """`missed` are fills of our orders that the venue has and we do not; `differences` are sentences."""
+    """`missed` are fills of our orders that only the venue has; `differences` are sentences."""
 
     missed: tuple[VenueFill, ...]
     differences: tuple[str, ...]
@@ -43,13 +46,19 @@ def compare(opened: RunOpened, blotter: Blotter, account: Account) -> Comparison
         if not ours.startswith(CLIENT_ORDER_ID_PREFIX):
             continue
         theirs.add((ours, each.fill.trade_id))
-        if ours not in blotter.orders:
+        if ours in blotter.orders:
+            if (ours, each.fill.trade_id) not in known:
+                missed.append(each)
+        elif each.fill.ts_ns > blotter.forgotten_ns:
             differences.append(f"the venue filled {ours}, which this journal never intended")
-        elif (ours, each.fill.trade_id) not in known:
-            missed.append(each)
     differences += [
         f"order {ours}: fill {trade} is booked here and unknown to the venue"
         for ours, trade in sorted(known - theirs)
+    ]
+    differences += [
+        f"order {each.client_order_id} is {each.state} here and not open at the venue"
+        for each in blotter.all_open()
+        if not each.is_unresolved and each.client_order_id not in account.open_client_order_ids
     ]
     differences += [
         f"the venue has {each} open, which this journal never intended"
@@ -65,15 +74,16 @@ def _keys(order: Order) -> list[tuple[str, str]]:
 
 
 def _balance_differences(opened: RunOpened, account: Account) -> list[str]:
-    """Start balances plus every fill of the account must be today's balances, in every currency."""
+    """Start balances plus every fill of the account must be today's balances, to the last digit."""
     expected = {each.currency: each.total for each in opened.balances}
     instruments = {each.id: each for each in opened.instruments}
-    for each in account.fills:
-        instrument, fill = instruments[each.instrument], each.fill
-        sign = 1 if each.side is Side.BUY else -1
-        _add(expected, instrument.base, sign * fill.quantity)
-        _add(expected, instrument.quote, -sign * fill.quantity * fill.price)
-        _add(expected, fill.fee_currency, -fill.fee)
+    with localcontext(EXACT):
+        for each in account.fills:
+            instrument, fill = instruments[each.instrument], each.fill
+            sign = 1 if each.side is Side.BUY else -1
+            _add(expected, instrument.base, sign * fill.quantity)
+            _add(expected, instrument.quote, -sign * fill.quantity * fill.price)
+            _add(expected, fill.fee_currency, -fill.fee)
     currencies = {name for each in opened.instruments for name in (each.base, each.quote)}
     return [
         f"{name}: the venue holds {plain(account.totals.get(name, Decimal(0)))}, "

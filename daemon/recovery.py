@@ -1,6 +1,7 @@
-"""The second half of every start: asks the venue what became of open orders and whether the books agree.
+"""The second half of every start: asks what became of open orders and whether the books agree.
 
-Belongs here: what must be known of the venue before the first decision. What a report means belongs to execution.
+Belongs here: what must be known of the venue before the first decision. What a report means belongs
+to execution.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ async def settle(
     take: Callable[[Input], Awaitable[None]],
     ts_ns: int,
 ) -> Reconciled:
-    """Resolve every open order, book every fill we missed, compare books and venue, and say the result.
+    """Resolve every open order, book every fill we missed, compare books and venue, say the result.
 
     Nothing is ever sent here: an intent that never reached the venue is found absent and closed.
     """

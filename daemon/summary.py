@@ -1,27 +1,26 @@
 """Turns a run's journal into the numbers and the sentence it ends with.
 
-Belongs here: counting what the journal holds. It decides nothing, so it may be computed again at any time.
+Belongs here: counting what the journal holds. It decides nothing, so it may be computed again at
+any time.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
 from daemon.core import events as e
 from daemon.core.bars import MissCause
 from daemon.core.book import Book
-from daemon.core.instruments import plain
+from daemon.core.instruments import InstrumentId, plain
+from daemon.layers.monitoring.outcomes import Outcomes
 from daemon.layers.monitoring.skill import auc_with_interval
 from daemon.layers.monitoring.trades import run_verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from daemon.core.instruments import InstrumentId
+    from collections.abc import Callable, Iterable
 
 
 class Tally(Struct):
@@ -41,25 +40,29 @@ class Tally(Struct):
     halted: dict[str, str] = field(default_factory=dict)
     suppressed: Counter[str] = field(default_factory=Counter)
     denied: Counter[str] = field(default_factory=Counter)
-    outcomes: list[tuple[float, int, int]] = field(
-        default_factory=list
-    )  # probability, outcome, bar
+    probabilities: list[float] = field(default_factory=list)
+    outcomes: list[int] = field(default_factory=list)
+    blocks: list[int] = field(default_factory=list)  # of each outcome: which share their luck
+    block_ns: dict[str, int] = field(default_factory=dict)  # by model
     opens: dict[InstrumentId, set[int]] = field(default_factory=dict)
+    lookback: int = 0
 
 
 def summarise(events: Iterable[e.Event], *, lookback: int) -> dict[str, object]:
-    """The fields of `run.finished` from all events of one journal (money as decimal text, ratios 0 to 1)."""
-    tally, book = Tally(), Book()
+    """The fields of `run.finished` from all events of one journal.
+
+    Money is decimal text, ratios are 0 to 1; `lookback` is how many bars a feature window holds.
+    """
+    tally, book = Tally(lookback=lookback), Book()
+    keepers = _kept(book)
     for event in events:
-        _keep_book(book, event)
-        _count(tally, event, lookback)
+        if keep := keepers.get(type(event)):
+            keep(event)
+        if count := COUNTED.get(type(event)):
+            count(tally, event)
     opened = tally.opened
     assert opened is not None, "a journal begins with RunOpened"
-    skill = auc_with_interval(
-        [each[0] for each in tally.outcomes],
-        [each[1] for each in tally.outcomes],
-        [each[2] for each in tally.outcomes],
-    )
+    skill = auc_with_interval(tally.probabilities, tally.outcomes, tally.blocks)
     edge_shown, sentence = run_verdict(skill, book.returns)
     return {
         "run": opened.run,
@@ -92,67 +95,120 @@ def summarise(events: Iterable[e.Event], *, lookback: int) -> dict[str, object]:
     }
 
 
-def _keep_book(book: Book, event: e.Event) -> None:
-    if isinstance(event, e.RunOpened):
-        book.apply_run_opened(event)
-    elif isinstance(event, e.BarsClosed):
-        book.apply_bars_closed(event)
-    elif isinstance(event, e.OrderFilled):
-        book.apply_order_filled(event)
-    elif isinstance(event, e.PositionChanged):
-        book.apply_position_changed(event)
+def _opened(tally: Tally, event: e.RunOpened) -> None:
+    tally.opened = event
 
 
-def _count(tally: Tally, event: e.Event, lookback: int) -> None:
-    if isinstance(event, e.RunOpened):
-        tally.opened = event
-    elif isinstance(event, e.HistoryLoaded | e.BarsClosed):
-        for bar in event.bars:
-            tally.opens.setdefault(bar.instrument, set()).add(bar.open_ns)
-        tally.bars += len(event.bars) if isinstance(event, e.BarsClosed) else 0
-    elif isinstance(event, e.BarsMissed):
-        if event.cause is MissCause.OUTAGE:
-            tally.holes += 1
-            tally.outage_slots += event.count
-    elif isinstance(event, e.Predictions):
-        tally.decisions += len(event.rows)
-        tally.gaps_traded += sum(_has_gap(tally, row, lookback) for row in event.rows)
-    elif isinstance(event, e.SignalEmitted):
-        tally.signals += 1
-    elif isinstance(event, e.SignalSuppressed):
-        tally.suppressed[event.reason.value] += 1
-    elif isinstance(event, e.OrderDenied):
-        tally.denied[event.reason.value] += 1
-    elif isinstance(event, e.OrderIntended):
-        tally.orders += 1
-    elif isinstance(event, e.OrderFilled):
-        tally.fills += 1
-    elif isinstance(event, e.EquityMarked):
-        tally.drawdown_ratio = max(tally.drawdown_ratio, event.drawdown_ratio)
-    elif isinstance(event, e.PredictionResolved):
-        if event.outcome is not None:
-            outcome = (event.probability_up, event.outcome, event.predicted_close_ns)
-            tally.outcomes.append(outcome)
-    elif isinstance(event, e.HealthSampled):
-        tally.health = event.status
-    elif isinstance(event, e.TradingHalted):
-        tally.halted[event.reason.value] = event.detail
-    elif isinstance(event, e.TradingResumed):
-        tally.halted.clear()
+def _activated(tally: Tally, event: e.ModelActivated) -> None:
+    # Asked of the ledger of outcomes, so that run and health judge skill by the same clusters.
+    assert tally.opened is not None
+    ledger = Outcomes(timeframe_ns=tally.opened.timeframe_ns, window_outcomes=1)
+    ledger.apply_model_activated(event)
+    tally.block_ns[event.model] = ledger.block_ns(event.model)
 
 
-def _has_gap(tally: Tally, row: e.Prediction, lookback: int) -> bool:
+def _loaded(tally: Tally, event: e.HistoryLoaded) -> None:
+    for bar in event.bars:
+        tally.opens.setdefault(bar.instrument, set()).add(bar.open_ns)
+
+
+def _closed(tally: Tally, event: e.BarsClosed) -> None:
+    tally.bars += len(event.bars)
+    for bar in event.bars:
+        tally.opens.setdefault(bar.instrument, set()).add(bar.open_ns)
+
+
+def _missed(tally: Tally, event: e.BarsMissed) -> None:
+    if event.cause is MissCause.OUTAGE:
+        tally.holes += 1
+        tally.outage_slots += event.count
+
+
+def _predicted(tally: Tally, event: e.Predictions) -> None:
+    tally.decisions += len(event.rows)
+    tally.gaps_traded += sum(_has_gap(tally, row) for row in event.rows)
+
+
+def _signalled(tally: Tally, _event: e.SignalEmitted) -> None:
+    tally.signals += 1
+
+
+def _suppressed(tally: Tally, event: e.SignalSuppressed) -> None:
+    tally.suppressed[event.reason.value] += 1
+
+
+def _denied(tally: Tally, event: e.OrderDenied) -> None:
+    tally.denied[event.reason.value] += 1
+
+
+def _intended(tally: Tally, _event: e.OrderIntended) -> None:
+    tally.orders += 1
+
+
+def _filled(tally: Tally, _event: e.OrderFilled) -> None:
+    tally.fills += 1
+
+
+def _marked(tally: Tally, event: e.EquityMarked) -> None:
+    tally.drawdown_ratio = max(tally.drawdown_ratio, event.drawdown_ratio)
+
+
+def _resolved(tally: Tally, event: e.PredictionResolved) -> None:
+    if event.outcome is not None:
+        tally.probabilities.append(event.probability_up)
+        tally.outcomes.append(event.outcome)
+        tally.blocks.append(event.predicted_close_ns // tally.block_ns[event.model])
+
+
+def _sampled(tally: Tally, event: e.HealthSampled) -> None:
+    tally.health = event.status
+
+
+def _halted(tally: Tally, event: e.TradingHalted) -> None:
+    tally.halted[event.reason.value] = event.detail
+
+
+def _resumed(tally: Tally, _event: e.TradingResumed) -> None:
+    tally.halted.clear()
+
+
+COUNTED: dict[type[e.Event], Callable[[Tally, Any], None]] = {
+    e.RunOpened: _opened,
+    e.ModelActivated: _activated,
+    e.HistoryLoaded: _loaded,
+    e.BarsClosed: _closed,
+    e.BarsMissed: _missed,
+    e.Predictions: _predicted,
+    e.SignalEmitted: _signalled,
+    e.SignalSuppressed: _suppressed,
+    e.OrderDenied: _denied,
+    e.OrderIntended: _intended,
+    e.OrderFilled: _filled,
+    e.EquityMarked: _marked,
+    e.PredictionResolved: _resolved,
+    e.HealthSampled: _sampled,
+    e.TradingHalted: _halted,
+    e.TradingResumed: _resumed,
+}
+
+
+def _kept(book: Book) -> dict[type[e.Event], Callable[[Any], None]]:
+    return {
+        e.RunOpened: book.apply_run_opened,
+        e.HistoryLoaded: book.apply_history_loaded,
+        e.BarsClosed: book.apply_bars_closed,
+        e.OrderFilled: book.apply_order_filled,
+        e.PositionChanged: book.apply_position_changed,
+    }
+
+
+def _has_gap(tally: Tally, row: e.Prediction) -> bool:
     """Looked up in the bars themselves, not asked of layer 2, whose promise this checks."""
     assert tally.opened is not None
     length_ns = tally.opened.timeframe_ns
     known = tally.opens.get(row.instrument, set())
-    return any(row.close_ns - k * length_ns not in known for k in range(1, lookback + 1))
+    return any(row.close_ns - k * length_ns not in known for k in range(1, tally.lookback + 1))
 
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
-
-
-def money(value: Decimal) -> str:
-    """Money for people: two decimals."""
-    return f"{value:.2f}"

@@ -1,6 +1,6 @@
-"""Recomputes every decision of a run from its recorded inputs and compares it with what the run decided.
+"""Recomputes every decision of a run from its recorded inputs and compares it with what was said.
 
-Belongs here: the comparison. Building the core that recomputes is handed in, so that research needs no edge.
+Belongs here: the comparison. The core that recomputes is handed in, so that research needs no edge.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KINDS = ("features", "probabilities", "signals", "sizings", "orders")
 
 
 class Parity(Struct):
-    """The result of a comparison; `first_difference` is None when everything is bit for bit the same."""
+    """The result; `first_difference` is None when everything is the same, bit for bit."""
 
     bars: int = 0
     compared: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
@@ -40,7 +40,7 @@ class Parity(Struct):
 
 
 def compare(journal: Iterable[tuple[int, Event]], pipeline: Pipeline) -> Parity:
-    """Feed the journal's inputs to a fresh core, step by step, and compare the events it decides."""
+    """Feed the journal's inputs to a fresh core, step by step, and compare what it decides."""
     parity = Parity()
     for number, recorded in _steps(journal):
         first = recorded[0]
@@ -61,7 +61,8 @@ def compare(journal: Iterable[tuple[int, Event]], pipeline: Pipeline) -> Parity:
 
 
 def _steps(journal: Iterable[tuple[int, Event]]) -> Iterator[tuple[int, list[Event]]]:
-    number, events = -1, []
+    number = -1
+    events: list[Event] = []
     for step, event in journal:
         if step != number and events:
             yield number, events
