@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 EMBEDDED = "embedded"
 SYNTHETIC = "synthetic"
-LOCKSTEP = "max"
+LOCKSTEP = "lock-step"
 
 
 class World(Struct, kw_only=True):
@@ -90,7 +90,12 @@ async def embedded_world(exchange: ExchangeProcess, settings: Settings, *, marke
     private = make_client(EMBEDDED, urls=urls, credentials=keys, validity_ms=validity_ms)
     inner = CcxtMarket(public, EMBEDDED, settings.data.timeframe)
     market_data = EmbeddedMarket(inner, link, clock, length_ns)
-    instruments = await market_data.instruments(settings.data.symbols)
+    try:
+        instruments = await market_data.instruments(settings.data.symbols)
+    except BaseException:
+        for client in (market_data, history, private):
+            await client.close()
+        raise
     is_recording = market != SYNTHETIC
     return World(
         market=market,
