@@ -5,6 +5,7 @@ Belongs here: the order in which handlers see events. What handlers decide belon
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from decimal import ROUND_HALF_EVEN, Context, DivisionByZero, InvalidOperation, Overflow, localcontext
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -12,6 +13,11 @@ from msgspec import Struct
 from daemon.core.events import Command, Event
 
 EVENTS_PER_STEP_MAX = 100_000
+# Libraries change the rounding of the whole thread (ccxt sets ROUND_HALF_UP): a decision that took it from
+# there would differ from its own replay in the last digit.
+ARITHMETIC = Context(
+    prec=50, rounding=ROUND_HALF_EVEN, traps=[DivisionByZero, InvalidOperation, Overflow]
+)
 
 E = TypeVar("E", bound=Event)
 
@@ -58,6 +64,10 @@ class Pipeline:
         Every event is applied before anyone decides on it, and what it causes runs to its end
         before the next one that waits: of two signals, the second meets the first one's order.
         """
+        with localcontext(ARITHMETIC):
+            return self._run(event)
+
+    def _run(self, event: Event) -> Step:
         waiting: deque[Event] = deque((event,))
         events: list[Event] = []
         commands: list[Command] = []
@@ -82,7 +92,8 @@ class Pipeline:
     def recover(self, events: Iterable[Event]) -> int:
         """Feed journaled events to the applying rows only; returns how many there were."""
         count = 0
-        for count, event in enumerate(events, 1):  # noqa: B007  # the last value is the result
-            for route in self._applying.get(type(event), ()):
-                route.handler(event)
+        with localcontext(ARITHMETIC):
+            for count, event in enumerate(events, 1):  # noqa: B007  # the last value is the result
+                for route in self._applying.get(type(event), ()):
+                    route.handler(event)
         return count
