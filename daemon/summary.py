@@ -7,6 +7,7 @@ any time.
 from __future__ import annotations
 
 from collections import Counter
+from decimal import localcontext
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
@@ -15,6 +16,7 @@ from daemon.core import events as e
 from daemon.core.bars import MissCause
 from daemon.core.book import Book
 from daemon.core.instruments import InstrumentId, plain
+from daemon.core.pipeline import ARITHMETIC
 from daemon.layers.monitoring.outcomes import Outcomes
 from daemon.layers.monitoring.skill import auc_with_interval
 from daemon.layers.monitoring.trades import run_verdict
@@ -53,6 +55,11 @@ def summarise(events: Iterable[e.Event], *, lookback: int) -> dict[str, object]:
 
     Money is decimal text, ratios are 0 to 1; `lookback` is how many bars a feature window holds.
     """
+    with localcontext(ARITHMETIC):
+        return _summarised(events, lookback)
+
+
+def _summarised(events: Iterable[e.Event], lookback: int) -> dict[str, object]:
     tally, book = Tally(lookback=lookback), Book()
     keepers = _kept(book)
     for event in events:
