@@ -116,6 +116,8 @@ class Signals:
 
     def _unfit(self, row: Prediction, known: Desired | None) -> SuppressReason | None:
         """Why nothing may be decided on this prediction, whatever it says."""
+        if not (0.0 <= row.probability_up <= 1.0 and row.standard_error >= 0.0):
+            return SuppressReason.NOT_FINITE
         if known is not None and row.close_ns <= known.close_ns:
             return SuppressReason.DUPLICATE_BAR
         if row.received_ns - row.close_ns > self._bar_age_max_ns:
