@@ -54,7 +54,7 @@ class MarketSpec(Struct, frozen=True, kw_only=True):
 
     symbols: tuple[str, ...]
     timeframe: str
-    history_bars: int
+    history_bars: int | None
     seed: int
     edge: float | None = None
     data: str | None = None
@@ -65,7 +65,7 @@ class MarketSpec(Struct, frozen=True, kw_only=True):
         pairs = [
             ("--symbols", ",".join(self.symbols)),
             ("--timeframe", self.timeframe),
-            ("--history-bars", str(self.history_bars)),
+            ("--history-bars", None if self.history_bars is None else str(self.history_bars)),
             ("--seed", str(self.seed)),
             ("--edge", None if self.edge is None else str(self.edge)),
             ("--data", self.data),
@@ -182,7 +182,7 @@ async def _stop(child: asyncio.subprocess.Process) -> None:
 
 
 def _refused(code: int | None) -> TradingdError:
-    # The child has said why on stderr; its exit code is ours.
-    error = TradingdError("the embedded exchange did not start")
+    # The child has said why on stderr; its exit code is ours, and one line is enough.
+    error = TradingdError("")
     error.exit_code = code if code is not None and code > 0 else ExchangeUnreachable.exit_code
     return error

@@ -181,5 +181,5 @@ def main() -> None:
 
 
 def _say(error: TradingdError) -> None:
-    lines = getattr(error, "lines", None) or [f"tradingd: {error}"]
+    lines = getattr(error, "lines", None) or ([f"tradingd: {error}"] if str(error) else [])
     sys.stderr.write("".join(f"{line}\n" for line in lines))

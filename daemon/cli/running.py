@@ -23,6 +23,7 @@ from daemon.store.lock import StateLock
 from daemon.store.runs import (
     ExchangeSpec,
     RunSpec,
+    discard,
     new_run,
     read_result,
     read_spec,
@@ -149,7 +150,12 @@ async def _run(request: RunRequest, settings: Settings, spec: RunSpec | None) ->
     if finished is not None and finished.get("is_closed"):
         Reporter(settings, spec, paths).show_finished(finished)
         return 0
-    world = await _world(request, settings, spec, paths)
+    try:
+        world = await _world(request, settings, spec, paths)
+    except BaseException:
+        if not paths.journal.exists():
+            discard(paths)
+        raise
     try:
         _record_endpoint(paths, spec, world)
         reporter = Reporter(settings, spec, paths, world)
@@ -278,7 +284,7 @@ async def _exchange(
     market = MarketSpec(
         symbols=settings.data.symbols,
         timeframe=settings.data.timeframe,
-        history_bars=settings.data.history_bars,
+        history_bars=_history_bars(settings, spec),
         seed=settings.run.seed,
         edge=spec.edge,
         data=str(Path(spec.market).resolve()) if is_recording(spec.market) else None,
@@ -286,6 +292,16 @@ async def _exchange(
         speed=spec.speed or "max",
     )
     return await ExchangeProcess.start(paths.exchange, market)
+
+
+def _history_bars(settings: Settings, spec: RunSpec) -> int | None:
+    """Slots before the first streamed one; None lets a recording give what lies before FROM, or its half."""
+    if not is_recording(spec.market):
+        return settings.data.history_bars
+    from daemon.store.recordings import read_recording
+
+    is_long = len(read_recording(spec.market)) > 2 * settings.data.history_bars
+    return settings.data.history_bars if is_long and spec.start is None else None
 
 
 def _record_endpoint(paths: RunPaths, spec: RunSpec, world: World) -> None:

@@ -6,6 +6,7 @@ session.
 
 import hashlib
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -122,6 +123,18 @@ def new_run(state_dir: Path, spec: RunSpec) -> RunPaths:
     write_spec(paths, spec)
     _replace(state_dir / RUNS / LAST, f"{spec.run}\n".encode())
     return paths
+
+
+def discard(paths: RunPaths) -> None:
+    """Forget a run that never got as far as a journal; the newest other one is the last again."""
+    assert not paths.journal.exists(), "a run with a journal is never thrown away"
+    shutil.rmtree(paths.folder)
+    others = all_runs(paths.state_dir)
+    last = paths.state_dir / RUNS / LAST
+    if others:
+        _replace(last, f"{others[0]}\n".encode())
+    else:
+        last.unlink()
 
 
 def resolve(state_dir: Path, run: str) -> RunPaths:
