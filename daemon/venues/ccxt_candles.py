@@ -98,13 +98,14 @@ class CandleStreams:
     async def _prime(self) -> None:
         """Subscribe to all in one request; each one's own watch then finds itself subscribed."""
         has_many = bool(self._client.has.get("watchOHLCVForSymbols")) and len(self._symbols) > 1
-        if self._is_primed or not (has_many and self._is_tapped):
+        if not (has_many and self._is_tapped):
             return
-        self._is_primed = True
-        wanted = [[symbol, self._timeframe] for symbol in sorted(self._symbols)]
-        prime = asyncio.create_task(self._subscribe(wanted))
-        self._primes.add(prime)
-        prime.add_done_callback(self._primes.discard)
+        if not self._is_primed:
+            self._is_primed = True
+            wanted = [[symbol, self._timeframe] for symbol in sorted(self._symbols)]
+            prime = asyncio.create_task(self._subscribe(wanted))
+            self._primes.add(prime)
+            prime.add_done_callback(self._primes.discard)
         await asyncio.sleep(0)  # the request is noted before any symbol asks for itself
 
     async def _subscribe(self, wanted: list[list[str]]) -> None:

@@ -9,8 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from daemon.venues.ccxt_outcomes import note_reply
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
 
 EMBEDDED = "embedded"
 # Exchanges that speak Binance's spot dialect through ccxt's binance class.
@@ -19,6 +22,7 @@ TIMEOUT_MS = 5_000
 KEEP_ALIVE_MS = 10_000  # ccxt's default for binance notices a dead peer after nine minutes
 VALIDITY_MS = 5_000
 CANDLES_KEPT = 5
+CANDLE_FIELDS_MIN = 6
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 REACHABLE = ("api", "test", "demo")
 
@@ -57,6 +61,7 @@ def make_client(
         assert_loopback(client)
     assert_sends_once(client)
     guard_frames(client)
+    guard_replies(client, is_json=exchange in BINANCE_DIALECT)
     return client
 
 
@@ -100,6 +105,46 @@ def guard_frames(client: Any) -> None:
         return socket
 
     client.client = guarded
+
+
+def guard_replies(client: Any, *, is_json: bool) -> None:
+    """Make odd replies with status 200 an error, where ccxt makes them empty results.
+
+    `is_json` when the exchange is known to answer everything in JSON.
+    """
+    import ccxt
+
+    send, parse = client.fetch, client.parse_ohlcvs
+
+    async def fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+        reply = await send(url, method, headers, body)
+        if is_json and not isinstance(reply, dict | list):
+            raise ccxt.BadResponse(f"{client.id} the reply is not JSON")
+        return reply
+
+    def parse_ohlcvs(rows: Any, *args: Any, **kwargs: Any) -> Any:
+        for row in rows:
+            if not isinstance(row, dict | list) or len(row) < CANDLE_FIELDS_MIN:
+                raise ccxt.BadResponse(f"{client.id} a candle is not a row of six")
+        return parse(rows, *args, **kwargs)
+
+    client.fetch = fetch
+    client.parse_ohlcvs = parse_ohlcvs
+    client.handle_errors = _noting(client.handle_errors, body_at=5)
+    client.handle_http_status_code = _noting(client.handle_http_status_code, body_at=4)
+
+
+def _noting(judge: Any, body_at: int) -> Any:
+    """Have errors raised about a reply carry its status and body, which ccxt's texts may lack."""
+
+    def noting(status: int, *args: Any) -> Any:
+        try:
+            return judge(status, *args)
+        except Exception as error:
+            note_reply(error, status, args[body_at - 1])
+            raise
+
+    return noting
 
 
 def _guarded(socket: Any, handle: Any) -> Any:

@@ -17,7 +17,12 @@ from daemon.core.ports import Book
 from daemon.core.timeframes import NS_PER_MS
 from daemon.venues.ccxt_candles import CandleStreams
 from daemon.venues.ccxt_client import BINANCE_DIALECT
-from daemon.venues.ccxt_reads import FIRST_CONTACT_WITHIN_S, OddReply, Reader
+from daemon.venues.ccxt_reads import (
+    FIRST_CONTACT_ATTEMPTS,
+    FIRST_CONTACT_WITHIN_S,
+    OddReply,
+    Reader,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -38,6 +43,7 @@ class CcxtMarket:
         *,
         rng: random.Random | None = None,
         wire: WireClock | None = None,
+        first_contact_within_s: float = FIRST_CONTACT_WITHIN_S,
     ) -> None:
         self.exchange = exchange
         if client.timeframes and timeframe not in client.timeframes:
@@ -47,6 +53,7 @@ class CcxtMarket:
         self._client = client
         self._timeframe = timeframe
         self._wire = wire or WireClock()
+        self._first_contact_within_s = first_contact_within_s
         rng = rng or random.Random()  # noqa: S311  # it spreads retries, nothing hangs on it
         self._reader = Reader(client, exchange, rng=rng, wire=self._wire)
         self._streams = CandleStreams(client, exchange, timeframe)
@@ -69,7 +76,9 @@ class CcxtMarket:
         return self.exchange in BINANCE_DIALECT
 
     async def instruments(self, symbols: Sequence[str]) -> tuple[Instrument, ...]:
-        await self._reader.markets(FIRST_CONTACT_WITHIN_S)
+        await self._reader.markets(
+            within_s=self._first_contact_within_s, attempts=FIRST_CONTACT_ATTEMPTS
+        )
         found = tuple(self._instrument(symbol) for symbol in symbols)
         self._streams.expect(tuple(symbols))
         return found
@@ -78,7 +87,7 @@ class CcxtMarket:
         """The exchange's own clock, in ns UTC; this machine's where the exchange does not tell."""
         if not self._client.has.get("fetchTime"):
             return self._wire.now_ns()
-        return await self._reader.read("time", self._server_ns, FIRST_CONTACT_WITHIN_S)
+        return await self._reader.read("time", self._server_ns, attempts=FIRST_CONTACT_ATTEMPTS)
 
     async def watch(self, instrument: InstrumentId) -> AsyncIterator[RawBar]:
         await self._reader.markets()

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from http import HTTPStatus
+
+from msgspec import Struct
 
 from daemon.core.events import Outcome
 
@@ -51,51 +53,57 @@ _EXISTS = re.compile("duplicate", re.IGNORECASE)
 CLOCK_IS_OFF = -1021
 KEY_REFUSED = frozenset({-1022, -2014, -2015})
 NO_SUCH_ORDER = -2013
-_CODE = re.compile(r'"code"\s*:\s*"?(-?\d+)')
-_STATUS = re.compile(r"\s(\d{3})\s")
+
+
+class Reply(Struct, frozen=True):
+    """What the venue itself answered when ccxt raised; ccxt keeps only parts of it in its texts."""
+
+    status: int
+    code: int | None
+    message: str
+
+
+def note_reply(error: BaseException, status: int, body: object) -> None:
+    """Attach the venue's own answer to an error that ccxt raised about it."""
+    code, message = _parsed(body)
+    vars(error)["venue_reply"] = Reply(int(status), code, message)
 
 
 def outcome_of(error: BaseException, exchange: str, *, has_left: bool) -> Outcome:
     """What is known of an order whose sending ended so; UNKNOWN unless proved otherwise."""
     if not has_left or _never_connected(error):
         return Outcome.NOT_SENT
-    code, message = code_of(error), message_of(error)
-    refusals = DEFINITE_REFUSALS.get(exchange, frozenset())
-    if code in refusals and not _EXISTS.search(message):
-        return Outcome.REFUSED
-    return Outcome.UNKNOWN
+    reply = reply_of(error)
+    is_definite = (
+        reply is not None
+        and HTTPStatus.BAD_REQUEST <= reply.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        and reply.code in DEFINITE_REFUSALS.get(exchange, ())
+        and not _EXISTS.search(reply.message)
+    )
+    return Outcome.REFUSED if is_definite else Outcome.UNKNOWN
+
+
+def reply_of(error: BaseException) -> Reply | None:
+    """The venue's answer behind an error; None when there was none, as for a timeout."""
+    found = vars(error).get("venue_reply")
+    return found if isinstance(found, Reply) else None
 
 
 def code_of(error: BaseException) -> int | None:
-    """The venue's own code in the text of a ccxt error, like -2010."""
-    found = _CODE.search(str(error)) if _is_of_ccxt(error) else None
-    return int(found[1]) if found else None
-
-
-def message_of(error: BaseException) -> str:
-    """The venue's own message in the text of a ccxt error; empty when there is none."""
-    text = str(error) if _is_of_ccxt(error) else ""
-    start, end = text.find("{"), text.rfind("}")
-    if start < 0 or end < start:
-        return ""
-    try:
-        body = json.loads(text[start : end + 1])
-    except ValueError:
-        return ""
-    message = body.get("msg") if isinstance(body, dict) else None
-    return str(message) if message is not None else ""
+    """The venue's own code, like -2010."""
+    reply = reply_of(error)
+    return None if reply is None else reply.code
 
 
 def explain(error: BaseException) -> str:
     """Class, code and the venue's message, nothing of the request; at most 200 characters."""
-    name, code = type(error).__name__, code_of(error)
-    if code is not None:
-        return f"{name} {code}: {message_of(error)}"[:REASON_MAX].rstrip(": ")
-    status = _STATUS.search(str(error)) if _is_of_ccxt(error) else None
-    if status is not None:
-        return f"{name} {status[1]}"
-    cause = error.__cause__
-    return name if cause is None else f"{name} ({type(cause).__name__})"
+    name, reply = type(error).__name__, reply_of(error)
+    if reply is None:
+        cause = error.__cause__
+        return name if cause is None else f"{name} ({type(cause).__name__})"
+    if reply.code is None:
+        return f"{name}, status {reply.status}"
+    return f"{name} {reply.code}: {reply.message}"[:REASON_MAX]
 
 
 def is_worth_repeating(error: BaseException) -> bool:
@@ -129,5 +137,13 @@ def _never_connected(error: BaseException) -> bool:
     return isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
 
 
-def _is_of_ccxt(error: Any) -> bool:
-    return type(error).__module__.startswith("ccxt.")
+def _parsed(body: object) -> tuple[int | None, str]:
+    """(code, message) of an error body; (None, "") for anything else."""
+    try:
+        told = json.loads(body) if isinstance(body, str) else None
+    except ValueError:
+        return None, ""
+    if not isinstance(told, dict):
+        return None, ""
+    code, message = told.get("code"), told.get("msg")
+    return (code if isinstance(code, int) else None), "" if message is None else str(message)

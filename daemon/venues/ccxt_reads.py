@@ -30,6 +30,7 @@ WAIT_FIRST_S = 0.2
 WAIT_MAX_S = 3.0
 BACKOFF_MIN_S = 0.05
 ATTEMPTS_MAX = 8
+FIRST_CONTACT_ATTEMPTS = 4
 RETRY_AFTER_DEFAULT_S = 10.0
 
 
@@ -51,38 +52,44 @@ class Reader:
         self._loading = asyncio.Lock()
 
     async def read(
-        self, what: str, ask: Callable[[], Awaitable[T]], within_s: float = WITHIN_S
+        self,
+        what: str,
+        ask: Callable[[], Awaitable[T]],
+        *,
+        within_s: float = WITHIN_S,
+        attempts: int = ATTEMPTS_MAX,
     ) -> T:
         """What `ask` returns, asked again while that may help; else ExchangeUnreachable.
 
         LiveRefused when the exchange refuses the key. Texts name the exchange and the reason, no
         urls.
         """
-        wait_s = self._silent_until_s - self._wire.monotonic_s()
-        if wait_s > within_s:
-            raise self._unreachable(what, f"it asked for silence, {wait_s:.0f} s are left")
-        reason = "no answer"
+        now_s = self._wire.monotonic_s()
+        until_s = now_s + within_s
+        wait_s = max(0.0, self._silent_until_s - now_s)
+        reason = f"it asked for silence, {wait_s:.0f} s are left" if wait_s else "no answer"
         try:
             async with asyncio.timeout(within_s):
-                await asyncio.sleep(max(0.0, wait_s))
-                for attempt in range(ATTEMPTS_MAX):
+                for attempt in range(attempts):
+                    if self._wire.monotonic_s() + wait_s >= until_s:
+                        break
+                    await asyncio.sleep(wait_s)
                     try:
                         return await ask()
                     except Exception as error:  # noqa: BLE001  # ccxt raises builtin errors too
                         reason = explain(error)
-                        wait_s = self._wait_s(error, attempt)
                         if not is_worth_repeating(error):
                             raise self._final(what, error) from None
-                    await asyncio.sleep(wait_s)
+                        wait_s = self._wait_s(error, attempt)
         except TimeoutError:
             pass
         raise self._unreachable(what, reason)
 
-    async def markets(self, within_s: float = WITHIN_S) -> None:
-        """Load the exchange's instruments into the client, once."""
+    async def markets(self, **bounds: Any) -> None:
+        """Load the exchange's instruments into the client, once; bounds as for `read`."""
         async with self._loading:
             if not self._client.markets:
-                await self.read("instruments", self._client.load_markets, within_s)
+                await self.read("instruments", self._client.load_markets, **bounds)
 
     def pause_s(self, attempt: int) -> float:
         """Doubling waits with jitter; at least 50 ms, as an immediate retry can lose streams."""

@@ -1,4 +1,4 @@
-"""The user data stream: turns ccxt's pushes about our orders into a queue of what the venue told.
+"""The user data stream: turns the exchange's pushes about our orders into a queue of what it told.
 
 Belongs here: listening, and opening the stream anew. Its news are hints: what it loses is found by
 asking.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from daemon.venues.ccxt_binance import Told, read_execution
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Container
+    from collections.abc import AsyncIterator, Callable, Container
 
 WAITING_MAX = 10_000
 
@@ -25,30 +25,35 @@ class UserStream:
         self._client = client
         self._pause_s = pause_s
         self._ours = ours
+        self._waiting: asyncio.Queue[Told] | None = None
+        # ccxt's own result joins several pushes into one; this sees each of them, as it came.
+        handle = client.handle_order_update
+
+        def tapped(socket: Any, message: Any) -> Any:
+            result = handle(socket, message)
+            self._hear(message)
+            return result
+
+        client.handle_order_update = tapped
 
     async def told(self) -> AsyncIterator[Told]:
-        """Until cancelled: fills as they happen and states as they change."""
+        """Until cancelled: each push about an order, fills and changes of state alike."""
         waiting: asyncio.Queue[Told] = asyncio.Queue(WAITING_MAX)
-        # Orders come conflated, their fills one by one; so both are listened to, each by its own
-        # task.
-        watches = (self._client.watch_orders, self._client.watch_my_trades)
-        pumps = {asyncio.create_task(self._pump(watch, waiting)) for watch in watches}
+        self._waiting = waiting
+        pump = asyncio.create_task(self._keep_open())
         try:
             while True:
                 yield await waiting.get()
         finally:
-            for pump in pumps:
-                pump.cancel()
-            await asyncio.wait(pumps)
+            self._waiting = None
+            pump.cancel()
+            await asyncio.wait({pump})
 
-    async def _pump(
-        self, watch: Callable[[], Awaitable[list[dict[str, Any]]]], waiting: asyncio.Queue[Told]
-    ) -> None:
+    async def _keep_open(self) -> None:
         attempt = 0
         while True:
             try:
-                for row in await watch():
-                    self._hear(row["info"], waiting)
+                await self._client.watch_orders()
                 attempt = 0
                 continue
             except asyncio.CancelledError:
@@ -61,13 +66,14 @@ class UserStream:
             await asyncio.sleep(self._pause_s(attempt))
             attempt += 1
 
-    def _hear(self, info: dict[str, Any], waiting: asyncio.Queue[Told]) -> None:
+    def _hear(self, message: Any) -> None:
         with contextlib.suppress(LookupError, ValueError, TypeError):
-            told = read_execution(info)
-            if told.client_order_id in self._ours:
-                if waiting.full():
-                    waiting.get_nowait()
-                waiting.put_nowait(told)
+            told = read_execution(message)
+            if self._waiting is None or told.client_order_id not in self._ours:
+                return
+            if self._waiting.full():
+                self._waiting.get_nowait()
+            self._waiting.put_nowait(told)
 
     async def _drop_dead_end(self, error: Exception) -> None:
         """After a refused subscription the next watch on the same connection would never end."""

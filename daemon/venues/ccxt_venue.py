@@ -220,7 +220,9 @@ class CcxtVenue:
     async def _set_clock(self) -> None:
         """The exchange found our time off: measure the difference for the requests to come."""
         with contextlib.suppress(ExchangeUnreachable, LiveRefused):
-            await self._reader.read("time", self._client.load_time_difference, CLOCK_WITHIN_S)
+            await self._reader.read(
+                "time", self._client.load_time_difference, within_s=CLOCK_WITHIN_S
+            )
 
     def _told(
         self, order: LookUpOrder | SubmitOrder, told: Told, source: ReportSource
