@@ -59,7 +59,7 @@ class Signals:
         self._bar_age_max_ns = bar_age_max_ns
         self._model_age_max_ns = model_age_max_ns
         self._desired: dict[InstrumentId, Desired] = {}
-        self._positioned: set[InstrumentId] = set()
+        self._held: dict[InstrumentId, Direction] = {}
         self._model: ModelActivated | None = None
 
     def desired(self, instrument: InstrumentId) -> Direction:
@@ -74,9 +74,10 @@ class Signals:
 
     def apply_position_changed(self, event: PositionChanged) -> None:
         if event.closed_return_ratio is None and event.quantity:
-            self._positioned.add(event.instrument)
+            is_long = event.quantity > 0
+            self._held[event.instrument] = Direction.LONG if is_long else Direction.SHORT
         else:
-            self._positioned.discard(event.instrument)
+            self._held.pop(event.instrument, None)
 
     def on_predictions(self, event: Predictions) -> Iterator[Event]:
         """One signal or one reason per bar; a position past its horizon goes FLAT besides."""
@@ -98,8 +99,7 @@ class Signals:
     def _judge(self, row: Prediction, event: Predictions) -> SignalEmitted | SignalSuppressed:
         wanted = Direction.LONG if row.probability_up > 0.5 else Direction.SHORT
         known = self._desired.get(row.instrument)
-        is_positioned = row.instrument in self._positioned
-        held = known.direction if known and is_positioned else Direction.FLAT
+        held = self._held.get(row.instrument, Direction.FLAT)
         if reason := self._unfit(row, known):
             return self._suppress(row, event, reason)
         minimum = self._config.confidence_min_ratio
@@ -112,7 +112,9 @@ class Signals:
             return self._suppress(row, event, SuppressReason.SHORT_NOT_ALLOWED)
         if known is not None and held is not wanted and self._is_too_soon(known, row.close_ns):
             return self._suppress(row, event, SuppressReason.TOO_SOON)
-        return self._weigh(row, event, wanted, is_held=held is wanted)
+        # A position that should be gone has to earn its costs again before it is kept after all.
+        is_kept = held is wanted and known is not None and known.direction is wanted
+        return self._weigh(row, event, wanted, is_held=is_kept)
 
     def _unfit(self, row: Prediction, known: Desired | None) -> SuppressReason | None:
         """Why nothing may be decided on this prediction, whatever it says."""
@@ -168,9 +170,10 @@ class Signals:
         probability_up: float | None,
     ) -> Iterator[SignalEmitted]:
         known = self._desired.get(row.instrument)
-        if known is None or row.instrument not in self._positioned:
+        held = self._held.get(row.instrument)
+        if known is None or held is None:
             return
-        if known.direction is Direction.FLAT and row.close_ns > known.close_ns:
+        if known.direction is not held and row.close_ns > known.close_ns:
             yield self._flat(row, event, SignalReason.OVERDUE, price, probability_up)
         elif known.expires_ns is not None and row.close_ns >= known.expires_ns:
             yield self._flat(row, event, SignalReason.HORIZON, price, probability_up)

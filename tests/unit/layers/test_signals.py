@@ -370,14 +370,26 @@ def test_a_position_that_came_late_is_closed_at_the_horizon_of_its_signal() -> N
     assert told(desk.sees(0.45, hour=2)) == [("low_confidence",), ("flat", "horizon")]
 
 
-def test_a_fresh_signal_takes_a_position_that_should_be_gone_back_on() -> None:
+def test_a_position_that_should_be_gone_is_kept_only_when_it_pays_its_costs_again() -> None:
     desk = Desk()
     desk.sees(0.8)
     desk.holds()
     desk.sees_nothing(hour=1)
 
-    assert told(desk.sees(0.8, hour=2)) == [("long", "model")]
-    assert told(desk.sees(0.45, hour=3)) == [("low_confidence",), ("flat", "horizon")]
+    assert told(desk.sees(0.62, hour=2)) == [("below_cost",), ("flat", "overdue")]
+    assert told(desk.sees(0.8, hour=3)) == [("long", "model")]
+    assert told(desk.sees(0.45, hour=4)) == [("low_confidence",), ("flat", "horizon")]
+
+
+def test_a_position_the_other_way_round_than_desired_is_let_go() -> None:
+    """A lost entry was found filled after the model had changed its mind."""
+    desk = Desk(allow_short=True, horizon_bars=5)
+    desk.sees(0.8, hour=0)
+    desk.sees(0.2, hour=1)
+    desk.holds()
+
+    assert told(desk.sees(0.45, hour=2)) == [("low_confidence",), ("flat", "overdue")]
+    assert told(desk.sees(0.2, hour=3)) == [("flat", "opposite")]
 
 
 def test_what_is_desired_and_held_is_rebuilt_from_events_alone() -> None:
