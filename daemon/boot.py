@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import msgspec
+from daemon.app import DAY_NS
 from daemon.core.errors import ModelRefused, TradingdError
 from daemon.core.events import ModelActivated, Payoff
 from daemon.core.jobs import TrainingJob, TrainingProgress
@@ -72,19 +73,33 @@ def usable_model(
     registry: ModelRegistry,
     *,
     market: str,
-    symbols: tuple[str, ...],
-    timeframe: str,
+    settings: Settings,
     features: FeatureSet,
     first_close_ns: int,
-    horizon_bars: int,
 ) -> str | None:
-    """Id of the active model of this market, unless it has seen labels of bars that are still to come."""
-    found = registry.active_for(model_key(market, symbols, timeframe, features.fingerprint))
+    """Id of the market's active model, if it is what this configuration would train today.
+
+    Not one that is too old, nor one that has seen labels of bars that are still to come.
+    """
+    data = settings.data
+    found = registry.active_for(
+        model_key(market, data.symbols, data.timeframe, features.fingerprint)
+    )
     if found is None:
         return None
     manifest = registry.manifest(found)
-    knows_future = manifest.trained_through_ns > first_close_ns
-    return None if knows_future or manifest.horizon_bars != horizon_bars else found
+    age_ns = first_close_ns - manifest.trained_through_ns
+    wanted = training_settings(settings)
+    is_alike = manifest.seed == settings.run.seed and all(
+        manifest.settings.get(name) == value for name, value in wanted.items()
+    )
+    is_fresh = 0 <= age_ns <= max_age_ns(settings)
+    return found if is_alike and is_fresh else None
+
+
+def max_age_ns(settings: Settings) -> int:
+    """How long after its last label a model may be used, in market time."""
+    return round(settings.model.max_age_days * DAY_NS)
 
 
 def load_model(

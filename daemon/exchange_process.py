@@ -60,6 +60,7 @@ class MarketSpec(Struct, frozen=True, kw_only=True):
     data: str | None = None
     start: str | None = None
     speed: str = "max"
+    balances: dict[str, str] = {}
 
     def arguments(self) -> list[str]:
         pairs = [
@@ -71,6 +72,7 @@ class MarketSpec(Struct, frozen=True, kw_only=True):
             ("--data", self.data),
             ("--from", self.start),
             ("--speed", self.speed),
+            ("--balances", msgspec.json.encode(self.balances).decode() if self.balances else None),
         ]
         return [part for name, value in pairs if value is not None for part in (name, value)]
 

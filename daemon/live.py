@@ -120,6 +120,11 @@ class Live:
             self._stop.set()
 
     @property
+    def newest_close_ns(self) -> int | None:
+        """Close of the newest bar that is known, of any instrument."""
+        return max((bar.close_ns for bar in self._last_bars.values()), default=None)
+
+    @property
     def is_over(self) -> bool:
         """Every slot of the run has come, or the market has ended before."""
         if self._is_past_end:

@@ -6,11 +6,21 @@ Belongs here: the order of those things. The tasks of a running daemon belong to
 from __future__ import annotations
 
 from dataclasses import asdict
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from daemon.app import build_core, feature_set_of
-from daemon.boot import activation, load_bars, load_model, train, training_job, usable_model
+from daemon.boot import (
+    activation,
+    load_bars,
+    load_model,
+    max_age_ns,
+    train,
+    training_job,
+    usable_model,
+)
 from daemon.core.clock import WireClock
+from daemon.core.errors import TradingdError
 from daemon.core.events import (
     Balance,
     BarsClosed,
@@ -20,6 +30,9 @@ from daemon.core.events import (
     RunClosed,
     RunOpened,
 )
+from daemon.core.instruments import plain
+from daemon.core.orders import Fill
+from daemon.core.ports import VenueFill
 from daemon.core.timeframes import timeframe_ns
 from daemon.live import Live
 from daemon.recovery import settle
@@ -36,10 +49,15 @@ if TYPE_CHECKING:
     from daemon.core.events import Event
     from daemon.core.jobs import TrainingProgress
     from daemon.core.manifests import Manifest
-    from daemon.layers.inference.model import ActiveModel
     from daemon.reporting import Reporter
     from daemon.store.runs import RunPaths, RunSpec
     from daemon.worlds import World
+
+
+class CapitalMissing(TradingdError):
+    """The account does not hold what the bot is allotted."""
+
+    exit_code = 78
 
 
 class Session:
@@ -86,20 +104,22 @@ class Session:
             self._bars.close()
 
     async def _recover(self) -> tuple[RunOpened, Live]:
-        """The one way to begin: journal, then whatever of history, model and books is still missing."""
+        """The one way to begin: journal, then whatever of history, model and books is missing."""
         known = [event for _, event in self._journal.read_kinds(RunOpened)]
         activated = [event for _, event in self._journal.read_kinds(ModelActivated)]
         bars = () if activated else await self._load_bars()
-        model_id = activated[-1].model if activated else await self._choose_model()
-        manifest, model = load_model(self._registry, model_id, self._features)
-        live = self._live = self._build(manifest, model)
+        live = self._live = self._build()
         core, take = self._core, live.runner.take
+        for model_id in dict.fromkeys(each.model for each in activated):
+            self._use(model_id)
         count = core.pipeline.recover(self._recorded(live))
         self._reporter.use(core)
         opened = known[-1] if known else await self._open(live)
         now_ns = self._world.clock.now_ns()
+        if not activated or self._is_too_old(activated[-1], now_ns):
+            model_id = await self._choose_model(live.newest_close_ns or self._world.first_open_ns)
+            await take(activation(self._use(model_id), now_ns))
         if not activated:
-            await take(activation(manifest, now_ns))
             await take(HistoryLoaded(ts_ns=now_ns, bars=bars))
         if count:
             self._reporter.emit("run.resumed", events=count, steps=self._journal.last_step())
@@ -109,12 +129,9 @@ class Session:
         await settle(core, self._world.venue, opened, take, now_ns)
         return opened, live
 
-    def _build(self, manifest: Manifest, model: ActiveModel) -> Live:
+    def _build(self) -> Live:
         ids = [each.id for each in self._world.instruments]
-        self._core = build_core(self._settings, self._features, model, ids)
-        self._core.monitoring.use_references(
-            manifest.model_id, manifest.reference, manifest.reference_probability
-        )
+        self._core = build_core(self._settings, self._features, None, ids)
         live = Live(
             self._core,
             self._world,
@@ -127,6 +144,19 @@ class Session:
         live.runner.observers.append(self._store_bars)
         return live
 
+    def _use(self, model_id: str) -> Manifest:
+        """Hand a verified model to the core, ready for its activation."""
+        manifest, model = load_model(self._registry, model_id, self._features)
+        self._core.inference.use_model(model)
+        self._core.monitoring.use_references(
+            manifest.model_id, manifest.reference, manifest.reference_probability
+        )
+        return manifest
+
+    def _is_too_old(self, event: ModelActivated, now_ns: int) -> bool:
+        """Layer 4 would refuse it on every bar, so a start trains a new one."""
+        return now_ns - event.trained_through_ns > max_age_ns(self._settings)
+
     def _recorded(self, live: Live) -> Iterator[Event]:
         for _, event in self._journal.read():
             live.note((event,))
@@ -136,6 +166,13 @@ class Session:
     async def _open(self, live: Live) -> RunOpened:
         world, settings = self._world, self._settings
         account = await world.venue.account([each.id for each in world.instruments], 0)
+        held, quote = account.totals.get(settings.data.quote, Decimal(0)), settings.data.quote
+        if held < settings.risk.allotted_quote:
+            msg = (
+                f"the account holds {plain(held)} {quote}, less than the "
+                f"{plain(settings.risk.allotted_quote)} of risk.allotted_quote: lower it or pay in"
+            )
+            raise CapitalMissing(msg)
         end_ns = None
         if self._spec.bars is not None:
             end_ns = world.first_open_ns + self._spec.bars * self._timeframe_ns
@@ -159,8 +196,26 @@ class Session:
         await live.runner.take(opened)
         return opened
 
-    def _fills(self) -> list[OrderFilled]:
-        return [event for _, event in self._journal.read_kinds(OrderFilled)]
+    def _fills(self) -> list[VenueFill]:
+        """What a paper venue, which forgets with its process, had filled."""
+        return [
+            VenueFill(
+                client_order_id=event.client_order_id,
+                venue_order_id=event.client_order_id,
+                instrument=event.instrument,
+                side=event.side,
+                fill=Fill(
+                    trade_id=event.trade_id,
+                    price=event.price,
+                    quantity=event.quantity,
+                    fee=event.fee,
+                    fee_currency=event.fee_currency,
+                    ts_ns=event.ts_ns,
+                    is_maker=event.is_maker,
+                ),
+            )
+            for _, event in self._journal.read_kinds(OrderFilled)
+        ]
 
     async def _load_bars(self) -> tuple[Bar, ...]:
         return await load_bars(
@@ -172,16 +227,15 @@ class Session:
             report=self._reporter.progress,
         )
 
-    async def _choose_model(self) -> str:
+    async def _choose_model(self, until_ns: int) -> str:
+        """The active model if it fits what comes, else one trained on the bars up to `until_ns`."""
         world, settings = self._world, self._settings
         found = usable_model(
             self._registry,
             market=world.market_key,
-            symbols=settings.data.symbols,
-            timeframe=settings.data.timeframe,
+            settings=settings,
             features=self._features,
-            first_close_ns=world.first_open_ns + self._timeframe_ns,
-            horizon_bars=settings.model.horizon_bars,
+            first_close_ns=until_ns + self._timeframe_ns,
         )
         if found is not None:
             return found
@@ -191,8 +245,8 @@ class Session:
             bars_db=self._paths.bars,
             registry=self._paths.models,
             market=world.market_key,
-            since_ns=world.first_open_ns - settings.data.history_bars * self._timeframe_ns,
-            until_ns=world.first_open_ns,
+            since_ns=until_ns - settings.data.history_bars * self._timeframe_ns,
+            until_ns=until_ns,
             created_ns=self._wire.now_ns(),
         )
         model_id = await train(job, self._on_training)

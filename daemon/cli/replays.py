@@ -54,16 +54,20 @@ def check_parity(
     paths = resolve(load(config_path(config), {"run.state_dir": state_dir}).run.state_dir, run)
     settings = settings_of(read_spec(paths), config, state_dir)
     journal = JournalReader.open(paths.journal)
-    opened, activated = journal.latest(RunOpened), journal.latest(ModelActivated)
-    if opened is None or activated is None:
+    opened = journal.latest(RunOpened)
+    activated = [event for _, event in journal.read_kinds(ModelActivated)]
+    if opened is None or not activated:
         msg = f"run {paths.run} has no decisions yet: it was stopped before its model was loaded"
         raise JournalBroken(msg)
     features = feature_set_of(settings)
-    manifest, model = load_model(ModelRegistry(paths.models), activated.model, features)
-    core = build_core(settings, features, model, [each.id for each in opened.instruments])
-    core.monitoring.use_references(
-        manifest.model_id, manifest.reference, manifest.reference_probability
-    )
+    core = build_core(settings, features, None, [each.id for each in opened.instruments])
+    registry = ModelRegistry(paths.models)
+    for model_id in dict.fromkeys(each.model for each in activated):
+        manifest, model = load_model(registry, model_id, features)
+        core.inference.use_model(model)
+        core.monitoring.use_references(
+            manifest.model_id, manifest.reference, manifest.reference_probability
+        )
     parity = compare(journal.read(), core.pipeline)
     empty = [kind for kind in parity.empty_kinds() if not (allow_no_orders and kind in ORDER_KINDS)]
     is_identical = parity.first_difference is None and not empty

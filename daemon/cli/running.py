@@ -19,6 +19,7 @@ from daemon.config import config_hash, load
 from daemon.core.clock import WireClock
 from daemon.core.errors import ExchangeUnreachable, UsageRefused
 from daemon.exchange_process import ExchangeProcess, MarketSpec, attached
+from daemon.core.instruments import plain
 from daemon.store.lock import StateLock
 from daemon.store.runs import (
     ExchangeSpec,
@@ -44,6 +45,8 @@ SYNTHETIC = "synthetic"
 EMBEDDED = "embedded"
 RECORDING_ENDINGS = (".csv", ".csv.gz", ".parquet")
 DEFAULT_EDGE = 0.4  # large enough that a short run trades; no real market is like this
+ACCOUNT_MULTIPLE = 10
+FOREIGN_HOLDINGS = {"BTC": "1", "ETH": "10"}
 FIRST_CONTACT_S = 14.0
 INTERRUPTED = 130
 
@@ -290,8 +293,15 @@ async def _exchange(
         data=str(Path(spec.market).resolve()) if is_recording(spec.market) else None,
         start=spec.start,
         speed=spec.speed or "max",
+        balances=_balances(settings),
     )
     return await ExchangeProcess.start(paths.exchange, market)
+
+
+def _balances(settings: Settings) -> dict[str, str]:
+    """The account holds far more than is allotted, and coins that are not the bot's to sell."""
+    quote = plain(settings.risk.allotted_quote * ACCOUNT_MULTIPLE)
+    return {**FOREIGN_HOLDINGS, settings.data.quote: quote}
 
 
 def _history_bars(settings: Settings, spec: RunSpec) -> int | None:

@@ -36,7 +36,6 @@ class Inference:
 
     def apply_model_activated(self, event: ModelActivated) -> None:
         self._model = self._known[event.model]
-        self._known = {event.model: self._model}
 
     def on_feature_rows(self, event: FeatureRows) -> Iterator[Predictions]:
         """One Predictions with a probability or a reason for every row; refusals are passed on."""
