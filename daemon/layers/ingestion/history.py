@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from daemon.core.bars import Bar, BarRejectReason, BarSource, MissCause
+from daemon.core.errors import TradingdError
 from daemon.core.events import BarRejected, BarsMissed
 from daemon.layers.ingestion.gate import Refusal, accept, describe, open_time_ns
 from daemon.layers.ingestion.grid import missing_slots, slots_between
@@ -124,6 +125,8 @@ async def pages(
         if newest_ns < cursor_ns:
             return
         cursor_ns = newest_ns + timeframe_ns
+    msg = f"candles of {instrument} need more than {PAGES_MAX} pages; ask for a shorter time"
+    raise TradingdError(msg)
 
 
 def _holes(

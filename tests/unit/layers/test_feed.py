@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 
-from daemon.core.bars import Bar, BarRejectReason, BarSource, MissCause
+from daemon.core.bars import Bar, BarRejectReason, BarSource, MissCause, RawBar
 from daemon.core.clock import Clock, ManualClock
 from daemon.core.errors import ExchangeUnreachable
 from daemon.core.events import (
@@ -305,6 +305,39 @@ def test_a_feed_without_a_past_starts_with_the_slot_that_is_open() -> None:
     assert watch.bars() == [3]
 
 
+def test_a_feed_without_a_past_leaves_closed_bars_of_it_alone() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.say(BTC, a_raw(1, is_closed=True))
+        await asyncio.sleep(1)
+
+    watch = watched(scenario, config=FeedConfig(), start=3)
+
+    assert watch.events == []
+    assert watch.feed.counts(BTC).duplicates == 1
+
+
+def test_in_lockstep_a_feed_without_a_past_starts_with_the_first_bar_that_comes() -> None:
+    async def scenario(watch: Watch) -> None:
+        await asyncio.sleep(60)
+        watch.market.say(BTC, a_raw(7, is_closed=True), a_raw(8, is_closed=True))
+        await asyncio.sleep(1)
+
+    assert watched(scenario, config=LOCKSTEP).bars() == [7, 8]
+
+
+def test_candles_that_rest_has_before_our_clock_are_waited_for_without_a_word() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.clock = None
+        watch.market.rows[BTC] = [a_raw(0), a_raw(1)]
+        await asyncio.sleep(HOUR_S - 10)
+        assert watch.events == []
+        await asyncio.sleep(30)
+
+    watch = watched(scenario, config=FeedConfig(transport=Transport.REST), last={BTC: a_bar(-1)})
+
+    assert watch.bars() == [0]
+
+
 # --- refusals and repeats -------------------------------------------------------------------------
 
 
@@ -358,6 +391,57 @@ def test_a_bar_the_venue_changed_after_the_close_is_told_as_revised() -> None:
     revised = watch.events[1]
     assert isinstance(revised, BarRevised)
     assert (revised.was.close, revised.bar.close, revised.bar.volume) == (100.5, 100.9, 9.0)
+
+
+def test_a_bad_row_of_rest_is_told_and_its_slot_is_a_hole_once_a_later_bar_came() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(0, None), a_raw(1, open_ms="soon"), a_raw(1), a_raw(2)]
+        await asyncio.sleep(2 * HOUR_S + 60)
+
+    watch = watched(scenario, config=FeedConfig(transport=Transport.REST), last={BTC: a_bar(-1)})
+
+    told = [each.reason for each in watch.events if isinstance(each, BarRejected)]
+    assert told == [BarRejectReason.MALFORMED, BarRejectReason.MALFORMED]
+    assert watch.missed() == [(0, 1, MissCause.OUTAGE)]
+    assert watch.bars() == [1]
+
+
+def test_a_flood_of_different_bad_bars_is_told_up_to_a_limit() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.say(BTC, *[a_raw(0, -price, is_closed=True) for price in range(1, 101)])
+        await asyncio.sleep(1)
+
+    watch = watched(scenario, config=LOCKSTEP, last={BTC: a_bar(-1)})
+
+    assert watch.kinds() == ["BarRejected"] * 20
+    assert watch.feed.counts(BTC).refused == 100
+
+
+def test_a_re_read_that_gets_no_answer_or_the_same_is_no_revision() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(0), a_raw(1)]
+        await asyncio.sleep(HOUR_S + 0.5)
+        watch.market.say(BTC, a_raw(0, is_closed=True))
+        await asyncio.sleep(10)
+        watch.market.is_away = True
+        await asyncio.sleep(HOUR_S - 10)
+        watch.market.say(BTC, a_raw(1, 100.7, is_closed=True))
+        await asyncio.sleep(10)
+
+    watch = watched(scenario, config=FeedConfig(revision_check_s=5.0), last={BTC: a_bar(-1)})
+
+    assert watch.kinds() == ["BarsClosed", "BarsClosed"]
+    assert watch.feed.counts(BTC).unanswered == 1
+
+
+def test_a_message_without_a_readable_time_is_told_and_moves_nothing() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.say(BTC, a_raw(0, open_ms="soon"), a_raw(0, open_ms="soon", is_closed=True))
+        await asyncio.sleep(1)
+
+    watch = watched(scenario, config=LOCKSTEP, last={BTC: a_bar(-1)})
+
+    assert watch.kinds() == ["BarRejected"]
 
 
 # --- health of the stream -------------------------------------------------------------------------
@@ -458,6 +542,104 @@ def test_a_stream_that_stays_silent_after_being_opened_again_is_opened_again() -
 
     assert watch.market.watched[BTC] >= 4
     assert watch.kinds().count("FeedStale") == 1
+
+
+def test_a_stream_that_simply_ends_is_opened_again() -> None:
+    class Ending(FakeMarketData):
+        async def watch(self, instrument: InstrumentId):  # type: ignore[no-untyped-def]  # noqa: ANN202
+            self.watched[instrument] = self.watched.get(instrument, 0) + 1
+            yield a_raw(0, 100.0 + self.watched[instrument] / 100, is_closed=False)
+
+    async def scenario(_watch: Watch) -> None:
+        await asyncio.sleep(10)
+
+    watch = watched(scenario, config=FeedConfig(), last={BTC: a_bar(-1)}, market=Ending())
+
+    assert watch.market.watched[BTC] > 3
+    assert set(watch.kinds()) == {"FeedStale", "FeedRecovered"}
+
+
+def test_old_candles_of_the_stream_are_no_sign_of_life() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(slot) for slot in range(-1, 9)]
+        watch.market.say(BTC, a_raw(0, is_closed=False))
+        for number in range(75):
+            await asyncio.sleep(60)
+            watch.market.say(BTC, a_raw(-1, 100.0 + number / 100, is_closed=False))
+
+    watch = watched(scenario, config=FeedConfig(), last={BTC: a_bar(-1)})
+
+    assert "FeedStale" in watch.kinds()
+    assert "FeedRecovered" not in watch.kinds()
+
+
+def test_old_candles_right_after_a_reconnect_are_no_sign_of_life_either() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.break_stream(BTC, ConnectionResetError())
+        await asyncio.sleep(5)
+        watch.market.say(BTC, a_raw(-5, is_closed=False))
+        await asyncio.sleep(5)
+
+    watch = watched(scenario, config=FeedConfig(), last={BTC: a_bar(-1)})
+
+    assert watch.kinds() == ["FeedStale"]
+
+
+def test_without_flags_a_step_of_several_slots_closes_nothing_by_itself() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.say(BTC, a_raw(0, 100.1))
+        await asyncio.sleep(1)
+        watch.market.rows[BTC] = [a_raw(slot, 100.9) for slot in range(3)]
+        await asyncio.sleep(2 * HOUR_S)
+        watch.market.say(BTC, a_raw(2, 100.3))
+        await asyncio.sleep(60)
+
+    watch = watched(scenario, config=FeedConfig(), last={BTC: a_bar(-1)})
+
+    assert [bar.close for bar in watch.whole_bars()] == [100.9, 100.9]
+
+
+def test_without_flags_a_candle_of_the_past_closes_nothing() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.say(BTC, a_raw(0), a_raw(-1), a_raw(0, open_ms="soon"), a_raw(0))
+        await asyncio.sleep(60)
+
+    assert watched(scenario, config=FeedConfig(), last={BTC: a_bar(-1)}).events == []
+
+
+def test_a_revision_of_a_bar_that_is_no_longer_the_newest_is_told_too() -> None:
+    async def scenario(watch: Watch) -> None:
+        await asyncio.sleep(HOUR_S + 0.5)
+        watch.market.say(BTC, a_raw(0, is_closed=True))
+        await asyncio.sleep(HOUR_S)
+        watch.market.rows[BTC] = [a_raw(0, 100.9), a_raw(1)]
+        watch.market.say(BTC, a_raw(1, is_closed=True))
+        await asyncio.sleep(120)
+
+    slow = FeedConfig(revision_check_s=HOUR_S + 60)
+    watch = watched(scenario, config=slow, last={BTC: a_bar(-1)})
+
+    assert watch.kinds() == ["BarsClosed", "BarsClosed", "BarRevised"]
+
+
+def test_rest_that_gives_more_than_was_asked_for_repeats_nothing() -> None:
+    class Generous(FakeMarketData):
+        async def fetch(self, instrument: InstrumentId, since_ns: int, limit: int) -> list[RawBar]:
+            return await super().fetch(instrument, since_ns - 3 * HOUR_NS, limit)
+
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(slot) for slot in range(-9, 9)]
+        await asyncio.sleep(3 * HOUR_S + 60)
+
+    watch = watched(
+        scenario,
+        config=FeedConfig(transport=Transport.REST),
+        last={BTC: a_bar(-1)},
+        market=Generous(),
+    )
+
+    assert watch.bars() == [0, 1, 2]
+    assert watch.kinds() == ["BarsClosed"] * 3
 
 
 # --- start and lock-step --------------------------------------------------------------------------

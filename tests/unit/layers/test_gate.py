@@ -65,6 +65,10 @@ def test_text_and_decimal_numbers_give_the_same_bar_as_floats() -> None:
     assert judged(texts) == judged(a_raw(0))
 
 
+def test_whole_ms_as_a_float_are_whole_ms() -> None:
+    assert judged(a_raw(0, open_ms=float(open_of(0) // 1_000_000))) == judged(a_raw(0))
+
+
 def test_a_candle_without_volume_is_believed_and_marked() -> None:
     bar = judged(a_raw(0, 100.0, high=100.0, low=100.0, volume="0.00000000"))
 
@@ -78,7 +82,8 @@ def test_what_is_no_number_is_malformed(close: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "close", [math.nan, math.inf, "nan", "-Infinity", "1e400", 10**400, Decimal("NaN")]
+    "close",
+    [math.nan, math.inf, "nan", "-Infinity", "1e400", 10**400, Decimal("NaN"), Decimal("sNaN")],
 )
 def test_nan_and_infinity_are_not_finite(close: object) -> None:
     assert reason_of(a_raw(0, close)) is BarRejectReason.NOT_FINITE

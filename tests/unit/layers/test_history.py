@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.bars import BarRejectReason, BarSource, MissCause, RawBar
-from daemon.core.errors import ExchangeUnreachable
+from daemon.core.errors import ExchangeUnreachable, TradingdError
 from daemon.core.events import BarsMissed
 from daemon.core.instruments import InstrumentId
 from daemon.layers.ingestion.history import History, load_history
@@ -166,6 +166,11 @@ def test_an_exchange_that_does_not_answer_is_said_to_be_unreachable() -> None:
 
     with pytest.raises(ExchangeUnreachable):
         loaded(market)
+
+
+def test_a_time_that_would_take_pages_without_end_is_refused() -> None:
+    with pytest.raises(TradingdError, match="more than 10000 pages"):
+        loaded(FakeMarketData(), until=200_000, page_limit=10)
 
 
 @given(st.sets(st.integers(0, 60)), st.integers(1, 13), st.integers(0, 60))
