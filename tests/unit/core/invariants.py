@@ -1,0 +1,245 @@
+"""What must hold after every step, whatever the market and the venue do.
+
+Belongs here: an account of its own, kept from what the venue told and from nothing else, and the
+rules that the core is held against. What may happen belongs to `simulation`.
+"""
+
+from collections import defaultdict
+from decimal import Decimal, localcontext
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from daemon.app import Core
+from daemon.config import RiskSection
+from daemon.core import events as e
+from daemon.core.book import EXACT
+from daemon.core.instruments import InstrumentId
+from daemon.core.orders import TERMINAL, OrderState, Side
+from daemon.core.pipeline import Step
+from tests.unit.core.simulation import ALLOTTED, INSTRUMENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EXIT_DENIALS = {
+    e.DenyReason.ORDER_OPEN,
+    e.DenyReason.UNRESOLVED_ORDER,
+    e.DenyReason.NOTHING_TO_CLOSE,
+    e.DenyReason.BELOW_MINIMUM,
+}
+ENDS = (e.OrderRefused, e.OrderNotSent, e.OrderAbsent, e.OrderCompleted)
+ROUNDING = 1 + Decimal("1e-12")
+
+
+class Ledger:
+    """Cash and positions from the venue's own words, each trade once, exact."""
+
+    def __init__(self) -> None:
+        self.cash = ALLOTTED
+        self.held: defaultdict[InstrumentId, Decimal] = defaultdict(Decimal)
+        self.marks: dict[InstrumentId, Decimal] = {}
+        self.trades: set[tuple[str, str]] = set()
+        self.filled: defaultdict[str, Decimal] = defaultdict(Decimal)
+
+    @property
+    def equity(self) -> Decimal:
+        return self.cash + sum(self.notional(each) for each in INSTRUMENTS)
+
+    def notional(self, instrument: InstrumentId) -> Decimal:
+        return self.held[instrument] * self.marks.get(instrument, Decimal(0))
+
+    def hears(self, report: e.OrderReported, order: e.OrderIntended) -> None:
+        sign = 1 if order.side is Side.BUY else -1
+        instrument = INSTRUMENTS[order.instrument]
+        for fill in report.fills:
+            if (report.client_order_id, fill.trade_id) in self.trades:
+                continue
+            self.trades.add((report.client_order_id, fill.trade_id))
+            self.filled[report.client_order_id] += fill.quantity
+            with localcontext(EXACT):
+                self.cash -= sign * fill.quantity * fill.price
+                self.held[order.instrument] += sign * fill.quantity
+                if fill.fee_currency == instrument.base:
+                    self.held[order.instrument] -= fill.fee
+                elif fill.fee_currency == instrument.quote:
+                    self.cash -= fill.fee
+
+
+class Invariants:
+    """Held against every step of one story."""
+
+    def __init__(self, core: Core, config: RiskSection) -> None:
+        self._core = core
+        self._config = config
+        self._ledger = Ledger()
+        self._intents: dict[str, e.OrderIntended] = {}
+        self._open: dict[str, e.OrderIntended] = {}
+        self._promised: dict[InstrumentId, e.OrderApproved] = {}  # approved, not yet intended
+        self._sent: set[str] = set()
+        self._states: dict[str, OrderState] = {}
+        self._approved: set[tuple[InstrumentId, int]] = set()
+        self._halts: set[e.HaltReason] = set()
+        self._is_reconciled = False
+        self._stale: set[InstrumentId] = set()
+        self._peak = ALLOTTED
+        self._must_halt = False
+
+    def hold(self, step: Step) -> None:
+        """Raise AssertionError when the step, or what the core has become, breaks a rule."""
+        first = step.events[0]
+        if isinstance(first, e.OrderReported):
+            self._ledger.hears(first, self._intents[first.client_order_id])
+        for event in step.events:
+            self._see(event)
+        self._commands_follow_their_intents(step)
+        self._books_close()
+        self._orders_only_move_on()
+        self._halts_are_latched()
+
+    def at_rest(self, executed: dict[str, Decimal]) -> None:
+        """Every answer has arrived: nothing is open, and what the venue executed is booked."""
+        assert list(self._core.blotter.all_open()) == []
+        booked = {
+            each.client_order_id: each.filled_quantity
+            for each in self._core.blotter.orders.values()
+            if each.filled_quantity
+        }
+        assert booked == {each: quantity for each, quantity in executed.items() if quantity}
+
+    # --- one event ----------------------------------------------------------------------------
+
+    def _see(self, event: e.Event) -> None:
+        looks: dict[type[e.Event], Callable[[Any], object]] = {
+            e.BarsClosed: self._closes,
+            e.HistoryLoaded: self._closes,
+            e.TradingHalted: lambda halt: self._halts.add(halt.reason),
+            e.TradingResumed: self._resumes,
+            e.Reconciled: self._reconciles,
+            e.FeedStale: lambda feed: self._stale.add(feed.instrument),
+            e.FeedRecovered: lambda feed: self._stale.discard(feed.instrument),
+            e.EquityMarked: self._marks,
+            e.OrderApproved: self._approval,
+            e.OrderDenied: self._denial,
+            e.OrderIntended: self._intent,
+            **dict.fromkeys(ENDS, lambda end: self._open.pop(end.client_order_id, None)),
+        }
+        if look := looks.get(type(event)):
+            look(event)
+
+    def _closes(self, event: e.BarsClosed | e.HistoryLoaded) -> None:
+        for bar in event.bars:
+            self._ledger.marks[bar.instrument] = Decimal(repr(bar.close))
+
+    def _resumes(self, _event: e.TradingResumed) -> None:
+        self._halts.clear()
+        self._must_halt = False
+        self._peak = self._ledger.equity
+
+    def _reconciles(self, event: e.Reconciled) -> None:
+        self._is_reconciled = event.is_clean
+        self._stale.clear()
+
+    def _denial(self, event: e.OrderDenied) -> None:
+        if event.direction is e.Direction.FLAT:
+            assert event.reason in EXIT_DENIALS, "only these stand in the way of an exit"
+
+    def _approval(self, event: e.OrderApproved) -> None:
+        decision = (event.instrument, event.close_ns)
+        assert decision not in self._approved, "one decision per instrument and bar"
+        self._approved.add(decision)
+        others = [each for each in self._open.values() if each.instrument == event.instrument]
+        assert others == [], "no order beside one that is open or unresolved"
+        if event.is_exit:
+            self._exit(event)
+        else:
+            self._entry(event)
+        self._promised[event.instrument] = event
+
+    def _exit(self, event: e.OrderApproved) -> None:
+        held = self._ledger.held[event.instrument]
+        change = event.quantity if event.side is Side.BUY else -event.quantity
+        assert abs(held + change) < abs(held), "an exit makes the position smaller"
+        assert (held + change) * held >= 0, "an exit does not turn a position round"
+
+    def _entry(self, event: e.OrderApproved) -> None:
+        ledger, config = self._ledger, self._config
+        assert self._halts == set(), "a halted book opens nothing"
+        assert self._is_reconciled, "nothing is opened before the books agree"
+        assert event.instrument not in self._stale, "nothing is opened on a stale feed"
+        assert event.side is Side.BUY, "spot cannot be short"
+        equity = ledger.equity
+        pending = {each: self._pending(each) for each in INSTRUMENTS}
+        value = event.quantity * event.decision_price
+        here = abs(ledger.notional(event.instrument)) + pending[event.instrument] + value
+        gross = sum(abs(ledger.notional(each)) + pending[each] for each in INSTRUMENTS) + value
+        assert here <= Decimal(repr(config.max_position_ratio)) * equity * ROUNDING
+        assert gross <= Decimal(repr(config.max_gross_exposure_ratio)) * equity * ROUNDING
+        assert value <= config.max_order_notional_quote
+        assert sum(pending.values()) + value <= ledger.cash
+
+    def _pending(self, instrument: InstrumentId) -> Decimal:
+        promised = self._promised.get(instrument)
+        value = Decimal(0)
+        if promised is not None and not promised.is_exit:
+            value += promised.quantity * promised.decision_price
+        for each in self._open.values():
+            if each.instrument == instrument and not each.is_exit:
+                left = each.quantity - self._ledger.filled[each.client_order_id]
+                value += max(Decimal(0), left) * each.decision_price
+        return value
+
+    def _intent(self, event: e.OrderIntended) -> None:
+        instrument = INSTRUMENTS[event.instrument]
+        assert event.client_order_id not in self._intents, "an id is intended once"
+        assert event.quantity.is_finite()
+        assert event.quantity > 0
+        assert event.quantity % instrument.lot == 0, "whole lots"
+        assert event.quantity * event.decision_price >= instrument.minimum_notional
+        assert self._promised.pop(event.instrument).quantity == event.quantity
+        self._intents[event.client_order_id] = event
+        self._open[event.client_order_id] = event
+
+    def _marks(self, event: e.EquityMarked) -> None:
+        assert event.equity_quote == pytest.approx(self._ledger.equity, rel=Decimal("1e-20"))
+        assert event.peak_quote >= self._peak, "the peak never falls by itself"
+        assert event.drawdown_ratio >= 0.0
+        self._peak = event.peak_quote
+        self._must_halt |= event.drawdown_ratio >= self._config.max_drawdown_ratio
+
+    # --- the whole core -----------------------------------------------------------------------
+
+    def _commands_follow_their_intents(self, step: Step) -> None:
+        intended = [each for each in step.events if isinstance(each, e.OrderIntended)]
+        submitted = [each for each in step.commands if isinstance(each, e.SubmitOrder)]
+        for intent, command in zip(intended, submitted, strict=True):
+            assert intent.client_order_id == command.client_order_id
+            assert intent.quantity == command.quantity
+            assert command.client_order_id not in self._sent, "no intent is sent twice"
+            self._sent.add(command.client_order_id)
+
+    def _books_close(self) -> None:
+        book, ledger = self._core.book, self._ledger
+        assert book.cash == ledger.cash
+        for instrument in INSTRUMENTS:
+            assert book.position(instrument).quantity == ledger.held[instrument]
+        with localcontext(EXACT) as context:
+            context.traps = dict.fromkeys(context.traps, False)
+            profit = ledger.equity - ALLOTTED
+            paper = sum(
+                each.quantity * (book.marks[instrument] - each.average_price)
+                for instrument, each in book.positions.items()
+            )
+            assert abs(book.realized + paper - profit) < Decimal("1e-15")
+
+    def _orders_only_move_on(self) -> None:
+        for client_order_id, order in self._core.blotter.orders.items():
+            before = self._states.get(client_order_id, OrderState.INTENDED)
+            if before in TERMINAL and order.state is not before:
+                assert order.state is OrderState.ADOPTED, f"{before} came back to life"
+            self._states[client_order_id] = order.state
+
+    def _halts_are_latched(self) -> None:
+        assert set(self._core.risk.halted) == self._halts
+        assert e.HaltReason.DRAWDOWN in self._halts or not self._must_halt
+        self._must_halt = False

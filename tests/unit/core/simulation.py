@@ -1,0 +1,397 @@
+"""A whole decision core between a random market and a random venue: one seed is one story.
+
+Belongs here: what may happen to a core. What must hold whatever happens belongs to `invariants`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from functools import cache
+from itertools import pairwise
+from random import Random
+from typing import Any, Final
+
+import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
+
+from daemon.app import Core, build_core, feature_set_of, routes
+from daemon.config import (
+    FeaturesSection,
+    HealthSection,
+    ModelSection,
+    RiskSection,
+    Settings,
+    SignalSection,
+)
+from daemon.core import events as e
+from daemon.core.bars import Bar, BarSource, MissCause
+from daemon.core.instruments import Instrument, InstrumentId
+from daemon.core.orders import Fill, OrderState
+from daemon.core.pipeline import Pipeline, Route, Step
+from daemon.layers.features.sets import FeatureSet
+from daemon.layers.inference.forest import CompiledForest
+from daemon.layers.inference.model import ActiveModel, Calibration
+from tests.builders import HOUR_NS, OPEN_NS, a_model_activated, a_payoff, a_run_opened
+
+LOT: Final = Decimal("0.001")
+TICK: Final = Decimal("0.01")
+BASES: Final = ("BTC", "ETH", "SOL")
+IDS: Final = tuple(InstrumentId("embedded", f"{base}/USDT") for base in BASES)
+INSTRUMENTS: Final = {
+    each: Instrument(
+        id=each, base=base, quote="USDT", tick=TICK, lot=LOT, minimum_quantity=LOT,
+        minimum_notional=Decimal(5),
+    )
+    for each, base in zip(IDS, BASES, strict=True)
+}  # fmt: skip
+ALLOTTED: Final = Decimal(10_000)
+MODEL: Final = "hand-made"
+SECOND_NS: Final = 1_000_000_000
+
+
+def settings_of(rng: Random) -> Settings:
+    """Limits that are met often, in changing combinations."""
+    return Settings(
+        features=FeaturesSection(
+            rsi_period=2, bb_period=2, volatility_window=2, volume_window=2, lags=(0, 1)
+        ),
+        model=ModelSection(horizon_bars=rng.choice([1, 1, 2, 4])),
+        signal=SignalSection(
+            confidence_min_ratio=rng.choice([0.0, 0.3]),
+            allow_short=rng.random() < 0.3,
+            min_interval_bars=rng.choice([1, 1, 3]),
+        ),
+        risk=RiskSection(
+            allotted_quote=ALLOTTED,
+            kelly_ratio=rng.choice([0.1, 0.5, 1.0]),
+            max_position_ratio=rng.choice([0.05, 0.3]),
+            max_gross_exposure_ratio=rng.choice([0.3, 0.4, 1.0]),
+            max_order_notional_quote=Decimal(rng.choice([400, 2_500, 10_000])),
+            max_drawdown_ratio=rng.choice([0.01, 0.05, 0.5]),
+            max_daily_loss_ratio=rng.choice([0.0, 0.01, 0.2]),
+            max_orders_per_hour=rng.choice([1, 3, 60]),
+        ),
+        health=HealthSection(window_outcomes=40, min_resolved=20),
+    )
+
+
+@cache
+def a_forest(n_features: int, column: int) -> CompiledForest:
+    """One tree on the newest log return: far down, down, up, far up."""
+    return CompiledForest(
+        feature=np.array([column] * 3 + [0] * 4, dtype=np.int32),
+        threshold=np.array([0.0, -0.005, 0.005, 0.0, 0.0, 0.0, 0.0]),
+        children=np.array([1, 2, 3, 4, 5, 6, 3, 3, 4, 4, 5, 5, 6, 6], dtype=np.int32),
+        probability=np.array([0.0, 0.0, 0.0, 0.15, 0.42, 0.66, 0.85]),
+        roots=np.array([0], dtype=np.int32),
+        n_features=n_features,
+    )
+
+
+def a_model(features: FeatureSet) -> ActiveModel:
+    return ActiveModel(
+        model_id=MODEL,
+        feature_fingerprint=features.fingerprint,
+        feature_names=features.names,
+        forest=a_forest(len(features.names), features.names.index("lag_0")),
+        calibration=Calibration((0.0, 1.0), (0.0, 1.0), (0.01, 0.01)),
+    )
+
+
+def a_core(
+    settings: Settings, wrap: Callable[[Sequence[Route]], Sequence[Route]] | None = None
+) -> Core:
+    """The daemon's own core; `wrap` may watch its routes."""
+    features = feature_set_of(settings)
+    core = build_core(settings, features, a_model(features), IDS)
+    if wrap is not None:
+        core.pipeline = Pipeline(wrap(routes(core)))
+    return core
+
+
+class Told(Struct, frozen=True):
+    """A report on its way to the daemon; it is heard in the slot `due` or later."""
+
+    due: int
+    report: e.OrderReported
+
+
+class RandomVenue:
+    """Says anything a venue may say, in any order it may come; a look-up tells the truth."""
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        self._trades = 0
+        self._ends: dict[str, e.OrderReported] = {}
+        self.on_its_way: list[Told] = []
+
+    def submit(self, order: e.SubmitOrder, mark: Decimal, slot: int) -> None:
+        stories = (
+            self._whole, self._in_pieces, self._partly, self._refused, self._not_sent,
+            self._lost_and_found, self._lost_and_absent, self._hidden, self._late, self._adopted,
+        )  # fmt: skip
+        story = self._rng.choices(stories, weights=[6, 3, 3, 1, 1, 2, 1, 2, 1, 1])[0]
+        told = story(order, mark)
+        is_ordered = story in (self._late, self._adopted)
+        delays = [self._rng.choice([0, 0, 0, 1, 2, 5]) for _ in told]
+        for report, delay in zip(told, sorted(delays) if is_ordered else delays, strict=True):
+            for _ in range(self._rng.choice([1, 1, 1, 2])):
+                self.on_its_way.append(Told(slot + delay, report))
+
+    def look_up(self, order: e.LookUpOrder, slot: int) -> None:
+        end = self._ends[order.client_order_id]
+        delay = self._rng.choice([0, 1])
+        self.on_its_way.append(Told(slot + delay, replace(end, source=e.ReportSource.LOOKUP)))
+
+    def heard_by(self, slot: int) -> list[e.OrderReported]:
+        """What arrives now; of one order in the order it was told, else in any."""
+        arriving = [each for each in self.on_its_way if each.due <= slot]
+        self.on_its_way = [each for each in self.on_its_way if each.due > slot]
+        arriving.sort(key=lambda each: (each.due, self._rng.random()))
+        return [each.report for each in arriving]
+
+    def executed(self) -> dict[str, Decimal]:
+        """What was executed of each order, told or not."""
+        return {
+            order: sum((fill.quantity for fill in end.fills), Decimal(0))
+            for order, end in self._ends.items()
+        }
+
+    # --- stories ------------------------------------------------------------------------------
+
+    def _whole(self, order: e.SubmitOrder, mark: Decimal) -> list[e.OrderReported]:
+        return [self._end(order, OrderState.FILLED, self._fills(order, mark, order.quantity))]
+
+    def _in_pieces(self, order: e.SubmitOrder, mark: Decimal) -> list[e.OrderReported]:
+        fills = self._fills(order, mark, order.quantity)
+        end = self._end(order, OrderState.FILLED, fills)
+        pieces = [
+            replace(end, state=OrderState.PARTLY_FILLED, filled_quantity=None, fills=(each,))
+            for each in fills[:-1]
+        ]
+        reply = replace(end, state=OrderState.ACCEPTED, filled_quantity=None, fills=())
+        return [reply, *pieces, replace(end, fills=fills[-1:])]
+
+    def _partly(self, order: e.SubmitOrder, mark: Decimal) -> list[e.OrderReported]:
+        part = self._rng.choice([Decimal(0), order.quantity * Decimal("0.4")]) // LOT * LOT
+        return [self._end(order, OrderState.EXPIRED, self._fills(order, mark, part))]
+
+    def _refused(self, order: e.SubmitOrder, _mark: Decimal) -> list[e.OrderReported]:
+        return [self._says(order, e.Outcome.REFUSED)]
+
+    def _not_sent(self, order: e.SubmitOrder, _mark: Decimal) -> list[e.OrderReported]:
+        return [self._says(order, e.Outcome.NOT_SENT)]
+
+    def _lost_and_found(self, order: e.SubmitOrder, mark: Decimal) -> list[e.OrderReported]:
+        return [self._says(order, e.Outcome.UNKNOWN), *self._partly(order, mark)]
+
+    def _lost_and_absent(self, order: e.SubmitOrder, _mark: Decimal) -> list[e.OrderReported]:
+        return [self._says(order, e.Outcome.UNKNOWN), self._says(order, e.Outcome.ABSENT)]
+
+    def _hidden(self, order: e.SubmitOrder, mark: Decimal) -> list[e.OrderReported]:
+        (end,) = self._whole(order, mark)
+        return [replace(end, fills=(), source=e.ReportSource.STREAM)]
+
+    def _late(self, order: e.SubmitOrder, mark: Decimal) -> list[e.OrderReported]:
+        fills = self._fills(order, mark, order.quantity)
+        end = self._end(order, OrderState.FILLED, fills)
+        canceled = replace(end, state=OrderState.CANCELED, filled_quantity=Decimal(0), fills=())
+        return [canceled, replace(end, state=None, filled_quantity=None)]
+
+    def _adopted(self, order: e.SubmitOrder, mark: Decimal) -> list[e.OrderReported]:
+        gone = self._rng.choice([e.Outcome.ABSENT, e.Outcome.REFUSED])
+        return [self._says(order, gone), *self._whole(order, mark)]
+
+    # --- parts --------------------------------------------------------------------------------
+
+    def _says(self, order: e.SubmitOrder, outcome: e.Outcome) -> e.OrderReported:
+        return e.OrderReported(
+            ts_ns=order.ts_ns,
+            client_order_id=order.client_order_id,
+            outcome=outcome,
+            source=e.ReportSource.REPLY,
+            reason=outcome.value,
+        )
+
+    def _end(
+        self, order: e.SubmitOrder, state: OrderState, fills: tuple[Fill, ...]
+    ) -> e.OrderReported:
+        end = replace(
+            self._says(order, e.Outcome.ACKNOWLEDGED),
+            state=state,
+            venue_order_id=f"v-{order.client_order_id}",
+            filled_quantity=sum((each.quantity for each in fills), Decimal(0)),
+            fills=fills,
+        )
+        self._ends[order.client_order_id] = end
+        return end
+
+    def _fills(self, order: e.SubmitOrder, mark: Decimal, quantity: Decimal) -> tuple[Fill, ...]:
+        """Up to three executions of whole lots near the mark, with fees as exchanges take them."""
+        cuts = sorted(self._rng.randint(0, int(quantity / LOT)) for _ in range(2))
+        edges = [Decimal(0), *(cut * LOT for cut in cuts), quantity]
+        parts = [after - before for before, after in pairwise(edges)]
+        return tuple(self._fill(order, mark, part) for part in parts if part > 0)
+
+    def _fill(self, order: e.SubmitOrder, mark: Decimal, quantity: Decimal) -> Fill:
+        self._trades += 1
+        slip = 1 + Decimal(self._rng.randint(-20, 20)) / 10_000
+        price = max(TICK, INSTRUMENTS[order.instrument].price_down(mark * slip))
+        base = INSTRUMENTS[order.instrument].base
+        currency = self._rng.choice([base if order.side == "buy" else "USDT", "USDT", "BNB"])
+        fee = quantity * Decimal("0.001") * (1 if currency == base else price)
+        return Fill(
+            trade_id=str(self._trades),
+            price=price,
+            quantity=quantity,
+            fee=fee,
+            fee_currency=currency,
+            ts_ns=order.ts_ns,
+        )
+
+
+class Simulation:
+    """Feeds a core for `slots` hours, then lets every answer arrive."""
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        slots: int = 50,
+        wrap: Callable[[Sequence[Route]], Sequence[Route]] | None = None,
+    ) -> None:
+        self._rng = Random(seed)
+        self.settings = settings_of(self._rng)
+        self.core = a_core(self.settings, wrap)
+        self.venue = RandomVenue(self._rng)
+        self.steps: list[Step] = []
+        self._slots = slots
+        self._prices = dict.fromkeys(IDS, 100.0)
+        self._missing: dict[InstrumentId, int] = {}
+
+    def run(self) -> Iterator[Step]:
+        """Step by step; what the core has become can be looked at in between."""
+        for event in self._opening():
+            yield self._take(event, 0)
+        for slot in range(self._slots):
+            for event in self._slot(slot):
+                yield self._take(event, slot)
+        last = self._slots
+        while self.venue.on_its_way:
+            for report in self.venue.heard_by(last):
+                yield self._take(replace(report, ts_ns=self._now_ns(last)), last)
+            last += 1
+
+    def _take(self, event: e.Input, slot: int) -> Step:
+        step = self.core.pipeline.step(event)
+        self.steps.append(step)
+        for command in step.commands:
+            if isinstance(command, e.SubmitOrder):
+                mark = Decimal(repr(self._prices[command.instrument]))
+                self.venue.submit(command, mark, slot)
+            elif isinstance(command, e.LookUpOrder):
+                self.venue.look_up(command, slot)
+        return step
+
+    def _opening(self) -> list[e.Input]:
+        start_ns = self._now_ns(-1)
+        return [
+            a_run_opened(
+                ts_ns=start_ns, instruments=tuple(INSTRUMENTS.values()), allotted_quote=ALLOTTED
+            ),
+            a_model_activated(
+                ts_ns=start_ns,
+                model=MODEL,
+                feature_fingerprint=self._fingerprint,
+                feature_names=feature_set_of(self.settings).names,
+                horizon_bars=self.settings.model.horizon_bars,
+                trained_through_ns=OPEN_NS,
+                long_payoff=a_payoff(win_ratio=0.02, loss_ratio=0.012),
+                short_payoff=a_payoff(win_ratio=0.02, loss_ratio=0.012),
+            ),
+            e.HistoryLoaded(
+                ts_ns=start_ns,
+                bars=tuple(self._bar(each, slot) for slot in (-3, -2, -1) for each in IDS),
+            ),
+            e.Reconciled(ts_ns=start_ns, is_clean=True),
+        ]
+
+    @property
+    def _fingerprint(self) -> str:
+        return feature_set_of(self.settings).fingerprint
+
+    def _slot(self, slot: int) -> Iterator[e.Input]:
+        now_ns, rng = self._now_ns(slot), self._rng
+        yield from self._operator(now_ns)
+        for report in self.venue.heard_by(slot):
+            yield replace(report, ts_ns=now_ns)
+        bars = [self._bar(each, slot) for each in IDS if rng.random() > 0.06]
+        for each in IDS:
+            if each not in {bar.instrument for bar in bars}:
+                self._missing[each] = self._missing.get(each, 0) + 1
+        for bar in bars:
+            if count := self._missing.pop(bar.instrument, 0):
+                yield e.BarsMissed(
+                    ts_ns=now_ns,
+                    instrument=bar.instrument,
+                    first_open_ns=bar.open_ns - count * HOUR_NS,
+                    count=count,
+                    cause=rng.choice(list(MissCause)),
+                )
+        for section in [tuple(bars)] if rng.random() < 0.7 else [(bar,) for bar in bars]:
+            if section:
+                yield e.BarsClosed(ts_ns=max(bar.received_ns for bar in section), bars=section)
+        for report in self.venue.heard_by(slot):
+            yield replace(report, ts_ns=now_ns + SECOND_NS)
+        if rng.random() < 0.1:
+            yield e.HealthTick(ts_ns=now_ns + 2 * SECOND_NS)
+
+    def _operator(self, now_ns: int) -> Iterator[e.Input]:
+        """Things that happen now and then, whoever or whatever makes them."""
+        rng = self._rng
+        if rng.random() < 0.02:
+            yield e.HaltRequested(ts_ns=now_ns, reason="lunch", who="uid 7")
+        if self.core.risk.halted and rng.random() < 0.15:
+            yield e.ResumeRequested(ts_ns=now_ns, reason="seen", who="uid 7")
+        if rng.random() < 0.01:
+            yield e.Reconciled(ts_ns=now_ns, is_clean=False, differences=("USDT: 1 and 2",))
+        elif rng.random() < 0.05:
+            yield e.Reconciled(ts_ns=now_ns, is_clean=True)
+        instrument = rng.choice(IDS)
+        if rng.random() < 0.04:
+            yield e.FeedStale(ts_ns=now_ns, instrument=instrument, silent_s=91.0, action="poll")
+        elif rng.random() < 0.3:
+            yield e.FeedRecovered(ts_ns=now_ns, instrument=instrument)
+
+    def _bar(self, instrument: InstrumentId, slot: int) -> Bar:
+        rng, before = self._rng, self._prices[instrument]
+        change = rng.gauss(0.0, 0.01)
+        if rng.random() < 0.03:
+            change += rng.choice([-0.3, -0.12, 0.12, 0.3])
+        close = max(0.05, round(before * (1.0 + change), 2))
+        self._prices[instrument] = close
+        late_ns = HOUR_NS if rng.random() < 0.03 else rng.randint(0, SECOND_NS)
+        return Bar(
+            instrument=instrument,
+            open_ns=OPEN_NS + slot * HOUR_NS,
+            close_ns=self._now_ns(slot),
+            open=before,
+            high=max(before, close),
+            low=min(before, close),
+            close=close,
+            volume=0.0 if rng.random() < 0.02 else rng.uniform(1.0, 100.0),
+            received_ns=self._now_ns(slot) + late_ns,
+            source=BarSource.STREAM,
+        )
+
+    @staticmethod
+    def _now_ns(slot: int) -> int:
+        return OPEN_NS + (slot + 1) * HOUR_NS
+
+
+def a_run(seed: int, **changes: Any) -> Simulation:
+    """A whole story, told to its end."""
+    simulation = Simulation(seed, **changes)
+    for _ in simulation.run():
+        pass
+    return simulation

@@ -1,0 +1,106 @@
+from collections import Counter
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon.core import events as e
+from daemon.core.pipeline import Step
+from tests.unit.core.invariants import Invariants
+from tests.unit.core.simulation import Simulation, a_core, a_run
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def encoded(step: Step) -> list[bytes]:
+    return [e.encode(each) for each in step.events]
+
+
+def again(event: e.Event) -> e.Event:
+    """The event as a journal gives it back."""
+    return e.decode(e.encode(event))
+
+
+@settings(max_examples=60)
+@given(SEEDS)
+def test_whatever_market_and_venue_do_every_step_keeps_the_rules(seed: int) -> None:
+    simulation = Simulation(seed)
+    invariants = Invariants(simulation.core, simulation.settings.risk)
+
+    for step in simulation.run():
+        invariants.hold(step)
+
+    invariants.at_rest(simulation.venue.executed())
+
+
+def test_the_stories_reach_what_they_are_meant_to_reach() -> None:
+    """A rule that is never put to the test holds of itself."""
+    seen: Counter[str] = Counter()
+    for seed in range(25):
+        for step in a_run(seed).steps:
+            for event in step.events:
+                seen[type(event).__name__] += 1
+                if isinstance(event, e.OrderDenied | e.TradingHalted):
+                    seen[event.reason.value] += 1
+                elif isinstance(event, e.OrderApproved):
+                    seen[event.bound_by.value] += 1
+                elif isinstance(event, e.OrderFilled) and event.is_adopted:
+                    seen["adopted"] += 1
+            seen["looked up"] += sum(isinstance(each, e.LookUpOrder) for each in step.commands)
+
+    expected = {
+        *(each.__name__ for each in e.JOURNALED if each not in NOT_OF_A_CORE),
+        *("adopted", "looked up", "halted", "unresolved_order", "order_open", "order_rate"),
+        *("drawdown", "price_collar", "stale_data", "spot_cannot_short", "not_reconciled"),
+        *(each.value for each in e.BoundBy if each is not e.BoundBy.FREE_CAPITAL),
+    }
+    assert expected - set(seen) == set()
+
+
+NOT_OF_A_CORE = {e.BarRejected, e.BarRevised, e.RunClosed}
+
+
+@settings(max_examples=40)
+@given(SEEDS, SEEDS)
+def test_a_core_that_recovers_anywhere_goes_on_as_if_nothing_had_been(
+    seed: int, cut_seed: int
+) -> None:
+    steps = a_run(seed).steps
+    cut = Random(cut_seed).randint(1, len(steps))
+    fresh = a_core(Simulation(seed).settings)
+
+    fresh.pipeline.recover(again(each) for step in steps[:cut] for each in step.events)
+
+    for step in steps[cut:]:
+        continued = fresh.pipeline.step(again(step.events[0]))
+        assert encoded(continued) == encoded(step)
+        assert continued.commands == step.commands
+
+
+@settings(max_examples=10)
+@given(SEEDS)
+def test_recovering_twice_gives_the_same_core_twice(seed: int) -> None:
+    """Nothing is added, and nothing is remembered by the act of recovering."""
+    simulation = a_run(seed)
+    journal = [each for step in simulation.steps for each in step.events]
+    tick = e.HealthTick(ts_ns=journal[-1].ts_ns + 1)
+    cores = [a_core(simulation.settings) for _ in range(2)]
+
+    counts = [core.pipeline.recover(map(again, journal)) for core in cores]
+
+    assert counts == [len(journal)] * 2
+    for core in cores:
+        assert (core.book.cash, core.book.peak) == (
+            simulation.core.book.cash,
+            simulation.core.book.peak,
+        )
+        assert core.book.returns == simulation.core.book.returns
+        assert core.risk.halted == simulation.core.risk.halted
+        assert encoded(core.pipeline.step(tick)) == encoded(simulation.core.pipeline.step(tick))
+
+
+def test_a_story_is_the_same_every_time_it_is_told() -> None:
+    first, second = a_run(7), a_run(7)
+
+    assert [encoded(each) for each in first.steps] == [encoded(each) for each in second.steps]
+    assert len(first.steps) > 100
