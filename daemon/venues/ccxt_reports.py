@@ -26,15 +26,14 @@ class UserStream:
         self._pause_s = pause_s
         self._ours = ours
         self._waiting: asyncio.Queue[Told] | None = None
+        self._terminated = asyncio.Event()
         # ccxt's own result joins several pushes into one; this sees each of them, as it came.
-        handle = client.handle_order_update
-
-        def tapped(socket: Any, message: Any) -> Any:
-            result = handle(socket, message)
-            self._hear(message)
-            return result
-
-        client.handle_order_update = tapped
+        client.handle_order_update = _then(client.handle_order_update, self._hear)
+        # A terminated stream leaves ccxt's watch waiting for ever; only a new watch subscribes
+        # again.
+        client.handle_event_stream_terminated = _then(
+            client.handle_event_stream_terminated, lambda _message: self._terminated.set()
+        )
 
     async def told(self) -> AsyncIterator[Told]:
         """Until cancelled: each push about an order, fills and changes of state alike."""
@@ -53,9 +52,9 @@ class UserStream:
         attempt = 0
         while True:
             try:
-                await self._client.watch_orders()
-                attempt = 0
-                continue
+                if not await self._has_ended():
+                    attempt = 0
+                    continue
             except asyncio.CancelledError:
                 current = asyncio.current_task()
                 if current is not None and current.cancelling():
@@ -65,6 +64,21 @@ class UserStream:
             # Never at once: ccxt would attach the new watch to the connection that is going away.
             await asyncio.sleep(self._pause_s(attempt))
             attempt += 1
+
+    async def _has_ended(self) -> bool:
+        """Wait for a push; True when the exchange has ended the stream instead."""
+        self._terminated.clear()
+        watch = asyncio.ensure_future(self._client.watch_orders())
+        ended = asyncio.ensure_future(self._terminated.wait())
+        try:
+            await asyncio.wait({watch, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if watch.done():
+                watch.result()
+            return ended.done()
+        finally:
+            watch.cancel()
+            ended.cancel()
+            await asyncio.gather(watch, ended, return_exceptions=True)
 
     def _hear(self, message: Any) -> None:
         with contextlib.suppress(LookupError, ValueError, TypeError):
@@ -87,3 +101,14 @@ class UserStream:
             socket.error = socket.error or error
             with contextlib.suppress(Exception):
                 await socket.close()
+
+
+def _then(handle: Any, hear: Callable[[Any], None]) -> Any:
+    """ccxt's own handler first, then ours."""
+
+    def both(socket: Any, message: Any) -> Any:
+        result = handle(socket, message)
+        hear(message)
+        return result
+
+    return both

@@ -1,12 +1,14 @@
 """Signed orders over the wire: the real ccxt client against an exchange in this process."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from daemon.core.errors import ExchangeUnreachable, LiveRefused
@@ -452,6 +454,23 @@ async def test_the_user_stream_survives_being_cut_again_and_again(tmp_path: Path
             async with asyncio.timeout(10):
                 while venue._client.clients.get(socket.url) is socket:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
+        await hints.stop()
+
+
+async def test_a_stream_the_exchange_terminates_is_subscribed_to_again(tmp_path: Path) -> None:
+    async with a_venue(tmp_path) as (_, venue):
+        hints = Hints(venue)
+        socket = await until_subscribed(venue)
+        event = {"subscriptionId": 0, "event": {"e": "eventStreamTerminated", "E": FROM_MS}}
+        socket.handle_message(aiohttp.WSMessage(aiohttp.WSMsgType.TEXT, json.dumps(event), None))
+        assert "spot" not in socket.subscriptions
+        async with asyncio.timeout(10):
+            while "spot" not in socket.subscriptions:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await until_subscribed(venue)
+        report = await venue.submit(an_order())
+
+        assert await hints.trades(1) == [report.fills[0].trade_id]
         await hints.stop()
 
 
