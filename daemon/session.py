@@ -82,6 +82,7 @@ class Session:
     def stop(self) -> None:
         """Ask for a graceful end, wherever the run stands."""
         self._is_stopping = True
+        self._reporter.stopping()
         if self._live is not None:
             self._live.stop()
 

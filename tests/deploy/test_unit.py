@@ -127,7 +127,7 @@ def test_the_unit_starts_what_its_documentation_installs() -> None:
     (started,) = values(UNIT)["ExecStart"]
     readme = (DEPLOY / "README.md").read_text()
 
-    assert started == f"{PROGRAM} run --config /etc/tradingd/config.toml"
+    assert started == f"{PROGRAM} run --speed 1 --config /etc/tradingd/config.toml"
     assert "install -D -m 0644 config.toml /etc/tradingd/config.toml" in readme
     assert "git clone REPOSITORY /opt/tradingd" in readme
 

@@ -34,7 +34,7 @@ class Tradingd:
         self.state = folder / "state"
         self._config = folder / "config.toml"
         self._config.write_text(config, encoding="utf-8")
-        self._environment = {
+        self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith("TRADINGD__")
         } | {"PYTHONPATH": str(ROOT), "TRADINGD__RUN__STATE_DIR": str(self.state)}
         self._folder = folder
@@ -44,7 +44,7 @@ class Tradingd:
         done = subprocess.run(
             [sys.executable, "-m", "daemon", *arguments, "--config", str(self._config)],
             cwd=self._folder,
-            env=self._environment,
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=WITHIN_S,
@@ -70,7 +70,7 @@ class Tradingd:
         return subprocess.Popen(
             [sys.executable, "-m", "daemon", "run", *arguments, "--config", str(self._config)],
             cwd=self._folder,
-            env=self._environment,
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
