@@ -10,6 +10,7 @@ import typer
 from daemon.cli.exchange import exchange
 from daemon.cli.main import app
 from daemon.config.refusals import section_keys
+from daemon.core.events import JOURNALED
 from daemon.log_events import REGISTRY
 from tests.architecture.pages import COMMAND, DAEMON, PARTS, ROOT, drawn, pages
 
@@ -115,6 +116,12 @@ def test_every_part_that_can_be_drawn_is_in_one_page() -> None:
     found = [part for page in pages() for part in DRAWN.findall(page.read_text())]
 
     assert sorted(found) == sorted(PARTS)
+
+
+def test_the_trees_show_every_event_there_is() -> None:
+    shown = set(re.findall(r"\w+", PARTS["routes"]()))
+
+    assert {kind.__name__ for kind in JOURNALED} - shown == set()
 
 
 def test_a_page_that_differs_from_the_code_is_found() -> None:
