@@ -1,6 +1,7 @@
 """Builds the decision core and holds ROUTES, the list that is the architecture diagram.
 
-Belongs here: which objects exist and who sees which event. Starting and stopping belong to `session`.
+Belongs here: which objects exist and who sees which event. Starting and stopping belong to
+`session`.
 """
 
 from __future__ import annotations
@@ -107,7 +108,9 @@ def build_core(
 
 
 def routes(core: Core) -> list[Route]:
-    """The architecture: who applies and who decides on each event, in this order, and what comes of it."""
+    """The architecture: who applies and who decides on each event, in this order, and what comes of
+    it.
+    """
     book, blotter, signals, risk = core.book, core.blotter, core.signals, core.risk
     features, inference = core.features, core.inference
     execution, monitoring = core.execution, core.monitoring

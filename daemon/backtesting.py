@@ -1,4 +1,5 @@
-"""A backtest from start to end: bars from a file or the store, models as they would have been, and a summary.
+"""A backtest from start to end: bars from a file or the store, models as they would have been, and
+a summary.
 
 Belongs here: wiring research to the core. The simulation belongs to `research.backtest`.
 """
@@ -52,10 +53,11 @@ class Recorded(Struct, frozen=True, kw_only=True):
 def backtest(
     settings: Settings, data: Sequence[Path], *, model: str | None, start: str | None, say: Say
 ) -> dict[str, object]:
-    """The fields of `run.finished` for these bars, with `models` added; UsageRefused for too few bars.
+    """The fields of `run.finished` for these bars, with `models` added; UsageRefused for too few
+    bars.
 
-    Without `model`, one is trained on the training window before the first bar and again whenever it
-    is as old as `model.max_age_days`, each on bars that had closed by then.
+    Without `model`, one is trained on the training window before the first bar and again whenever
+    it is as old as `model.max_age_days`, each on bars that had closed by then.
     """
     recorded = _recorded(settings, data)
     length_ns = timeframe_ns(settings.data.timeframe)
@@ -106,8 +108,8 @@ def _recorded(settings: Settings, data: Sequence[Path]) -> Recorded:
 
 
 def _from_files(settings: Settings, data: Sequence[Path]) -> Recorded:
-    from daemon.embedded.recorded import RecordedMarket  # noqa: PLC0415
-    from daemon.store.recordings import read_recording  # noqa: PLC0415
+    from daemon.embedded.recorded import RecordedMarket
+    from daemon.store.recordings import read_recording
 
     symbol = settings.data.symbols[0]
     length_ms = timeframe_ns(settings.data.timeframe) // NS_PER_MS
@@ -173,7 +175,7 @@ def _from_store(settings: Settings) -> Recorded:
 class _Models:
     """Gives the pipeline the model it would have had, and remembers which were used."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # private, made in one place
         self,
         settings: Settings,
         features: FeatureSet,
@@ -219,7 +221,7 @@ class _Models:
         if self._fixed is not None:
             registry = ModelRegistry(self._settings.run.state_dir / "models")
             return load_model(registry, self._fixed, self._features)
-        from daemon.research.training import TrainingSettings, train  # noqa: PLC0415
+        from daemon.research.training import TrainingSettings, train
 
         since_ns = now_ns - self._settings.data.history_bars * self._length_ns
         series = []

@@ -1,6 +1,8 @@
-"""What a run needs before its first decision: its history and a model that may be used on what comes.
+"""What a run needs before its first decision: its history and a model that may be used on what
+comes.
 
-Belongs here: fetching and storing history, choosing a model, having one trained in a process of its own.
+Belongs here: fetching and storing history, choosing a model, having one trained in a process of its
+own.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import msgspec
+
 from daemon.app import DAY_NS
 from daemon.core.errors import ModelRefused, TradingdError
 from daemon.core.events import ModelActivated, Payoff
@@ -19,6 +22,7 @@ from daemon.core.manifests import Manifest, model_key
 from daemon.layers.inference.forest import CompiledForest
 from daemon.layers.inference.model import ActiveModel, Calibration
 from daemon.layers.ingestion.history import load_history
+from daemon.store.bars import Gap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +50,9 @@ async def load_bars(
     keep: int,
     report: Report,
 ) -> tuple[Bar, ...]:
-    """All bars before the first streamed slot into the store; returns the last `keep` of each instrument."""
+    """All bars before the first streamed slot into the store; returns the last `keep` of each
+    instrument.
+    """
     newest: list[Bar] = []
     until_ns = world.first_open_ns
     for instrument in world.instruments:
@@ -65,6 +71,9 @@ async def load_bars(
             msg = f"{symbol}: {world.market} has no bars before the first streamed one"
             raise TradingdError(msg)
         store.append(world.market_key, timeframe_ns, history.bars)
+        for missed in history.missed:
+            gap = Gap(missed.first_open_ns, missed.count, missed.cause)
+            store.add_gap(world.market_key, symbol, timeframe_ns, gap)
         newest += history.bars[-keep:]
     return tuple(sorted(newest, key=lambda bar: (bar.close_ns, bar.instrument)))
 
@@ -192,7 +201,9 @@ def training_job(
 
 
 async def train(job: TrainingJob, on_progress: Callable[[TrainingProgress], None]) -> str:
-    """Train in a child process, so that neither its memory nor its death is ours; returns the model id."""
+    """Train in a child process, so that neither its memory nor its death is ours; returns the model
+    id.
+    """
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "daemon.research.job",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,

@@ -1,7 +1,7 @@
 """Starts, finds again and stops the embedded exchange, which lives in a process of its own.
 
-Belongs here: the life of that process. Speaking to it belongs to venues. It outlives a killed daemon on purpose:
-a resumed run finds the same account on the same market.
+Belongs here: the life of that process. Speaking to it belongs to venues. It outlives a killed
+daemon on purpose: a resumed run finds the same account on the same market.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ class ExchangeProcess:
             arguments += ["--speed", speed]
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "daemon", "exchange", *arguments,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, start_new_session=True,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
         )  # fmt: skip
         assert child.stdout is not None
         try:
@@ -111,7 +112,7 @@ class ExchangeProcess:
 
     @classmethod
     async def find(cls, state_dir: Path) -> ExchangeProcess | None:
-        """The exchange of this state, if its process is still alive and still has the same account."""
+        """The exchange of this state, if its process is alive and still has the same account."""
         try:
             known = msgspec.json.decode((state_dir / "exchange.json").read_bytes())
             keys = msgspec.json.decode((state_dir / "credentials.json").read_bytes())
@@ -128,7 +129,9 @@ class ExchangeProcess:
         return cls(endpoint, None) if clock.instance == endpoint.instance else None
 
     async def died(self) -> int:
-        """Returns when our child has ended, with its exit code; never for an exchange that is not our child."""
+        """Returns when our child has ended, with its exit code; never for an exchange that is not
+        our child.
+        """
         if self._child is None:
             await asyncio.Event().wait()
         assert self._child is not None
@@ -141,7 +144,9 @@ class ExchangeProcess:
 
 
 async def attached(url: str, settings: Settings) -> ExchangeProcess:
-    """An embedded exchange somebody else started; its keys come from the environment or the credentials."""
+    """An embedded exchange somebody else started; its keys come from the environment or the
+    credentials.
+    """
     rest = url.rstrip("/")
     link = EmbeddedLink(rest)
     try:

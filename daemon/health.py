@@ -1,6 +1,8 @@
-"""The separate health task: asks the core for a sample of its own skill, in bars and in market time.
+"""The separate health task: asks the core for a sample of its own skill, in bars and in market
+time.
 
-Belongs here: when to sample. What a sample says is computed inside the step, so that a replay says the same.
+Belongs here: when to sample. What a sample says is computed inside the step, so that a replay says
+the same.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ DAY_NS = 86_400 * 1_000_000_000
 
 
 class HealthTask:
-    """Posts a HealthTick every `every_bars` slots of market time, or once a day of it, whichever is first."""
+    """Posts a HealthTick every `every_bars` slots of market time, or once a day of it, whichever is
+    first.
+    """
 
     def __init__(
         self,

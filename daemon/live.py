@@ -1,7 +1,7 @@
 """The running part of a session: its tasks, from the first subscription to the last answer.
 
-Belongs here: which tasks run side by side, when the run is over and how it stops. What must be done before
-belongs to `session`, the steps themselves to `runner`.
+Belongs here: which tasks run side by side, when the run is over and how it stops. What must be done
+before belongs to `session`, the steps themselves to `runner`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ WATCH_EVERY_S = 1.0
 class Live:
     """The queue, the loop around the core and the tasks at the edge of one run."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # what a run is made of
         self,
         core: Core,
         world: World,
@@ -161,7 +161,7 @@ class Live:
             await asyncio.gather(*running, return_exceptions=True)
 
     async def close(self) -> None:
-        """Account for slots nothing came for at the end, sample health once more and close the run."""
+        """Account for slots nothing came for at the end, sample health once more, close the run."""
         now_ns = self._world.clock.now_ns()
         for instrument, after_ns in sorted(self._accounted_ns.items()):
             if self._end_ns is not None and after_ns < self._end_ns:
@@ -259,7 +259,9 @@ class Live:
         self._stop.set()
 
     async def _watch(self) -> None:
-        """Say every second how it goes, and feed the service manager's watchdog while steps are made."""
+        """Say every second how it goes, and feed the service manager's watchdog while steps are
+        made.
+        """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._reporter.notifier.feed_watchdog(self._progress.is_made))
             while True:
@@ -267,7 +269,9 @@ class Live:
                 await asyncio.sleep(WATCH_EVERY_S)
 
     async def _mind_exchange(self, exchange: ExchangeProcess) -> None:
-        """An embedded exchange that dies is started again on its own ledger; the feed finds it by itself."""
+        """An embedded exchange that dies is started again on its own ledger; the feed finds it by
+        itself.
+        """
         while True:
             code = await exchange.died()
             self._reporter.emit("exchange.lost", error=f"its process ended with {code}")
@@ -294,7 +298,7 @@ class Live:
         """Wait, within bounds, until everything that was sent has its answer."""
         try:
             async with asyncio.timeout(DRAIN_WITHIN_S):
-                while not self._is_quiet():
+                while not self._is_quiet():  # noqa: ASYNC110  # four parties, none knows it all
                     await asyncio.sleep(QUIET_CHECK_S)
         except TimeoutError:
             left = [each.client_order_id for each in self._core.blotter.all_open()]

@@ -1,7 +1,8 @@
-"""Lock-step with an embedded exchange: whole slots go in together, and are acknowledged when all is answered.
+"""Lock-step with an embedded exchange: whole slots go in together, and are acknowledged when all is
+answered.
 
-Belongs here: the agreement on when a slot is complete and when it is done. A market that does not wait for us
-never meets this module.
+Belongs here: the agreement on when a slot is complete and when it is done. A market that does not
+wait for us never meets this module.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ ASK_AFTER_S = 0.05
 
 
 class Lockstep:
-    """Stands between the feed and the queue, and between finished steps and the exchange's clock."""
+    """Stands between feed and queue, and between finished steps and the exchange's clock."""
 
     def __init__(
         self,
@@ -85,7 +86,9 @@ class Lockstep:
                 await self._flush(close_ns)
 
     async def _is_complete(self, close_ns: int) -> bool:
-        """Every instrument has its bar of the slot, or a later one, or the exchange does not wait for it."""
+        """Every instrument has its bar of the slot, or a later one, or the exchange does not wait
+        for it.
+        """
         absent = self._absent(close_ns)
         if not absent:
             return True

@@ -1,4 +1,5 @@
-"""Whether the daemon still gets anywhere: fed by committed steps, read by the service manager's watchdog.
+"""Whether the daemon still gets anywhere: fed by committed steps, read by the service manager's
+watchdog.
 
 Belongs here: the judgement "alive". Telling systemd belongs to `sd_notify`.
 """

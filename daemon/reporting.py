@@ -1,6 +1,8 @@
-"""Everything a run says to the outside while it lives: log lines, progress, the status file, systemd.
+"""Everything a run says to the outside while it lives: log lines, progress, the status file,
+systemd.
 
-Belongs here: to whom what is said. The form of a log line belongs to `logs`, its registry to `log_events`.
+Belongs here: to whom what is said. The form of a log line belongs to `logs`, its registry to
+`log_events`.
 """
 
 from __future__ import annotations
@@ -124,10 +126,10 @@ class Reporter:
             "model.trained",
             model=manifest.model_id,
             rows=manifest.train_rows,
-            auc=scored.auc,
-            auc_low=scored.auc_low,
-            auc_high=scored.auc_high,
-            baseline_auc=scored.baseline_auc,
+            auc=round(scored.auc, 4),
+            auc_low=round(scored.auc_low, 4),
+            auc_high=round(scored.auc_high, 4),
+            baseline_auc=round(scored.baseline_auc, 4),
             edge_shown=manifest.edge_shown,
             verdict=manifest.verdict,
         )

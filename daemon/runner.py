@@ -1,6 +1,7 @@
 """The loop: takes one input from the queue, thinks, commits, then acts.
 
-Belongs here: the order think, commit, act. What is thought belongs to the core, what is done to the edge.
+Belongs here: the order think, commit, act. What is thought belongs to the core, what is done to the
+edge.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class Runner:
         self.steps = 0
 
     async def run(self) -> None:
-        """Until cancelled; an exception in a step is a bug and ends the daemon, the journal stays whole."""
+        """Until cancelled; an exception in a step is a bug and ends the daemon, the journal stays
+        whole.
+        """
         while True:
             event = await self._inbox.get()
             await self.take(event)

@@ -23,6 +23,7 @@ from daemon.core.clock import WireClock
 from daemon.core.errors import TradingdError
 from daemon.core.events import (
     Balance,
+    BarRevised,
     BarsClosed,
     HistoryLoaded,
     ModelActivated,
@@ -34,6 +35,7 @@ from daemon.core.instruments import plain
 from daemon.core.orders import Fill
 from daemon.core.ports import VenueFill
 from daemon.core.timeframes import timeframe_ns
+from daemon.layers.features.sets import golden_check
 from daemon.live import Live
 from daemon.recovery import settle
 from daemon.store.bars import BarStore
@@ -61,7 +63,7 @@ class CapitalMissing(TradingdError):
 
 
 class Session:
-    """A run; everything it needs from outside is in `world`, everything it says goes to `reporter`."""
+    """A run; what it needs from outside is in `world`, what it says goes to `reporter`."""
 
     def __init__(
         self, settings: Settings, spec: RunSpec, paths: RunPaths, world: World, reporter: Reporter
@@ -108,6 +110,7 @@ class Session:
         """The one way to begin: journal, then whatever of history, model and books is missing."""
         known = [event for _, event in self._journal.read_kinds(RunOpened)]
         activated = [event for _, event in self._journal.read_kinds(ModelActivated)]
+        golden_check(self._features)
         bars = () if activated else await self._load_bars()
         live = self._live = self._build()
         core, take = self._core, live.runner.take
@@ -262,3 +265,5 @@ class Session:
         first = events[0]
         if isinstance(first, BarsClosed):
             self._bars.append(self._world.market_key, self._timeframe_ns, first.bars)
+        elif isinstance(first, BarRevised):
+            self._bars.append(self._world.market_key, self._timeframe_ns, (first.bar,))

@@ -1,14 +1,14 @@
 """Builds the world a run trades in: an exchange in the box, or a real one on paper.
 
-Belongs here: which clock, feed and venue are plugged into the core. The run itself belongs to `session`.
+Belongs here: which clock, feed and venue are plugged into the core. The run itself belongs to
+`session`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
-
-from msgspec import Struct
 
 from daemon.core.clock import MarketClock, WireClock
 from daemon.core.errors import LiveRefused
@@ -17,8 +17,8 @@ from daemon.venues.embedded_link import EmbeddedLink, EmbeddedMarket
 
 if TYPE_CHECKING:
     from daemon.config import Settings
-    from daemon.core.instruments import Instrument
     from daemon.core.events import RunOpened
+    from daemon.core.instruments import Instrument
     from daemon.core.ports import Account, MarketData, Venue
     from daemon.exchange_process import ExchangeProcess
     from daemon.venues.paper_venue import PaperVenue
@@ -28,8 +28,11 @@ SYNTHETIC = "synthetic"
 LOCKSTEP = "lock-step"
 
 
-class World(Struct, kw_only=True):
-    """Everything outside the core, ready to use; `market_key` names whose bars and models these are."""
+@dataclass(slots=True, kw_only=True)
+class World:
+    """Everything outside the core, ready to use; `market_key` names whose bars and models these
+    are.
+    """
 
     market: str
     market_key: str
@@ -73,9 +76,9 @@ class World(Struct, kw_only=True):
 
 async def embedded_world(exchange: ExchangeProcess, settings: Settings, *, market: str) -> World:
     """The embedded exchange as a signed account, over the wire, exactly as a real one would be."""
-    from daemon.venues.ccxt_client import make_client  # noqa: PLC0415
-    from daemon.venues.ccxt_market import CcxtMarket  # noqa: PLC0415
-    from daemon.venues.ccxt_venue import CcxtVenue  # noqa: PLC0415
+    from daemon.venues.ccxt_client import make_client
+    from daemon.venues.ccxt_market import CcxtMarket
+    from daemon.venues.ccxt_venue import CcxtVenue
 
     endpoint = exchange.endpoint
     link = EmbeddedLink(endpoint.rest)
@@ -90,6 +93,8 @@ async def embedded_world(exchange: ExchangeProcess, settings: Settings, *, marke
     private = make_client(EMBEDDED, urls=urls, credentials=keys, validity_ms=validity_ms)
     inner = CcxtMarket(public, EMBEDDED, settings.data.timeframe)
     market_data = EmbeddedMarket(inner, link, clock, length_ns)
+    grace_s = settings.execution.grace_s
+    venue = CcxtVenue(private, EMBEDDED, validity_ms=validity_ms, grace_s=grace_s)
     try:
         instruments = await market_data.instruments(settings.data.symbols)
     except BaseException:
@@ -105,9 +110,7 @@ async def embedded_world(exchange: ExchangeProcess, settings: Settings, *, marke
         clock=clock,
         market_data=market_data,
         history_data=CcxtMarket(history, EMBEDDED, settings.data.timeframe),
-        venue=CcxtVenue(
-            private, EMBEDDED, validity_ms=validity_ms, grace_s=settings.execution.grace_s
-        ),
+        venue=venue,
         instruments=instruments,
         first_open_ns=now.from_ms * NS_PER_MS,
         ends_ns=None if now.end_ms is None else now.end_ms * NS_PER_MS,
@@ -123,8 +126,8 @@ async def embedded_account(
     exchange: ExchangeProcess, settings: Settings, opened: RunOpened
 ) -> Account:
     """What an embedded exchange says this run's account holds and has done."""
-    from daemon.venues.ccxt_client import make_client  # noqa: PLC0415
-    from daemon.venues.ccxt_venue import CcxtVenue  # noqa: PLC0415
+    from daemon.venues.ccxt_client import make_client
+    from daemon.venues.ccxt_venue import CcxtVenue
 
     endpoint = exchange.endpoint
     client = make_client(
@@ -147,9 +150,9 @@ async def embedded_account(
 
 async def real_world(settings: Settings, *, mode: str) -> World:
     """A real exchange's market on paper: its live book, our fills; nothing is ever sent to it."""
-    from daemon.venues.ccxt_client import make_client  # noqa: PLC0415
-    from daemon.venues.ccxt_market import CcxtMarket  # noqa: PLC0415
-    from daemon.venues.paper_venue import PaperVenue  # noqa: PLC0415
+    from daemon.venues.ccxt_client import make_client
+    from daemon.venues.ccxt_market import CcxtMarket
+    from daemon.venues.paper_venue import PaperVenue
 
     exchange = settings.data.exchange
     if mode == "live":

@@ -1,6 +1,7 @@
 """Commands on the books of a run: reconcile and export.
 
-Belongs here: asking a finished or running run's venue, and printing its journal. Comparing belongs to `reconcile`.
+Belongs here: asking a finished or running run's venue, and printing its journal. Comparing belongs
+to `reconcile`.
 """
 
 from __future__ import annotations
@@ -85,7 +86,9 @@ def _books(journal: JournalReader) -> tuple[e.RunOpened, Blotter]:
 async def _account(
     settings: Settings, spec: RunSpec, paths: RunPaths, opened: e.RunOpened
 ) -> Account:
-    """What the venue says; an embedded exchange that has ended is woken up on its ledger, its market frozen."""
+    """What the venue says; an embedded exchange that has ended is woken up on its ledger, its
+    market frozen.
+    """
     from daemon.exchange_process import ExchangeProcess
     from daemon.worlds import embedded_account
 

@@ -1,4 +1,5 @@
-"""The command line: one thin function per command, each importing what it needs only when it is called.
+"""The command line: one thin function per command, each importing what it needs only when it is
+called.
 
 Belongs here: names and options. What a command does belongs to the module it calls.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -23,43 +24,38 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Config = Annotated[
-    Optional[Path], typer.Option("--config", help="config.toml to use", metavar="FILE")
-]
-State = Annotated[
-    Optional[Path], typer.Option("--state-dir", help="where runs live", metavar="DIR")
-]
+Config = Annotated[Path | None, typer.Option("--config", help="config.toml to use", metavar="FILE")]
+State = Annotated[Path | None, typer.Option("--state-dir", help="where runs live", metavar="DIR")]
 Json = Annotated[bool, typer.Option("--json", help="exactly one JSON object on stdout")]
 RunId = Annotated[str, typer.Option("--run", help="last, or a run's id", metavar="last|ID")]
 
 
 @app.command()
 def run(  # noqa: PLR0917  # one parameter per option
-    mode: Annotated[Optional[str], typer.Option(help="paper or live")] = None,
+    mode: Annotated[str | None, typer.Option(help="paper or live")] = None,
     market: Annotated[
-        Optional[str], typer.Option(help="synthetic, a recording (CSV, Parquet) or a ccxt id")
+        str | None, typer.Option(help="synthetic, a recording (CSV, Parquet) or a ccxt id")
     ] = None,
     config: Config = None,
     state_dir: State = None,
     start: Annotated[
-        Optional[str], typer.Option("--from", help="first streamed bar, 2024-01-01T00:00Z")
+        str | None, typer.Option("--from", help="first streamed bar, 2024-01-01T00:00Z")
     ] = None,
-    symbol: Annotated[Optional[list[str]], typer.Option(help="BTC/USDT; may be repeated")] = None,
-    bars: Annotated[
-        Optional[int], typer.Option(min=1, help="grid slots to stream, then stop")
-    ] = None,
-    speed: Annotated[
-        Optional[str], typer.Option(help="bars per second, or max (lock-step)")
-    ] = None,
-    seed: Annotated[Optional[int], typer.Option(min=0, help="of market and training")] = None,
+    symbol: Annotated[list[str] | None, typer.Option(help="BTC/USDT; may be repeated")] = None,
+    bars: Annotated[int | None, typer.Option(min=1, help="grid slots to stream, then stop")] = None,
+    speed: Annotated[str | None, typer.Option(help="bars per second, or max (lock-step)")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="of market and training")] = None,
     edge: Annotated[
-        Optional[float], typer.Option(min=0, max=1, help="planted predictability, 0 to 1")
+        float | None, typer.Option(min=0, max=1, help="planted predictability, 0 to 1")
     ] = None,
     resume: Annotated[
-        Optional[str], typer.Option(help="continue a killed run: last, or its id")
+        str | None, typer.Option(help="continue a killed run: last, or its id")
     ] = None,
+    is_new: Annotated[
+        bool, typer.Option("--new", help="begin a new run and leave an unfinished one")
+    ] = False,
     exchange_url: Annotated[
-        Optional[str], typer.Option(help="an embedded exchange that is already there")
+        str | None, typer.Option(help="an embedded exchange that is already there")
     ] = None,
 ) -> None:
     """Run the daemon in the foreground."""
@@ -76,6 +72,7 @@ def run(  # noqa: PLR0917  # one parameter per option
         edge=edge,
         resume=resume,
         exchange_url=exchange_url,
+        is_new=is_new,
     )
     raise typer.Exit(start_run(request, config, state_dir))
 
@@ -136,7 +133,9 @@ def parity(
     allow_no_orders: Annotated[bool, typer.Option("--allow-no-orders")] = False,
     json: Json = False,
 ) -> None:
-    """Recompute every decision of a run from its recorded inputs: exit 0 when every bit is the same."""
+    """Recompute every decision of a run from its recorded inputs: exit 0 when every bit is the
+    same.
+    """
     from daemon.cli.replays import check_parity
 
     raise typer.Exit(
@@ -145,13 +144,13 @@ def parity(
 
 
 @app.command()
-def backtest(
+def backtest(  # noqa: PLR0917  # one parameter per option
     data: Annotated[
-        Optional[list[Path]], typer.Option(help="a recording; default: the bars in the store")
+        list[Path] | None, typer.Option(help="a recording; default: the bars in the store")
     ] = None,
-    model: Annotated[Optional[str], typer.Option(help="a registered model's id")] = None,
-    symbol: Annotated[Optional[str], typer.Option(help="symbol of the recording")] = None,
-    start: Annotated[Optional[str], typer.Option("--from", help="first bar to decide on")] = None,
+    model: Annotated[str | None, typer.Option(help="a registered model's id")] = None,
+    symbol: Annotated[str | None, typer.Option(help="symbol of the recording")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="first bar to decide on")] = None,
     config: Config = None,
     state_dir: State = None,
     json: Json = False,

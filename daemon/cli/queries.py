@@ -1,6 +1,7 @@
 """Commands that only look: check, status, version. They load neither ccxt nor numpy.
 
-Belongs here: reading files and printing them. Anything that needs the core belongs to `books` or `replays`.
+Belongs here: reading files and printing them. Anything that needs the core belongs to `books` or
+`replays`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from daemon.cli.output import pairs, show
 from daemon.cli.running import config_path
 from daemon.config import config_hash, load, warnings_for
 from daemon.core.errors import DaemonNotRunning
+from daemon.core.instruments import plain
 from daemon.store.lock import holder
 from daemon.store.runs import resolve
 
@@ -37,6 +39,9 @@ def check_config(config: Path | None, state_dir: Path | None) -> int:
     for warning in warnings_for(settings, USUAL_MINIMUM_NOTIONAL):
         sys.stderr.write(f"{path or 'defaults'}: warning: {warning}\n")
     risk = settings.risk
+    largest = min(
+        risk.max_order_notional_quote, risk.allotted_quote * Decimal(repr(risk.max_position_ratio))
+    )
     summary = {
         "config": str(path or "built-in defaults"),
         "config_hash": config_hash(settings),
@@ -45,8 +50,7 @@ def check_config(config: Path | None, state_dir: Path | None) -> int:
         "symbols": list(settings.data.symbols),
         "timeframe": settings.data.timeframe,
         "state": str(settings.run.state_dir),
-        "at_most": f"{min(risk.max_order_notional_quote, _cap(settings.risk.allotted_quote, risk.max_position_ratio))} "
-        f"{settings.data.quote} per order",
+        "at_most": f"{plain(largest)} {settings.data.quote} per order",
         "halts_at": f"{risk.max_drawdown_ratio:g} drawdown",
     }
     show(summary, ["configuration is valid", *pairs(summary, indent="  ")], as_json=False)
@@ -87,7 +91,3 @@ def _installed(name: str) -> str | None:
         return version_of(name)
     except PackageNotFoundError:
         return None
-
-
-def _cap(allotted: Decimal, ratio: float) -> Decimal:
-    return allotted * Decimal(repr(ratio))

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.config import Settings
-    from daemon.store.runs import RunPaths, RunSpec
+    from daemon.store.runs import RunSpec
 
 
 def settings_of(spec: RunSpec, config: Path | None, state_dir: Path | None) -> Settings:
-    """The configuration a run was made with; UsageRefused when the file says something else by now."""
+    """The configuration a run was made with; UsageRefused when the file says otherwise by now."""
     from daemon.cli.running import overrides_of
 
     settings = load(config_path(config), {"run.state_dir": state_dir, **overrides_of(spec)})
@@ -88,7 +88,7 @@ def check_parity(
 ORDER_KINDS = ("orders", "sizings")
 
 
-def run_backtest(
+def run_backtest(  # noqa: PLR0917  # the options of the command
     data: tuple[Path, ...],
     model: str | None,
     symbol: str | None,

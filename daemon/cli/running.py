@@ -1,6 +1,8 @@
-"""`tradingd run`: turns a request into a world and a session, and a session's end into an exit code.
+"""`tradingd run`: turns a request into a world and a session, and a session's end into an exit
+code.
 
-Belongs here: which run is meant, new or resumed, and the process's signals. The run itself belongs to `session`.
+Belongs here: which run is meant, new or resumed, and the process's signals. The run itself belongs
+to `session`.
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ from msgspec import Struct
 
 from daemon.config import config_hash, load
 from daemon.core.clock import WireClock
-from daemon.core.errors import ExchangeUnreachable, UsageRefused
-from daemon.exchange_process import ExchangeProcess, MarketSpec, attached
+from daemon.core.errors import ExchangeUnreachable, TradingdError, UsageRefused
 from daemon.core.instruments import plain
+from daemon.exchange_process import ExchangeProcess, MarketSpec, attached
 from daemon.store.lock import StateLock
 from daemon.store.runs import (
     ExchangeSpec,
@@ -77,6 +79,7 @@ def start_run(request: RunRequest, config: Path | None, state_dir: Path | None) 
     """Run to the end; returns the exit code of the contract."""
     path = config_path(config)
     if request.resume is not None:
+        _require_alone(request)
         first = load(path, {"run.state_dir": state_dir})
         spec = read_spec(resolve(first.run.state_dir, request.resume))
         settings = load(path, {"run.state_dir": state_dir, **overrides_of(spec)})
@@ -89,6 +92,14 @@ def start_run(request: RunRequest, config: Path | None, state_dir: Path | None) 
             settings = load(path, {"run.state_dir": state_dir, **overrides})
     with StateLock.acquire(settings.run.state_dir, started_ns=WireClock().now_ns()):
         return asyncio.run(_run(request, settings, spec))
+
+
+def _require_alone(request: RunRequest) -> None:
+    """A resumed run is what it was started as; only its speed may change."""
+    fresh = RunRequest(resume=request.resume, speed=request.speed)
+    if request != fresh:
+        msg = "--resume goes on with the run as it was started: give no other option but --speed"
+        raise UsageRefused(msg)
 
 
 def _overrides(request: RunRequest) -> dict[str, object]:
@@ -175,14 +186,21 @@ async def _session(
 
     session = Session(settings, spec, paths, world, reporter)
     _on_signals(session)
-    result = await session.run()
+    try:
+        result = await session.run()
+    except Exception as error:
+        if not isinstance(error, TradingdError):
+            reporter.emit("daemon.failed", error=f"{type(error).__name__}: {error}")
+        raise
     write_result(paths, {**result, "is_closed": session.is_closed})
     reporter.finished(result)
     return 0
 
 
 def _on_signals(session: Session) -> None:
-    """The first SIGINT or SIGTERM drains, a second SIGINT leaves at once: the journal is whole anyway."""
+    """The first SIGINT or SIGTERM drains, a second SIGINT leaves at once: the journal is whole
+    anyway.
+    """
     loop = asyncio.get_running_loop()
     seen: list[int] = []
 
@@ -200,7 +218,9 @@ def _on_signals(session: Session) -> None:
 
 
 async def _unfinished(request: RunRequest, settings: Settings) -> RunSpec | None:
-    """The newest run, if starting means going on with it: its exchange still lives, or is a real one."""
+    """The newest run, if starting means going on with it: its exchange still lives, or is a real
+    one.
+    """
     try:
         paths = resolve(settings.run.state_dir, "last")
     except UsageRefused:
@@ -217,7 +237,7 @@ async def _unfinished(request: RunRequest, settings: Settings) -> RunSpec | None
 
 
 def _edge_of(request: RunRequest, market: str) -> float | None:
-    """Only a synthetic market has a planted edge; the default is stated here and in `run.started`."""
+    """Only a synthetic market has a planted edge; the default is told in `run.started`."""
     if market != SYNTHETIC:
         return None
     return DEFAULT_EDGE if request.edge is None else request.edge
@@ -290,12 +310,16 @@ async def _exchange(
         history_bars=_history_bars(settings, spec),
         seed=settings.run.seed,
         edge=spec.edge,
-        data=str(Path(spec.market).resolve()) if is_recording(spec.market) else None,
+        data=_absolute(spec.market) if is_recording(spec.market) else None,
         start=spec.start,
         speed=spec.speed or "max",
         balances=_balances(settings),
     )
     return await ExchangeProcess.start(paths.exchange, market)
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).resolve())
 
 
 def _balances(settings: Settings) -> dict[str, str]:
@@ -305,7 +329,9 @@ def _balances(settings: Settings) -> dict[str, str]:
 
 
 def _history_bars(settings: Settings, spec: RunSpec) -> int | None:
-    """Slots before the first streamed one; None lets a recording give what lies before FROM, or its half."""
+    """Slots before the first streamed one; None lets a recording give what lies before FROM, or its
+    half.
+    """
     if not is_recording(spec.market):
         return settings.data.history_bars
     from daemon.store.recordings import read_recording

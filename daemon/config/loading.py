@@ -55,7 +55,7 @@ def config_hash(settings: Settings) -> str:
 
     Secrets and the place of the state are no part of it.
     """
-    content = settings.model_dump(exclude={"exchange": True, "run": {"state_dir"}})
+    content = settings.model_dump(exclude={"exchange": True, "log": True, "run": {"state_dir"}})
     text = json.dumps(content, sort_keys=True, default=_canonical)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -205,11 +205,9 @@ class RiskSection(Section):
 class ExecutionSection(Section):
     fee_bps: Bps = 10.0
     slippage_bps: Bps = 5.0
-    order_timeout_s: Seconds = 10.0
     validity_ms: Annotated[Count, Field(le=60_000)] = 5_000
     grace_s: Seconds = 5.0
     paper_latency_ms: Annotated[Natural, Field(le=60_000)] = 250
-    on_stop: Literal["leave"] = "leave"
 
 
 class HealthSection(Section):

@@ -1,6 +1,8 @@
-"""Bars as they arrive and as they are believed: a RawBar is what somebody said, a Bar is what we accept.
+"""Bars as they arrive and as they are believed: a RawBar is what somebody said, a Bar is what we
+accept.
 
-Belongs here: the shape of bars and their provenance. Deciding whether to accept one belongs to layer 1.
+Belongs here: the shape of bars and their provenance. Deciding whether to accept one belongs to
+layer 1.
 """
 
 from enum import StrEnum
@@ -43,7 +45,9 @@ class BarRejectReason(StrEnum):
 
 
 class RawBar(Struct, frozen=True, gc=False):
-    """One candle exactly as received: open time in ms UTC, floats or whatever came; `is_closed` when the source says."""
+    """One candle exactly as received: open time in ms UTC, floats or whatever came; `is_closed`
+    when the source says.
+    """
 
     open_ms: object
     open: object

@@ -7,7 +7,9 @@ All `ts_ns` are market time in ns UTC; all `*_quote` and quantities are Decimal;
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import TypeAlias, Union
+from functools import reduce
+from operator import or_
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -82,7 +84,6 @@ class SuppressReason(StrEnum):
 
 class DenyReason(StrEnum):
     HALTED = "halted"
-    REDUCING = "reducing"
     DAILY_LOSS = "daily_loss"
     MODEL_CRITICAL = "model_critical"
     STALE_DATA = "stale_data"
@@ -125,7 +126,9 @@ class HaltReason(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What the edge can say about a request to the venue; the default of everything unclear is UNKNOWN."""
+    """What the edge can say about a request to the venue; the default of everything unclear is
+    UNKNOWN.
+    """
 
     ACKNOWLEDGED = "acknowledged"
     REFUSED = "refused"
@@ -168,7 +171,9 @@ class RunOpened(Input, frozen=True, kw_only=True, gc=False, tag=True):
 
 
 class Payoff(Struct, frozen=True, kw_only=True, gc=False):
-    """Average gross win and loss of trades in one direction, as fractions of the notional, out of sample."""
+    """Average gross win and loss of trades in one direction, as fractions of the notional, out of
+    sample.
+    """
 
     win_ratio: float
     loss_ratio: float
@@ -551,30 +556,30 @@ class LookUpOrder(Command, frozen=True, kw_only=True, gc=False, tag=True):
 
 
 JOURNALED: tuple[type[Event], ...] = (
-    RunOpened, ModelActivated, HistoryLoaded, BarsClosed, BarsMissed, BarRejected, BarRevised, FeedStale,
-    FeedRecovered, OrderReported, Reconciled, HealthTick, HaltRequested, ResumeRequested, RunClosed,
-    FeatureRows, Predictions, SignalEmitted, SignalSuppressed, OrderApproved, OrderDenied, OrderIntended,
-    OrderAccepted, OrderRefused, OrderNotSent, OrderOutcomeUnknown, OrderAbsent, OrderFilled,
-    OrderCompleted, PositionChanged, EquityMarked, PredictionResolved, HealthSampled, TradingHalted,
-    TradingResumed,
+    RunOpened, ModelActivated, HistoryLoaded, BarsClosed, BarsMissed, BarRejected, BarRevised,
+    FeedStale, FeedRecovered, OrderReported, Reconciled, HealthTick, HaltRequested,
+    ResumeRequested, RunClosed, FeatureRows, Predictions, SignalEmitted, SignalSuppressed,
+    OrderApproved, OrderDenied, OrderIntended, OrderAccepted, OrderRefused, OrderNotSent,
+    OrderOutcomeUnknown, OrderAbsent, OrderFilled, OrderCompleted, PositionChanged, EquityMarked,
+    PredictionResolved, HealthSampled, TradingHalted, TradingResumed,
 )  # fmt: skip
 
 # Steps that contain one of these are flushed to the disk before anything else happens.
 DURABLE: frozenset[type[Event]] = frozenset(
     {
-        RunOpened, ModelActivated, OrderIntended, OrderFilled, OrderCompleted, OrderRefused, OrderNotSent,
-        OrderAbsent, OrderOutcomeUnknown, TradingHalted, TradingResumed, Reconciled, HaltRequested,
-        ResumeRequested, RunClosed,
+        RunOpened, ModelActivated, OrderIntended, OrderFilled, OrderCompleted, OrderRefused,
+        OrderNotSent, OrderAbsent, OrderOutcomeUnknown, TradingHalted, TradingResumed, Reconciled,
+        HaltRequested, ResumeRequested, RunClosed,
     }
 )  # fmt: skip
 
-AnyEvent: TypeAlias = Union[JOURNALED]  # type: ignore[valid-type]
+ANY_EVENT: Any = reduce(or_, JOURNALED)
 _ENCODER = msgspec.json.Encoder(decimal_format="string")
-_DECODER: msgspec.json.Decoder[Event] = msgspec.json.Decoder(AnyEvent)
+_DECODER: msgspec.json.Decoder[Event] = msgspec.json.Decoder(ANY_EVENT)
 
 
 def encode(event: Event) -> bytes:
-    """The event as one line of JSON, tagged with its type; floats survive bit for bit when finite."""
+    """The event as a line of JSON, tagged with its type; finite floats survive bit for bit."""
     return _ENCODER.encode(event)
 
 

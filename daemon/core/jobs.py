@@ -23,7 +23,9 @@ class TrainingJob(Struct, frozen=True, kw_only=True):
 
 
 class TrainingProgress(Struct, frozen=True, kw_only=True):
-    """One line of the training process's standard output; the last one names the model or the error."""
+    """One line of the training process's standard output; the last one names the model or the
+    error.
+    """
 
     done: int = 0
     total: int = 0

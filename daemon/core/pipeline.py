@@ -5,7 +5,14 @@ Belongs here: the order in which handlers see events. What handlers decide belon
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from decimal import ROUND_HALF_EVEN, Context, DivisionByZero, InvalidOperation, Overflow, localcontext
+from decimal import (
+    ROUND_HALF_EVEN,
+    Context,
+    DivisionByZero,
+    InvalidOperation,
+    Overflow,
+    localcontext,
+)
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -13,7 +20,8 @@ from msgspec import Struct
 from daemon.core.events import Command, Event
 
 EVENTS_PER_STEP_MAX = 100_000
-# Libraries change the rounding of the whole thread (ccxt sets ROUND_HALF_UP): a decision that took it from
+# Libraries change the rounding of the whole thread (ccxt sets ROUND_HALF_UP): a decision that took
+# it from
 # there would differ from its own replay in the last digit.
 ARITHMETIC = Context(
     prec=50, rounding=ROUND_HALF_EVEN, traps=[DivisionByZero, InvalidOperation, Overflow]

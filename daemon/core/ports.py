@@ -1,6 +1,7 @@
 """What the daemon needs of the world, as protocols: market data, venues, the journal.
 
-Belongs here: the seams at which backtest, replay, paper and live differ. Implementations live at the edge.
+Belongs here: the seams at which backtest, replay, paper and live differ. Implementations live at
+the edge.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -21,15 +22,21 @@ class MarketData(Protocol):
     exchange: str
 
     async def instruments(self, symbols: Sequence[str]) -> tuple[Instrument, ...]:
-        """Steps and limits of the symbols; ExchangeUnreachable, or ValueError for an unknown symbol."""
+        """Steps and limits of the symbols; ExchangeUnreachable, or ValueError for an unknown
+        symbol.
+        """
         ...
 
     def watch(self, instrument: InstrumentId) -> AsyncIterator[RawBar]:
-        """Candles as the stream tells them, partial and closed; ends only by cancellation or an error."""
+        """Candles as the stream tells them, partial and closed; ends only by cancellation or an
+        error.
+        """
         ...
 
     async def fetch(self, instrument: InstrumentId, since_ns: int, limit: int) -> list[RawBar]:
-        """Candles by REST from `since_ns` on, oldest first, at most `limit`; the last may be unfinished."""
+        """Candles by REST from `since_ns` on, oldest first, at most `limit`; the last may be
+        unfinished.
+        """
         ...
 
     async def book(self, instrument: InstrumentId, levels: int) -> "Book":
@@ -72,7 +79,9 @@ class Venue(Protocol):
     """Anything orders can be sent to."""
 
     async def submit(self, order: SubmitOrder) -> OrderReported:
-        """Send once and say what is known; never raises for what the exchange did, never sends twice."""
+        """Send once and say what is known; never raises for what the exchange did, never sends
+        twice.
+        """
         ...
 
     async def look_up(self, order: LookUpOrder) -> OrderReported:
@@ -94,7 +103,9 @@ class Journal(Protocol):
     """The durable list of all steps."""
 
     async def append(self, events: Sequence[Event], *, is_durable: bool) -> None:
-        """Commit one step; when `is_durable` it is on the disk on return. JournalBroken if it cannot."""
+        """Commit one step; when `is_durable` it is on the disk on return. JournalBroken if it
+        cannot.
+        """
         ...
 
     def read(self) -> Iterable[tuple[int, Event]]:

@@ -1,17 +1,16 @@
 """Runs recorded bars through the live route table, with a simulated venue at its edge.
 
-Belongs here: the order of recorded inputs and how a simulated order fills. Decisions come from the pipeline,
-which is handed in, so that nothing here can differ from live.
+Belongs here: the order of recorded inputs and how a simulated order fills. Decisions come from the
+pipeline, which is handed in, so that nothing here can differ from live.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from decimal import Decimal
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from msgspec import Struct
 
 from daemon.core.bars import MissCause
 from daemon.core.events import (
@@ -29,6 +28,7 @@ from daemon.research.series import Series
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from decimal import Decimal
 
     from daemon.core.bars import Bar
     from daemon.core.events import Command, Input
@@ -38,8 +38,11 @@ if TYPE_CHECKING:
 LATENCY_NS = 250_000_000
 
 
-class SimulatedVenue(Struct, frozen=True, kw_only=True):
-    """Market orders fill whole at the next bar's open, worse by slippage, less fees as spot exchanges take them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedVenue:
+    """Market orders fill whole at the next bar's open, worse by slippage, less fees as spot
+    exchanges take them.
+    """
 
     instruments: Mapping[InstrumentId, Instrument]
     fee_ratio: Decimal
@@ -126,7 +129,8 @@ def replay(
 ) -> Iterator[Event]:
     """All events of the run, inputs included, in the order a journal would hold them.
 
-    `before_slot` may return inputs (a newly activated model) to be taken before the slot that closes then.
+    `before_slot` may return inputs (a newly activated model) to be taken before the slot that
+    closes then.
     """
     opens = {(bar.instrument, bar.open_ns): bar for bar in bars}
     for number, (missed, closed) in enumerate(cross_sections(bars, timeframe_ns), 1):

@@ -1,4 +1,5 @@
-"""A training as a process of its own: a job on standard input, progress and the model's id on standard output.
+"""A training as a process of its own: a job on standard input, progress and the model's id on
+standard output.
 
 Belongs here: the outside of a training. The training itself belongs to `training`.
 """

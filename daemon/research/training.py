@@ -76,12 +76,7 @@ def train(
     model, and `ModelRefused` should the compiled forest not repeat scikit-learn's bits.
     """
     series = sorted(series, key=lambda one: one.symbol)
-    dataset = labelled_rows(
-        series,
-        feature_set,
-        horizon_bars=settings.horizon_bars,
-        accepts_zero_volume=settings.accepts_zero_volume,
-    )
+    dataset = _dataset(series, feature_set, settings)
     walked, forest = walk_and_fit(dataset, settings, seed=seed, progress=progress)
     compiled = compile_forest(forest)
     judged = judge_walk(series, walked, settings, seed=seed)
@@ -119,6 +114,17 @@ def train(
         files={},
     )
     return Trained(with_content_id(manifest), compiled.arrays(), _archived(forest), walked)
+
+
+def _dataset(
+    series: Sequence[Series], feature_set: FeatureSet, settings: TrainingSettings
+) -> Dataset:
+    return labelled_rows(
+        series,
+        feature_set,
+        horizon_bars=settings.horizon_bars,
+        accepts_zero_volume=settings.accepts_zero_volume,
+    )
 
 
 def _noted(settings: TrainingSettings) -> dict[str, int | float | str | bool]:

@@ -1,4 +1,5 @@
-"""What only an embedded exchange offers: its warped clock, its acknowledgements and its ledger, over loopback HTTP.
+"""What only an embedded exchange offers: its warped clock, its acknowledgements and its ledger,
+over loopback HTTP.
 
 Belongs here: the `/embedded/*` calls. Everything a real exchange offers too goes through ccxt.
 """
@@ -75,7 +76,7 @@ class EmbeddedLink:
             self._session = None
 
     async def _call(self, method: str, path: str, body: object = None) -> bytes:
-        import aiohttp  # noqa: PLC0415  # commands that only look never pay for it
+        import aiohttp  # commands that only look never pay for it
 
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
@@ -93,7 +94,9 @@ class EmbeddedLink:
 
 
 class EmbeddedMarket:
-    """MarketData of an embedded exchange: the same ccxt calls, with the market clock kept on the exchange's."""
+    """MarketData of an embedded exchange: the same ccxt calls, with the market clock kept on the
+    exchange's.
+    """
 
     def __init__(
         self, inner: MarketData, link: EmbeddedLink, clock: MarketClock, timeframe_ns: int

@@ -1,6 +1,7 @@
 """Runs `tradingd` in a child process on a small configuration and reads what it prints.
 
-Belongs here: starting, killing and reading the command. What must be true of it belongs to the tests.
+Belongs here: starting, killing and reading the command. What must be true of it belongs to the
+tests.
 """
 
 from __future__ import annotations

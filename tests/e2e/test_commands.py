@@ -1,4 +1,4 @@
-"""The commands beside `run`: what they load, what they print, and with which exit code they leave."""
+"""The commands beside `run`: what they load, what they print, with which exit code they leave."""
 
 from __future__ import annotations
 
@@ -16,7 +16,17 @@ from tests.e2e.command import ROOT, Tradingd, finished
 if TYPE_CHECKING:
     from pathlib import Path
 
-HEAVY = {"ccxt", "numpy", "pandas", "sklearn", "scipy", "sqlalchemy", "aiohttp", "joblib", "pyarrow"}
+HEAVY = {
+    "ccxt",
+    "numpy",
+    "pandas",
+    "sklearn",
+    "scipy",
+    "sqlalchemy",
+    "aiohttp",
+    "joblib",
+    "pyarrow",
+}
 RESEARCH = {"pandas", "sklearn", "scipy", "joblib", "pyarrow"}
 SHOW_MODULES = """
 import sys

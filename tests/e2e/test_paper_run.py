@@ -58,7 +58,9 @@ def test_the_same_seed_gives_the_same_run(tmp_path: Path) -> None:
 
 
 def test_without_an_edge_none_is_claimed(tmp_path: Path) -> None:
-    result = finished(Tradingd(tmp_path).run("--market", "synthetic", "--edge", "0", "--bars", "120"))
+    result = finished(
+        Tradingd(tmp_path).run("--market", "synthetic", "--edge", "0", "--bars", "120")
+    )
 
     assert result["edge_shown"] is False
     assert "No edge shown" in result["verdict"]
@@ -69,9 +71,7 @@ def test_a_recording_with_outages_is_replayed_without_trading_over_them(tmp_path
         pytest.skip("../shared/data is not there: no recording to replay")
     tradingd = Tradingd(tmp_path)
 
-    lines = tradingd.run(
-        "--market", str(RECORDING), "--from", "2018-06-24T00:00Z", "--bars", "500"
-    )
+    lines = tradingd.run("--market", str(RECORDING), "--from", "2018-06-24T00:00Z", "--bars", "500")
 
     result = finished(lines)
     assert (result["holes"], result["outage_slots"], result["gaps_traded"]) == (3, 18, 0)
