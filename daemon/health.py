@@ -46,10 +46,12 @@ class HealthTask:
         first = events[0]
         if not isinstance(first, BarsClosed):
             return
+        # Counted on the grid: a bar that arrives a little earlier than the last one still counts.
+        close_ns = max(bar.close_ns for bar in first.bars)
         if self._last_ns is None:
-            self._last_ns = first.ts_ns
-        elif first.ts_ns - self._last_ns >= self._every_ns:
-            self._last_ns = self._due_ns = first.ts_ns
+            self._last_ns = close_ns
+        elif close_ns - self._last_ns >= self._every_ns:
+            self._last_ns, self._due_ns = close_ns, first.ts_ns
             self._wake.set()
 
     async def run(self) -> None:
