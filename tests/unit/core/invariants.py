@@ -84,11 +84,12 @@ class Invariants:
         self._stale: set[InstrumentId] = set()
         self._peak = ALLOTTED
         self._must_halt = False
+        self._overfilled = set[str]()
 
     def hold(self, step: Step) -> None:
         """Raise AssertionError when the step, or what the core has become, breaks a rule."""
         first = step.events[0]
-        if isinstance(first, e.OrderReported):
+        if isinstance(first, e.OrderReported) and first.client_order_id in self._intents:
             self._ledger.hears(first, self._intents[first.client_order_id])
         for event in step.events:
             self._see(event)
@@ -243,3 +244,10 @@ class Invariants:
         assert set(self._core.risk.halted) == self._halts
         assert e.HaltReason.DRAWDOWN in self._halts or not self._must_halt
         self._must_halt = False
+        overfilled = {
+            order
+            for order, quantity in self._ledger.filled.items()
+            if quantity > self._intents[order].quantity
+        }
+        assert e.HaltReason.OVERFILL in self._halts or overfilled == self._overfilled
+        self._overfilled = overfilled

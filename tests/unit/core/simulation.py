@@ -129,8 +129,10 @@ class RandomVenue:
         stories = (
             self._whole, self._in_pieces, self._partly, self._refused, self._not_sent,
             self._lost_and_found, self._lost_and_absent, self._hidden, self._late, self._adopted,
+            self._overfilled,
         )  # fmt: skip
-        story = self._rng.choices(stories, weights=[6, 3, 3, 1, 1, 2, 1, 2, 1, 1])[0]
+        weights = [12, 6, 6, 2, 2, 4, 2, 4, 2, 2, 1]
+        story = self._rng.choices(stories, weights=weights)[0]
         told = story(order, mark)
         is_ordered = story in (self._late, self._adopted)
         delays = [self._rng.choice([0, 0, 0, 1, 2, 5]) for _ in told]
@@ -202,6 +204,9 @@ class RandomVenue:
         gone = self._rng.choice([e.Outcome.ABSENT, e.Outcome.REFUSED])
         return [self._says(order, gone), *self._whole(order, mark)]
 
+    def _overfilled(self, order: e.SubmitOrder, mark: Decimal) -> list[e.OrderReported]:
+        return [self._end(order, OrderState.FILLED, self._fills(order, mark, order.quantity + LOT))]
+
     # --- parts --------------------------------------------------------------------------------
 
     def _says(self, order: e.SubmitOrder, outcome: e.Outcome) -> e.OrderReported:
@@ -267,6 +272,9 @@ class Simulation:
         self.steps: list[Step] = []
         self._slots = slots
         self._prices = dict.fromkeys(IDS, 100.0)
+        self._changes = dict.fromkeys(IDS, 0.0)
+        # The model bets on moves that go on: here they do, or do not, or turn back.
+        self._echo = self._rng.choice([0.0, 0.7, -0.7])
         self._missing: dict[InstrumentId, int] = {}
 
     def run(self) -> Iterator[Step]:
@@ -357,6 +365,13 @@ class Simulation:
             yield e.Reconciled(ts_ns=now_ns, is_clean=False, differences=("USDT: 1 and 2",))
         elif rng.random() < 0.05:
             yield e.Reconciled(ts_ns=now_ns, is_clean=True)
+        if rng.random() < 0.004:
+            yield e.OrderReported(
+                ts_ns=now_ns,
+                client_order_id="tdforeign",
+                outcome=e.Outcome.ACKNOWLEDGED,
+                source=e.ReportSource.STREAM,
+            )
         instrument = rng.choice(IDS)
         if rng.random() < 0.04:
             yield e.FeedStale(ts_ns=now_ns, instrument=instrument, silent_s=91.0, action="poll")
@@ -365,7 +380,8 @@ class Simulation:
 
     def _bar(self, instrument: InstrumentId, slot: int) -> Bar:
         rng, before = self._rng, self._prices[instrument]
-        change = rng.gauss(0.0, 0.01)
+        change = rng.gauss(0.0, 0.01) + self._echo * self._changes[instrument]
+        self._changes[instrument] = change
         if rng.random() < 0.03:
             change += rng.choice([-0.3, -0.12, 0.12, 0.3])
         close = max(0.05, round(before * (1.0 + change), 2))

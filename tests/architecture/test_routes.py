@@ -1,0 +1,140 @@
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from random import Random
+from typing import Any
+
+import pytest
+
+from daemon.app import routes
+from daemon.core import events as e
+from daemon.core.pipeline import Pipeline, Route, on
+from tests.builders import a_bars_missed, a_health_tick
+from tests.unit.core.simulation import a_core, a_run, settings_of
+
+# Said for people and for the record; nothing in the core waits for them.
+TERMINAL = {e.BarRejected, e.RunClosed, e.SignalSuppressed, e.OrderDenied}
+SEEDS = range(20)
+# A run that begins has nothing pending yet; tests/unit/layers shows what becomes of it otherwise.
+NOT_REACHED = {("HistoryLoaded", e.PredictionResolved)}
+
+
+def the_routes() -> list[Route]:
+    return routes(a_core(settings_of(Random(0))))
+
+
+def concrete(base: type[e.Event]) -> set[type[e.Event]]:
+    return set(base.__subclasses__())
+
+
+def deciding() -> dict[type[e.Event], set[type[e.Event]]]:
+    caused: dict[type[e.Event], set[type[e.Event]]] = defaultdict(set)
+    for route in the_routes():
+        caused[route.event_type] |= set(route.emits)
+    return caused
+
+
+# --- the table ----------------------------------------------------------------------------------
+
+
+def test_every_event_of_a_journal_has_a_consumer_or_is_listed_as_terminal() -> None:
+    waited_for = {route.event_type for route in the_routes()}
+
+    assert set(e.JOURNALED) - waited_for == TERMINAL
+
+
+def test_every_fact_has_a_producer_and_no_input_has_one() -> None:
+    produced = {each for route in the_routes() for each in route.emits}
+
+    assert concrete(e.Fact) <= produced
+    assert not concrete(e.Input) & produced
+
+
+def test_every_command_has_a_producer_and_no_row_waits_for_one() -> None:
+    produced = {each for route in the_routes() for each in route.emits}
+
+    assert concrete(e.Command) <= produced
+    assert not concrete(e.Command) & {route.event_type for route in the_routes()}
+
+
+def test_a_journal_holds_every_input_and_every_fact_and_no_command() -> None:
+    assert set(e.JOURNALED) == concrete(e.Input) | concrete(e.Fact)
+    assert set(e.JOURNALED) >= e.DURABLE
+
+
+def test_no_event_can_cause_itself_so_that_every_step_ends() -> None:
+    caused = deciding()
+    for start in list(caused):
+        reached, fresh = set[type[e.Event]](), {start}
+        while fresh:
+            fresh = {each for known in fresh for each in caused[known]} - reached
+            reached |= fresh
+
+        assert start not in reached, f"{start.__name__} can cause itself"
+
+
+def test_what_a_step_sends_can_only_come_after_what_it_must_have_written() -> None:
+    """Orders leave from the row that intends them, and from no other."""
+    senders = [route for route in the_routes() if e.SubmitOrder in route.emits]
+
+    assert [route.event_type for route in senders] == [e.OrderApproved]
+    assert senders[0].emits == (e.OrderIntended, e.SubmitOrder)
+    assert e.OrderIntended in e.DURABLE
+
+
+def test_handlers_are_named_after_what_they_do_with_which_event() -> None:
+    for route in the_routes():
+        verb = "on" if route.decides else "apply"
+        event = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", route.event_type.__name__).lower()
+
+        assert route.handler.__name__ == f"{verb}_{event}"
+
+
+def test_rows_that_apply_emit_nothing() -> None:
+    assert all(route.decides or route.emits == () for route in the_routes())
+
+
+# --- the same, at run time ----------------------------------------------------------------------
+
+
+class Watch:
+    """Stands around every deciding row and notes what it really emits."""
+
+    def __init__(self) -> None:
+        self.emitted = set[tuple[str, type[e.Event]]]()
+        self.declared = set[tuple[str, type[e.Event]]]()
+
+    def __call__(self, table: Sequence[Route]) -> list[Route]:
+        return [self._watched(route) if route.decides else route for route in table]
+
+    def _watched(self, route: Route) -> Route:
+        name = route.event_type.__name__
+        self.declared |= {(name, kind) for kind in route.emits}
+
+        def handler(event: Any) -> Iterable[e.Event]:
+            caused = list(route.handler(event) or ())
+            unexpected = {type(each) for each in caused} - set(route.emits)
+            assert not unexpected, f"{name} is not said to cause {unexpected}"
+            self.emitted |= {(name, type(each)) for each in caused}
+            return caused
+
+        return on(route.event_type, handler, *route.emits)
+
+
+def test_over_whole_stories_every_row_emits_what_it_declares_and_nothing_else() -> None:
+    watch = Watch()
+
+    for seed in SEEDS:
+        a_run(seed, wrap=watch)
+
+    assert watch.declared - watch.emitted == NOT_REACHED
+
+
+def test_a_planted_undeclared_event_is_seen() -> None:
+    watch = Watch()
+    pipeline = Pipeline(
+        watch([on(e.HealthTick, lambda _event: iter([a_bars_missed()]), e.HealthSampled)])
+    )
+
+    with pytest.raises(AssertionError, match=r"HealthTick is not said to cause .*BarsMissed"):
+        pipeline.step(a_health_tick())
