@@ -65,12 +65,39 @@ def compare(opened: RunOpened, blotter: Blotter, account: Account) -> Comparison
         for each in account.open_client_order_ids
         if each.startswith(CLIENT_ORDER_ID_PREFIX) and each not in blotter.orders
     ]
+    if not missed:
+        differences += _amount_differences(blotter, account)
     differences += _balance_differences(opened, account)
     return Comparison(tuple(missed), tuple(differences))
 
 
 def _keys(order: Order) -> list[tuple[str, str]]:
     return [(order.client_order_id, trade) for trade in order.trade_ids]
+
+
+def _amount_differences(blotter: Blotter, account: Account) -> list[str]:
+    """What was booked of each order against what the venue lists: quantity, value and fees."""
+    theirs: dict[str, dict[str, Decimal]] = {}
+    with localcontext(EXACT):
+        for each in account.fills:
+            sums = theirs.setdefault(each.client_order_id or "", {})
+            _add(sums, "quantity", each.fill.quantity)
+            _add(sums, "value", each.fill.quantity * each.fill.price)
+            _add(sums, f"fee in {each.fill.fee_currency}", each.fill.fee)
+    differences = []
+    for order in blotter.orders.values():
+        listed = theirs.get(order.client_order_id)
+        if listed is None:
+            continue
+        booked = {"quantity": order.filled_quantity, "value": order.filled_notional}
+        booked |= {f"fee in {name}": fee for name, fee in order.fees.items()}
+        differences += [
+            f"order {order.client_order_id}: {name} {plain(booked.get(name, Decimal(0)))} is "
+            f"booked here, the venue lists {plain(listed.get(name, Decimal(0)))}"
+            for name in sorted(booked.keys() | listed.keys())
+            if booked.get(name, Decimal(0)) != listed.get(name, Decimal(0))
+        ]
+    return differences
 
 
 def _balance_differences(opened: RunOpened, account: Account) -> list[str]:

@@ -7,6 +7,7 @@ to `reconcile`.
 from __future__ import annotations
 
 import asyncio
+from decimal import localcontext
 from typing import TYPE_CHECKING
 
 from daemon.cli.output import pairs, show
@@ -16,6 +17,7 @@ from daemon.core import events as e
 from daemon.core.blotter import Blotter
 from daemon.core.errors import CheckFailed, JournalBroken, UsageRefused
 from daemon.core.instruments import plain
+from daemon.core.pipeline import ARITHMETIC
 from daemon.core.timeframes import rfc3339
 from daemon.store.journal_reader import JournalReader
 from daemon.store.runs import read_spec, resolve
@@ -78,8 +80,9 @@ def _books(journal: JournalReader) -> tuple[e.RunOpened, Blotter]:
     if opened is None:
         msg = "the journal holds no opened run: it was killed before its first step"
         raise JournalBroken(msg)
-    for _, event in journal.read_kinds(*appliers):
-        appliers[type(event)](event)
+    with localcontext(ARITHMETIC):
+        for _, event in journal.read_kinds(*appliers):
+            appliers[type(event)](event)
     return opened, blotter
 
 

@@ -98,6 +98,8 @@ class Blotter:
         order.trade_ids.add(event.trade_id)
         order.filled_quantity += event.quantity
         order.filled_notional += event.quantity * event.price
+        known = order.fees.get(event.fee_currency, Decimal(0))
+        order.fees[event.fee_currency] = known + event.fee
         self.fill_count += 1
         if event.is_adopted:
             self._move(order, OrderState.ADOPTED)

@@ -99,6 +99,7 @@ class Order(Struct, kw_only=True):
     venue_order_id: str | None = None
     filled_quantity: Decimal = Decimal(0)
     filled_notional: Decimal = Decimal(0)
+    fees: dict[str, Decimal] = field(default_factory=dict)  # by currency
     trade_ids: set[str] = field(default_factory=set)
 
     @property

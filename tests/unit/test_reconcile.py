@@ -210,3 +210,20 @@ def test_fills_of_orders_that_were_forgotten_long_ago_are_no_differences() -> No
     assert comparison.differences == (
         "the venue filled tdforeign, which this journal never intended",
     )
+
+
+def test_a_fill_booked_at_another_price_or_fee_than_the_venue_lists_is_a_difference() -> None:
+    fill = a_fill()
+    listed = Fill(
+        trade_id=fill.trade_id,
+        price=fill.price + 1,
+        quantity=fill.quantity,
+        fee=fill.fee * 2,
+        fee_currency=fill.fee_currency,
+        ts_ns=fill.ts_ns,
+    )
+
+    found = differences(a_blotter(fill), an_account(a_venue_fill(listed)))
+
+    assert any(": value " in each for each in found)
+    assert any(f": fee in {fill.fee_currency} " in each for each in found)
