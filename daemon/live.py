@@ -34,6 +34,7 @@ from daemon.lockstep import Lockstep
 from daemon.progress import Progress
 from daemon.runner import Runner
 from daemon.venues.outbox import Outbox
+from daemon.web.control import Control
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -94,12 +95,16 @@ class Live:
         self._progress = Progress(
             wire.monotonic_s, lambda: len(self.inbox), stuck_after_s=STUCK_AFTER_S
         )
+        self._control = Control(
+            paths.state_dir, put=self.inbox.put, now_ns=world.clock.now_ns, status=self._trading
+        )
         self.runner = Runner(core.pipeline, journal, self.inbox, act=self._act)
         self.runner.observers += [
             reporter.tap,
             self._health.note,
             self._progress.note,
             self.note,
+            self._control.note,
         ]
 
     def stop(self) -> None:
@@ -142,7 +147,7 @@ class Live:
         lockstep = self._lockstep() if self._world.is_lockstep else None
         feed = self._feed()
         work = [self.runner.run(), self.outbox.run(), self._health.run(), feed.run()]
-        work += [self._follow_clock(), self._watch()]
+        work += [self._follow_clock(), self._watch(), self._control.run()]
         if lockstep is not None:
             work.append(lockstep.run())
         if self._world.exchange is not None:
@@ -224,6 +229,14 @@ class Live:
                 self._end_of_market()
                 return
         await self._publish(event)
+
+    def _trading(self) -> dict[str, object]:
+        halts = {reason.value: detail for reason, detail in self._core.risk.halted.items()}
+        return {
+            "run": self._paths.run,
+            "trading": "halted" if halts else "active",
+            "halts": halts,
+        }
 
     def _act(self, command: Command) -> None:
         if isinstance(command, SubmitOrder | LookUpOrder):

@@ -94,6 +94,33 @@ def status(config: Config = None, state_dir: State = None, json: Json = False) -
 
 
 @app.command()
+def halt(
+    reason: Annotated[str, typer.Option("--reason", help="why; kept in the journal")] = "",
+    config: Config = None,
+    state_dir: State = None,
+    json: Json = False,
+) -> None:
+    """Open no new position until a resume; what is held is still closed. Survives a restart."""
+    from daemon.cli import control
+
+    raise typer.Exit(control.halt(reason, config, state_dir, as_json=json))
+
+
+@app.command()
+def resume(
+    reason: Annotated[str, typer.Option("--reason", help="why; kept in the journal")] = "",
+    confirm: Annotated[bool, typer.Option("--confirm", help="needed")] = False,
+    config: Config = None,
+    state_dir: State = None,
+    json: Json = False,
+) -> None:
+    """End every halt, whatever it was set by, and measure drawdown anew from here."""
+    from daemon.cli import control
+
+    raise typer.Exit(control.resume(reason, confirm, config, state_dir, as_json=json))
+
+
+@app.command()
 def version(json: Json = False) -> None:
     """Version of the daemon, of Python and of the libraries that matter."""
     from daemon.cli.queries import show_version

@@ -1,0 +1,227 @@
+"""The control socket: takes halts and resumes from outside, answers once they are in the journal.
+
+Belongs here: the socket, its limits, and who asked. What a halt does belongs to layer 5; the
+commands that ask belong to `cli`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from msgspec import Struct
+
+from daemon.core.events import HaltRequested, ResumeRequested
+from daemon.core.timeframes import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from daemon.core.events import Event, Input
+
+SOCKET_NAME = "control.sock"
+SOCKET_MODE = 0o600
+LINE_BYTES_MAX = 4_096
+REASON_BYTES_MAX = 1_024
+CONNECTIONS_MAX = 8
+WITHIN_S = 5.0  # for the request to come, and once more for its commit
+_UCRED = struct.Struct("iII")  # struct ucred of unix(7): pid, uid, gid
+
+
+class Request(Struct, forbid_unknown_fields=True):
+    """The one line a client sends."""
+
+    command: Literal["halt", "resume", "status"]
+    reason: str = ""
+
+
+class Answer(Struct, kw_only=True):
+    """The one line it gets back, after the commit."""
+
+    ok: bool
+    error: str = ""
+    is_late: bool = False  # asked for, but not committed in time: it may still take effect
+    at: str = ""  # the request's time in the journal, RFC 3339 UTC
+    who: str = ""
+    caused: tuple[str, ...] = ()  # events of its step behind the request itself
+    status: dict[str, object] = {}
+
+
+class Control:
+    """Serves the socket of one state directory, whose lock the caller holds.
+
+    Whoever may write to the socket may ask: its mode and the folder's leave that to the daemon's
+    own user and root. The kernel says who it was.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        put: Callable[[Input], Awaitable[None]],
+        now_ns: Callable[[], int],
+        status: Callable[[], dict[str, object]],
+        within_s: float = WITHIN_S,
+    ) -> None:
+        self._folder = folder
+        self._put = put
+        self._now_ns = now_ns
+        self._status = status
+        self._within_s = within_s
+        self._waiting: dict[int, asyncio.Future[tuple[Event, ...]]] = {}
+        self._serving: set[asyncio.Task[None]] = set()
+        self.ready = asyncio.Event()
+
+    def note(self, events: tuple[Event, ...]) -> None:
+        """Hear of a committed step: whoever waits for its input gets an answer."""
+        waiting = self._waiting.get(id(events[0]))
+        if waiting is not None and not waiting.done():
+            waiting.set_result(events)
+
+    async def run(self) -> None:
+        """Serve until cancelled; OSError when the socket cannot be made."""
+        with short_path(self._folder) as address:
+            server = await asyncio.start_unix_server(
+                self._accept, sock=_listener(self._folder, address), limit=LINE_BYTES_MAX
+            )
+            self.ready.set()
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                server.close()
+                for task in self._serving:
+                    task.cancel()
+                await asyncio.gather(*self._serving, return_exceptions=True)
+                await server.wait_closed()
+                _remove(self._folder)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._serving) >= CONNECTIONS_MAX:
+            writer.write(_line(_refusal("too many connections: try again")))
+            writer.close()
+            return
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            answer = await self._answer(reader, _peer(writer))
+            if answer is not None:
+                writer.write(_line(answer))
+                await writer.drain()
+        except ConnectionError:
+            pass  # whoever asked has gone; what was asked is in the journal all the same
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader, who: str) -> Answer | None:
+        try:
+            async with asyncio.timeout(self._within_s):
+                line = await reader.readline()
+        except TimeoutError:
+            return _refusal(f"no request within {self._within_s:g} s")
+        except ValueError:
+            return _refusal(f"a request has at most {LINE_BYTES_MAX} bytes")
+        return await self._decide(line, who) if line else None
+
+    async def _decide(self, line: bytes, who: str) -> Answer:
+        try:
+            request = msgspec.json.decode(line, type=Request)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return _refusal(f"not a request: {error}")
+        if request.command == "status":
+            return Answer(ok=True, who=who, status=self._status())
+        if wrong := wrong_reason(request.reason):
+            return _refusal(wrong)
+        kind = HaltRequested if request.command == "halt" else ResumeRequested
+        return await self._ask(kind(ts_ns=self._now_ns(), reason=request.reason, who=who))
+
+    async def _ask(self, event: HaltRequested | ResumeRequested) -> Answer:
+        """Queue the request and wait until a step that begins with this very object is committed.
+
+        Two requests may be equal in every field, so it is known by identity.
+        """
+        committed: asyncio.Future[tuple[Event, ...]] = asyncio.get_running_loop().create_future()
+        self._waiting[id(event)] = committed
+        try:
+            async with asyncio.timeout(self._within_s):
+                await self._put(event)
+                events = await committed
+        except TimeoutError:
+            error = f"not committed within {self._within_s:g} s; it may still take effect"
+            return Answer(ok=False, is_late=True, error=error)
+        finally:
+            del self._waiting[id(event)]
+        return Answer(
+            ok=True,
+            at=rfc3339(event.ts_ns),
+            who=event.who,
+            caused=tuple(type(each).__name__ for each in events[1:]),
+            status=self._status(),
+        )
+
+
+def wrong_reason(reason: str) -> str:
+    """What is wrong with a reason, or nothing; it is read in logs and at terminals for years."""
+    if not reason.strip():
+        return "a reason is needed: it goes into the journal"
+    if not reason.isprintable():
+        return "a reason is one line of printable text"
+    if len(reason.encode(errors="replace")) > REASON_BYTES_MAX:
+        return f"a reason has at most {REASON_BYTES_MAX} bytes"
+    return ""
+
+
+@contextmanager
+def short_path(folder: Path) -> Iterator[str]:
+    """The socket's path by way of an open folder: an address has room for 107 bytes, no more.
+
+    Good while the context lasts, for this process. OSError when there is no such folder.
+    """
+    opened = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{opened}/{SOCKET_NAME}"
+    finally:
+        os.close(opened)
+
+
+def _listener(folder: Path, address: str) -> socket.socket:
+    _remove(folder)  # of a daemon that was killed; the lock says that it is gone
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        # Before bind, so that there is no moment at which others could connect: unix(7) makes the
+        # file with the mode the socket has.
+        os.fchmod(listener.fileno(), SOCKET_MODE)
+        listener.bind(address)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _remove(folder: Path) -> None:
+    (folder / SOCKET_NAME).unlink(missing_ok=True)
+
+
+def _peer(writer: asyncio.StreamWriter) -> str:
+    connection = writer.get_extra_info("socket")
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    pid, uid, _ = _UCRED.unpack(credentials)
+    return f"uid {uid} pid {pid}"
+
+
+def _refusal(error: str) -> Answer:
+    return Answer(ok=False, error=error)
+
+
+def _line(answer: Answer) -> bytes:
+    return msgspec.json.encode(answer) + b"\n"
