@@ -8,8 +8,11 @@ wait for us never meets this module.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
+from daemon.core.errors import ExchangeUnreachable
 from daemon.core.events import BarsClosed, BarsMissed, Event, Input
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from daemon.venues.embedded_link import EmbeddedLink, ExchangeClock
 
 ASK_AFTER_S = 0.05
+ASK_AGAIN_S = 1.0
+ASK_AGAIN_MAX = 60  # an exchange that is started anew is back well before
 
 
 class Lockstep:
@@ -96,7 +101,7 @@ class Lockstep:
             async with asyncio.timeout(ASK_AFTER_S):
                 await self._arrived.wait()
         except TimeoutError:
-            awaiting = set((await self._link.clock()).awaiting)
+            awaiting = set((await self._answer(self._link.clock)).awaiting)
             if not any(each.symbol in awaiting for each in self._absent(close_ns)):
                 return True
             self._arrived.set()  # look again
@@ -126,4 +131,14 @@ class Lockstep:
                 continue
             owed, self._owed = self._owed, {}
             for instrument, close_ns in sorted(owed.items()):
-                self._on_clock(await self._link.ack(self._run, instrument.symbol, close_ns))
+                ask = partial(self._link.ack, self._run, instrument.symbol, close_ns)
+                self._on_clock(await self._answer(ask))
+
+    @staticmethod
+    async def _answer(ask: Callable[[], Awaitable[ExchangeClock]]) -> ExchangeClock:
+        """What the exchange says; while it is away, what it says when it is back."""
+        for _ in range(ASK_AGAIN_MAX):
+            with suppress(ExchangeUnreachable):
+                return await ask()
+            await asyncio.sleep(ASK_AGAIN_S)
+        return await ask()

@@ -2,11 +2,13 @@ import asyncio
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.core import events as e
 from daemon.core.bars import Bar, MissCause
+from daemon.core.errors import ExchangeUnreachable
 from daemon.core.inbox import Inbox
 from daemon.core.instruments import InstrumentId
 from daemon.core.pipeline import Pipeline
@@ -41,14 +43,17 @@ class FakeExchange(EmbeddedLink):
         self.now = 0  # the slot that stands; 0 is the end of the history
         self.acks: list[tuple[str, int]] = []
         self.asked = 0
+        self.away = 0  # so many questions more get no answer
         self._awaiting = {each.symbol for each in IDS}
         self.on_slot: Callable[[int, Slot], None] = lambda _number, _slot: None
 
     async def clock(self) -> ExchangeClock:
         self.asked += 1
+        self._is_there()
         return self._clock()
 
     async def ack(self, run: str, symbol: str, close_ns: int) -> ExchangeClock:
+        self._is_there()
         assert run == "run-1"
         assert close_ns == CLOSE_NS + self.now * HOUR_NS, "only the slot that stands is asked for"
         self.acks.append((symbol, self.now))
@@ -59,6 +64,11 @@ class FakeExchange(EmbeddedLink):
             self._awaiting = {each.symbol for each in slot}
             self.on_slot(self.now, slot)
         return self._clock()
+
+    def _is_there(self) -> None:
+        if self.away:
+            self.away -= 1
+            raise ExchangeUnreachable("it is started anew")
 
     def _clock(self) -> ExchangeClock:
         return ExchangeClock(
@@ -288,6 +298,45 @@ def test_a_sample_that_is_due_is_taken_before_the_market_moves_on() -> None:
 
     kinds = [type(events[0]).__name__ for events, _ in desk.journal.steps]
     assert kinds == ["BarsClosed", *["BarsClosed", "HealthTick"] * 3]
+
+
+def dying(slots: list[Slot], away: int) -> Desk:
+    """The exchange dies when the first slot is out, for so many questions."""
+
+    async def scenario() -> Desk:
+        desk = Desk(slots)
+
+        def die(events: tuple[e.Event, ...]) -> None:
+            if isinstance(events[0], e.BarsClosed) and desk.exchange.now == 1:
+                desk.exchange.away = away
+
+        desk.runner.observers.insert(0, die)
+        await desk.runs()
+        return desk
+
+    return run_virtual(scenario())
+
+
+def test_an_exchange_that_dies_is_waited_for_and_no_slot_is_lost_or_told_twice() -> None:
+    desk = dying([WHOLE, frozenset({BTC, SOL}), WHOLE], away=7)
+
+    assert [set(each) for each in desk.sections()] == [set(IDS), {BTC, SOL}, set(IDS)]
+    assert len(desk.exchange.acks) == len(set(desk.exchange.acks)) == 3 + 3 + 2 + 3
+
+
+def test_an_exchange_that_stays_away_ends_the_run_with_its_error() -> None:
+    async def scenario() -> None:
+        desk = Desk([WHOLE])
+        lockstep = asyncio.create_task(desk.lockstep.run())
+        await desk.lockstep.start(dict.fromkeys(IDS, CLOSE_NS))
+        desk.exchange.away = 10_000
+        desk.lockstep.note((await desk.inbox.get(),))
+        await lockstep
+
+    with pytest.raises(ExceptionGroup) as raised:
+        run_virtual(scenario())
+
+    assert raised.group_contains(ExchangeUnreachable, match="started anew")
 
 
 def test_what_is_no_bar_passes_at_once() -> None:
