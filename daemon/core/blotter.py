@@ -107,9 +107,7 @@ class Blotter:
             self._move(order, OrderState.PARTLY_FILLED)
 
     def apply_order_completed(self, event: OrderCompleted) -> None:
-        order = self.orders[event.client_order_id]
-        if order.state is not event.state:
-            self._move(order, event.state)
+        self._move(self.orders[event.client_order_id], event.state)
 
     def _move(self, order: Order, state: OrderState) -> None:
         order.move_to(state)

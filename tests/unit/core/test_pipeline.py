@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from decimal import ROUND_DOWN, Context, Decimal, localcontext
 
 import pytest
 
@@ -129,6 +130,27 @@ def test_recovery_applies_and_never_decides() -> None:
     assert count == 4
     assert applied == journal[:3]
     assert decided == []
+
+
+def test_the_arithmetic_of_a_decision_is_its_own_whatever_a_library_does_to_the_thread() -> None:
+    """ccxt sets the rounding of the whole thread when it is imported."""
+    quotients: list[Decimal] = []
+
+    def divide(_event: e.HealthTick) -> Iterator[e.Event]:
+        quotients.append(Decimal(2) / Decimal(3))
+        return iter(())
+
+    def divide_again(_event: e.HealthTick) -> None:
+        quotients.append(Decimal(2) / Decimal(3))
+
+    pipeline = Pipeline([on(e.HealthTick, divide), apply(e.HealthTick, divide_again)])
+    pipeline.step(a_health_tick())
+    with localcontext(Context(prec=3, rounding=ROUND_DOWN)):
+        pipeline.step(a_health_tick())
+        pipeline.recover([a_health_tick()])
+
+    assert len(quotients) == 5
+    assert len(set(quotients)) == 1
 
 
 def test_an_empty_journal_recovers_nothing() -> None:
