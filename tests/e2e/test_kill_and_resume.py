@@ -8,14 +8,18 @@ import random
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.e2e.command import Tradingd, finished
 
 if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
-KILLS = 4
-BARS = 160
+KILLS = 20
+BARS = 300
+# The daemon is started a good twenty times.
+pytestmark = pytest.mark.timeout(600)
 
 
 def _kill_after(process: subprocess.Popen[str], lines: int) -> None:
@@ -36,9 +40,9 @@ def test_a_killed_daemon_resumes_with_books_equal_to_the_exchange(tmp_path: Path
     rng = random.Random(7)
     tradingd = Tradingd(tmp_path)
     try:
-        _kill_after(tradingd.start("--market", "synthetic", "--bars", str(BARS)), 200)
+        _kill_after(tradingd.start("--market", "synthetic", "--bars", str(BARS)), 120)
         for _ in range(KILLS - 1):
-            _kill_after(tradingd.start("--resume", "last"), rng.randrange(5, 250))
+            _kill_after(tradingd.start("--resume", "last"), rng.randrange(2, 90))
 
         lines = tradingd.run("--resume", "last")
     finally:
