@@ -48,11 +48,9 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "pydantic": ("config/",),
     "pydantic_core": ("config/",),
     "pydantic_settings": ("config/",),
-    "rich": ("cli/",),
     "sklearn": ("research/",),
     "sqlalchemy": ("store/",),
     "sqlite3": ("store/", "embedded/ledger.py"),
-    "stamina": ("venues/",),
     "structlog": ("logs.py",),
     "typer": ("cli/",),
 }

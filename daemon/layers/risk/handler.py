@@ -182,7 +182,9 @@ class Risk:
         yield TradingHalted(ts_ns=event.ts_ns, reason=HaltReason.OPERATOR, detail=detail)
 
     def on_resume_requested(self, event: ResumeRequested) -> Iterator[Event]:
-        yield TradingResumed(ts_ns=event.ts_ns, reason=event.reason, who=event.who)
+        """Nothing where nothing is halted: a needless resume must not forget the peak equity."""
+        if self._halted:
+            yield TradingResumed(ts_ns=event.ts_ns, reason=event.reason, who=event.who)
 
     # --- deciding: signals --------------------------------------------------------------------
 
