@@ -89,7 +89,7 @@ def build_core(
         bar_age_max_ns=round(settings.data.max_decision_age_ratio * length_ns),
         model_age_max_ns=round(settings.model.max_age_days * DAY_NS),
     )
-    risk = Risk(settings.risk, book, blotter, costs=costs, timeframe_ns=length_ns)
+    risk = Risk(settings.risk, book, blotter, costs=costs)
     execution = Execution(blotter)
     monitoring = Monitoring(settings.health, timeframe_ns=length_ns)
     core = Core(
@@ -182,6 +182,7 @@ def routes(core: Core) -> list[Route]:
         on(e.HaltRequested, risk.on_halt_requested, e.TradingHalted),
         on(e.ResumeRequested, risk.on_resume_requested, e.TradingResumed),
         apply(e.TradingHalted, risk.apply_trading_halted),
+        apply(e.TradingHalted, book.apply_trading_halted),
         apply(e.TradingResumed, risk.apply_trading_resumed),
         apply(e.TradingResumed, book.apply_trading_resumed),
     ]

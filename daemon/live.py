@@ -93,7 +93,9 @@ class Live:
             timeframe_ns=self._timeframe_ns,
         )
         self._progress = Progress(
-            wire.monotonic_s, lambda: len(self.inbox), stuck_after_s=STUCK_AFTER_S
+            wire.monotonic_s,
+            lambda: len(self.inbox) + (not self.runner.is_idle),
+            stuck_after_s=STUCK_AFTER_S,
         )
         self._control = Control(
             paths.state_dir, put=self.inbox.put, now_ns=world.clock.now_ns, status=self._trading

@@ -18,10 +18,12 @@ from msgspec import Struct
 from daemon.core.events import (
     BarsClosed,
     EquityMarked,
+    HaltReason,
     HistoryLoaded,
     OrderFilled,
     PositionChanged,
     RunOpened,
+    TradingHalted,
     TradingResumed,
 )
 from daemon.core.instruments import Instrument, InstrumentId
@@ -57,6 +59,7 @@ class Book:
         self.marked_ns: dict[InstrumentId, int] = {}
         self.previous_marks: dict[InstrumentId, Decimal] = {}
         self.peak = ZERO
+        self._is_drawdown_halted = False
         self.round_trips = 0
         self.returns: list[float] = []
 
@@ -128,9 +131,15 @@ class Book:
     def apply_equity_marked(self, event: EquityMarked) -> None:
         self.peak = event.peak_quote
 
+    def apply_trading_halted(self, event: TradingHalted) -> None:
+        self._is_drawdown_halted |= event.reason is HaltReason.DRAWDOWN
+
     def apply_trading_resumed(self, _event: TradingResumed) -> None:
-        # The operator accepted the loss so far: drawdown is measured from here on.
-        self.peak = self.equity
+        # After a drawdown halt the operator accepted that loss and it is measured from here on; a
+        # resume from any other halt must not wear the limit away.
+        if self._is_drawdown_halted:
+            self._is_drawdown_halted = False
+            self.peak = self.equity
 
     def apply_order_filled(self, event: OrderFilled) -> None:
         instrument = self.instruments[event.instrument]

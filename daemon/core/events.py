@@ -123,6 +123,7 @@ class HaltReason(StrEnum):
     RECONCILE = "reconcile"
     FOREIGN_ORDER = "foreign_order"
     OVERFILL = "overfill"
+    LATE_FILL = "late_fill"  # of an order that was believed dead: the position may be twice the cap
 
 
 class Outcome(StrEnum):

@@ -120,6 +120,12 @@ class Execution:
                 reason=HaltReason.OVERFILL,
                 detail=f"{order.client_order_id}: {filled} filled of {order.quantity}",
             )
+        if sound and order.state in _BELIEVED_GONE:
+            yield TradingHalted(
+                ts_ns=event.ts_ns,
+                reason=HaltReason.LATE_FILL,
+                detail=f"{order.client_order_id} was {order.state} and has filled: {filled} booked",
+            )
         if len(sound) < len(fresh):
             # Neither booked nor asked for again: the order stays open, and an operator must look.
             yield TradingHalted(

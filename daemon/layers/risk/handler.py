@@ -57,14 +57,11 @@ NO_SKILL_AUC = 0.5
 class Risk:
     """Gates, sizes and halts; reads book and blotter, and changes neither."""
 
-    def __init__(
-        self, config: RiskSection, book: Book, blotter: Blotter, *, costs: Costs, timeframe_ns: int
-    ) -> None:
+    def __init__(self, config: RiskSection, book: Book, blotter: Blotter, *, costs: Costs) -> None:
         self._config = config
         self._book = book
         self._blotter = blotter
         self._costs = costs
-        self._timeframe_ns = timeframe_ns
         self._is_reconciled = False
         self._halted: dict[HaltReason, str] = {}
         self._stale: set[InstrumentId] = set()
@@ -106,8 +103,8 @@ class Risk:
         self._halted[event.reason] = event.detail
 
     def apply_trading_resumed(self, _event: TradingResumed) -> None:
+        # Losses count on: only the peak of a drawdown halt is taken anew, by the book.
         self._halted.clear()
-        self._day_start_equity = self._book.equity
 
     def apply_equity_marked(self, event: EquityMarked) -> None:
         day = event.ts_ns // DAY_NS

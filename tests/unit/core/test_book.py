@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from daemon.core import events as e
 from daemon.core.book import Book
+from daemon.core.events import HaltReason
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Side
 from tests.builders import (
@@ -17,6 +18,7 @@ from tests.builders import (
     HOUR_NS,
     OPEN_NS,
     a_bar,
+    a_halt,
     a_history_loaded,
     a_position_changed,
     a_resumption,
@@ -343,15 +345,28 @@ def test_an_account_without_a_peak_counts_as_lost() -> None:
     assert book.exposure_ratio == 1.0
 
 
-def test_after_a_resume_drawdown_is_measured_from_where_the_operator_stood() -> None:
+def test_after_a_drawdown_halt_a_resume_measures_from_where_the_operator_stood() -> None:
     book = a_book()
     fill(book, Side.BUY, "10", "100")
     mark(book, 50.0)
 
+    book.apply_trading_halted(a_halt(reason=HaltReason.DRAWDOWN))
     book.apply_trading_resumed(a_resumption())
 
     assert book.peak == 9_500
     assert book.drawdown_ratio == 0.0
+
+
+def test_a_resume_from_any_other_halt_does_not_wear_the_drawdown_limit_away() -> None:
+    book = a_book()
+    fill(book, Side.BUY, "10", "100")
+    mark(book, 50.0)
+
+    book.apply_trading_halted(a_halt(reason=HaltReason.OPERATOR))
+    book.apply_trading_resumed(a_resumption())
+
+    assert book.peak == 10_000
+    assert book.drawdown_ratio == 0.05
 
 
 def test_an_unknown_instrument_has_no_position() -> None:

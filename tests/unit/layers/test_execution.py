@@ -354,7 +354,7 @@ def test_an_end_without_a_number_is_looked_up_and_then_believed() -> None:
 
 
 @pytest.mark.parametrize("gone", [e.Outcome.REFUSED, e.Outcome.NOT_SENT, e.Outcome.ABSENT])
-def test_a_fill_of_an_order_believed_gone_is_adopted_and_asked_about_no_more(
+def test_a_fill_of_an_order_believed_gone_is_adopted_halts_and_is_asked_about_no_more(
     gone: e.Outcome,
 ) -> None:
     desk = Desk()
@@ -367,7 +367,8 @@ def test_a_fill_of_an_order_believed_gone_is_adopted_and_asked_about_no_more(
 
     fills = [each for each in (*adopted.events, *more.events) if isinstance(each, e.OrderFilled)]
     assert [each.is_adopted for each in fills] == [True, True]
-    assert (kinds(adopted), kinds(more), kinds(again)) == (["OrderFilled"], ["OrderFilled"], [])
+    assert kinds(adopted) == ["OrderFilled", "TradingHalted"]
+    assert (kinds(more), kinds(again)) == (["OrderFilled"], [])
     assert desk.state(order) is S.ADOPTED
     assert desk.filled(order) == 2
 

@@ -63,9 +63,7 @@ class Desk:
         **config: Any,
     ) -> None:
         self.book, self.blotter = Book(), Blotter()
-        self.risk = Risk(
-            RiskSection(**config), self.book, self.blotter, costs=costs, timeframe_ns=HOUR_NS
-        )
+        self.risk = Risk(RiskSection(**config), self.book, self.blotter, costs=costs)
         self.pipeline = Pipeline(self._routes())
         self.journal: list[e.Event] = []
         if journal is not None:
@@ -193,6 +191,7 @@ class Desk:
             on(e.HaltRequested, risk.on_halt_requested),
             on(e.ResumeRequested, risk.on_resume_requested),
             apply(e.TradingHalted, risk.apply_trading_halted),
+            apply(e.TradingHalted, book.apply_trading_halted),
             apply(e.TradingResumed, risk.apply_trading_resumed),
             apply(e.TradingResumed, book.apply_trading_resumed),
         ]
