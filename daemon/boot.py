@@ -205,8 +205,9 @@ async def train(job: TrainingJob, on_progress: Callable[[TrainingProgress], None
     id.
     """
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "daemon.research.job",
+        sys.executable, "-W", "ignore::UserWarning:sklearn", "-m", "daemon.research.job",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,  # a Ctrl-C is for us, and we end it
     )  # fmt: skip
     assert child.stdin is not None
     assert child.stdout is not None

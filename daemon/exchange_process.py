@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -80,9 +81,16 @@ class MarketSpec(Struct, frozen=True, kw_only=True):
 class ExchangeProcess:
     """A handle on one embedded exchange: our child, or one that was already there."""
 
-    def __init__(self, endpoint: Endpoint, child: asyncio.subprocess.Process | None) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        child: asyncio.subprocess.Process | None,
+        pid: int | None = None,
+    ) -> None:
         self.endpoint = endpoint
         self._child = child
+        self._found_pid = pid
+        self._is_adopted = False
 
     @classmethod
     async def start(
@@ -105,6 +113,9 @@ class ExchangeProcess:
                 line = await child.stdout.readline()
         except TimeoutError:
             line = b""
+        except BaseException:
+            await _stop(child)
+            raise
         if not line:
             await _stop(child)
             raise _refused(child.returncode)
@@ -126,7 +137,12 @@ class ExchangeProcess:
             return None
         finally:
             await link.close()
-        return cls(endpoint, None) if clock.instance == endpoint.instance else None
+        pid = known["endpoint"].get("pid")
+        return cls(endpoint, None, pid) if clock.instance == endpoint.instance else None
+
+    def adopt(self) -> None:
+        """Take over an exchange that a killed daemon left behind: `stop` will end it."""
+        self._is_adopted = True
 
     async def died(self) -> int:
         """Returns when our child has ended, with its exit code; never for an exchange that is not
@@ -138,9 +154,12 @@ class ExchangeProcess:
         return await self._child.wait()
 
     async def stop(self) -> None:
-        """End it if it is our child; its ledger stays."""
+        """End it if it is our child or adopted; its ledger stays."""
         if self._child is not None:
             await _stop(self._child)
+        elif self._is_adopted and self._found_pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._found_pid, signal.SIGTERM)
 
 
 async def attached(url: str, settings: Settings) -> ExchangeProcess:

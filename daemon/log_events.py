@@ -192,9 +192,9 @@ ROWS: Final = (
     _event("run.resumed", "info", "a killed run goes on where its journal ends", "events steps"),
     _event(
         "run.finished", "info", "the last line: what came of it",
-        "mode market symbols bars decisions signals suppressed denied orders fills round_trips "
-        "holes outage_slots gaps_traded fees_quote pnl_quote equity_quote drawdown_ratio "
-        f"{_AUC} auc_n health halted? edge_shown verdict reason?",
+        "mode market label? symbols bars decisions signals suppressed denied orders fills "
+        "round_trips holes outage_slots gaps_traded fees_quote pnl_quote equity_quote "
+        f"drawdown_ratio {_AUC} auc_n health halted? edge_shown verdict reason?",
     ),
     _event("daemon.stopping", "info", "a stop was asked for", "reason? unresolved?"),
     _event("daemon.failed", "critical", "a bug ends the daemon; the journal is whole", "error"),

@@ -294,12 +294,17 @@ def order_completed(event: e.OrderCompleted, closes: Memory) -> Iterator[Fields]
 # --- the account --------------------------------------------------------------------------------
 
 
+def _shown(value: Decimal) -> Decimal:
+    """Exact to the digit in the journal, readable in a line."""
+    return round(value, 8)
+
+
 def position_changed(event: e.PositionChanged, closes: Memory) -> Iterator[Fields]:
     yield {
         **_decided(event.instrument, event.trace, closes),
         "quantity": plain(event.quantity),
-        "average_price": plain(event.average_price),
-        "realized_quote": plain(event.realized_quote),
+        "average_price": plain(_shown(event.average_price)),
+        "realized_quote": plain(_shown(event.realized_quote)),
         "equity_quote": plain(event.equity_quote),
         "exposure_ratio": _ratio(event.exposure_ratio),
         "closed_return_ratio": _ratio(event.closed_return_ratio),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from daemon import __version__
 from daemon.core.clock import WireClock
 from daemon.core.events import (
     BarsClosed,
@@ -27,6 +28,7 @@ from daemon.core.instruments import plain
 from daemon.core.timeframes import rfc3339
 from daemon.logs import Tap, configure, is_journal_stream, wants_color
 from daemon.sd_notify import Notifier
+from daemon.worlds import market_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,26 +100,26 @@ class Reporter:
 
     def started(self) -> None:
         """The first line: who runs on what, with everything needed to do it again."""
-        world, spec = self._world, self._spec
-        assert world is not None, "a run starts in a world"
-        endpoint = None if world.exchange is None else world.exchange.endpoint
+        spec, known = self._spec, self._spec.exchange
         exchange = NOTHING
-        if endpoint is not None:
-            exchange = {"rest": endpoint.rest, "stream": endpoint.stream, "key": endpoint.key}
+        if known is not None:
+            exchange = {"rest": known.rest, "stream": known.stream, "key": known.key}
         self.emit(
             "run.started",
             pid=os.getpid(),
             mode=spec.mode,
-            market=world.market,
-            label=world.label,
+            market=market_name(spec.market),
+            label=spec.label,
             symbols=list(spec.symbols),
             timeframe=spec.timeframe,
             seed=spec.seed,
             edge=spec.edge,
             speed=spec.speed,
+            bars=spec.bars,
             config_hash=spec.config_hash,
             state=str(self._settings.run.state_dir),
             exchange=exchange,
+            version=__version__,
         )
 
     def trained(self, manifest: Manifest) -> None:
@@ -145,19 +147,24 @@ class Reporter:
     def stopping(self) -> None:
         self._state = "stopping"
         self.notifier.stopping()
+        self.emit("daemon.stopping", reason="asked for by a signal")
 
     def finished(self, result: Mapping[str, object]) -> None:
         """The last line."""
         self._state = "stopped"
         self.write_status()
-        self._log.write(
-            "run.finished", {name: value for name, value in result.items() if name != "run"}
-        )
+        self._finish(result)
 
     def show_finished(self, result: Mapping[str, object]) -> None:
         """A run that is over says again how it ended."""
+        self.started()
+        self._finish(result)
+
+    def _finish(self, result: Mapping[str, object]) -> None:
         shown = {name: value for name, value in result.items() if name not in {"run", "is_closed"}}
-        self._log.write("run.finished", shown)
+        self._log.write("run.finished", {"label": self._spec.label, **shown})
+        if sys.stdout.isatty():
+            sys.stdout.write(ending(self._spec.label, result))
 
     # --- progress -------------------------------------------------------------------------------
 
@@ -180,11 +187,11 @@ class Reporter:
             self.emit(name, done=done, total=total, detail=detail)
 
     def _draw(self, what: str, done: int, total: int, detail: str) -> None:
-        width = 30
+        width = 20
         filled = width * done // total if total else width
         bar = "#" * filled + "." * (width - filled)
         ending = "\n" if done >= total else ""
-        sys.stderr.write(f"\r{what:<9} [{bar}] {done}/{total} {detail:<28.28}{ending}")
+        sys.stderr.write(f"\r{what:<9} [{bar}] {done}/{total} {detail:<16.16}{ending}")
         sys.stderr.flush()
 
     # --- status ---------------------------------------------------------------------------------
@@ -233,6 +240,22 @@ class Reporter:
             "not_traded": dict(self._not_traded.most_common()),
             **self._last,
         }
+
+
+def ending(label: str, result: Mapping[str, object]) -> str:
+    """What a person at a terminal wants to know when a run is over, one figure a line."""
+    names = ("bars", "orders", "fills", "round_trips", "fees_quote", "pnl_quote", "equity_quote")
+    lines = [f"  {name:<14} {result[name]}" for name in names]
+    not_traded = {**as_counts(result["suppressed"]), **as_counts(result["denied"])}
+    told = ", ".join(f"{reason} {count}" for reason, count in not_traded.items()) or "nothing"
+    return "\n".join(
+        ("", f"  {label}", *lines, f"  {'not traded':<14} {told}", f"  {result['verdict']}", "")
+    )
+
+
+def as_counts(value: object) -> dict[str, int]:
+    """A field of reasons and counts, as read back from JSON."""
+    return value if isinstance(value, dict) else {}
 
 
 def _secrets(settings: Settings, world: World | None) -> list[str]:

@@ -5,6 +5,7 @@ Belongs here: the order of those things. The tasks of a running daemon belong to
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -62,6 +63,10 @@ class CapitalMissing(TradingdError):
     exit_code = 78
 
 
+class StoppedEarly(Exception):  # not an error: somebody asked for it
+    """A stop came before the first decision; there is nothing to sum up."""
+
+
 class Session:
     """A run; what it needs from outside is in `world`, what it says goes to `reporter`."""
 
@@ -79,12 +84,15 @@ class Session:
         self._registry = ModelRegistry(paths.models)
         self._live: Live | None = None
         self._is_stopping = False
+        self._starting: asyncio.Task[tuple[RunOpened, Live]] | None = None
         self.is_closed = False  # the run reached its end, and a resume only shows it again
 
     def stop(self) -> None:
         """Ask for a graceful end, wherever the run stands."""
         self._is_stopping = True
         self._reporter.stopping()
+        if self._starting is not None:
+            self._starting.cancel()
         if self._live is not None:
             self._live.stop()
 
@@ -93,18 +101,38 @@ class Session:
         self._journal = SqliteJournal.open(self._paths.journal)
         self._bars = BarStore.open(self._paths.bars)
         try:
-            opened, live = await self._recover()
+            try:
+                opened, live = await self._start()
+            except StoppedEarly:
+                if not any(True for _ in self._journal.read_kinds(RunOpened)):
+                    raise
+                return self._summary()
             self.is_closed = any(True for _ in self._journal.read_kinds(RunClosed))
             if not self._is_stopping and not self.is_closed:
                 await live.run(opened.end_ns)
                 if live.is_over:
                     await live.close()
                     self.is_closed = True
-            events = (event for _, event in self._journal.read())
-            return summarise(events, lookback=self._features.lookback)
+            return self._summary()
         finally:
             await self._journal.close()
             self._bars.close()
+
+    def _summary(self) -> dict[str, object]:
+        events = (event for _, event in self._journal.read())
+        return summarise(events, lookback=self._features.lookback)
+
+    async def _start(self) -> tuple[RunOpened, Live]:
+        """Recover, unless a stop comes first: history and training are given up at once."""
+        self._starting = asyncio.ensure_future(self._recover())
+        try:
+            return await self._starting
+        except asyncio.CancelledError:
+            if not self._is_stopping:
+                raise
+            raise StoppedEarly from None
+        finally:
+            self._starting = None
 
     async def _recover(self) -> tuple[RunOpened, Live]:
         """The one way to begin: journal, then whatever of history, model and books is missing."""

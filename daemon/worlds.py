@@ -74,6 +74,11 @@ class World:
             await self.exchange.stop()
 
 
+def market_name(market: str) -> str:
+    """What a market is called in events and logs: a recording by its file, not where it lies."""
+    return market.rsplit("/", 1)[-1]
+
+
 async def embedded_world(exchange: ExchangeProcess, settings: Settings, *, market: str) -> World:
     """The embedded exchange as a signed account, over the wire, exactly as a real one would be."""
     from daemon.venues.ccxt_client import make_client
@@ -103,7 +108,7 @@ async def embedded_world(exchange: ExchangeProcess, settings: Settings, *, marke
         raise
     is_recording = market != SYNTHETIC
     return World(
-        market=market,
+        market=market_name(market),
         market_key=f"{'replay' if is_recording else 'synthetic'}-{endpoint.fingerprint}",
         label=now.label,
         account=now.instance,

@@ -15,7 +15,12 @@ from daemon.cli.running import config_path
 from daemon.config import load
 from daemon.core import events as e
 from daemon.core.blotter import Blotter
-from daemon.core.errors import CheckFailed, JournalBroken, UsageRefused
+from daemon.core.errors import (
+    CheckFailed,
+    ExchangeUnreachable,
+    JournalBroken,
+    UsageRefused,
+)
 from daemon.core.instruments import plain
 from daemon.core.pipeline import ARITHMETIC
 from daemon.core.timeframes import rfc3339
@@ -58,9 +63,10 @@ def export_run(
     settings = load(config_path(config), {"run.state_dir": state_dir})
     paths = resolve(settings.run.state_dir, run)
     rows = EXPORTS[what](JournalReader.open(paths.journal))
-    header = [",".join(rows[0])] if rows else []
+    header = [",".join(rows[0])] if rows else [f"no {what}"]
     lines = [*header, *(",".join(str(value) for value in row.values()) for row in rows)]
-    show({"run": paths.run, what: rows}, lines, as_json=as_json)
+    result = {"run": paths.run, "label": read_spec(paths).label, what: rows}
+    show(result, lines, as_json=as_json)
     return 0
 
 
@@ -92,15 +98,22 @@ async def _account(
     """What the venue says; an embedded exchange that has ended is woken up on its ledger, its
     market frozen.
     """
-    from daemon.exchange_process import ExchangeProcess
+    from daemon.exchange_process import ExchangeProcess, attached
     from daemon.worlds import embedded_account
 
     if spec.exchange is None:
         msg = f"run {spec.run} traded on paper in process: its journal is its only book"
         raise UsageRefused(msg)
-    exchange = await ExchangeProcess.find(paths.exchange)
-    if exchange is None:
-        exchange = await ExchangeProcess.start(paths.exchange, None, speed="max")
+    url = spec.options.get("exchange_url")
+    if isinstance(url, str):
+        exchange = await attached(url, settings)
+    else:
+        exchange = await ExchangeProcess.find(paths.exchange) or await ExchangeProcess.start(
+            paths.exchange, None, speed="max"
+        )
+    if exchange.endpoint.instance != opened.account:
+        msg = f"the exchange answers for account {exchange.endpoint.instance}, not {opened.account}"
+        raise ExchangeUnreachable(msg)
     try:
         return await embedded_account(exchange, settings, opened)
     finally:
@@ -112,6 +125,7 @@ def _result(
 ) -> dict[str, object]:
     return {
         "run": paths.run,
+        "label": read_spec(paths).label,
         "equal": comparison.is_equal,
         "orders": len(blotter.orders),
         "fills": blotter.fill_count,

@@ -13,7 +13,9 @@ from typing import Annotated
 
 import typer
 
-from daemon.core.errors import TradingdError
+from daemon.core.errors import TradingdError, UsageRefused
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="tradingd",
@@ -65,7 +67,7 @@ def run(  # noqa: PLR0917  # one parameter per option
         mode=mode,
         market=market,
         start=start,
-        symbols=tuple(symbol or ()),
+        symbols=tuple(each for given in symbol or () for each in given.split(",")),
         bars=bars,
         speed=speed,
         seed=seed,
@@ -157,7 +159,9 @@ def parity(
     run: RunId = "last",
     config: Config = None,
     state_dir: State = None,
-    allow_no_orders: Annotated[bool, typer.Option("--allow-no-orders")] = False,
+    allow_no_orders: Annotated[
+        bool, typer.Option("--allow-no-orders", help="a run that never traded passes too")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Recompute every decision of a run from its recorded inputs: exit 0 when every bit is the
@@ -199,11 +203,20 @@ def main() -> None:
         app()
     except TradingdError as error:
         _say(error)
-        sys.exit(error.exit_code)
+        sys.exit(_exit_code(error))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # The reader has gone (| head): nothing is wrong, and nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(0)
+
+
+def _exit_code(error: TradingdError) -> int:
+    """A setting refused only for what was typed is an error of the command line."""
+    lines: list[str] = getattr(error, "lines", [])
+    is_typed = bool(lines) and all(line.startswith("command line:") for line in lines)
+    return UsageRefused.exit_code if is_typed else error.exit_code
 
 
 def _say(error: TradingdError) -> None:

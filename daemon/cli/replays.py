@@ -79,7 +79,10 @@ def check_parity(
     if parity.first_difference is not None:
         result["first_difference"] = parity.first_difference
     elif empty:
-        result["first_difference"] = {"what": f"nothing to compare for {', '.join(empty)}"}
+        hint = "; --allow-no-orders accepts a run that never traded"
+        result["first_difference"] = {
+            "what": f"nothing differs, but there is nothing to compare for {', '.join(empty)}{hint}"
+        }
     show(result, pairs(result), as_json=as_json)
     return 0 if is_identical else CheckFailed.exit_code
 
@@ -105,9 +108,21 @@ def run_backtest(  # noqa: PLR0917  # the options of the command
     if symbol is not None:
         overrides["data.symbols"] = (symbol,)
     settings = load(config_path(config), overrides)
+    if data:
+        overrides["data.timeframe"] = _timeframe_of(data[0])
+        settings = load(config_path(config), overrides)
     result = backtest(settings, data, model=model, start=start, say=_progress)
     show(result, pairs(result), as_json=as_json)
     return 0
+
+
+def _timeframe_of(path: Path) -> str:
+    from daemon.store.recordings import read_recording, timeframe_of
+
+    try:
+        return timeframe_of(read_recording(path))
+    except ValueError as error:
+        raise UsageRefused(str(error)) from error
 
 
 def _progress(what: str, done: int, total: int) -> None:

@@ -21,6 +21,7 @@ from daemon.config import config_hash, load
 from daemon.core.clock import WireClock
 from daemon.core.errors import ExchangeUnreachable, TradingdError, UsageRefused
 from daemon.core.instruments import plain
+from daemon.core.timeframes import parse_time
 from daemon.exchange_process import ExchangeProcess, MarketSpec, attached
 from daemon.store.lock import StateLock
 from daemon.store.runs import (
@@ -78,6 +79,7 @@ def config_path(given: Path | None) -> Path | None:
 def start_run(request: RunRequest, config: Path | None, state_dir: Path | None) -> int:
     """Run to the end; returns the exit code of the contract."""
     path = config_path(config)
+    _require_sense(request)
     if request.resume is not None:
         _require_alone(request)
         first = load(path, {"run.state_dir": state_dir})
@@ -92,6 +94,31 @@ def start_run(request: RunRequest, config: Path | None, state_dir: Path | None) 
             settings = load(path, {"run.state_dir": state_dir, **overrides})
     with StateLock.acquire(settings.run.state_dir, started_ns=WireClock().now_ns()):
         return asyncio.run(_run(request, settings, spec))
+
+
+def _require_sense(request: RunRequest) -> None:
+    """What can be refused before anything is read."""
+    if request.mode not in {None, "paper", "live"}:
+        msg = f"--mode {request.mode}: paper or live"
+        raise UsageRefused(msg)
+    if request.start is not None:
+        try:
+            parse_time(request.start)
+        except ValueError as error:
+            msg = f"--from: {error}"
+            raise UsageRefused(msg) from error
+    if request.speed not in {None, "max"}:
+        _require_positive("--speed", str(request.speed))
+
+
+def _require_positive(name: str, text: str) -> None:
+    try:
+        is_positive = 0 < float(text) < float("inf")
+    except ValueError:
+        is_positive = False
+    if not is_positive:
+        msg = f"{name} {text}: a number of bars per second above 0, or max"
+        raise UsageRefused(msg)
 
 
 def _require_alone(request: RunRequest) -> None:
@@ -171,7 +198,7 @@ async def _run(request: RunRequest, settings: Settings, spec: RunSpec | None) ->
             discard(paths)
         raise
     try:
-        _record_endpoint(paths, spec, world)
+        spec = _record_endpoint(paths, spec, world)
         reporter = Reporter(settings, spec, paths, world)
         reporter.started()
         return await _session(settings, spec, paths, world, reporter)
@@ -182,12 +209,14 @@ async def _run(request: RunRequest, settings: Settings, spec: RunSpec | None) ->
 async def _session(
     settings: Settings, spec: RunSpec, paths: RunPaths, world: World, reporter: Reporter
 ) -> int:
-    from daemon.session import Session
+    from daemon.session import Session, StoppedEarly
 
     session = Session(settings, spec, paths, world, reporter)
     _on_signals(session)
     try:
         result = await session.run()
+    except StoppedEarly:
+        return 0
     except Exception as error:
         if not isinstance(error, TradingdError):
             reporter.emit("daemon.failed", error=f"{type(error).__name__}: {error}")
@@ -233,7 +262,12 @@ async def _unfinished(request: RunRequest, settings: Settings) -> RunSpec | None
         _require_same(spec, settings)
         return spec
     is_same = spec.config_hash == config_hash(settings) and spec.edge == _edge_of(request, market)
-    return spec if is_same and await ExchangeProcess.find(paths.exchange) is not None else None
+    if not is_same or await ExchangeProcess.find(paths.exchange) is None:
+        return None
+    sys.stderr.write(
+        f"going on with run {spec.run}, which was killed, as it was started; --new begins another\n"
+    )
+    return spec
 
 
 def _edge_of(request: RunRequest, market: str) -> float | None:
@@ -301,6 +335,7 @@ async def _exchange(
     if isinstance(url, str):
         return await attached(url, settings)
     if found := await ExchangeProcess.find(paths.exchange):
+        found.adopt()
         return found
     if (paths.exchange / "exchange.json").is_file():
         return await ExchangeProcess.start(paths.exchange, None, speed=speed)
@@ -340,9 +375,12 @@ def _history_bars(settings: Settings, spec: RunSpec) -> int | None:
     return settings.data.history_bars if is_long and spec.start is None else None
 
 
-def _record_endpoint(paths: RunPaths, spec: RunSpec, world: World) -> None:
+def _record_endpoint(paths: RunPaths, spec: RunSpec, world: World) -> RunSpec:
+    """Note in run.json where the exchange answers, and return the spec as it stands there."""
     if world.exchange is None:
-        return
+        spec = msgspec.structs.replace(spec, label=world.label)
+        write_spec(paths, spec)
+        return spec
     endpoint = world.exchange.endpoint
     exchange = ExchangeSpec(
         rest=endpoint.rest,
@@ -351,4 +389,6 @@ def _record_endpoint(paths: RunPaths, spec: RunSpec, world: World) -> None:
         key=endpoint.key,
         instance=endpoint.instance,
     )
-    write_spec(paths, msgspec.structs.replace(spec, exchange=exchange))
+    spec = msgspec.structs.replace(spec, exchange=exchange, label=world.label)
+    write_spec(paths, spec)
+    return spec

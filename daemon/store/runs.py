@@ -99,6 +99,7 @@ class RunSpec(Struct, frozen=True, kw_only=True):
     bars: int | None = None
     start: str | None = None
     speed: str | None = None
+    label: str = ""  # SYNTHETIC or REPLAY, wherever the numbers of such a market are shown
     options: dict[str, str | int | float | bool | None] = {}
     exchange: ExchangeSpec | None = None
 

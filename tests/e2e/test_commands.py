@@ -111,7 +111,7 @@ def test_every_wrong_setting_is_told_at_once_with_file_and_line(tmp_path: Path) 
 
 
 def test_an_unknown_exchange_is_refused_with_a_guess(tmp_path: Path) -> None:
-    done = Tradingd(tmp_path).command("run", "--market", "binnance", code=78)
+    done = Tradingd(tmp_path).command("run", "--market", "binnance", code=2)
 
     assert "did you mean 'binance'" in done.stderr
 
