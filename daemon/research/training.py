@@ -45,6 +45,7 @@ __all__ = ["Trained", "TrainingRefused", "TrainingSettings", "train", "walk_forw
 KIND = "rf"
 LABEL = "direction"
 PROBES = 32
+ROWS_MIN = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,12 +120,18 @@ def train(
 def _dataset(
     series: Sequence[Series], feature_set: FeatureSet, settings: TrainingSettings
 ) -> Dataset:
-    return labelled_rows(
+    dataset = labelled_rows(
         series,
         feature_set,
         horizon_bars=settings.horizon_bars,
         accepts_zero_volume=settings.accepts_zero_volume,
     )
+    if len(dataset) < ROWS_MIN:
+        raise TrainingRefused(
+            f"{len(dataset)} labelled bars of {', '.join(dataset.symbols)} are too few to learn "
+            f"from, at least {ROWS_MIN} are needed: a longer history, or one with fewer holes"
+        )
+    return dataset
 
 
 def _noted(settings: TrainingSettings) -> dict[str, int | float | str | bool]:
