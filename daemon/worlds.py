@@ -16,6 +16,8 @@ from daemon.core.timeframes import NS_PER_MS, floor_to_grid, timeframe_ns
 from daemon.venues.embedded_link import EmbeddedLink, EmbeddedMarket
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from daemon.config import Settings
     from daemon.core.events import RunOpened
     from daemon.core.instruments import Instrument
@@ -153,8 +155,13 @@ async def embedded_account(
         await venue.close()
 
 
-async def real_world(settings: Settings, *, mode: str) -> World:
-    """A real exchange's market on paper: its live book, our fills; nothing is ever sent to it."""
+async def real_world(
+    settings: Settings, *, mode: str, urls: Mapping[str, str] | None = None
+) -> World:
+    """A real exchange's market on paper: its live book, our fills; nothing is ever sent to it.
+
+    `urls` lead the unchanged client of that exchange to a stand-in on loopback, for tests.
+    """
     from daemon.venues.ccxt_client import make_client
     from daemon.venues.ccxt_market import CcxtMarket
     from daemon.venues.paper_venue import PaperVenue
@@ -164,7 +171,7 @@ async def real_world(settings: Settings, *, mode: str) -> World:
         msg = f"live trading on {exchange} is not armed; only paper is possible here"
         raise LiveRefused(msg)
     length_ns = timeframe_ns(settings.data.timeframe)
-    public, history = make_client(exchange), make_client(exchange)
+    public, history = make_client(exchange, urls=urls), make_client(exchange, urls=urls)
     market_data = CcxtMarket(public, exchange, settings.data.timeframe)
     try:
         instruments = await market_data.instruments(settings.data.symbols)
