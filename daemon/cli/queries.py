@@ -19,10 +19,10 @@ from daemon import __version__
 from daemon.cli.output import pairs, show
 from daemon.cli.running import config_path
 from daemon.config import config_hash, load, warnings_for
-from daemon.core.errors import DaemonNotRunning
+from daemon.core.errors import DaemonNotRunning, UsageRefused
 from daemon.core.instruments import plain
 from daemon.store.lock import holder
-from daemon.store.runs import resolve
+from daemon.store.runs import read_result, resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,7 @@ def show_status(config: Path | None, state_dir: Path | None, *, as_json: bool) -
     directory = settings.run.state_dir
     pid = holder(directory)
     if pid is None:
-        msg = f"no daemon is running on {directory} (start one with: tradingd run)"
+        msg = f"no daemon is running on {directory} ({_how_to_start(directory)})"
         raise DaemonNotRunning(msg)
     paths = resolve(directory, "last")
     try:
@@ -73,6 +73,17 @@ def show_status(config: Path | None, state_dir: Path | None, *, as_json: bool) -
     result = {"pid": pid, **state}
     show(result, pairs(result), as_json=as_json)
     return 0
+
+
+def _how_to_start(directory: Path) -> str:
+    try:
+        paths = resolve(directory, "last")
+        result = read_result(paths)
+    except UsageRefused:
+        return "start one with: tradingd run"
+    if result is None:
+        return f"run {paths.run} was cut off and may hold positions: tradingd run --resume last"
+    return f"run {paths.run} has ended; start another with: tradingd run"
 
 
 def show_version(*, as_json: bool) -> int:
