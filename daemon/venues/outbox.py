@@ -7,7 +7,7 @@ belongs to execution, what is asked of an exchange to the venue.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,7 @@ class Outbox:
         self._publish = publish
         self._drain_within_s = drain_within_s
         self._is_listening = is_listening
+        self.unheard: Counter[str] = Counter()  # why the stream of reports ended, by error
         self._commands: deque[SubmitOrder | LookUpOrder] = deque()
         self._posted = asyncio.Event()
         self._quiet = asyncio.Event()
@@ -188,8 +189,8 @@ class Outbox:
             try:
                 async for report in self._venue.reports():
                     await self._publish(report)
-            except Exception:  # noqa: BLE001, S110  # what is not heard is found by asking
-                pass
+            except Exception as error:  # noqa: BLE001  # what is not heard is found by asking
+                self.unheard[type(error).__name__] += 1
             await asyncio.sleep(LISTEN_AGAIN_S)
 
     async def _drain(self) -> None:

@@ -350,6 +350,8 @@ def test_a_stream_that_cannot_be_written_does_not_stop_the_daemon(out: io.String
 
     logs.emit("exchange.lost", error="nobody hears this")
 
+    assert out.closed
+
 
 def test_a_stream_with_fewer_characters_gets_escapes() -> None:
     raw = io.BytesIO()

@@ -661,6 +661,7 @@ def test_a_stream_that_says_nothing_holds_up_the_start_for_a_bounded_time() -> N
     async def scenario(watch: Watch) -> None:
         async with asyncio.timeout(11):
             await watch.feed.ready.wait()
+        assert watch.feed.ready.is_set()
 
     watched(scenario, config=LOCKSTEP, last={BTC: a_bar(-1)})
 

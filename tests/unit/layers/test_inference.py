@@ -182,7 +182,11 @@ def test_a_model_that_contradicts_itself_is_refused(wrong: dict[str, str], compl
 
 
 def test_a_model_accepts_the_features_it_was_taught_with() -> None:
-    a_model().require_features("f" * 64, ["rsi", "lag_0"])
+    model = a_model()
+
+    model.require_features("f" * 64, ["rsi", "lag_0"])
+
+    assert (model.feature_fingerprint, model.feature_names) == ("f" * 64, ("rsi", "lag_0"))
 
 
 @pytest.mark.parametrize(
