@@ -45,7 +45,8 @@ def parse_time(text: str) -> int:
         msg = f"time {text!r} is not RFC 3339; write for example 2024-01-01T00:00Z"
         raise ValueError(msg) from None
     if moment.tzinfo is None:
-        msg = f"time {text!r} has no zone; write {text}Z for UTC"
+        whole = text if len(text) > len("2024-01-01") else f"{text}T00:00"
+        msg = f"time {text!r} has no zone; write {whole}Z for UTC"
         raise ValueError(msg)
     delta = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta.days * 86_400 + delta.seconds) * NS_PER_S + delta.microseconds * 1_000
