@@ -42,7 +42,7 @@ def _settings(folder: Path) -> Settings:
             "data.exchange": "binance",
             "data.timeframe": "1s",
             "data.history_bars": HISTORY_BARS,
-            "data.max_decision_age_ratio": 1.0,  # one second, on a machine that has other things to do
+            "data.max_decision_age_ratio": 1.0,  # a whole second: the machine is shared
             "model.trees": 30,
             "model.folds": 3,
             "signal.confidence_min_ratio": 0.02,
