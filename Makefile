@@ -29,7 +29,7 @@ help:
 	@echo '                 also CONFIG= STATE= FROM= SYMBOL= BARS= SPEED=n|max SEED= EDGE=0..1'
 	@echo 'make test        the test suite'
 	@echo 'make check       format, lint, types'
-	@echo 'make bench       measurements        make soak   the long simulation'
+	@echo 'make bench       measurements        make soak SOAK=name   a long simulation, see tests/soak'
 	@echo 'make lock        new requirement locks (needs uv)'
 	@echo 'make clean       remove .venv and caches; state/ stays'
 
@@ -68,10 +68,13 @@ check: $(DEV_STAMP)
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/mypy
 
-bench soak: $(DEV_STAMP)
-	@test -e tests/$@.py || test -d tests/$@ || \
-		{ echo "make $@: tests/$@ does not exist yet, nothing was measured" >&2; exit 2; }
-	@$(VENV)/bin/python -m tests.$@
+bench: $(DEV_STAMP)
+	@test -d tests/bench || \
+		{ echo "make bench: tests/bench does not exist yet, nothing was measured" >&2; exit 2; }
+	@$(VENV)/bin/python -m tests.bench
+
+soak: $(DEV_STAMP)
+	@$(VENV)/bin/python -m tests.soak $(SOAK)
 
 lock:
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 2; }
