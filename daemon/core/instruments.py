@@ -24,6 +24,11 @@ class InstrumentId(Struct, frozen=True, order=True, gc=False):
         return f"{self.exchange}:{self.symbol}"
 
 
+def exchange_behind(name: str) -> str:
+    """The exchange that a name stands for: "kraken-b" is a second account or feed on kraken."""
+    return name.partition("-")[0]
+
+
 class Instrument(Struct, frozen=True, kw_only=True, gc=False):
     """Steps and limits of one instrument as the exchange states them, in base or quote units."""
 

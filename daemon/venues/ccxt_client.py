@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from daemon.core.instruments import exchange_behind
 from daemon.venues.ccxt_outcomes import note_reply
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def make_client(
     urls: Mapping[str, str] | None = None,
     validity_ms: int = VALIDITY_MS,
 ) -> Any:
-    """A ccxt.pro instance (REST-only where ccxt has no other) for a ccxt id or "embedded".
+    """A ccxt.pro instance (REST-only where ccxt has no other) for a ccxt id or "embedded", each
+    with or without a "-label" behind it.
 
     `urls` of the embedded exchange are {"rest", "stream", "ws_api"} as its ready line tells them;
     every url of that client is then on loopback, or ValueError. Signed requests are valid for
@@ -42,6 +44,7 @@ def make_client(
     """
     import ccxt.pro
 
+    exchange = exchange_behind(exchange)
     if exchange == EMBEDDED and urls is None:
         msg = "the embedded exchange needs the urls that its ready line tells"
         raise ValueError(msg)
@@ -61,8 +64,13 @@ def make_client(
         assert_loopback(client)
     assert_sends_once(client)
     guard_frames(client)
-    guard_replies(client, is_json=exchange in BINANCE_DIALECT)
+    guard_replies(client, is_json=speaks_binance(exchange))
     return client
+
+
+def speaks_binance(exchange: str) -> bool:
+    """True where Binance's spot dialect is spoken, by whatever name the exchange goes here."""
+    return exchange_behind(exchange) in BINANCE_DIALECT
 
 
 def assert_loopback(client: Any) -> None:
@@ -164,7 +172,7 @@ def _settings(
 ) -> dict[str, Any]:
     options: dict[str, Any] = {"defaultType": "spot", "OHLCVLimit": CANDLES_KEPT}
     settings: dict[str, Any] = {"timeout": TIMEOUT_MS, "options": options}
-    if exchange in BINANCE_DIALECT:
+    if speaks_binance(exchange):
         options |= {
             "fetchMarkets": {"types": ["spot"]},
             "fetchCurrencies": False,

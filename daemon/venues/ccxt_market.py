@@ -16,7 +16,7 @@ from daemon.core.instruments import Instrument, InstrumentId
 from daemon.core.ports import Book
 from daemon.core.timeframes import NS_PER_MS
 from daemon.venues.ccxt_candles import CandleStreams
-from daemon.venues.ccxt_client import BINANCE_DIALECT
+from daemon.venues.ccxt_client import speaks_binance
 from daemon.venues.ccxt_reads import (
     FIRST_CONTACT_ATTEMPTS,
     FIRST_CONTACT_WITHIN_S,
@@ -73,7 +73,7 @@ class CcxtMarket:
     @property
     def sends_empty_bars(self) -> bool:
         """True when quiet slots have flat candles, so that a missing one means an outage."""
-        return self.exchange in BINANCE_DIALECT
+        return speaks_binance(self.exchange)
 
     async def instruments(self, symbols: Sequence[str]) -> tuple[Instrument, ...]:
         await self._reader.markets(
@@ -108,7 +108,7 @@ class CcxtMarket:
     async def book(self, instrument: InstrumentId, levels: int) -> Book:
         await self._reader.markets()
         # Elsewhere only certain depths may be asked for, and the default is deep enough.
-        limit = levels if self.exchange in BINANCE_DIALECT else None
+        limit = levels if speaks_binance(self.exchange) else None
 
         async def ask() -> Book:
             told = await self._client.fetch_order_book(instrument.symbol, limit)

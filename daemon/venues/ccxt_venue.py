@@ -22,7 +22,7 @@ from daemon.core.instruments import plain
 from daemon.core.orders import OrderState
 from daemon.venues.ccxt_account import read_account
 from daemon.venues.ccxt_binance import ENDED, Told, by_client_id, read_order, read_trade
-from daemon.venues.ccxt_client import BINANCE_DIALECT, VALIDITY_MS, assert_sends_once
+from daemon.venues.ccxt_client import VALIDITY_MS, assert_sends_once, speaks_binance
 from daemon.venues.ccxt_departures import departing, watch_departures
 from daemon.venues.ccxt_outcomes import (
     CLOCK_IS_OFF,
@@ -61,7 +61,7 @@ class CcxtVenue:
         rng: random.Random | None = None,
         wire: WireClock | None = None,
     ) -> None:
-        if exchange not in BINANCE_DIALECT:
+        if not speaks_binance(exchange):
             msg = f"orders on {exchange} are not supported; paper trading is"
             raise LiveRefused(msg)
         assert_sends_once(client)
