@@ -17,7 +17,9 @@ endif
 HERE := $(shell printf '%s' '$(CURDIR)' | cksum | cut -d ' ' -f 1)
 RUN_STAMP = $(VENV)/.run-$(HERE)
 DEV_STAMP = $(VENV)/.dev-$(HERE)
-PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --no-input install --quiet
+# A lock names everything that is needed, so nothing is left to resolve: a resolver would look at
+# releases newer than the lock, and older ones of pip stumble over them.
+PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --no-deps
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock'
 
@@ -45,7 +47,7 @@ $(RUN_STAMP): requirements.lock pyproject.toml
 	@test -e $(VENV)/.made-$(HERE) || $(PYTHON) -m venv --clear $(VENV) >&2
 	@touch $(VENV)/.made-$(HERE)
 	@$(PIP) --require-hashes -r requirements.lock >&2
-	@$(PIP) --no-deps --no-build-isolation -e . >&2
+	@$(PIP) --no-build-isolation -e . >&2
 	@touch $@
 
 $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
