@@ -33,7 +33,8 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import TypeEngine
 
-SCHEMA_VERSION = 1
+from daemon.store.migrations import BARS_STEPS, FIRST_VERSION, JOURNAL_STEPS, Steps
+
 BUSY_TIMEOUT_MS = 5_000
 WAL_BYTES_KEPT = 64 * 1024 * 1024
 PAGE_BYTES = 4_096
@@ -43,7 +44,7 @@ FILE_MODE = 0o600
 _INT64: TypeEngine[int] = BigInteger().with_variant(Integer(), "sqlite")
 _FLOAT64: TypeEngine[float] = Double().with_variant(REAL(), "sqlite")
 
-JOURNAL = MetaData()
+JOURNAL = MetaData(info={"steps": JOURNAL_STEPS})
 EVENT = Table(
     "event",
     JOURNAL,
@@ -57,7 +58,7 @@ EVENT = Table(
 )
 Index("event_kind", EVENT.c.kind, EVENT.c.seq)
 
-BARS = MetaData()
+BARS = MetaData(info={"steps": BARS_STEPS})
 BAR = Table(
     "bar",
     BARS,
@@ -107,11 +108,16 @@ class Unusable(Exception):  # an answer for the two stores, who name it for thei
     """A database file cannot be used; the text says why in half a sentence."""
 
 
+class _Older(Unusable):
+    """It is of an earlier version, and steps lead from there to today's."""
+
+
 def open_writer(
     path: Path, metadata: MetaData, *, busy_timeout_ms: int, size_max_bytes: int | None = None
 ) -> Connection:
     """The one writing connection of a database, made when it is not there; Unusable.
 
+    A database of an earlier version is brought to today's first, all of it or nothing.
     The file is readable by its owner only. The connection may move between threads, but only one
     may use it at a time.
     """
@@ -139,16 +145,15 @@ def open_writer(
 
 
 def open_reader(path: Path, metadata: MetaData, *, busy_timeout_ms: int) -> Connection:
-    """A connection that cannot write, for use beside the writer; Unusable."""
-    with _explained():
-        connection = _engine(lambda: _driver(path, "ro", busy_timeout_ms, [])).connect()
-        try:
-            with connection.begin():
-                _check_version(connection, metadata)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+    """A connection that cannot write, for use beside the writer; Unusable.
+
+    Only a database of an earlier version is written to, once, to bring it to today's.
+    """
+    try:
+        return _reader(path, metadata, busy_timeout_ms)
+    except _Older:
+        open_writer(path, metadata, busy_timeout_ms=busy_timeout_ms).close()
+        return _reader(path, metadata, busy_timeout_ms)
 
 
 @contextmanager
@@ -218,21 +223,58 @@ def _driver(path: Path, mode: str, busy_timeout_ms: int, pragmas: list[str]) -> 
     return driver
 
 
+def _reader(path: Path, metadata: MetaData, busy_timeout_ms: int) -> Connection:
+    with _explained():
+        connection = _engine(lambda: _driver(path, "ro", busy_timeout_ms, [])).connect()
+        try:
+            with connection.begin():
+                _check_version(connection, metadata)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
 def _create(connection: Connection, metadata: MetaData) -> None:
+    """Make the tables, or take the steps from an earlier version, in one transaction."""
     with transaction(connection, is_durable=True):
         if _version(connection) == 0 and _is_empty(connection):
             metadata.create_all(connection)
-            connection.exec_driver_sql(f"PRAGMA user_version={SCHEMA_VERSION}")
-        _check_version(connection, metadata)
+            connection.exec_driver_sql(f"PRAGMA user_version={schema_version(metadata)}")
+        try:
+            _check_version(connection, metadata)
+        except _Older:
+            for statements in _steps(metadata)[_version(connection) - FIRST_VERSION :]:
+                for statement in statements:
+                    connection.exec_driver_sql(statement)
+            connection.exec_driver_sql(f"PRAGMA user_version={schema_version(metadata)}")
+            _check_version(connection, metadata)
+
+
+def schema_version(metadata: MetaData) -> int:
+    """The version that this program writes: the first one and all steps since."""
+    return FIRST_VERSION + len(_steps(metadata))
+
+
+def _steps(metadata: MetaData) -> Steps:
+    steps: Steps = metadata.info["steps"]
+    return steps
 
 
 def _check_version(connection: Connection, metadata: MetaData) -> None:
-    version = _version(connection)
+    version, today = _version(connection), schema_version(metadata)
     names = set(connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars())
+    if not names & set(metadata.tables):
+        raise Unusable(f"it is a database without the table {' and '.join(metadata.tables)}")
+    if version > today:
+        newer = f"its schema has version {version}, this program reads {today}"
+        raise Unusable(f"{newer}: it was written by a newer tradingd")
+    if version < FIRST_VERSION:
+        raise Unusable(f"its schema has version {version}, this program reads {today}")
+    if version < today:
+        raise _Older(f"its schema has version {version}, this program reads {today}")
     if not names >= set(metadata.tables):
         raise Unusable(f"it is a database without the table {' and '.join(metadata.tables)}")
-    if version != SCHEMA_VERSION:
-        raise Unusable(f"its schema has version {version}, this program reads {SCHEMA_VERSION}")
 
 
 def _version(connection: Connection) -> int:
