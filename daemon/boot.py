@@ -22,7 +22,7 @@ from daemon.core.manifests import Manifest, model_key
 from daemon.layers.inference.forest import CompiledForest
 from daemon.layers.inference.model import ActiveModel, Calibration
 from daemon.layers.ingestion.history import load_history
-from daemon.store.bars import Gap
+from daemon.store.gaps import Gap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,9 +71,8 @@ async def load_bars(
             msg = f"{symbol}: {world.market} has no bars before the first streamed one"
             raise TradingdError(msg)
         store.append(world.market_key, timeframe_ns, history.bars)
-        for missed in history.missed:
-            gap = Gap(missed.first_open_ns, missed.count, missed.cause)
-            store.add_gap(world.market_key, symbol, timeframe_ns, gap)
+        gaps = [Gap(each.first_open_ns, each.count, each.cause) for each in history.missed]
+        store.add_gaps(world.market_key, symbol, timeframe_ns, gaps)
         newest += history.bars[-keep:]
     return tuple(sorted(newest, key=lambda bar: (bar.close_ns, bar.instrument)))
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from daemon.app import build_core, feature_set_of
+from daemon.bar_keeper import BarKeeper
 from daemon.boot import (
     activation,
     load_bars,
@@ -24,8 +25,6 @@ from daemon.core.clock import WireClock
 from daemon.core.errors import TradingdError
 from daemon.core.events import (
     Balance,
-    BarRevised,
-    BarsClosed,
     HistoryLoaded,
     ModelActivated,
     OrderFilled,
@@ -173,7 +172,8 @@ class Session:
             self._reporter,
             self._wire,
         )
-        live.runner.observers.append(self._store_bars)
+        self._keeper = BarKeeper(self._bars, self._world.market_key, self._timeframe_ns)
+        live.runner.observers.append(self._keeper.note)
         return live
 
     def _use(self, model_id: str) -> Manifest:
@@ -190,9 +190,8 @@ class Session:
         return now_ns - event.trained_through_ns > max_age_ns(self._settings)
 
     def _recorded(self, live: Live) -> Iterator[Event]:
-        for _, event in self._journal.read():
+        for event in self._keeper.recovered(event for _, event in self._journal.read()):
             live.note((event,))
-            self._store_bars((event,))  # a kill may have come between the journal and the store
             yield event
 
     async def _open(self, live: Live) -> RunOpened:
@@ -287,11 +286,3 @@ class Session:
 
     def _on_training(self, line: TrainingProgress) -> None:
         self._reporter.progress("training", line.done, line.total, line.what)
-
-    def _store_bars(self, events: tuple[Event, ...]) -> None:
-        """A run's bars join the store as they come, where backtests and trainings find them."""
-        first = events[0]
-        if isinstance(first, BarsClosed):
-            self._bars.append(self._world.market_key, self._timeframe_ns, first.bars)
-        elif isinstance(first, BarRevised):
-            self._bars.append(self._world.market_key, self._timeframe_ns, (first.bar,))

@@ -3,7 +3,7 @@
 Belongs here: what is asked of the tables of bars and gaps. Using the answers belongs to `bars`.
 """
 
-from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select, tuple_
 
 from daemon.store.schema import BAR, GAP, text_of
 
@@ -30,21 +30,46 @@ SPAN = text_of(
         func.min(BAR.c.open_ns), func.max(BAR.c.open_ns), func.count(BAR.c.open_ns.distinct())
     ).where(*_KEY)
 )
-SERIES = text_of(
-    select(BAR.c.market, BAR.c.symbol, BAR.c.timeframe_ns)
-    .distinct()
-    .order_by(BAR.c.market, BAR.c.symbol, BAR.c.timeframe_ns)
+_SERIES = (BAR.c.market, BAR.c.symbol, BAR.c.timeframe_ns)
+# Each series is found by one step in the index from the series before: many bars cost nothing.
+NEXT_SERIES = text_of(
+    select(*_SERIES)
+    .where(
+        tuple_(*_SERIES)
+        > tuple_(bindparam("market"), bindparam("symbol"), bindparam("timeframe_ns"))
+    )
+    .order_by(*_SERIES)
 )
+ROWS = text_of(select(func.count()).select_from(BAR).where(*_KEY))
 INSERT = text_of(insert(BAR))
 _GAP_KEY = (
     GAP.c.market == bindparam("market"),
     GAP.c.symbol == bindparam("symbol"),
     GAP.c.timeframe_ns == bindparam("timeframe_ns"),
 )
+_GAP_END = GAP.c.first_open_ns + GAP.c["count"] * GAP.c.timeframe_ns
+_FOUND = (
+    select(func.count(BAR.c.open_ns.distinct()))
+    .where(
+        BAR.c.market == GAP.c.market,
+        BAR.c.symbol == GAP.c.symbol,
+        BAR.c.timeframe_ns == GAP.c.timeframe_ns,
+        BAR.c.open_ns >= GAP.c.first_open_ns,
+        BAR.c.open_ns < _GAP_END,
+    )
+    .scalar_subquery()
+)
 GAPS = text_of(
-    select(GAP.c.first_open_ns, GAP.c["count"], GAP.c.cause)
+    select(GAP.c.first_open_ns, GAP.c["count"], GAP.c.cause, _FOUND)
     .where(*_GAP_KEY)
     .order_by(GAP.c.first_open_ns)
+)
+GAPS_BESIDE = text_of(
+    select(GAP.c.first_open_ns, GAP.c["count"], GAP.c.cause).where(
+        *_GAP_KEY,
+        GAP.c.first_open_ns <= bindparam("until_ns"),
+        _GAP_END >= bindparam("first_ns"),
+    )
 )
 DELETE_GAP = text_of(
     delete(GAP).where(*_GAP_KEY, GAP.c.first_open_ns == bindparam("first_open_ns"))

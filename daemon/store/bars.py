@@ -21,14 +21,17 @@ from daemon.core.instruments import InstrumentId
 from daemon.store.bar_statements import (
     DELETE_GAP,
     GAPS,
+    GAPS_BESIDE,
     INSERT,
     INSERT_GAP,
+    NEXT_SERIES,
     RANGE,
     RANGE_NUMBERS,
-    SERIES,
+    ROWS,
     SPAN,
     TAIL,
 )
+from daemon.store.gaps import Gap, overlaid, untold
 from daemon.store.schema import (
     BARS,
     BUSY_TIMEOUT_MS,
@@ -44,6 +47,7 @@ BarArrays: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]
 
 ALWAYS_NS = 2**63 - 1
 _PRICES = slice(2, 7)  # open, high, low, close, volume within a Row
+_RECEIVED = 7
 _COLUMNS = ("open_ns", "open", "high", "low", "close", "volume")
 _NUMBERS = np.dtype([(name, "i8" if name == "open_ns" else "f8") for name in _COLUMNS])
 
@@ -76,14 +80,6 @@ class SeriesKey(Struct, frozen=True, order=True):
     timeframe_ns: int
 
 
-class Gap(Struct, frozen=True):
-    """`count` slots from `first_open_ns` on that had no bar when this was recorded."""
-
-    first_open_ns: int
-    count: int
-    cause: MissCause
-
-
 class BarStore:
     """One database file. Blocking, and for one thread at a time: the daemon goes through a Worker.
 
@@ -110,8 +106,8 @@ class BarStore:
     def append(self, market: str, timeframe_ns: int, bars: Iterable[Bar]) -> Appended:
         """Store bars of any symbols in one transaction; overlaps with what is there do no harm.
 
-        A bar whose prices and volume are known already is left out; one that differs becomes the
-        newest revision. BarStoreBroken, and then none of them is stored; ValueError for a bar of
+        A bar whose prices and volume are the newest already is left out, and so is one that came
+        before at the same time; one that differs becomes the newest revision. BarStoreBroken, and then none of them is stored; ValueError for a bar of
         another timeframe.
         """
         by_symbol: dict[str, list[Bar]] = defaultdict(list)
@@ -194,22 +190,52 @@ class BarStore:
         return None if first is None else Span(first, last, bars)
 
     def series(self) -> list[SeriesKey]:
-        """Every series of which there is at least one bar."""
-        with self._rows(SERIES) as rows:
-            return [SeriesKey(*row) for row in rows]
+        """Every series of which there is at least one bar, in order."""
+        found: list[SeriesKey] = []
+        key = ("", "", 0)
+        while True:
+            with self._rows(NEXT_SERIES, *key) as rows:
+                row = next(rows, None)
+            if row is None:
+                return found
+            found.append(SeriesKey(*row))
+            key = row
 
-    def add_gap(self, market: str, symbol: str, timeframe_ns: int, gap: Gap) -> None:
-        """Record slots without a bar; a gap that begins at the same slot is replaced."""
-        key = (market, symbol, timeframe_ns, gap.first_open_ns)
+    def revision_count(self, market: str, symbol: str, timeframe_ns: int) -> int:
+        """Rows of the series that are not the first of their slot."""
+        with self._rows(ROWS, market, symbol, timeframe_ns) as rows:
+            ((count,),) = rows
+        span = self.span(market, symbol, timeframe_ns)
+        return int(count) - (0 if span is None else span.bars)
+
+    def add_gaps(self, market: str, symbol: str, timeframe_ns: int, gaps: Iterable[Gap]) -> None:
+        """Record slots without a bar in one transaction; newer causes replace older ones."""
+        key = (market, symbol, timeframe_ns)
         with self._writing():
-            self._connection.exec_driver_sql(DELETE_GAP, key)
-            row = (*key, gap.count, gap.cause.value)
-            self._connection.exec_driver_sql(INSERT_GAP, row)
+            for gap in gaps:
+                until_ns = gap.until_ns(timeframe_ns)
+                sql = self._connection.exec_driver_sql
+                beside = [
+                    Gap(first, count, MissCause(cause))
+                    for first, count, cause in sql(GAPS_BESIDE, (*key, until_ns, gap.first_open_ns))
+                ]
+                for old in beside:
+                    sql(DELETE_GAP, (*key, old.first_open_ns))
+                for new in overlaid(beside, gap, timeframe_ns):
+                    assert new.cause is not None, "a gap is recorded with its cause"
+                    sql(INSERT_GAP, (*key, new.first_open_ns, new.count, new.cause.value))
 
     def gaps(self, market: str, symbol: str, timeframe_ns: int) -> list[Gap]:
-        """Gaps as they were recorded, in order; bars may have been found for them since."""
+        """Gaps as they were recorded, in order, and how many of their slots have a bar by now."""
         with self._rows(GAPS, market, symbol, timeframe_ns) as rows:
-            return [Gap(first, count, MissCause(cause)) for first, count, cause in rows]
+            return [Gap(first, n, MissCause(cause), found) for first, n, cause, found in rows]
+
+    def holes(self, market: str, symbol: str, timeframe_ns: int) -> list[Gap]:
+        """Recorded gaps, filled or not, and slots between bars that nobody ever accounted for."""
+        known = self.gaps(market, symbol, timeframe_ns)
+        opens, _ = self.read_arrays(market, symbol, timeframe_ns)
+        found = [*known, *untold(opens, known, timeframe_ns)]
+        return sorted(found, key=lambda gap: gap.first_open_ns)
 
     def close(self) -> None:
         self._connection.close()
@@ -220,20 +246,23 @@ class BarStore:
         """Rows to insert, and how many of them are the first of their slot."""
         since_ns = min(bar.open_ns for bar in bars)
         until_ns = max(bar.open_ns for bar in bars) + 1
-        there: dict[int, tuple[int, tuple[float, ...]]] = {
-            row[0]: (row[1], row[_PRICES])
-            for row in self._connection.exec_driver_sql(RANGE, (*key, since_ns, until_ns))
-        }
+        there: dict[int, tuple[int, tuple[float, ...]]] = {}
+        told: set[tuple[object, ...]] = set()
+        for row in self._connection.exec_driver_sql(RANGE, (*key, since_ns, until_ns)):
+            there[row[0]] = (row[1], row[_PRICES])
+            told.add((row[0], row[_RECEIVED], row[_PRICES]))
         rows: list[tuple[object, ...]] = []
         new = 0
         for bar in bars:
             prices = (bar.open, bar.high, bar.low, bar.close, bar.volume)
             revision, newest = there.get(bar.open_ns, (-1, None))
-            if prices == newest:
+            # A recovery tells a bar and its revisions again: the same arrival is no news.
+            if prices == newest or (bar.open_ns, bar.received_ns, prices) in told:
                 continue
             revision += 1
             new += revision == 0
             there[bar.open_ns] = (revision, prices)
+            told.add((bar.open_ns, bar.received_ns, prices))
             origin = (bar.received_ns, bar.source.value, bar.quality.value)
             rows.append((*key, bar.open_ns, revision, *prices, *origin))
         return rows, new

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from daemon.core.bars import Bar, BarQuality, BarSource, MissCause
-from daemon.store.bars import Appended, BarStore, BarStoreBroken, Gap, SeriesKey, Span
+from daemon.store import bar_statements
+from daemon.store.bars import Appended, BarStore, BarStoreBroken, SeriesKey, Span
+from daemon.store.gaps import Gap
 from tests.builders import BTC, ETH, HOUR_NS, OPEN_NS, a_bar
 
 MARKET = "synthetic-42"
@@ -28,6 +30,11 @@ def store(tmp_path: Path) -> Iterator[BarStore]:
 
 def bar_at(n: int, **changes: Any) -> Bar:
     return a_bar(open_ns=OPEN_NS + n * HOUR_NS, volume=float(n), **changes)
+
+
+def revised_at(n: int, *, after_s: int, **changes: Any) -> Bar:
+    arrived_ns = bar_at(n).received_ns + after_s * 1_000_000_000
+    return bar_at(n, received_ns=arrived_ns, quality=BarQuality.REVISED, **changes)
 
 
 def bars_at(*numbers: int) -> list[Bar]:
@@ -97,20 +104,33 @@ def test_the_same_numbers_from_another_source_are_no_revision(store: BarStore) -
 
 
 def test_other_numbers_are_a_revision_and_the_newest_is_read(store: BarStore) -> None:
-    first, second = bar_at(1), bar_at(1, close=42_104.0, quality=BarQuality.REVISED)
+    first, second = bar_at(1), revised_at(1, close=42_104.0, after_s=10)
+    third, fourth = revised_at(1, after_s=20), revised_at(1, close=42_104.0, after_s=30)
     store.append(MARKET, HOUR_NS, [bar_at(0), first, bar_at(2)])
 
     revised = store.append(MARKET, HOUR_NS, [second])
-    back_again = store.append(MARKET, HOUR_NS, [first])
+    back_again = store.append(MARKET, HOUR_NS, [third])
 
     assert revised == back_again == Appended(added=0, known=0, revised=1)
-    assert store.revisions(MARKET, BTC, first) == [first, second, first]
-    store.append(MARKET, HOUR_NS, [second])
-    assert store.read(MARKET, BTC, HOUR_NS) == [bar_at(0), second, bar_at(2)]
-    assert store.tail(MARKET, BTC, HOUR_NS, 2) == [second, bar_at(2)]
-    assert store.tail(MARKET, BTC, HOUR_NS, 9) == [bar_at(0), second, bar_at(2)]
+    assert store.revisions(MARKET, BTC, first) == [first, second, third]
+    store.append(MARKET, HOUR_NS, [fourth])
+    assert store.read(MARKET, BTC, HOUR_NS) == [bar_at(0), fourth, bar_at(2)]
+    assert store.tail(MARKET, BTC, HOUR_NS, 2) == [fourth, bar_at(2)]
+    assert store.tail(MARKET, BTC, HOUR_NS, 9) == [bar_at(0), fourth, bar_at(2)]
     _, ohlcv = store.read_arrays(MARKET, "BTC/USDT", HOUR_NS)
-    assert ohlcv[:, 3].tolist() == [bar_at(0).close, second.close, bar_at(2).close]
+    assert ohlcv[:, 3].tolist() == [bar_at(0).close, fourth.close, bar_at(2).close]
+
+
+def test_a_story_told_again_as_a_recovery_does_is_no_news(store: BarStore) -> None:
+    story = [bar_at(1), revised_at(1, close=7.0, after_s=10), revised_at(1, after_s=20), bar_at(2)]
+    for bar in story:
+        store.append(MARKET, HOUR_NS, [bar])
+
+    again = [store.append(MARKET, HOUR_NS, [bar]) for bar in story]
+
+    assert all(each == Appended(known=1) for each in again)
+    assert store.revisions(MARKET, BTC, story[0]) == story[:3]
+    assert store.revision_count(MARKET, "BTC/USDT", HOUR_NS) == 2
 
 
 def test_the_same_slot_twice_in_one_append_is_two_revisions(store: BarStore) -> None:
@@ -175,8 +195,8 @@ def test_gaps_are_kept_with_their_cause(store: BarStore) -> None:
     quiet = Gap(OPEN_NS + 9 * HOUR_NS, 1, MissCause.NO_TRADES)
     longer = Gap(OPEN_NS, 4, MissCause.OUTAGE)
 
-    for gap in (quiet, outage, longer):
-        store.add_gap(MARKET, "BTC/USDT", HOUR_NS, gap)
+    store.add_gaps(MARKET, "BTC/USDT", HOUR_NS, (quiet, outage))
+    store.add_gaps(MARKET, "BTC/USDT", HOUR_NS, (longer,))
 
     assert store.gaps(MARKET, "BTC/USDT", HOUR_NS) == [longer, quiet]
     assert store.gaps(MARKET, "ETH/USDT", HOUR_NS) == []
@@ -225,3 +245,28 @@ def test_a_store_damaged_under_our_feet_says_so(store: BarStore, tmp_path: Path)
 
     with pytest.raises(BarStoreBroken, match="cannot be read"):
         store.read(MARKET, BTC, HOUR_NS)
+
+
+@pytest.mark.parametrize(
+    ("statement", "values"),
+    [
+        (bar_statements.TAIL, (MARKET, "BTC/USDT", HOUR_NS, OPEN_NS)),
+        (bar_statements.RANGE, (MARKET, "BTC/USDT", HOUR_NS, 0, OPEN_NS)),
+        (bar_statements.RANGE_NUMBERS, (MARKET, "BTC/USDT", HOUR_NS, 0, OPEN_NS)),
+        (bar_statements.SPAN, (MARKET, "BTC/USDT", HOUR_NS)),
+        (bar_statements.NEXT_SERIES, (MARKET, "BTC/USDT", HOUR_NS)),
+        (bar_statements.GAPS, (MARKET, "BTC/USDT", HOUR_NS)),
+    ],
+)
+def test_every_read_walks_the_index_and_sorts_nothing(
+    store: BarStore, tmp_path: Path, statement: str, values: tuple[object, ...]
+) -> None:
+    store.append(MARKET, HOUR_NS, bars_at(0))
+    connection = sqlite3.connect(tmp_path / "bars.db")
+    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+    connection.close()
+
+    steps = [step for step in plan if step.startswith(("SCAN", "SEARCH"))]
+    assert steps
+    assert all(step.startswith("SEARCH") and "USING PRIMARY KEY" in step for step in steps)
+    assert not any("TEMP B-TREE FOR ORDER BY" in step for step in plan)

@@ -1,0 +1,66 @@
+"""Keeps the bar store in step with a run: what its events say of bars, revisions and gaps goes there.
+
+Belongs here: which events the store hears of, and catching up after a kill. The store itself is in
+`store.bars`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daemon.core.events import BarRevised, BarsClosed, BarsMissed
+from daemon.store.gaps import Gap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from daemon.core.bars import Bar
+    from daemon.core.events import Event
+    from daemon.store.bars import BarStore
+
+BARS_PER_COMMIT = 2_000
+
+
+class BarKeeper:
+    """An observer of one run's steps; backtests and trainings find its bars in the store."""
+
+    def __init__(self, store: BarStore, market_key: str, timeframe_ns: int) -> None:
+        self._store = store
+        self._market_key = market_key
+        self._timeframe_ns = timeframe_ns
+
+    def note(self, events: tuple[Event, ...]) -> None:
+        """Hear of a committed step."""
+        self._keep(_bars_of(events[0]))
+        self._keep_gap(events[0])
+
+    def recovered(self, events: Iterator[Event]) -> Iterator[Event]:
+        """The journal's events as they pass: a kill may have come between journal and store.
+
+        Many bars share a commit; a story told twice leaves the store as it is.
+        """
+        waiting: list[Bar] = []
+        for event in events:
+            waiting += _bars_of(event)
+            self._keep_gap(event)
+            if len(waiting) >= BARS_PER_COMMIT:
+                self._keep(waiting)
+                waiting = []
+            yield event
+        self._keep(waiting)
+
+    def _keep(self, bars: list[Bar]) -> None:
+        if bars:
+            self._store.append(self._market_key, self._timeframe_ns, bars)
+
+    def _keep_gap(self, event: Event) -> None:
+        if isinstance(event, BarsMissed):
+            gap = Gap(event.first_open_ns, event.count, event.cause)
+            symbol = event.instrument.symbol
+            self._store.add_gaps(self._market_key, symbol, self._timeframe_ns, (gap,))
+
+
+def _bars_of(event: Event) -> list[Bar]:
+    if isinstance(event, BarsClosed):
+        return list(event.bars)
+    return [event.bar] if isinstance(event, BarRevised) else []
