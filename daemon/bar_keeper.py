@@ -1,4 +1,4 @@
-"""Keeps the bar store in step with a run: what its events say of bars, revisions and gaps goes there.
+"""Keeps the bar store in step with a run: its bars, revisions and gaps go there.
 
 Belongs here: which events the store hears of, and catching up after a kill. The store itself is in
 `store.bars`.

@@ -34,10 +34,7 @@ _SERIES = (BAR.c.market, BAR.c.symbol, BAR.c.timeframe_ns)
 # Each series is found by one step in the index from the series before: many bars cost nothing.
 NEXT_SERIES = text_of(
     select(*_SERIES)
-    .where(
-        tuple_(*_SERIES)
-        > tuple_(bindparam("market"), bindparam("symbol"), bindparam("timeframe_ns"))
-    )
+    .where(tuple_(*_SERIES) > tuple_(*(bindparam(column.name) for column in _SERIES)))
     .order_by(*_SERIES)
 )
 ROWS = text_of(select(func.count()).select_from(BAR).where(*_KEY))
@@ -68,7 +65,7 @@ GAPS_BESIDE = text_of(
     select(GAP.c.first_open_ns, GAP.c["count"], GAP.c.cause).where(
         *_GAP_KEY,
         GAP.c.first_open_ns <= bindparam("until_ns"),
-        _GAP_END >= bindparam("first_ns"),
+        bindparam("first_ns") <= _GAP_END,
     )
 )
 DELETE_GAP = text_of(

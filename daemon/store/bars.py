@@ -107,8 +107,8 @@ class BarStore:
         """Store bars of any symbols in one transaction; overlaps with what is there do no harm.
 
         A bar whose prices and volume are the newest already is left out, and so is one that came
-        before at the same time; one that differs becomes the newest revision. BarStoreBroken, and then none of them is stored; ValueError for a bar of
-        another timeframe.
+        before at the same time; one that differs becomes the newest revision. BarStoreBroken, and
+        then none of them is stored; ValueError for a bar of another timeframe.
         """
         by_symbol: dict[str, list[Bar]] = defaultdict(list)
         for bar in bars:

@@ -15,7 +15,7 @@ LATER = a_bar(open_ns=OPEN_NS + 4 * HOUR_NS)
 LATE = a_bar(open_ns=OPEN_NS + 2 * HOUR_NS)
 STORY: tuple[Event, ...] = (
     BarsClosed(ts_ns=1, bars=(FIRST,)),
-    BarRevised(ts_ns=2, bar=REVISED),
+    BarRevised(ts_ns=2, bar=REVISED, was=FIRST),
     BarsMissed(
         ts_ns=3, instrument=BTC, first_open_ns=OPEN_NS + HOUR_NS, count=2, cause=MissCause.OUTAGE
     ),

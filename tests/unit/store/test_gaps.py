@@ -1,5 +1,7 @@
 """Gaps as slots without a bar: newer knowledge over older, and holes that nobody told of."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +29,7 @@ def test_every_slot_has_the_cause_that_was_told_last(gaps: list[Gap]) -> None:
 
     assert {slot: gap.cause for gap in known for slot in slots(gap)} == causes
     assert sum(gap.count for gap in known) == len(causes)
-    for before, after in zip(known, known[1:], strict=False):
+    for before, after in pairwise(known):
         is_apart = before.until_ns(LENGTH_NS) < after.first_open_ns
         is_other = before.cause is not after.cause
         assert is_apart or (before.until_ns(LENGTH_NS) == after.first_open_ns and is_other)
