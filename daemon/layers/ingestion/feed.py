@@ -10,6 +10,7 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Protocol
 
+from daemon.core.bars import BarSource
 from daemon.core.errors import ExchangeUnreachable
 from daemon.core.timeframes import floor_to_grid
 from daemon.layers.ingestion.gate import open_time_ns
@@ -186,13 +187,16 @@ class _Follower:
             await self._poll(is_first=is_first)
         if now_s >= track.stale_at_s:
             await self._go_stale(track.behind_why, 0.0)
+        if now_s >= track.look_at_s:
+            await self._look()
         was = track.due_reread(now_s)
         if was is not None:
             await self._publisher.reread(was)
 
     def _wake_s(self) -> float:
         track = self.track
-        return min(self._poll_s(), track.stale_at_s, track.reconnect_at_s, track.reread_at_s)
+        due = (track.stale_at_s, track.reconnect_at_s, track.reread_at_s, track.look_at_s)
+        return min(self._poll_s(), *due)
 
     def _poll_s(self) -> float:
         now_s = self._wire.monotonic_s()
@@ -203,21 +207,42 @@ class _Follower:
         track = self.track
         by_ns = self._publisher.now_ns() - track.settle_ns
         rows = await self._publisher.ask(by_ns)
-        published = 0
+        published: list[Bar] = []
         if rows is not None:
             track.is_caught_up = True
             published = await self._publisher.rows(closed_rows(rows, self._timeframe_ns, by_ns))
-        now_s = self._wire.monotonic_s()
-        if rows is None or (published and not is_first):
-            why = "the stream is behind REST" if published else "neither stream nor REST speaks"
-            track.fall_behind(now_s, why)
-        if not published:
-            track.ask_later(now_s, self._publisher.now_ns())
+        now_s, now_ns = self._wire.monotonic_s(), self._publisher.now_ns()
+        for bar in published:
+            if bar.source is BarSource.POLL:
+                track.remember_reread(bar, now_s)
+        if rows is None:
+            track.fall_behind(now_s, "neither stream nor REST speaks")
+        elif published and not is_first:
+            track.fall_behind(now_s, "the stream is behind REST")
+        elif not published and track.is_overdue(now_ns):
+            track.fall_behind(now_s, "neither stream nor REST has a bar that is due")
+        if track.is_in_doubt:
+            track.confirm_later(now_s)
+        elif not published:
+            track.ask_later(now_s, now_ns)
+
+    async def _look(self) -> None:
+        """The stream is silent inside a bar: when REST is not, the stream has fallen behind."""
+        track = self.track
+        heard_s = track.heard_s
+        rows = await self._publisher.glance()
+        track.looked_s = self._wire.monotonic_s()
+        if track.heard_s != heard_s:
+            return
+        if rows is None:
+            track.fall_behind(track.looked_s, "neither stream nor REST speaks")
+        elif track.is_overtaken_by(rows):
+            track.fall_behind(track.looked_s, "REST moves on and the stream is silent")
 
     async def _fill(self, open_ns: int) -> None:
         """Fetch every slot before `open_ns`; what the venue does not have is told as missed.
 
-        Only a reply that reaches `open_ns` proves that a slot before it is empty: one that ends
+        Only replies that reach `open_ns` prove that a slot before it is empty: one that ends
         earlier may just lag. When nobody answers for `ask_limit_s` the hole is an outage.
         """
         track = self.track
@@ -227,8 +252,11 @@ class _Follower:
             opens = [open_time_ns(raw) or 0 for raw in rows or ()]
             if rows and max(opens) >= open_ns:
                 before = [raw for raw in rows if (open_time_ns(raw) or 0) < open_ns]
-                await self._publisher.rows(before)
-                break
+                await self._publisher.rows(before, open_ns)
+                if not track.is_in_doubt:
+                    return
+                await asyncio.sleep(track.confirm_s)
+                continue
             if self._wire.monotonic_s() >= limit_s:
                 track.was_blind = True
                 break

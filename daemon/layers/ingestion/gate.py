@@ -89,6 +89,11 @@ def open_time_ns(raw: RawBar) -> int | None:
     return value * NS_PER_MS
 
 
+def volume_of(raw: RawBar) -> float | None:
+    """Volume of a candle as it came, or None when it is no number."""
+    return _number(raw.volume)
+
+
 def same_numbers(one: Bar, other: Bar) -> bool:
     """True when two bars tell the same prices and volume, whoever told them and when."""
     return (one.open, one.high, one.low, one.close, one.volume) == (

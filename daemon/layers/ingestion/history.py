@@ -7,6 +7,7 @@ Belongs here: paging and what came of it. Judging one candle belongs to `gate`, 
 from __future__ import annotations
 
 import itertools
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -18,13 +19,15 @@ from daemon.layers.ingestion.gate import Refusal, accept, describe, open_time_ns
 from daemon.layers.ingestion.grid import missing_slots, slots_between
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from daemon.core.bars import RawBar
     from daemon.core.instruments import InstrumentId
     from daemon.core.ports import MarketData
 
 PAGES_MAX = 10_000
+STILL_MAX = 3  # pages in a row that bring nothing newer than the one before
+REPEATS_KEPT = 100  # a candle that is refused again is told once
 ROWS_MIN = 10  # some venues give a row or two less than asked, or begin a little earlier
 
 
@@ -54,44 +57,61 @@ async def load_history(
     listed the instrument yet, and what follows is the feed's to tell. ExchangeUnreachable when a
     page cannot be read.
     """
-    told: dict[int, Bar] = {}
-    rejected: list[BarRejected] = []
+    reading = _Reading(instrument, timeframe_ns, until_ns)
     total = slots_between(since_ns, until_ns, timeframe_ns)
-    last: Bar | None = None
-    async for page in pages(
-        market_data,
-        instrument,
-        timeframe_ns=timeframe_ns,
-        since_ns=since_ns,
-        until_ns=until_ns,
-        page_limit=page_limit,
-    ):
-        for raw in page:
-            open_ns = open_time_ns(raw)
-            if open_ns is not None and not since_ns <= open_ns <= until_ns - timeframe_ns:
-                continue
-            previous = last if open_ns is None else told.get(open_ns, last)
-            bar = accept(
-                raw,
-                previous,
-                instrument=instrument,
-                timeframe_ns=timeframe_ns,
-                now_ns=until_ns,
-                source=BarSource.BACKFILL,
-            )
-            if isinstance(bar, Bar):
-                told[bar.open_ns] = last = bar
-            elif bar.reason is not BarRejectReason.DUPLICATE:
-                rejected.append(_rejection(instrument, raw, bar, until_ns))
-        if progress is not None and last is not None:
-            progress(slots_between(since_ns, last.close_ns, timeframe_ns), total)
-    bars = tuple(told.values())
+    ask = partial(pages, market_data, instrument, timeframe_ns=timeframe_ns, page_limit=page_limit)
+    async for page in ask(since_ns=since_ns, until_ns=until_ns):
+        reading.take(page, since_ns, until_ns)
+        if progress is not None and reading.told:
+            newest_ns = max(reading.told) + timeframe_ns
+            progress(slots_between(since_ns, newest_ns, timeframe_ns), total)
     cause = MissCause.OUTAGE if venue_sends_empty_bars else MissCause.NO_TRADES
+    # One reply proves no hole: what is missing or spoiled is asked for once more.
+    for hole in _holes(reading.bars(), timeframe_ns, cause, until_ns):
+        end_ns = hole.first_open_ns + hole.count * timeframe_ns
+        async for page in ask(since_ns=hole.first_open_ns, until_ns=end_ns):
+            reading.take(page, hole.first_open_ns, end_ns)
+    bars = reading.bars()
     return History(
         bars=bars,
         missed=_holes(bars, timeframe_ns, cause, until_ns),
-        rejected=tuple(rejected),
+        rejected=tuple(reading.rejected),
     )
+
+
+class _Reading:
+    """What was read of one instrument so far, in whatever order the pages came."""
+
+    def __init__(self, instrument: InstrumentId, timeframe_ns: int, until_ns: int) -> None:
+        self.told: dict[int, Bar] = {}
+        self.rejected: list[BarRejected] = []
+        self._instrument = instrument
+        self._timeframe_ns = timeframe_ns
+        self._until_ns = until_ns
+
+    def take(self, page: Sequence[RawBar], since_ns: int, until_ns: int) -> None:
+        """Judge the candles that open at or after `since_ns` and close by `until_ns`."""
+        for raw in page:
+            open_ns = open_time_ns(raw)
+            if open_ns is not None and not since_ns <= open_ns <= until_ns - self._timeframe_ns:
+                continue
+            bar = accept(
+                raw,
+                None if open_ns is None else self.told.get(open_ns),
+                instrument=self._instrument,
+                timeframe_ns=self._timeframe_ns,
+                now_ns=self._until_ns,
+                source=BarSource.BACKFILL,
+            )
+            if isinstance(bar, Bar):
+                self.told[bar.open_ns] = bar
+            elif bar.reason is not BarRejectReason.DUPLICATE:
+                rejection = _rejection(self._instrument, raw, bar, self._until_ns)
+                if rejection not in self.rejected[-REPEATS_KEPT:]:
+                    self.rejected.append(rejection)
+
+    def bars(self) -> tuple[Bar, ...]:
+        return tuple(self.told[open_ns] for open_ns in sorted(self.told))
 
 
 async def pages(
@@ -106,10 +126,11 @@ async def pages(
     """Pages of candles, oldest first, until one reaches the slot that closes by `until_ns`.
 
     Pages may overlap, be shorter than asked for, or descend inside. An empty page is stepped over
-    by its own width, since some venues answer for a window rather than from a time on; a page that
-    brings nothing newer than the one before ends the paging.
+    by its own width, since some venues answer for a window rather than from a time on; pages that
+    bring nothing newer than the one before end the paging, a single one is asked for again.
     """
     cursor_ns = since_ns
+    still = 0
     for _ in range(PAGES_MAX):
         if cursor_ns + timeframe_ns > until_ns:
             return
@@ -122,9 +143,11 @@ async def pages(
             cursor_ns += wanted * timeframe_ns
             continue
         yield page
-        if newest_ns < cursor_ns:
+        still = still + 1 if newest_ns < cursor_ns else 0
+        if still == STILL_MAX:
             return
-        cursor_ns = newest_ns + timeframe_ns
+        if not still:
+            cursor_ns = newest_ns + timeframe_ns
     msg = f"candles of {instrument} need more than {PAGES_MAX} pages; ask for a shorter time"
     raise TradingdError(msg)
 

@@ -79,9 +79,13 @@ class Publisher:
         await self._publish(BarsClosed(ts_ns=bar.received_ns, bars=(bar,)))
         self._track.advance(bar)
 
-    async def rows(self, rows: Sequence[RawBar]) -> int:
-        """Publish the closed rows of one REST reply: a row after a hole proves the hole."""
-        published = 0
+    async def rows(self, rows: Sequence[RawBar], until_ns: int | None = None) -> list[Bar]:
+        """Publish the closed rows of one REST reply, up to the first slot it passes over.
+
+        A slot is believed to be empty, or spoiled, when one more reply passes over it too. With
+        `until_ns` the reply is known to have a row that opens then, after all of `rows`.
+        """
+        published: list[Bar] = []
         for raw in rows:
             open_ns, next_ns = open_time_ns(raw), self._track.next_open_ns
             if open_ns is not None and next_ns is not None and open_ns < next_ns:
@@ -92,12 +96,25 @@ class Publisher:
                     break  # the venue is ahead of our clock; the next reply has it too
                 await self._refuse(raw, bar)
                 continue
-            await self.miss(bar.open_ns)
+            if not await self._may_pass(bar.open_ns):
+                return published
             if bar.close_ns + self._timeframe_ns > bar.received_ns:
                 bar = msgspec.structs.replace(bar, source=BarSource.POLL)
             await self.emit(bar)
-            published += 1
+            published.append(bar)
+        if until_ns is not None:
+            await self._may_pass(until_ns)
         return published
+
+    async def _may_pass(self, open_ns: int) -> bool:
+        """Tell the slots before `open_ns` as missed, once two replies have passed over them."""
+        next_ns = self._track.next_open_ns
+        if next_ns is None or next_ns >= open_ns:
+            return True
+        if not self._track.witness():
+            return False
+        await self.miss(open_ns)
+        return True
 
     async def miss(self, open_ns: int) -> None:
         """Tell all slots before `open_ns` that have no bar yet as one run that never will."""
@@ -143,6 +160,18 @@ class Publisher:
         for raw in found:
             track.seen_ns = max(track.seen_ns, open_time_ns(raw) or 0)
         return found
+
+    async def glance(self) -> list[RawBar] | None:
+        """The bar we wait for as REST has it now, finished or not; None when nobody answers."""
+        track = self._track
+        if track.next_open_ns is None:
+            return []
+        track.counts.polls += 1
+        try:
+            return await self._market_data.fetch(track.instrument, track.next_open_ns, 2)
+        except ExchangeUnreachable:
+            track.counts.unanswered += 1
+            return None
 
     async def reread(self, was: Bar) -> None:
         """Compare a bar of the stream with what REST tells after the venue has settled it."""

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from daemon.core.timeframes import NS_PER_S
-from daemon.layers.ingestion.gate import open_time_ns
+from daemon.layers.ingestion.gate import open_time_ns, volume_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from random import Random
 
     from daemon.core.bars import Bar, BarRejectReason, RawBar
@@ -26,6 +27,8 @@ RECONNECT_MIN_S = 0.05
 REFUSALS_TOLD_MAX = 20  # per published bar; more of them are only counted
 REFUSALS_KEPT_MAX = 100
 REREADS_MAX = 16
+WITNESSES_MIN = 2  # replies that must agree before a slot counts as empty
+LOCKSTEP_CONFIRM_S = 0.05
 
 
 class Transport(StrEnum):
@@ -45,6 +48,7 @@ class FeedConfig(Struct, frozen=True, kw_only=True):
     poll_min_s: float = 0.5  # between two asks for the same bar, doubling
     poll_max_s: float = 15.0
     ask_limit_s: float = 300.0  # a hole nobody answers for is an outage after this
+    quiet_max_s: float = 21_600.0  # no bar for so long is odd even where quiet slots have none
     revision_check_s: float | None = None  # re-read a stream bar by REST so long after it came
     venue_sends_empty_bars: bool = True  # quiet slots have flat bars, so a missing one is an outage
     page_limit: int = 500
@@ -107,6 +111,7 @@ class Track:
         self.heard_s = 0.0  # last news of the stream
         self.behind_since_s: float | None = None
         self.behind_why = ""
+        self.looked_s = 0.0  # when a silent stream was last compared with REST
         self.poll_at_s: float | None = None
         self.reconnect_at_s = math.inf
         self.seen_ns = 0  # market time that the candles themselves have shown
@@ -116,6 +121,7 @@ class Track:
         self._grace_s = config.grace_for_s(timeframe_ns)
         self.settle_ns = round(self._grace_s * config.market_rate * NS_PER_S / 2)
         self._asks = 0  # fruitless, in a row
+        self._witnesses = 0  # replies that had a later slot, but not the one we wait for
         self._reconnects = 0  # in a row
         self._partial: RawBar | None = None
         self._newest: RawBar | None = None
@@ -127,13 +133,14 @@ class Track:
 
     def start(self, now_s: float) -> None:
         """The stream is being opened: REST is asked once it speaks, or has not for too long."""
-        self.heard_s = now_s
+        self.heard_s = self.looked_s = now_s
         self.poll_at_s = now_s + (self._config.ready_after_s if self._config.has_stream else 0.0)
 
     def note_stream(self, raw: RawBar, now_s: float) -> bool:
         """Take notice of any message; True when it tells the newest slot known, or a later one.
 
-        The same message again and again is no news, and neither is an old slot.
+        The same message again and again is no news, neither is an old slot, and neither is more
+        about a bar that has closed.
         """
         open_ns = open_time_ns(raw)
         if open_ns is None or raw == self._newest:
@@ -142,11 +149,11 @@ class Track:
         if newest_ns is not None and open_ns < newest_ns:
             return False
         self._newest = raw
-        self.heard_s = now_s
         shown_ns = open_ns + self._timeframe_ns if raw.is_closed else open_ns
         self.seen_ns = max(self.seen_ns, shown_ns)
-        if self.last is not None and open_ns < self.last.open_ns:
+        if self.last is not None and shown_ns < self.last.close_ns:
             return False
+        self.heard_s = now_s
         self.behind_since_s = None
         self.reconnect_at_s = math.inf
         self._reconnects = 0
@@ -188,6 +195,22 @@ class Track:
         if self.behind_since_s is None:
             self.behind_since_s = now_s
 
+    @property
+    def look_at_s(self) -> float:
+        """When a stream that is silent inside a bar is to be compared with REST."""
+        is_open = self._config.has_stream and not self.is_stale and self._newest is not None
+        if not is_open or self._config.is_lockstep or self.behind_since_s is not None:
+            return math.inf
+        return max(self.heard_s, self.looked_s) + self._config.patience_s
+
+    def is_overtaken_by(self, rows: Sequence[RawBar]) -> bool:
+        """True when REST tells of more trade in the unfinished bar than the stream ever did."""
+        if self._newest is None:
+            return False
+        told = volume_of(self._newest)
+        same = [raw for raw in rows if open_time_ns(raw) == open_time_ns(self._newest)]
+        return told is not None and any((volume_of(raw) or 0.0) > told for raw in same)
+
     def note_broken(self) -> None:
         """The stream ended: what it said last is not the last there was to say."""
         self._partial = self._newest = None
@@ -225,6 +248,25 @@ class Track:
         elif self.poll_due_s(now_s, market_ns) <= now_s:
             self.poll_at_s = now_s + self.next_ask_s()
 
+    def is_overdue(self, market_ns: int) -> bool:
+        """True when the bar we wait for should have been there.
+
+        Where quiet slots have no bars, a slot without one is the rule, up to a limit.
+        """
+        if self._config.is_lockstep or self.next_open_ns is None:
+            return False
+        rate, config = self._config.market_rate, self._config
+        late_s = (market_ns - self.next_open_ns - self._timeframe_ns) / NS_PER_S / rate
+        return late_s > (self._grace_s if config.venue_sends_empty_bars else config.quiet_max_s)
+
+    def confirm_later(self, now_s: float) -> None:
+        """A reply passed over a slot: one more is to be heard before that is believed."""
+        self.poll_at_s = now_s + self.confirm_s
+
+    @property
+    def confirm_s(self) -> float:
+        return LOCKSTEP_CONFIRM_S if self._config.is_lockstep else self._config.poll_min_s
+
     def next_ask_s(self) -> float:
         """How long to wait before the same is asked again; longer each time."""
         self._asks += 1
@@ -244,11 +286,20 @@ class Track:
         self.was_blind = False
         self.counts.published += 1
 
+    def witness(self) -> bool:
+        """One more reply has a later slot and not the next one; True when enough have."""
+        self._witnesses += 1
+        return self._witnesses >= WITNESSES_MIN
+
+    @property
+    def is_in_doubt(self) -> bool:
+        return self._witnesses > 0
+
     def skip_to(self, open_ns: int) -> None:
         """Wait for the slot that opens at `open_ns` from now on."""
         self.next_open_ns = open_ns
         self.poll_at_s = None
-        self._asks = 0
+        self._asks = self._witnesses = 0
         self._told = 0
 
     def revise(self, bar: Bar) -> None:

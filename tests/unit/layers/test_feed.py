@@ -422,9 +422,8 @@ def test_a_re_read_that_gets_no_answer_or_the_same_is_no_revision() -> None:
         watch.market.rows[BTC] = [a_raw(0), a_raw(1)]
         await asyncio.sleep(HOUR_S + 0.5)
         watch.market.say(BTC, a_raw(0, is_closed=True))
-        await asyncio.sleep(10)
+        await asyncio.sleep(HOUR_S - 1)
         watch.market.is_away = True
-        await asyncio.sleep(HOUR_S - 10)
         watch.market.say(BTC, a_raw(1, 100.7, is_closed=True))
         await asyncio.sleep(10)
 
@@ -482,14 +481,107 @@ def test_a_stream_that_repeats_its_last_message_for_ever_is_stale() -> None:
 
 def test_a_quiet_stream_of_a_quiet_market_is_not_stale() -> None:
     async def scenario(watch: Watch) -> None:
-        watch.market.rows[BTC] = [a_raw(-1)]
+        watch.market.rows[BTC] = [a_raw(-1), a_raw(0)]
         watch.market.say(BTC, a_raw(0, is_closed=False))
+        await asyncio.sleep(HOUR_S - 1)
+        watch.market.rows[BTC] = [a_raw(-1)]
         await asyncio.sleep(6 * HOUR_S)
 
-    watch = watched(scenario, config=FeedConfig(), last={BTC: a_bar(-1)})
+    quiet = FeedConfig(venue_sends_empty_bars=False)
+    watch = watched(scenario, config=quiet, last={BTC: a_bar(-1)})
 
     assert watch.events == []
     assert watch.market.watched[BTC] == 1
+
+
+def test_silence_of_both_is_odd_in_the_end_even_where_quiet_slots_have_no_bars() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(-1)]
+        await asyncio.sleep(7 * HOUR_S + 200)
+
+    quiet = FeedConfig(venue_sends_empty_bars=False)
+    watch = watched(scenario, config=quiet, last={BTC: a_bar(-1)})
+
+    assert watch.kinds() == ["FeedStale"]
+
+
+def test_a_stream_that_falls_silent_inside_a_bar_is_stale_when_rest_shows_more_trade() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.say(BTC, a_raw(0, volume="1.5", is_closed=False))
+        watch.market.rows[BTC] = [a_raw(0, volume="1.5")]
+        await asyncio.sleep(600)
+        assert watch.events == []
+        watch.market.rows[BTC] = [a_raw(0, volume="1.6")]
+        await asyncio.sleep(200)
+
+    watch = watched(scenario, config=FeedConfig(), last={BTC: a_bar(-1)})
+
+    assert watch.kinds() == ["FeedStale"]
+    assert "REST moves on" in stale_of(watch).action
+    assert watch.market.watched[BTC] >= 2
+
+
+def test_an_exchange_frozen_for_days_is_stale_with_its_age_and_heals_by_itself() -> None:
+    market = FakeMarketData()
+    market.rows[BTC] = [a_raw(-1), a_raw(0)]
+
+    async def scenario(watch: Watch) -> None:
+        watch.market.say(BTC, a_raw(0, is_closed=False))
+        await asyncio.sleep(72 * HOUR_S)
+        assert watch.bars() == [0]
+        assert watch.kinds() == ["BarsClosed", "FeedStale"]
+        watch.market.rows[BTC] = [a_raw(slot) for slot in range(80)]
+        await asyncio.sleep(60)
+        assert watch.bars() == list(range(72))
+        watch.market.say(BTC, a_raw(72, is_closed=False))
+        await asyncio.sleep(60)
+
+    watch = watched(scenario, config=FeedConfig(), last={BTC: a_bar(-1)}, market=market)
+
+    assert watch.kinds()[-1] == "FeedRecovered"
+    assert watch.missed() == []
+    assert stale_of(watch).silent_s > 90
+
+
+def stale_of(watch: Watch) -> FeedStale:
+    (stale,) = [each for each in watch.events if isinstance(each, FeedStale)]
+    return stale
+
+
+def test_a_row_that_is_missing_or_bad_in_one_reply_only_makes_no_hole() -> None:
+    class Forgetful(FakeMarketData):
+        async def fetch(self, instrument: InstrumentId, since_ns: int, limit: int) -> list[RawBar]:
+            rows = await super().fetch(instrument, since_ns, limit)
+            return [rows[0], a_raw(1, 0.0), *rows[3:]] if len(self.fetched) == 1 else rows
+
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(slot, 100.1) for slot in range(6)]
+        await asyncio.sleep(30)
+
+    watch = watched(
+        scenario,
+        config=FeedConfig(transport=Transport.REST),
+        last={BTC: a_bar(-1)},
+        market=Forgetful(),
+        start=5,
+    )
+
+    assert watch.bars() == [0, 1, 2, 3, 4]
+    assert watch.missed() == []
+    assert [each for each in watch.kinds() if each != "BarsClosed"] == ["BarRejected"]
+
+
+def test_partial_candles_of_a_bar_that_rest_has_closed_are_no_sign_of_life() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(slot) for slot in range(-1, 9)]
+        for number in range(75):
+            watch.market.say(BTC, a_raw(0, 100.0 + number % 2 / 10, is_closed=False))
+            await asyncio.sleep(60)
+
+    watch = watched(scenario, config=FeedConfig(), last={BTC: a_bar(-1)})
+
+    assert "FeedStale" in watch.kinds()
+    assert "FeedRecovered" not in watch.kinds()
 
 
 def test_a_broken_stream_is_opened_again_after_a_wait_and_said_to_have_recovered() -> None:

@@ -101,7 +101,7 @@ def test_a_hole_longer_than_a_page_does_not_end_the_paging_of_a_windowing_venue(
     assert slots_of(loaded(market)) == [0, 1, 45, 46]
 
 
-def test_a_page_that_brings_nothing_newer_ends_the_paging() -> None:
+def test_pages_that_bring_nothing_newer_end_the_paging() -> None:
     class Stuck(FakeMarketData):
         async def fetch(self, instrument: InstrumentId, since_ns: int, limit: int) -> list[RawBar]:
             self.fetched.append((instrument, since_ns, limit))
@@ -110,7 +110,7 @@ def test_a_page_that_brings_nothing_newer_ends_the_paging() -> None:
     market = Stuck()
 
     assert slots_of(loaded(market)) == [0, 1]
-    assert len(market.fetched) == 2
+    assert len(market.fetched) == 4
 
 
 def test_descending_and_overlapping_pages_are_put_in_order() -> None:
@@ -188,3 +188,31 @@ def test_bars_and_holes_together_cover_every_slot_between_first_and_last(
     assert slots_of(history) == expected
     if expected:
         assert sorted(expected + missed) == list(range(expected[0], expected[-1] + 1))
+
+
+def test_what_is_missing_or_spoiled_in_one_page_only_is_no_hole() -> None:
+    class Forgetful(FakeMarketData):
+        async def fetch(self, instrument: InstrumentId, since_ns: int, limit: int) -> list[RawBar]:
+            rows = await super().fetch(instrument, since_ns, limit)
+            return [rows[0], a_raw(1, 0.0), *rows[3:]] if len(self.fetched) == 1 else rows
+
+    market = Forgetful()
+    market.rows[BTC] = [a_raw(slot) for slot in range(6)]
+
+    history = loaded(market)
+
+    assert slots_of(history) == [0, 1, 2, 3, 4, 5]
+    assert history.missed == ()
+    assert [each.reason for each in history.rejected] == [BarRejectReason.NOT_POSITIVE]
+
+
+def test_one_page_of_the_past_does_not_end_the_paging() -> None:
+    class Late(FakeMarketData):
+        async def fetch(self, instrument: InstrumentId, since_ns: int, limit: int) -> list[RawBar]:
+            rows = await super().fetch(instrument, since_ns, limit)
+            return [a_raw(-5), a_raw(-4)] if len(self.fetched) == 1 else rows
+
+    market = Late()
+    market.rows[BTC] = [a_raw(slot) for slot in range(6)]
+
+    assert slots_of(loaded(market)) == [0, 1, 2, 3, 4, 5]
