@@ -1,6 +1,7 @@
-"""Model files as bytes: written so that a crash leaves none or all, verified before opening.
+"""Files as bytes: written so that a crash leaves none or all, model files verified before opening.
 
-Bytes, hashes and npz belong here; which model is which belongs in `models`.
+Bytes, hashes, npz and the replacing of small files belong here; which model is which belongs in
+`models`.
 """
 
 import hashlib
@@ -20,6 +21,8 @@ if TYPE_CHECKING:  # importing numpy costs what `status` and `check` must not pa
     import numpy.typing as npt
 
     Arrays = Mapping[str, npt.NDArray[Any]]
+
+FILE_MODE = 0o600
 
 
 def npz(arrays: "Arrays") -> bytes:
@@ -84,6 +87,16 @@ def write_durably(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def replace_durably(path: Path, data: bytes) -> None:
+    """Whoever reads, whenever this is killed, finds the old content or the new; owner-only."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=FILE_MODE)
+    write_durably(fresh, data)
+    fresh.replace(path)
+    sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:

@@ -15,12 +15,11 @@ from msgspec import Struct
 
 from daemon.core.errors import TradingdError, UsageRefused
 from daemon.core.timeframes import rfc3339
-from daemon.store.artifacts import sync_directory, write_durably
+from daemon.store.artifacts import replace_durably
 
 LAST = "last"
 RUNS = "runs"
 FOLDER_MODE = 0o700
-FILE_MODE = 0o600
 RUNS_NAMED_MAX = 5
 
 _RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{4}")
@@ -122,7 +121,7 @@ def new_run(state_dir: Path, spec: RunSpec) -> RunPaths:
     except FileExistsError:
         raise RunExists(f"run {spec.run} is there already in {state_dir}") from None
     write_spec(paths, spec)
-    _replace(state_dir / RUNS / LAST, f"{spec.run}\n".encode())
+    replace_durably(state_dir / RUNS / LAST, f"{spec.run}\n".encode())
     return paths
 
 
@@ -133,7 +132,7 @@ def discard(paths: RunPaths) -> None:
     others = all_runs(paths.state_dir)
     last = paths.state_dir / RUNS / LAST
     if others:
-        _replace(last, f"{others[0]}\n".encode())
+        replace_durably(last, f"{others[0]}\n".encode())
     else:
         last.unlink()
 
@@ -166,7 +165,7 @@ def write_spec(paths: RunPaths, spec: RunSpec) -> None:
     """Write run.json anew, for example once the exchange has said where it answers."""
     for name in spec.options:
         assert not any(word in name for word in _SECRET_WORDS), f"option {name} may be a secret"
-    _replace(paths.spec, msgspec.json.format(msgspec.json.encode(spec), indent=1))
+    replace_durably(paths.spec, msgspec.json.format(msgspec.json.encode(spec), indent=1))
 
 
 def read_spec(paths: RunPaths) -> RunSpec:
@@ -179,7 +178,7 @@ def read_spec(paths: RunPaths) -> RunSpec:
 
 def write_result(paths: RunPaths, result: Mapping[str, object]) -> None:
     """Write result.json: the fields of `run.finished`."""
-    _replace(paths.result, msgspec.json.format(msgspec.json.encode(result), indent=1))
+    replace_durably(paths.result, msgspec.json.format(msgspec.json.encode(result), indent=1))
 
 
 def read_result(paths: RunPaths) -> dict[str, object] | None:
@@ -190,13 +189,3 @@ def read_result(paths: RunPaths) -> dict[str, object] | None:
         return None
     except (msgspec.DecodeError, OSError, UnicodeDecodeError) as error:
         raise UsageRefused(f"{paths.result} is not readable: {error}") from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Whoever reads, whenever this is killed, finds the old content or the new."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    fresh.touch(mode=FILE_MODE)
-    write_durably(fresh, content)
-    fresh.replace(path)
-    sync_directory(path.parent)
