@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from daemon.core import events as e
+from daemon.core.bars import ZeroVolume
 from daemon.core.blotter import Blotter
 from daemon.core.book import Book
 from daemon.core.pipeline import Pipeline, Route, apply, on
@@ -79,7 +80,7 @@ def build_core(
         feature_set,
         instruments,
         timeframe=settings.data.timeframe,
-        accepts_zero_volume=settings.data.zero_volume == "flag",
+        zero_volume=ZeroVolume(settings.data.zero_volume),
     )
     inference = Inference(model)
     signals = Signals(

@@ -155,7 +155,7 @@ def activation(manifest: Manifest, ts_ns: int) -> ModelActivated:
     )
 
 
-def training_settings(settings: Settings) -> dict[str, int | float | bool]:
+def training_settings(settings: Settings) -> dict[str, int | float | bool | str]:
     """What the configuration says about a training, by the names research uses."""
     return {
         "n_estimators": settings.model.trees,
@@ -169,7 +169,7 @@ def training_settings(settings: Settings) -> dict[str, int | float | bool]:
         "cost_margin_bps": settings.signal.cost_margin_bps,
         "allow_short": settings.signal.allow_short,
         "psi_window": settings.health.window_outcomes,
-        "accepts_zero_volume": settings.data.zero_volume == "flag",
+        "zero_volume": settings.data.zero_volume,
     }
 
 

@@ -124,7 +124,7 @@ class DataSection(Section):
     transport: Literal["websocket", "rest"] = "websocket"
     max_decision_age_ratio: Share = 0.5
     stale_after_s: Seconds = 90.0
-    zero_volume: Literal["flag", "reject"] = "flag"
+    zero_volume: Literal["accept", "flag", "reject"] = "flag"
 
     @property
     def quote(self) -> str:

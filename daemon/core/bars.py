@@ -26,10 +26,29 @@ class BarQuality(StrEnum):
 
 
 class MissCause(StrEnum):
-    """Why a slot of the grid has no bar: nobody traded, or we (or the venue) were blind."""
+    """Why a slot of the grid has no bar: nobody traded, we (or the venue) were blind, or what was
+    told of it is not believed. With BarQuality, this is the quality of every slot there is.
+    """
 
     NO_TRADES = "no_trades"
     OUTAGE = "outage"
+    QUARANTINED = "quarantined"
+
+
+class ZeroVolume(StrEnum):
+    """What a bar in which nobody traded is good for; it stays on the grid and in the store."""
+
+    ACCEPT = "accept"  # whatever other bars are
+    FLAG = "flag"  # it stands in windows, but nothing is decided at it or learnt from it
+    REJECT = "reject"  # windows break at it as at a hole
+
+
+class Suspicion(StrEnum):
+    """What makes a well-formed bar hard to believe beside the bars before it."""
+
+    SPIKE = "spike"
+    IMPUTED = "imputed"
+    VOLUME_UNIT = "volume_unit"
 
 
 class BarRejectReason(StrEnum):
@@ -42,6 +61,13 @@ class BarRejectReason(StrEnum):
     DUPLICATE = "duplicate"
     CONFLICTING = "conflicting"
     OUT_OF_ORDER = "out_of_order"
+    SPIKE = Suspicion.SPIKE.value
+    IMPUTED = Suspicion.IMPUTED.value
+    VOLUME_UNIT = Suspicion.VOLUME_UNIT.value
+
+
+# Said of every stream now and then, and no sign that anything is wrong with the data.
+HARMLESS_REASONS = frozenset({BarRejectReason.DUPLICATE, BarRejectReason.OUT_OF_ORDER})
 
 
 class RawBar(Struct, frozen=True, gc=False):
@@ -59,7 +85,12 @@ class RawBar(Struct, frozen=True, gc=False):
 
 
 class Bar(Struct, frozen=True, kw_only=True, gc=False):
-    """A closed, validated bar; times in ns UTC, prices in quote units, volume in base units."""
+    """A closed, validated bar; times in ns UTC, prices in quote units, volume in base units.
+
+    `is_final` says that the source itself called it over: by a flag, or by telling it as history.
+    A bar that was over only because the next one began may still differ from what history tells.
+    `suspicion` is what looked wrong in it until a second read, or an operator, confirmed it.
+    """
 
     instrument: InstrumentId
     open_ns: int
@@ -72,3 +103,5 @@ class Bar(Struct, frozen=True, kw_only=True, gc=False):
     received_ns: int
     source: BarSource
     quality: BarQuality = BarQuality.OK
+    is_final: bool = True
+    suspicion: Suspicion | None = None

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from daemon.core.bars import Bar, BarRejectReason, MissCause
+from daemon.core.bars import Bar, BarRejectReason, BarSource, MissCause
 from daemon.core.instruments import Instrument, InstrumentId
 from daemon.core.orders import Fill, OrderState, OrderType, Side
 
@@ -216,9 +216,17 @@ class BarsMissed(Input, frozen=True, kw_only=True, gc=False, tag=True):
 
 
 class BarRejected(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """A candle that is not believed: what came, what is wrong with it, and of which slot it spoke.
+
+    `open_ns` is None where the candle has no readable time.
+    """
+
     instrument: InstrumentId
     reason: BarRejectReason
     raw: str
+    detail: str = ""
+    open_ns: int | None = None
+    source: BarSource | None = None
 
 
 class BarRevised(Input, frozen=True, kw_only=True, gc=False, tag=True):

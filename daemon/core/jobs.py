@@ -17,7 +17,7 @@ class TrainingJob(Struct, frozen=True, kw_only=True):
     features: dict[str, object]
     since_ns: int
     until_ns: int
-    settings: dict[str, int | float | bool]
+    settings: dict[str, int | float | bool | str]
     seed: int
     created_ns: int
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from daemon.core.bars import ZeroVolume
 from daemon.core.errors import TradingdError
 from daemon.layers.features.sets import FeatureSet, feature_matrix
 from daemon.research.labels import direction, log_ratio
-from daemon.research.series import CLOSE, FloatArray, IntArray, Series, unbroken
+from daemon.research.series import CLOSE, VOLUME, FloatArray, IntArray, Series, unbroken
 
 
 class TrainingRefused(TradingdError):
@@ -44,15 +45,17 @@ def labelled_rows(
     feature_set: FeatureSet,
     *,
     horizon_bars: int,
-    accepts_zero_volume: bool = False,
+    zero_volume: ZeroVolume = ZeroVolume.FLAG,
 ) -> Dataset:
     """Every bar whose window and label lie inside one unbroken run and whose features are finite.
 
+    Where `zero_volume` is FLAG, bars in which nobody traded stand in windows, but none is decided
+    at and none is an outcome: nobody could have traded at their prices.
     Raises `TrainingRefused` where the series do not belong together or give no row at all.
     """
     _require_one_market(series)
     parts = [
-        _rows_of(one, number, feature_set, horizon_bars, accepts_zero_volume)
+        _rows_of(one, number, feature_set, horizon_bars, zero_volume)
         for number, one in enumerate(series)
     ]
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -86,9 +89,9 @@ def _rows_of(
     number: int,
     feature_set: FeatureSet,
     horizon_bars: int,
-    accepts_zero_volume: bool,
+    zero_volume: ZeroVolume,
 ) -> "dict[str, FloatArray | IntArray]":
-    runs = unbroken(series, accepts_zero_volume=accepts_zero_volume)
+    runs = unbroken(series, accepts_zero_volume=zero_volume is not ZeroVolume.REJECT)
     labels = direction(series, runs, horizon_bars)
     # The baseline needs the bar before, so a lookback of one bar would still need two.
     rows = np.full((len(series.open_ns), len(feature_set.names)), np.nan)
@@ -98,6 +101,9 @@ def _rows_of(
             window = series.ohlcv[first + 1 - feature_set.lookback : run.stop]
             rows[first : run.stop] = feature_matrix(feature_set, window)
     usable = np.isfinite(rows[labels.row]).all(axis=1)
+    if zero_volume is ZeroVolume.FLAG:
+        volumes = series.ohlcv[:, VOLUME]
+        usable &= (volumes[labels.row] > 0) & (volumes[labels.row + horizon_bars] > 0)
     bar = labels.row[usable]
     closes = series.ohlcv[:, CLOSE]
     return {

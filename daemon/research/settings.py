@@ -5,6 +5,8 @@ Names, units and defaults belong here; reading them from a file belongs in `conf
 
 from dataclasses import dataclass
 
+from daemon.core.bars import ZeroVolume
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSettings:
@@ -26,7 +28,7 @@ class TrainingSettings:
     cost_margin_bps: float = 2.0  # of a round trip: what an entry must promise beyond its costs
     confidence_min_ratio: float = 0.05
     allow_short: bool = False
-    accepts_zero_volume: bool = False
+    zero_volume: str = ZeroVolume.FLAG.value
     psi_window: int = 500
     processors: int = 0  # 0: as many as there are
 

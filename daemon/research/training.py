@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from daemon.core.bars import ZeroVolume
 from daemon.core.errors import ModelRefused
 from daemon.core.manifests import (
     MANIFEST_SCHEMA,
@@ -124,7 +125,7 @@ def _dataset(
         series,
         feature_set,
         horizon_bars=settings.horizon_bars,
-        accepts_zero_volume=settings.accepts_zero_volume,
+        zero_volume=ZeroVolume(settings.zero_volume),
     )
     if len(dataset) < ROWS_MIN:
         raise TrainingRefused(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from daemon.core.bars import ZeroVolume
 from daemon.core.manifests import FoldResult
 from daemon.layers.features.sets import FeatureSet
 from daemon.layers.monitoring.skill import Skill, auc_with_interval
@@ -74,7 +75,7 @@ def walk_forward(
         series,
         feature_set,
         horizon_bars=settings.horizon_bars,
-        accepts_zero_volume=settings.accepts_zero_volume,
+        zero_volume=ZeroVolume(settings.zero_volume),
     )
     return walk(dataset, settings, seed=seed, progress=progress)
 

@@ -16,7 +16,7 @@ _IN_RANGE = (*_KEY, BAR.c.open_ns >= bindparam("since_ns"), BAR.c.open_ns < bind
 _NUMBERS = (BAR.c.open_ns, BAR.c.open, BAR.c.high, BAR.c.low, BAR.c.close, BAR.c.volume)
 _ROW = (
     *(BAR.c.open_ns, BAR.c.revision, *_NUMBERS[1:]),
-    *(BAR.c.received_ns, BAR.c.source, BAR.c.quality),
+    *(BAR.c.received_ns, BAR.c.source, BAR.c.quality, BAR.c.is_final, BAR.c.suspicion),
 )
 RANGE = text_of(select(*_ROW).where(*_IN_RANGE).order_by(BAR.c.open_ns, BAR.c.revision))
 RANGE_NUMBERS = text_of(select(*_NUMBERS).where(*_IN_RANGE).order_by(BAR.c.open_ns, BAR.c.revision))

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from daemon.core.bars import Bar, BarQuality, BarSource, MissCause
+from daemon.core.bars import Bar, BarQuality, BarSource, MissCause, Suspicion
 from daemon.core.errors import TradingdError
 from daemon.core.instruments import InstrumentId
 from daemon.store.bar_statements import (
@@ -42,7 +42,7 @@ from daemon.store.schema import (
     transaction,
 )
 
-Row: TypeAlias = tuple[int, int, float, float, float, float, float, int, str, str]
+Row: TypeAlias = tuple[int, int, float, float, float, float, float, int, str, str, int, str | None]
 BarArrays: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]
 
 ALWAYS_NS = 2**63 - 1
@@ -263,7 +263,8 @@ class BarStore:
             new += revision == 0
             there[bar.open_ns] = (revision, prices)
             told.add((bar.open_ns, bar.received_ns, prices))
-            origin = (bar.received_ns, bar.source.value, bar.quality.value)
+            suspicion = None if bar.suspicion is None else bar.suspicion.value
+            origin = (bar.received_ns, bar.source.value, bar.quality.value, bar.is_final, suspicion)
             rows.append((*key, bar.open_ns, revision, *prices, *origin))
         return rows, new
 
@@ -285,7 +286,8 @@ class BarStore:
 
 
 def _bar(instrument: InstrumentId, timeframe_ns: int, row: Row) -> Bar:
-    open_ns, _, open_, high, low, close, volume, received_ns, source, quality = row
+    open_ns, _, open_, high, low, close, volume = row[:7]
+    received_ns, source, quality, is_final, suspicion = row[7:]
     return Bar(
         instrument=instrument,
         open_ns=open_ns,
@@ -298,6 +300,8 @@ def _bar(instrument: InstrumentId, timeframe_ns: int, row: Row) -> Bar:
         received_ns=received_ns,
         source=_SOURCES[source],
         quality=_QUALITIES[quality],
+        is_final=bool(is_final),
+        suspicion=None if suspicion is None else Suspicion(suspicion),
     )
 
 

@@ -12,4 +12,20 @@ Steps: TypeAlias = tuple[tuple[str, ...], ...]
 
 FIRST_VERSION = 1
 JOURNAL_STEPS: Steps = ()
-BARS_STEPS: Steps = ()
+BARS_STEPS: Steps = (
+    (
+        "ALTER TABLE bar ADD COLUMN is_final INTEGER DEFAULT 1 NOT NULL",
+        "ALTER TABLE bar ADD COLUMN suspicion TEXT",
+        (
+            "CREATE TABLE quarantine (id INTEGER NOT NULL, market TEXT NOT NULL, "
+            "symbol TEXT NOT NULL, timeframe_ns INTEGER NOT NULL, open_ns INTEGER, "
+            "reason TEXT NOT NULL, "
+            "detail TEXT NOT NULL, raw TEXT NOT NULL, source TEXT NOT NULL, origin TEXT NOT NULL, "
+            "seen_ns INTEGER NOT NULL, accepted_ns INTEGER, PRIMARY KEY (id)) STRICT"
+        ),
+        (
+            "CREATE UNIQUE INDEX quarantine_once "
+            "ON quarantine (market, symbol, timeframe_ns, reason, raw)"
+        ),
+    ),
+)

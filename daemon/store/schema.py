@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     create_engine,
+    text,
 )
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
@@ -75,6 +76,8 @@ BAR = Table(
     Column("received_ns", _INT64, nullable=False),
     Column("source", Text, nullable=False),
     Column("quality", Text, nullable=False),
+    Column("is_final", _INT64, nullable=False, server_default=text("1")),
+    Column("suspicion", Text),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
@@ -89,6 +92,30 @@ GAP = Table(
     Column("cause", Text, nullable=False),
     sqlite_strict=True,
     sqlite_with_rowid=False,
+)
+# What was told of a slot and is not believed, as it came; `open_ns` is NULL where it has no time.
+QUARANTINE = Table(
+    "quarantine",
+    BARS,
+    Column("id", _INT64, primary_key=True),
+    Column("market", Text, nullable=False),
+    Column("symbol", Text, nullable=False),
+    Column("timeframe_ns", _INT64, nullable=False),
+    Column("open_ns", _INT64),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("raw", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("seen_ns", _INT64, nullable=False),
+    Column("accepted_ns", _INT64),
+    sqlite_strict=True,
+)
+Index(
+    "quarantine_once",
+    *(QUARANTINE.c.market, QUARANTINE.c.symbol, QUARANTINE.c.timeframe_ns),
+    *(QUARANTINE.c.reason, QUARANTINE.c.raw),
+    unique=True,
 )
 
 _MEANINGS = {

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
+from daemon.core.bars import ZeroVolume
 from daemon.core.events import (
     BarsClosed,
     Event,
@@ -20,7 +21,7 @@ from daemon.layers.features.sets import reference_features
 from daemon.layers.inference import ActiveModel, Calibration, Inference
 from daemon.research.compile_forest import compile_forest
 from daemon.research.datasets import Dataset, labelled_rows
-from daemon.research.series import CLOSE, Series, unbroken
+from daemon.research.series import CLOSE, VOLUME, Series, unbroken
 from tests.unit.layers.walks import BTC, ETH, HOUR_NS, a_bar, a_walk
 
 HOURLY = reference_features("1h")
@@ -60,12 +61,10 @@ def a_model(dataset: Dataset) -> tuple[RandomForestClassifier, ActiveModel]:
 
 
 def live_events(
-    series: list[Series], model: ActiveModel | None, *, accepts_zero_volume: bool
+    series: list[Series], model: ActiveModel | None, zero_volume: ZeroVolume
 ) -> Iterator[Event]:
     """All that layers 2 and 3 say while the bars come in, one cross-section after the other."""
-    features = Features(
-        HOURLY, INSTRUMENTS, timeframe="1h", accepts_zero_volume=accepts_zero_volume
-    )
+    features = Features(HOURLY, INSTRUMENTS, timeframe="1h", zero_volume=zero_volume)
     pipeline = Pipeline(
         [
             apply(HistoryLoaded, features.apply_history_loaded),
@@ -89,12 +88,12 @@ def live_events(
             yield from pipeline.step(BarsClosed(ts_ns=bars[0].close_ns, bars=bars)).events
 
 
-@pytest.mark.parametrize("accepts_zero_volume", [False, True])
-def test_every_training_row_is_the_live_row_of_the_same_bar(*, accepts_zero_volume: bool) -> None:
+@pytest.mark.parametrize("zero_volume", list(ZeroVolume))
+def test_every_training_row_is_the_live_row_of_the_same_bar(zero_volume: ZeroVolume) -> None:
     series = a_holed_series()
-    dataset = labelled_rows(series, HOURLY, horizon_bars=1, accepts_zero_volume=accepts_zero_volume)
+    dataset = labelled_rows(series, HOURLY, horizon_bars=1, zero_volume=zero_volume)
 
-    events = list(live_events(series, None, accepts_zero_volume=accepts_zero_volume))
+    events = list(live_events(series, None, zero_volume))
 
     live = {
         (row.instrument.symbol, row.close_ns): np.array(row.values)
@@ -113,9 +112,11 @@ def test_every_training_row_is_the_live_row_of_the_same_bar(*, accepts_zero_volu
     unlabelled = {
         (one.symbol, int(one.close_ns[row]))
         for one in series
-        for run in unbroken(one, accepts_zero_volume=accepts_zero_volume)
+        for run in unbroken(one, accepts_zero_volume=zero_volume is not ZeroVolume.REJECT)
         for row in range(run.start, run.stop)
-        if row == run.stop - 1 or one.ohlcv[row, CLOSE] == one.ohlcv[row + 1, CLOSE]
+        if row == run.stop - 1
+        or one.ohlcv[row, CLOSE] == one.ohlcv[row + 1, CLOSE]
+        or (zero_volume is ZeroVolume.FLAG and one.ohlcv[row + 1, VOLUME] == 0)
     }
     assert live.keys() <= unlabelled
     assert len(live) < 100
@@ -123,7 +124,7 @@ def test_every_training_row_is_the_live_row_of_the_same_bar(*, accepts_zero_volu
 
 def test_every_live_probability_is_what_scikit_learn_says_of_the_training_row() -> None:
     series = a_holed_series()
-    dataset = labelled_rows(series, HOURLY, horizon_bars=1, accepts_zero_volume=True)
+    dataset = labelled_rows(series, HOURLY, horizon_bars=1, zero_volume=ZeroVolume.ACCEPT)
     fitted, model = a_model(dataset)
     expected = dict(
         zip(
@@ -133,7 +134,7 @@ def test_every_live_probability_is_what_scikit_learn_says_of_the_training_row() 
         )
     )
 
-    events = list(live_events(series, model, accepts_zero_volume=True))
+    events = list(live_events(series, model, ZeroVolume.ACCEPT))
 
     predictions: list[Prediction] = [
         row for event in events if isinstance(event, Predictions) for row in event.rows

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.core.bars import ZeroVolume
 from daemon.core.events import BarsClosed, Event, FeatureRows, Predictions, encode
 from daemon.core.pipeline import Pipeline, apply, on
 from daemon.layers.features.handler import Features
@@ -46,7 +47,7 @@ def a_model() -> ActiveModel:
 
 def events_of(ohlcv: Array, slots: Sequence[int]) -> list[bytes]:
     """Everything layers 2 and 3 say about these bars, as the journal would hold it."""
-    features = Features(HOURLY, (BTC,), timeframe="1h", accepts_zero_volume=False)
+    features = Features(HOURLY, (BTC,), timeframe="1h", zero_volume=ZeroVolume.REJECT)
     pipeline = Pipeline(
         [
             apply(BarsClosed, features.apply_bars_closed),

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from daemon.core.bars import Bar, BarQuality
+from daemon.core.bars import Bar, BarQuality, ZeroVolume
 from daemon.core.events import (
     BarRevised,
     BarsClosed,
@@ -29,8 +29,9 @@ from daemon.layers.features.sets import COLUMNS, FeatureSet, feature_matrix
 class Features:
     """Windows of `lookback` bars per instrument, contiguous on the grid of the timeframe.
 
-    Without `accepts_zero_volume`, a bar in which nobody traded counts as if it were missing: its
-    window starts anew behind it. Bars of other instruments than those named here are a KeyError.
+    A bar in which nobody traded stands in windows like any other, but where `zero_volume` is FLAG
+    there is no row at that bar itself; where it is REJECT, the window starts anew behind it, as
+    behind a hole. Bars of other instruments than those named here are a KeyError.
     """
 
     def __init__(
@@ -39,12 +40,12 @@ class Features:
         instruments: Sequence[InstrumentId],
         *,
         timeframe: str,
-        accepts_zero_volume: bool,
+        zero_volume: ZeroVolume,
     ) -> None:
         self._features = features
         self._timeframe = timeframe
         self._timeframe_ns = timeframe_ns(timeframe)
-        self._accepts_zero_volume = accepts_zero_volume
+        self._zero_volume = zero_volume
         self._slots = {instrument: slot for slot, instrument in enumerate(instruments)}
         self._bars = np.zeros((len(self._slots), features.lookback, COLUMNS))
         self._newest_open_ns: list[int | None] = [None] * len(self._slots)
@@ -76,7 +77,7 @@ class Features:
         if not 0 <= age < self._held[slot]:
             return
         self._bars[slot, -1 - age] = _columns(event.bar)
-        if self._is_refused(event.bar):
+        if self._breaks_windows(event.bar):
             self._held[slot] = age
             self._short_of_bars_by[slot] = FeaturesRefusedReason.ZERO_VOLUME
 
@@ -114,7 +115,7 @@ class Features:
             if bar.open_ns != newest_open_ns + self._timeframe_ns:
                 self._empty(slot, FeaturesRefusedReason.WINDOW_HAS_HOLE)
         self._newest_open_ns[slot] = bar.open_ns
-        if self._is_refused(bar):
+        if self._breaks_windows(bar):
             self._empty(slot, FeaturesRefusedReason.ZERO_VOLUME)
             return
         window = self._bars[slot]
@@ -122,9 +123,8 @@ class Features:
         window[-1] = _columns(bar)
         self._held[slot] = min(self._held[slot] + 1, self._features.lookback)
 
-    def _is_refused(self, bar: Bar) -> bool:
-        is_quiet = bar.volume == 0.0 or bar.quality is BarQuality.NO_TRADES
-        return is_quiet and not self._accepts_zero_volume
+    def _breaks_windows(self, bar: Bar) -> bool:
+        return self._zero_volume is ZeroVolume.REJECT and _is_quiet(bar)
 
     def _empty(self, slot: int, reason: FeaturesRefusedReason) -> None:
         self._held[slot] = 0
@@ -137,6 +137,8 @@ class Features:
             return FeaturesRefusedReason.WINDOW_HAS_HOLE
         if self._held[slot] < self._features.lookback:
             return self._short_of_bars_by[slot]
+        if self._zero_volume is ZeroVolume.FLAG and _is_quiet(bar):
+            return FeaturesRefusedReason.ZERO_VOLUME
         return None
 
     def _row(self, bar: Bar, values: tuple[float, ...]) -> FeatureRow:
@@ -156,6 +158,10 @@ class Features:
             close_ns=bar.close_ns,
             reason=reason,
         )
+
+
+def _is_quiet(bar: Bar) -> bool:
+    return bar.volume == 0.0 or bar.quality is BarQuality.NO_TRADES
 
 
 def _columns(bar: Bar) -> tuple[float, float, float, float, float]:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.bars import Bar, BarQuality, MissCause
+from daemon.core.bars import Bar, BarQuality, MissCause, ZeroVolume
 from daemon.core.events import (
     BarRevised,
     BarsClosed,
@@ -22,8 +22,8 @@ HOURLY = reference_features("1h")
 WALK = a_walk(80)
 
 
-def a_layer(*, accepts_zero_volume: bool = True) -> Features:
-    return Features(HOURLY, (BTC, ETH), timeframe="1h", accepts_zero_volume=accepts_zero_volume)
+def a_layer(zero_volume: ZeroVolume = ZeroVolume.ACCEPT) -> Features:
+    return Features(HOURLY, (BTC, ETH), timeframe="1h", zero_volume=zero_volume)
 
 
 def answer(features: Features, *bars: Bar) -> FeatureRows:
@@ -194,7 +194,7 @@ def test_quiet_bars_are_bars_when_they_are_only_flagged() -> None:
 def test_a_quiet_bar_that_is_refused_empties_its_window() -> None:
     walk = WALK.copy()
     walk[25, 4] = 0.0
-    features = a_layer(accepts_zero_volume=False)
+    features = a_layer(ZeroVolume.REJECT)
     load(features, range(25), walk)
 
     answers = [answer(features, a_bar(slot, walk[slot])) for slot in range(25, 46)]
@@ -204,8 +204,21 @@ def test_a_quiet_bar_that_is_refused_empties_its_window() -> None:
     assert answers[-1].rows[0].values == the_row(walk, 45)
 
 
+def test_a_flagged_quiet_bar_is_not_decided_at_and_stands_in_the_windows_after_it() -> None:
+    walk = WALK.copy()
+    walk[25, 4] = 0.0
+    features = a_layer(ZeroVolume.FLAG)
+    load(features, range(25), walk)
+
+    answers = [answer(features, a_bar(slot, walk[slot])) for slot in range(25, 28)]
+
+    assert [reasons(each) for each in answers] == [[FeaturesRefusedReason.ZERO_VOLUME], [], []]
+    assert answers[1].rows[0].values == the_row(walk, 26)
+    assert answers[2].rows[0].values == the_row(walk, 27)
+
+
 def test_a_bar_said_to_be_without_trades_is_quiet_whatever_its_volume() -> None:
-    features = a_layer(accepts_zero_volume=False)
+    features = a_layer(ZeroVolume.REJECT)
     load(features, range(25))
 
     rows = answer(features, a_bar(25, WALK[25], quality=BarQuality.NO_TRADES))
@@ -255,7 +268,7 @@ def test_a_revised_bar_outside_the_window_changes_nothing() -> None:
 
 
 def test_a_bar_revised_to_no_trades_leaves_only_what_came_after_it() -> None:
-    features = a_layer(accepts_zero_volume=False)
+    features = a_layer(ZeroVolume.REJECT)
     load(features, range(30))
     quiet = WALK[25].copy()
     quiet[4] = 0.0
@@ -271,7 +284,7 @@ def test_a_bar_revised_to_no_trades_leaves_only_what_came_after_it() -> None:
 @given(st.lists(st.sampled_from(["bar"] * 20 + ["gap", "missed", "quiet"]), max_size=80))
 def test_a_row_is_given_exactly_when_the_last_20_slots_are_sound(slots: list[str]) -> None:
     walk = WALK.copy()
-    features = a_layer(accepts_zero_volume=False)
+    features = a_layer(ZeroVolume.REJECT)
     sound = 0
     for slot, kind in enumerate(slots):
         if kind == "missed":

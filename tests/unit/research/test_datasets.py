@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from daemon.core.bars import ZeroVolume
 from daemon.layers.features.sets import feature_matrix, reference_features
 from daemon.research.datasets import TrainingRefused, labelled_rows
 from daemon.research.series import CLOSE, VOLUME, Series
@@ -48,15 +49,17 @@ def test_a_hole_costs_a_whole_window_and_the_labels_before_it() -> None:
     assert len(made) == (50 - LOOKBACK) + (49 - LOOKBACK)
 
 
-def test_a_bar_without_volume_breaks_windows_unless_it_is_accepted() -> None:
+def test_a_bar_without_volume_is_learnt_from_stands_in_windows_or_breaks_them() -> None:
     series = a_random_walk(100, seed=5)
     series.ohlcv[50, VOLUME] = 0.0
 
-    broken = labelled_rows([series], FEATURES, horizon_bars=1)
-    kept = labelled_rows([series], FEATURES, horizon_bars=1, accepts_zero_volume=True)
+    accepted, flagged, rejected = (
+        labelled_rows([series], FEATURES, horizon_bars=1, zero_volume=each) for each in ZeroVolume
+    )
 
-    assert len(broken) == (50 - LOOKBACK) + (49 - LOOKBACK)
-    assert len(kept) == 100 - LOOKBACK
+    assert len(accepted) == 100 - LOOKBACK
+    assert set(accepted.bar.tolist()) - set(flagged.bar.tolist()) == {49, 50}
+    assert len(rejected) == (50 - LOOKBACK) + (49 - LOOKBACK)
 
 
 def test_series_that_cannot_teach_are_refused_with_a_reason() -> None:
