@@ -12,7 +12,7 @@ from daemon.core.events import BarRevised, BarsClosed, BarsMissed
 from daemon.store.gaps import Gap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from daemon.core.bars import Bar
     from daemon.core.events import Event
@@ -22,11 +22,14 @@ BARS_PER_COMMIT = 2_000
 
 
 class BarKeeper:
-    """An observer of one run's steps; backtests and trainings find its bars in the store."""
+    """An observer of one run's steps; backtests and trainings find its bars in the store.
 
-    def __init__(self, store: BarStore, market_key: str, timeframe_ns: int) -> None:
+    `market_keys` say for each exchange under which name its series lie there.
+    """
+
+    def __init__(self, store: BarStore, market_keys: Mapping[str, str], timeframe_ns: int) -> None:
         self._store = store
-        self._market_key = market_key
+        self._market_keys = market_keys
         self._timeframe_ns = timeframe_ns
 
     def note(self, events: tuple[Event, ...]) -> None:
@@ -50,14 +53,17 @@ class BarKeeper:
         self._keep(waiting)
 
     def _keep(self, bars: list[Bar]) -> None:
-        if bars:
-            self._store.append(self._market_key, self._timeframe_ns, bars)
+        by_market: dict[str, list[Bar]] = {}
+        for bar in bars:
+            by_market.setdefault(self._market_keys[bar.instrument.exchange], []).append(bar)
+        for market, its_bars in by_market.items():
+            self._store.append(market, self._timeframe_ns, its_bars)
 
     def _keep_gap(self, event: Event) -> None:
         if isinstance(event, BarsMissed):
             gap = Gap(event.first_open_ns, event.count, event.cause)
-            symbol = event.instrument.symbol
-            self._store.add_gaps(self._market_key, symbol, self._timeframe_ns, (gap,))
+            market, symbol = self._market_keys[event.instrument.exchange], event.instrument.symbol
+            self._store.add_gaps(market, symbol, self._timeframe_ns, (gap,))
 
 
 def _bars_of(event: Event) -> list[Bar]:

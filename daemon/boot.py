@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from daemon.config import Settings
     from daemon.core.bars import Bar
     from daemon.layers.features.sets import FeatureSet
+    from daemon.sites import World
     from daemon.store.bars import BarStore
     from daemon.store.models import ModelRegistry
-    from daemon.worlds import World
 
     Report = Callable[[str, int, int, str], None]
 
@@ -55,24 +55,24 @@ async def load_bars(
     """
     newest: list[Bar] = []
     until_ns = world.first_open_ns
-    for instrument in world.instruments:
+    for site, instrument in world.each_instrument():
         symbol = instrument.id.symbol
         history = await load_history(
-            world.history_data,
+            site.history_data,
             instrument.id,
             timeframe_ns=timeframe_ns,
             since_ns=until_ns - history_bars * timeframe_ns,
             until_ns=until_ns,
-            page_limit=world.page_limit,
-            venue_sends_empty_bars=world.sends_empty_bars,
+            page_limit=site.page_limit,
+            venue_sends_empty_bars=site.sends_empty_bars,
             progress=lambda done, total, symbol=symbol: report("history", done, total, symbol),  # type: ignore[misc]
         )
         if not history.bars:
-            msg = f"{symbol}: {world.market} has no bars before the first streamed one"
+            msg = f"{symbol}: {site.market} has no bars before the first streamed one"
             raise TradingdError(msg)
-        store.append(world.market_key, timeframe_ns, history.bars)
+        store.append(site.market_key, timeframe_ns, history.bars)
         gaps = [Gap(each.first_open_ns, each.count, each.cause) for each in history.missed]
-        store.add_gaps(world.market_key, symbol, timeframe_ns, gaps)
+        store.add_gaps(site.market_key, symbol, timeframe_ns, gaps)
         newest += history.bars[-keep:]
     return tuple(sorted(newest, key=lambda bar: (bar.close_ns, bar.instrument)))
 

@@ -1,17 +1,15 @@
 """The running part of a session: its tasks, from the first subscription to the last answer.
 
 Belongs here: which tasks run side by side, when the run is over and how it stops. What must be done
-before belongs to `session`, the steps themselves to `runner`.
+before belongs to `session`, the steps themselves to `runner`, one exchange's tasks to `site_tasks`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
 from typing import TYPE_CHECKING
 
 from daemon.core.bars import MissCause
-from daemon.core.errors import ExchangeUnreachable
 from daemon.core.events import (
     BarsClosed,
     BarsMissed,
@@ -19,25 +17,21 @@ from daemon.core.events import (
     Event,
     HealthTick,
     HistoryLoaded,
-    Input,
     LookUpOrder,
     RunClosed,
     SubmitOrder,
 )
 from daemon.core.inbox import Inbox
 from daemon.core.timeframes import timeframe_ns
-from daemon.exchange_process import ExchangeProcess
 from daemon.health import HealthTask
-from daemon.layers.ingestion.feed import Feed
-from daemon.layers.ingestion.track import FeedConfig, Transport
 from daemon.lockstep import Lockstep
 from daemon.progress import Progress
 from daemon.runner import Runner
-from daemon.venues.outbox import Outbox
+from daemon.site_tasks import SiteTasks
 from daemon.web.control import Control
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Coroutine
 
     from daemon.app import Core
     from daemon.config import Settings
@@ -46,12 +40,9 @@ if TYPE_CHECKING:
     from daemon.core.instruments import InstrumentId
     from daemon.core.ports import Journal
     from daemon.reporting import Reporter
+    from daemon.sites import World
     from daemon.store.runs import RunPaths
-    from daemon.venues.embedded_link import ExchangeClock
-    from daemon.worlds import World
 
-CLOCK_EVERY_S = 1.0
-CLOCK_EVERY_REAL_S = 300.0
 DRAIN_WITHIN_S = 30.0
 QUIET_CHECK_S = 0.02
 STUCK_AFTER_S = 20.0
@@ -80,13 +71,23 @@ class Live:
         self._timeframe_ns = timeframe_ns(settings.data.timeframe)
         self._ids = [each.id for each in world.instruments]
         self._end_ns: int | None = None
-        self._publish: Callable[[Input], Awaitable[None]]
         self._stop = asyncio.Event()
-        self._is_past_end = False
         self._last_bars: dict[InstrumentId, Bar] = {}
         self._accounted_ns: dict[InstrumentId, int] = {}
         self.inbox = Inbox()
-        self.outbox = Outbox(world.venue, self.inbox.put)
+        self.sites = {
+            site.exchange: SiteTasks(
+                site,
+                settings,
+                wire=wire,
+                reporter=reporter,
+                put=self.inbox.put,
+                stop=self._stop,
+                is_quiet=self._is_quiet,
+                on_over=self._on_site_over,
+            )
+            for site in world.sites
+        }
         self._health = HealthTask(
             self.inbox.put,
             every_bars=settings.health.sample_every_bars,
@@ -98,7 +99,7 @@ class Live:
             stuck_after_s=STUCK_AFTER_S,
         )
         self._control = Control(
-            paths.state_dir, put=self.inbox.put, now_ns=world.clock.now_ns, status=self._trading
+            paths.state_dir, put=self.inbox.put, now_ns=world.now_ns, status=self._trading
         )
         self.runner = Runner(core.pipeline, journal, self.inbox, act=self._act)
         self.runner.observers += [
@@ -133,8 +134,8 @@ class Live:
 
     @property
     def is_over(self) -> bool:
-        """Every slot of the run has come, or the market has ended before."""
-        if self._is_past_end:
+        """Every slot of the run has come, or every market has ended before."""
+        if all(each.is_over for each in self.sites.values()):
             return True
         return self._end_ns is not None and all(
             self._accounted_ns.get(each, 0) >= self._end_ns for each in self._ids
@@ -145,18 +146,18 @@ class Live:
         self._end_ns = end_ns
         if self.is_over or self._stop.is_set():
             return
-        self._publish = self.inbox.put
         lockstep = self._lockstep() if self._world.is_lockstep else None
-        feed = self._feed()
-        work = [self.runner.run(), self.outbox.run(), self._health.run(), feed.run()]
-        work += [self._follow_clock(), self._watch(), self._control.run()]
+        publish = self.inbox.put if lockstep is None else lockstep.publish
+        feeds = [each.feed(publish, self._last_bars, end_ns) for each in self.sites.values()]
+        work = [self.runner.run(), self._health.run(), self._watch(), self._control.run()]
+        work += [feed.run() for feed in feeds]
+        work += [task for each in self.sites.values() for task in each.work()]
         if lockstep is not None:
             work.append(lockstep.run())
-        if self._world.exchange is not None:
-            work.append(self._mind_exchange(self._world.exchange))
         running = [asyncio.create_task(each) for each in work]
         try:
-            await _first_of(feed.ready.wait(), running, self._stop)
+            for feed in feeds:
+                await _first_of(feed.ready.wait(), running, self._stop)
             self._reporter.ready()
             if lockstep is not None:
                 await lockstep.start({each: self._last_bars[each].close_ns for each in self._ids})
@@ -169,7 +170,7 @@ class Live:
 
     async def close(self) -> None:
         """Account for slots nothing came for at the end, sample health once more, close the run."""
-        now_ns = self._world.clock.now_ns()
+        now_ns = self._world.now_ns()
         for instrument, after_ns in sorted(self._accounted_ns.items()):
             if self._end_ns is not None and after_ns < self._end_ns:
                 missed = BarsMissed(
@@ -186,51 +187,20 @@ class Live:
     # --- parts --------------------------------------------------------------------------------
 
     def _lockstep(self) -> Lockstep:
-        assert self._world.link is not None
         lockstep = Lockstep(
-            self._world.link,
+            {site.exchange: site.link for site in self._world.sites if site.link is not None},
             self._paths.run,
             self._ids,
             self.inbox.put,
             is_quiet=self._is_quiet,
-            on_clock=self._on_clock,
+            on_clock=lambda exchange, now: self.sites[exchange].on_clock(now),
         )
         self.runner.observers.append(lockstep.note)
-        self._publish = lockstep.publish
         return lockstep
 
-    def _feed(self) -> Feed:
-        world = self._world
-        wanted = Transport(self._settings.data.transport)
-        config = FeedConfig(
-            transport=wanted if world.has_stream else Transport.REST,
-            market_rate=world.market_rate,
-            stale_after_s=self._settings.data.stale_after_s,
-            revision_check_s=None if world.link is not None else REVISION_CHECK_S,
-            venue_sends_empty_bars=world.sends_empty_bars,
-            page_limit=world.page_limit,
-        )
-        return Feed(
-            world.market_data,
-            self._ids,
-            timeframe_ns=self._timeframe_ns,
-            market_clock=world.clock,
-            wire=self._wire,
-            publish=self._publish_until_end,
-            rng=random.Random(self._settings.run.seed),  # noqa: S311  # jitter, not secrets
-            config=config,
-            last=self._last_bars,
-        )
-
-    async def _publish_until_end(self, event: Input) -> None:
-        """Nothing after the last slot of the run, and no bar after a stop was asked for, enters."""
-        if isinstance(event, BarsClosed):
-            if self._stop.is_set():
-                return
-            if self._end_ns is not None and any(bar.close_ns > self._end_ns for bar in event.bars):
-                self._end_of_market()
-                return
-        await self._publish(event)
+    def _on_site_over(self) -> None:
+        if self.is_over:
+            self._stop.set()
 
     def _trading(self) -> dict[str, object]:
         halts = {reason.value: detail for reason, detail in self._core.risk.halted.items()}
@@ -242,36 +212,9 @@ class Live:
 
     def _act(self, command: Command) -> None:
         if isinstance(command, SubmitOrder | LookUpOrder):
-            self.outbox.post(command)
+            self.sites[command.instrument.exchange].outbox.post(command)
 
     # --- tasks --------------------------------------------------------------------------------
-
-    async def _follow_clock(self) -> None:
-        """Keep the market clock on the exchange's, and hear when its market has ended."""
-        link = self._world.link
-        is_lost = False
-        while True:
-            await asyncio.sleep(CLOCK_EVERY_S if link is not None else CLOCK_EVERY_REAL_S)
-            try:
-                if link is not None:
-                    self._on_clock(await link.clock())
-                else:
-                    self._world.clock.anchor(await self._world.server_ns())
-                is_lost = False
-            except ExchangeUnreachable as error:
-                if not is_lost:
-                    self._reporter.emit("exchange.lost", error=str(error))
-                is_lost = True
-
-    def _on_clock(self, now: ExchangeClock) -> None:
-        self._world.clock.anchor(now.market_ns, now.rate)
-        is_last = self._end_ns is not None and now.market_ns > self._end_ns + self._timeframe_ns
-        if (now.ended or is_last) and self._is_quiet():
-            self._end_of_market()
-
-    def _end_of_market(self) -> None:
-        self._is_past_end = True
-        self._stop.set()
 
     async def _watch(self) -> None:
         """Say every second how it goes, and feed the service manager's watchdog while steps are
@@ -283,29 +226,13 @@ class Live:
                 self._reporter.write_status()
                 await asyncio.sleep(WATCH_EVERY_S)
 
-    async def _mind_exchange(self, exchange: ExchangeProcess) -> None:
-        """An embedded exchange that dies is started again on its own ledger; the feed finds it by
-        itself.
-        """
-        while True:
-            code = await exchange.died()
-            self._reporter.emit("exchange.lost", error=f"its process ended with {code}")
-            before = exchange.endpoint.rest
-            exchange = self._world.exchange = await ExchangeProcess.start(
-                self._paths.exchange, None
-            )
-            if exchange.endpoint.rest != before:
-                msg = "the embedded exchange came back at another address: run --resume last"
-                raise ExchangeUnreachable(msg)
-            self._reporter.exchange_started(exchange.endpoint)
-
     # --- stopping -----------------------------------------------------------------------------
 
     def _is_quiet(self) -> bool:
         return (
             self.runner.is_idle
             and not len(self.inbox)
-            and not self.outbox.in_flight
+            and not any(each.outbox.in_flight for each in self.sites.values())
             and not self._health.is_due
         )
 
@@ -318,9 +245,6 @@ class Live:
         except TimeoutError:
             left = [each.client_order_id for each in self._core.blotter.all_open()]
             self._reporter.emit("daemon.stopping", unresolved=left)
-
-
-REVISION_CHECK_S = 5.0
 
 
 async def _first_of(

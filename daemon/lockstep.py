@@ -1,4 +1,4 @@
-"""Lock-step with an embedded exchange: whole slots go in together, and are acknowledged when all is
+"""Lock-step with embedded exchanges: whole slots go in together, and are acknowledged when all is
 answered.
 
 Belongs here: the agreement on when a slot is complete and when it is done. A market that does not
@@ -16,7 +16,7 @@ from daemon.core.errors import ExchangeUnreachable
 from daemon.core.events import BarsClosed, BarsMissed, Event, Input
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from daemon.core.bars import Bar
     from daemon.core.instruments import InstrumentId
@@ -28,19 +28,23 @@ ASK_AGAIN_MAX = 60  # an exchange that is started anew is back well before
 
 
 class Lockstep:
-    """Stands between feed and queue, and between finished steps and the exchange's clock."""
+    """Stands between the feeds and the queue, and between finished steps and the exchanges' clocks.
+
+    A slot is complete when every exchange has given its bars of it. So the same markets give the
+    same run, and when one exchange is away the others wait.
+    """
 
     def __init__(
         self,
-        link: EmbeddedLink,
+        links: Mapping[str, EmbeddedLink],
         run: str,
         instruments: Sequence[InstrumentId],
         put: Callable[[Input], Awaitable[None]],
         *,
         is_quiet: Callable[[], bool],
-        on_clock: Callable[[ExchangeClock], None],
+        on_clock: Callable[[str, ExchangeClock], None],
     ) -> None:
-        self._link = link
+        self._links = links
         self._run = run
         self._instruments = tuple(sorted(instruments))
         self._put = put
@@ -73,7 +77,11 @@ class Lockstep:
     async def start(self, closes: dict[InstrumentId, int]) -> None:
         """First acknowledgements: everything up to these closes is known here."""
         for instrument in self._instruments:
-            self._on_clock(await self._link.ack(self._run, instrument.symbol, closes[instrument]))
+            now = await self._ack(instrument, closes[instrument])
+            self._on_clock(instrument.exchange, now)
+
+    def _ack(self, instrument: InstrumentId, close_ns: int) -> Awaitable[ExchangeClock]:
+        return self._links[instrument.exchange].ack(self._run, instrument.symbol, close_ns)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -91,7 +99,7 @@ class Lockstep:
                 await self._flush(close_ns)
 
     async def _is_complete(self, close_ns: int) -> bool:
-        """Every instrument has its bar of the slot, or a later one, or the exchange does not wait
+        """Every instrument has its bar of the slot, or a later one, or its exchange does not wait
         for it.
         """
         absent = self._absent(close_ns)
@@ -101,11 +109,13 @@ class Lockstep:
             async with asyncio.timeout(ASK_AFTER_S):
                 await self._arrived.wait()
         except TimeoutError:
-            awaiting = set((await self._answer(self._link.clock)).awaiting)
-            if not any(each.symbol in awaiting for each in self._absent(close_ns)):
-                return True
-            self._arrived.set()  # look again
-            return False
+            for exchange in sorted({each.exchange for each in absent}):
+                awaiting = set((await self._answer(self._links[exchange].clock)).awaiting)
+                still = [each for each in self._absent(close_ns) if each.exchange == exchange]
+                if any(each.symbol in awaiting for each in still):
+                    self._arrived.set()  # look again
+                    return False
+            return True
         return not self._absent(close_ns)
 
     def _absent(self, close_ns: int) -> list[InstrumentId]:
@@ -131,8 +141,8 @@ class Lockstep:
                 continue
             owed, self._owed = self._owed, {}
             for instrument, close_ns in sorted(owed.items()):
-                ask = partial(self._link.ack, self._run, instrument.symbol, close_ns)
-                self._on_clock(await self._answer(ask))
+                now = await self._answer(partial(self._ack, instrument, close_ns))
+                self._on_clock(instrument.exchange, now)
 
     @staticmethod
     async def _answer(ask: Callable[[], Awaitable[ExchangeClock]]) -> ExchangeClock:

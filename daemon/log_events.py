@@ -201,8 +201,8 @@ ROWS: Final = (
     _event("history.loading", "info", "progress of fetching history", "done total detail?"),
     _event("history.loaded", "info", "windows are filled", "symbol bars first_bar bar"),
     # the exchange
-    _event("exchange.started", "info", "the embedded exchange answers", "rest stream key pid?"),
-    _event("exchange.lost", "error", "the exchange is away; waiting for it", "error"),
+    _event("exchange.started", "info", "the embedded exchange answers", "exchange rest stream key"),
+    _event("exchange.lost", "error", "the exchange is away; waiting for it", "exchange error"),
     _event(
         "queue.overflow", "warning", "inputs come faster than steps", "waiting coalesced symbol?"
     ),

@@ -18,6 +18,8 @@ from daemon.core.orders import Side
 from daemon.core.ports import VenueFill
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from daemon.core.blotter import Blotter
     from daemon.core.events import RunOpened
     from daemon.core.orders import Order
@@ -35,18 +37,27 @@ class Comparison(Struct, frozen=True):
         return not self.missed and not self.differences
 
 
-def compare(opened: RunOpened, blotter: Blotter, account: Account) -> Comparison:
-    """Orders, fills and balances of one account; balances must close to the last digit."""
+def compare(opened: RunOpened, blotter: Blotter, account: Account, exchange: str) -> Comparison:
+    """Orders, fills and balances of the one account on `exchange`; balances must close to the last
+    digit.
+
+    An order of another exchange is as foreign here as one that was never intended.
+    """
     differences: list[str] = []
     missed: list[VenueFill] = []
-    known = {trade for order in blotter.orders.values() for trade in _keys(order)}
+    orders = {
+        ours: order
+        for ours, order in blotter.orders.items()
+        if order.instrument.exchange == exchange
+    }
+    known = {trade for order in orders.values() for trade in _keys(order)}
     theirs: set[tuple[str, str]] = set()
     for each in account.fills:
         ours = each.client_order_id or ""
         if not ours.startswith(CLIENT_ORDER_ID_PREFIX):
             continue
         theirs.add((ours, each.fill.trade_id))
-        if ours in blotter.orders:
+        if ours in orders:
             if (ours, each.fill.trade_id) not in known:
                 missed.append(each)
         elif each.fill.ts_ns > blotter.forgotten_ns:
@@ -57,17 +68,19 @@ def compare(opened: RunOpened, blotter: Blotter, account: Account) -> Comparison
     ]
     differences += [
         f"order {each.client_order_id} is {each.state} here and not open at the venue"
-        for each in blotter.all_open()
-        if not each.is_unresolved and each.client_order_id not in account.open_client_order_ids
+        for each in orders.values()
+        if each.is_open
+        and not each.is_unresolved
+        and each.client_order_id not in account.open_client_order_ids
     ]
     differences += [
         f"the venue has {each} open, which this journal never intended"
         for each in account.open_client_order_ids
-        if each.startswith(CLIENT_ORDER_ID_PREFIX) and each not in blotter.orders
+        if each.startswith(CLIENT_ORDER_ID_PREFIX) and each not in orders
     ]
     if not missed:
-        differences += _amount_differences(blotter, account)
-    differences += _balance_differences(opened, account)
+        differences += _amount_differences(orders.values(), account)
+    differences += _balance_differences(opened, account, exchange)
     return Comparison(tuple(missed), tuple(differences))
 
 
@@ -75,7 +88,7 @@ def _keys(order: Order) -> list[tuple[str, str]]:
     return [(order.client_order_id, trade) for trade in order.trade_ids]
 
 
-def _amount_differences(blotter: Blotter, account: Account) -> list[str]:
+def _amount_differences(orders: Iterable[Order], account: Account) -> list[str]:
     """What was booked of each order against what the venue lists: quantity, value and fees."""
     theirs: dict[str, dict[str, Decimal]] = {}
     with localcontext(EXACT):
@@ -85,7 +98,7 @@ def _amount_differences(blotter: Blotter, account: Account) -> list[str]:
             _add(sums, "value", each.fill.quantity * each.fill.price)
             _add(sums, f"fee in {each.fill.fee_currency}", each.fill.fee)
     differences = []
-    for order in blotter.orders.values():
+    for order in orders:
         listed = theirs.get(order.client_order_id)
         if listed is None:
             continue
@@ -100,10 +113,11 @@ def _amount_differences(blotter: Blotter, account: Account) -> list[str]:
     return differences
 
 
-def _balance_differences(opened: RunOpened, account: Account) -> list[str]:
+def _balance_differences(opened: RunOpened, account: Account, exchange: str) -> list[str]:
     """Start balances plus every fill of the account must be today's balances, to the last digit."""
-    expected = {each.currency: each.total for each in opened.balances}
-    instruments = {each.id: each for each in opened.instruments}
+    start = opened.account_on(exchange).balances
+    expected = {each.currency: each.total for each in start}
+    instruments = {each.id: each for each in opened.instruments if each.id.exchange == exchange}
     with localcontext(EXACT):
         for each in account.fills:
             instrument, fill = instruments[each.instrument], each.fill
@@ -111,7 +125,7 @@ def _balance_differences(opened: RunOpened, account: Account) -> list[str]:
             _add(expected, instrument.base, sign * fill.quantity)
             _add(expected, instrument.quote, -sign * fill.quantity * fill.price)
             _add(expected, fill.fee_currency, -fill.fee)
-    currencies = {name for each in opened.instruments for name in (each.base, each.quote)}
+    currencies = {name for each in instruments.values() for name in (each.base, each.quote)}
     return [
         f"{name}: the venue holds {plain(account.totals.get(name, Decimal(0)))}, "
         f"start and fills give {plain(expected.get(name, Decimal(0)))}"

@@ -12,7 +12,7 @@ from daemon.core.events import LookUpOrder, OrderReported, Outcome, Reconciled, 
 from daemon.reconcile import compare
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from daemon.app import Core
     from daemon.core.events import Input, RunOpened
@@ -23,17 +23,18 @@ WHEN_ASKED_AT_START = "asked at start"
 
 async def settle(
     core: Core,
-    venue: Venue,
+    venues: Mapping[str, Venue],
     opened: RunOpened,
     take: Callable[[Input], Awaitable[None]],
     ts_ns: int,
 ) -> Reconciled:
-    """Resolve every open order, book every fill we missed, compare books and venue, say the result.
+    """Resolve every open order, book every fill we missed, compare the books, say the result.
 
+    `venues` are one for each exchange, and each is asked about its own orders and account alone.
     Nothing is ever sent here: an intent that never reached the venue is found absent and closed.
     """
     for order in list(core.blotter.all_open()):
-        report = await venue.look_up(
+        report = await venues[order.instrument.exchange].look_up(
             LookUpOrder(
                 ts_ns=ts_ns,
                 client_order_id=order.client_order_id,
@@ -43,18 +44,39 @@ async def settle(
             )
         )
         await take(report)
-    instruments = tuple(core.book.instruments)
-    account = await venue.account(instruments, opened.ts_ns)
-    comparison = compare(opened, core.blotter, account)
-    for missed in comparison.missed:
+
+    async def book(missed: VenueFill) -> None:
         await take(_report(missed, ts_ns))
-    if comparison.missed:
-        comparison = compare(opened, core.blotter, account)
-    reconciled = Reconciled(
-        ts_ns=ts_ns, is_clean=comparison.is_equal, differences=comparison.differences
-    )
+
+    differences: list[str] = []
+    for exchange, venue in venues.items():
+        found = await _compared(core, opened, exchange, venue, book)
+        prefix = f"{exchange}: " if len(venues) > 1 else ""
+        differences += [f"{prefix}{each}" for each in found]
+    reconciled = Reconciled(ts_ns=ts_ns, is_clean=not differences, differences=tuple(differences))
     await take(reconciled)
     return reconciled
+
+
+async def _compared(
+    core: Core,
+    opened: RunOpened,
+    exchange: str,
+    venue: Venue,
+    book: Callable[[VenueFill], Awaitable[None]],
+) -> tuple[str, ...]:
+    """What still differs on one exchange when every fill we missed there is booked."""
+    ours = [each for each in core.book.instruments if each.exchange == exchange]
+    account = await venue.account(ours, opened.ts_ns)
+    comparison = compare(opened, core.blotter, account, exchange)
+    for missed in comparison.missed:
+        await book(missed)
+    if comparison.missed:
+        comparison = compare(opened, core.blotter, account, exchange)
+    if comparison.missed:
+        trades = ", ".join(each.fill.trade_id for each in comparison.missed)
+        return (*comparison.differences, f"fills that cannot be booked: {trades}")
+    return comparison.differences
 
 
 def _report(missed: VenueFill, ts_ns: int) -> OrderReported:

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from daemon.core.events import Event
     from daemon.core.manifests import Manifest
     from daemon.exchange_process import Endpoint
+    from daemon.sites import World
     from daemon.store.runs import RunPaths, RunSpec
-    from daemon.worlds import World
 
 EXTEND_S = 60.0
 PROGRESS_SHARES = 10  # without a terminal: one line per tenth
@@ -136,8 +136,14 @@ class Reporter:
             verdict=manifest.verdict,
         )
 
-    def exchange_started(self, endpoint: Endpoint) -> None:
-        self.emit("exchange.started", rest=endpoint.rest, stream=endpoint.stream, key=endpoint.key)
+    def exchange_started(self, exchange: str, endpoint: Endpoint) -> None:
+        self.emit(
+            "exchange.started",
+            exchange=exchange,
+            rest=endpoint.rest,
+            stream=endpoint.stream,
+            key=endpoint.key,
+        )
 
     def ready(self) -> None:
         """Trading may begin."""
@@ -262,6 +268,5 @@ def _secrets(settings: Settings, world: World | None) -> list[str]:
     """Every text that must never be printed."""
     keys = (settings.exchange.api_key, settings.exchange.api_secret)
     secrets = [each.get_secret_value() for each in keys if each is not None]
-    if world is not None and world.exchange is not None:
-        secrets.append(world.exchange.endpoint.secret)
-    return secrets
+    sites = () if world is None else world.sites
+    return secrets + [each.process.endpoint.secret for each in sites if each.process is not None]

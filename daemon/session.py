@@ -51,9 +51,10 @@ if TYPE_CHECKING:
     from daemon.core.events import Event
     from daemon.core.jobs import TrainingProgress
     from daemon.core.manifests import Manifest
+    from daemon.core.orders import Order
     from daemon.reporting import Reporter
+    from daemon.sites import World
     from daemon.store.runs import RunPaths, RunSpec
-    from daemon.worlds import World
 
 
 class CapitalMissing(TradingdError):
@@ -146,7 +147,7 @@ class Session:
         count = core.pipeline.recover(self._recorded(live))
         self._reporter.use(core)
         opened = known[-1] if known else await self._open(live)
-        now_ns = self._world.clock.now_ns()
+        now_ns = self._world.now_ns()
         if not activated or self._is_too_old(activated[-1], now_ns):
             model_id = await self._choose_model(live.newest_close_ns or self._world.first_open_ns)
             await take(activation(self._use(model_id), now_ns))
@@ -155,9 +156,11 @@ class Session:
         if count:
             self._reporter.emit("run.resumed", events=count, steps=self._journal.last_step())
         self._reporter.state("reconciling with the venue")
-        if self._world.paper is not None:
-            self._world.paper.restore(list(core.blotter.orders.values()), self._fills())
-        await settle(core, self._world.venue, opened, take, now_ns)
+        for site in self._world.sites:
+            if site.paper is not None:
+                site.paper.restore(*self._booked(site.exchange))
+        venues = {site.exchange: site.venue for site in self._world.sites}
+        await settle(core, venues, opened, take, now_ns)
         return opened, live
 
     def _build(self) -> Live:
@@ -172,7 +175,8 @@ class Session:
             self._reporter,
             self._wire,
         )
-        self._keeper = BarKeeper(self._bars, self._world.market_key, self._timeframe_ns)
+        keys = {site.exchange: site.market_key for site in self._world.sites}
+        self._keeper = BarKeeper(self._bars, keys, self._timeframe_ns)
         live.runner.observers.append(self._keeper.note)
         return live
 
@@ -196,7 +200,8 @@ class Session:
 
     async def _open(self, live: Live) -> RunOpened:
         world, settings = self._world, self._settings
-        account = await world.venue.account([each.id for each in world.instruments], 0)
+        site = world.first
+        account = await site.venue.account([each.id for each in site.instruments], 0)
         held, quote = account.totals.get(settings.data.quote, Decimal(0)), settings.data.quote
         if held < settings.risk.allotted_quote:
             msg = (
@@ -208,13 +213,13 @@ class Session:
         if self._spec.bars is not None:
             end_ns = world.first_open_ns + self._spec.bars * self._timeframe_ns
         opened = RunOpened(
-            ts_ns=world.clock.now_ns(),
+            ts_ns=world.now_ns(),
             run=self._spec.run,
             bot=settings.run.name,
             mode=self._spec.mode,
-            market=world.market,
-            market_key=world.market_key,
-            account=world.account,
+            market=site.market,
+            market_key=site.market_key,
+            account=site.account,
             timeframe=settings.data.timeframe,
             timeframe_ns=self._timeframe_ns,
             instruments=world.instruments,
@@ -227,9 +232,10 @@ class Session:
         await live.runner.take(opened)
         return opened
 
-    def _fills(self) -> list[VenueFill]:
-        """What a paper venue, which forgets with its process, had filled."""
-        return [
+    def _booked(self, exchange: str) -> tuple[list[Order], list[VenueFill]]:
+        """Orders and fills of a paper venue, which forgets them with its process."""
+        orders = self._core.blotter.orders.values()
+        fills = [
             VenueFill(
                 client_order_id=event.client_order_id,
                 venue_order_id=event.client_order_id,
@@ -246,7 +252,9 @@ class Session:
                 ),
             )
             for _, event in self._journal.read_kinds(OrderFilled)
+            if event.instrument.exchange == exchange
         ]
+        return [each for each in orders if each.instrument.exchange == exchange], fills
 
     async def _load_bars(self) -> tuple[Bar, ...]:
         return await load_bars(
@@ -263,7 +271,7 @@ class Session:
         world, settings = self._world, self._settings
         found = usable_model(
             self._registry,
-            market=world.market_key,
+            market=world.first.market_key,
             settings=settings,
             features=self._features,
             first_close_ns=until_ns + self._timeframe_ns,
@@ -275,7 +283,7 @@ class Session:
             asdict(self._features),
             bars_db=self._paths.bars,
             registry=self._paths.models,
-            market=world.market_key,
+            market=world.first.market_key,
             since_ns=until_ns - settings.data.history_bars * self._timeframe_ns,
             until_ns=until_ns,
             created_ns=self._wire.now_ns(),

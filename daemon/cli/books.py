@@ -46,7 +46,7 @@ def reconcile_run(run: str, config: Path | None, state_dir: Path | None, *, as_j
     account = asyncio.run(_account(settings, spec, paths, opened))
     from daemon.reconcile import compare
 
-    comparison = compare(opened, blotter, account)
+    comparison = compare(opened, blotter, account, opened.each_account()[0].exchange)
     result = _result(paths, blotter, account, comparison)
     lines = [*pairs(result), "equal" if comparison.is_equal else "NOT EQUAL"]
     show(result, lines, as_json=as_json)
@@ -115,7 +115,7 @@ async def _account(
         msg = f"the exchange answers for account {exchange.endpoint.instance}, not {opened.account}"
         raise ExchangeUnreachable(msg)
     try:
-        return await embedded_account(exchange, settings, opened)
+        return await embedded_account(exchange, settings, opened.each_account()[0].exchange, opened)
     finally:
         await exchange.stop()
 

@@ -14,18 +14,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
 
+from daemon.cli.connecting import EMBEDDED, connect, is_recording, record_endpoint
 from daemon.config import config_hash, load
 from daemon.core.clock import WireClock
-from daemon.core.errors import ExchangeUnreachable, TradingdError, UsageRefused
-from daemon.core.instruments import plain
+from daemon.core.errors import TradingdError, UsageRefused
 from daemon.core.timeframes import parse_time
-from daemon.exchange_process import ExchangeProcess, MarketSpec, attached
+from daemon.exchange_process import ExchangeProcess
 from daemon.store.lock import StateLock
 from daemon.store.runs import (
-    ExchangeSpec,
     RunSpec,
     discard,
     new_run,
@@ -34,23 +32,17 @@ from daemon.store.runs import (
     resolve,
     run_id_for,
     write_result,
-    write_spec,
 )
 
 if TYPE_CHECKING:
     from daemon.config import Settings
     from daemon.reporting import Reporter
     from daemon.session import Session
+    from daemon.sites import World
     from daemon.store.runs import RunPaths
-    from daemon.worlds import World
 
 SYNTHETIC = "synthetic"
-EMBEDDED = "embedded"
-RECORDING_ENDINGS = (".csv", ".csv.gz", ".parquet")
 DEFAULT_EDGE = 0.4  # large enough that a short run trades; no real market is like this
-ACCOUNT_MULTIPLE = 10
-FOREIGN_HOLDINGS = {"BTC": "1", "ETH": "10"}
-FIRST_CONTACT_S = 14.0
 INTERRUPTED = 130
 
 
@@ -166,11 +158,6 @@ def _overrides_of_recording(request: RunRequest, settings: Settings) -> dict[str
     return {"data.timeframe": timeframe, "data.symbols": symbols}
 
 
-def is_recording(market: str) -> bool:
-    """True when the text names a file of bars rather than an exchange."""
-    return market.endswith(RECORDING_ENDINGS) or "/" in market or Path(market).is_file()
-
-
 def market_of(request: RunRequest, settings: Settings) -> str:
     if request.market is not None:
         return request.market
@@ -192,13 +179,13 @@ async def _run(request: RunRequest, settings: Settings, spec: RunSpec | None) ->
         Reporter(settings, spec, paths).show_finished(finished)
         return 0
     try:
-        world = await _world(request, settings, spec, paths)
+        world = await connect(settings, spec, paths, speed=request.speed)
     except BaseException:
         if not paths.journal.exists():
             discard(paths)
         raise
     try:
-        spec = _record_endpoint(paths, spec, world)
+        spec = record_endpoint(paths, spec, world)
         reporter = Reporter(settings, spec, paths, world)
         reporter.started()
         return await _session(settings, spec, paths, world, reporter)
@@ -305,90 +292,3 @@ def _require_same(spec: RunSpec, settings: Settings) -> None:
             f"{config_hash(settings)}: put it back, or begin anew with `tradingd run --new`"
         )
         raise UsageRefused(msg)
-
-
-# --- which world ----------------------------------------------------------------------------------
-
-
-async def _world(request: RunRequest, settings: Settings, spec: RunSpec, paths: RunPaths) -> World:
-    from daemon import worlds
-
-    if settings.data.exchange != EMBEDDED:
-        try:
-            async with asyncio.timeout(FIRST_CONTACT_S):
-                return await worlds.real_world(settings, mode=spec.mode)
-        except TimeoutError:
-            msg = f"{spec.market} gave no answer within {FIRST_CONTACT_S:g} s"
-            raise ExchangeUnreachable(msg) from None
-    exchange = await _exchange(settings, spec, paths, request.speed)
-    try:
-        return await worlds.embedded_world(exchange, settings, market=spec.market)
-    except BaseException:
-        await exchange.stop()
-        raise
-
-
-async def _exchange(
-    settings: Settings, spec: RunSpec, paths: RunPaths, speed: str | None
-) -> ExchangeProcess:
-    url = spec.options.get("exchange_url")
-    if isinstance(url, str):
-        return await attached(url, settings)
-    if found := await ExchangeProcess.find(paths.exchange):
-        found.adopt()
-        return found
-    if (paths.exchange / "exchange.json").is_file():
-        return await ExchangeProcess.start(paths.exchange, None, speed=speed)
-    market = MarketSpec(
-        symbols=settings.data.symbols,
-        timeframe=settings.data.timeframe,
-        history_bars=_history_bars(settings, spec),
-        seed=settings.run.seed,
-        edge=spec.edge,
-        data=_absolute(spec.market) if is_recording(spec.market) else None,
-        start=spec.start,
-        speed=spec.speed or "max",
-        balances=_balances(settings),
-    )
-    return await ExchangeProcess.start(paths.exchange, market)
-
-
-def _absolute(path: str) -> str:
-    return str(Path(path).resolve())
-
-
-def _balances(settings: Settings) -> dict[str, str]:
-    """The account holds far more than is allotted, and coins that are not the bot's to sell."""
-    quote = plain(settings.risk.allotted_quote * ACCOUNT_MULTIPLE)
-    return {**FOREIGN_HOLDINGS, settings.data.quote: quote}
-
-
-def _history_bars(settings: Settings, spec: RunSpec) -> int | None:
-    """Slots before the first streamed one; None lets a recording give what lies before FROM, or its
-    half.
-    """
-    if not is_recording(spec.market):
-        return settings.data.history_bars
-    from daemon.store.recordings import read_recording
-
-    is_long = len(read_recording(spec.market)) > 2 * settings.data.history_bars
-    return settings.data.history_bars if is_long and spec.start is None else None
-
-
-def _record_endpoint(paths: RunPaths, spec: RunSpec, world: World) -> RunSpec:
-    """Note in run.json where the exchange answers, and return the spec as it stands there."""
-    if world.exchange is None:
-        spec = msgspec.structs.replace(spec, label=world.label)
-        write_spec(paths, spec)
-        return spec
-    endpoint = world.exchange.endpoint
-    exchange = ExchangeSpec(
-        rest=endpoint.rest,
-        stream=endpoint.stream,
-        ws_api=endpoint.ws_api,
-        key=endpoint.key,
-        instance=endpoint.instance,
-    )
-    spec = msgspec.structs.replace(spec, exchange=exchange, label=world.label)
-    write_spec(paths, spec)
-    return spec

@@ -152,8 +152,27 @@ class Balance(Struct, frozen=True, gc=False):
     total: Decimal
 
 
+class AccountOpened(Struct, frozen=True, kw_only=True, gc=False):
+    """One exchange of a run: whose bars and models, which account, and what it held at the start.
+
+    `allotted_quote` is its share of what the bot may use: entries on this exchange never spend more
+    than that and what they have earned there.
+    """
+
+    exchange: str
+    market: str
+    market_key: str
+    account: str
+    allotted_quote: Decimal
+    balances: tuple[Balance, ...]
+
+
 class RunOpened(Input, frozen=True, kw_only=True, gc=False, tag=True):
-    """The first event of a journal: who trades what, with how much, on which account."""
+    """The first event of a journal: who trades what, with how much, on which account.
+
+    With several exchanges `accounts` has one for each, and market, key, account and balances above
+    are those of the first; with one exchange it is empty.
+    """
 
     run: str
     bot: str
@@ -169,6 +188,25 @@ class RunOpened(Input, frozen=True, kw_only=True, gc=False, tag=True):
     config_hash: str
     first_open_ns: int  # open of the first slot that is streamed
     end_ns: int | None  # close of the last slot of the run, None when endless
+    accounts: tuple[AccountOpened, ...] = ()
+
+    def each_account(self) -> tuple[AccountOpened, ...]:
+        """One for every exchange, whether there are several or one."""
+        if self.accounts:
+            return self.accounts
+        only = AccountOpened(
+            exchange=self.instruments[0].id.exchange,
+            market=self.market,
+            market_key=self.market_key,
+            account=self.account,
+            allotted_quote=self.allotted_quote,
+            balances=self.balances,
+        )
+        return (only,)
+
+    def account_on(self, exchange: str) -> AccountOpened:
+        """What this run has on that exchange; KeyError when it has nothing there."""
+        return {each.exchange: each for each in self.each_account()}[exchange]
 
 
 class Payoff(Struct, frozen=True, kw_only=True, gc=False):

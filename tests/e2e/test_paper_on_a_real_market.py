@@ -17,10 +17,11 @@ from daemon.core.timeframes import NS_PER_S, floor_to_grid, rfc3339
 from daemon.exchange_process import Endpoint
 from daemon.reporting import Reporter
 from daemon.session import Session
+from daemon.sites import World
 from daemon.store.journal_reader import JournalReader
 from daemon.store.runs import RunPaths, RunSpec, new_run, run_id_for
 from daemon.venues.embedded_link import EmbeddedLink
-from daemon.worlds import real_world
+from daemon.worlds import real_site
 from tests.exchange.processes import serving
 
 if TYPE_CHECKING:
@@ -59,12 +60,15 @@ async def _session(
     settings: Settings, spec: RunSpec, paths: RunPaths, endpoint: Endpoint
 ) -> dict[str, object]:
     urls = {"rest": endpoint.rest, "stream": endpoint.stream, "ws_api": endpoint.ws_api}
-    world = await real_world(settings, mode="paper", urls=urls)
+    site = await real_site(
+        settings, exchange="binance", symbols=settings.data.symbols, mode="paper", urls=urls
+    )
     # The stand-in's market runs some seconds ahead of its server clock; a real one's does not.
     link = EmbeddedLink(endpoint.rest)
-    world.clock.anchor((await link.clock()).market_ns)
-    world.first_open_ns = floor_to_grid(world.clock.now_ns(), NS_PER_S)
+    site.clock.anchor((await link.clock()).market_ns)
+    site.first_open_ns = floor_to_grid(site.clock.now_ns(), NS_PER_S)
     await link.close()
+    world = World((site,))
     try:
         return await Session(settings, spec, paths, world, Reporter(settings, spec, paths)).run()
     finally:

@@ -5,6 +5,7 @@ from pathlib import Path
 from daemon.bar_keeper import BarKeeper
 from daemon.core.bars import MissCause
 from daemon.core.events import BarRevised, BarsClosed, BarsMissed, Event
+from daemon.core.instruments import InstrumentId
 from daemon.store.bars import BarStore
 from daemon.store.gaps import Gap
 from tests.builders import BTC, HOUR_NS, OPEN_NS, a_bar
@@ -32,7 +33,7 @@ STORY: tuple[Event, ...] = (
 
 def test_bars_revisions_and_gaps_of_a_run_reach_the_store(tmp_path: Path) -> None:
     store = BarStore.open(tmp_path / "bars.db")
-    keeper = BarKeeper(store, "m", HOUR_NS)
+    keeper = BarKeeper(store, {BTC.exchange: "m"}, HOUR_NS)
 
     for event in STORY:
         keeper.note((event,))
@@ -50,7 +51,7 @@ def test_a_recovery_gives_the_store_what_a_kill_kept_from_it_and_nothing_twice(
     tmp_path: Path,
 ) -> None:
     store = BarStore.open(tmp_path / "bars.db")
-    keeper = BarKeeper(store, "m", HOUR_NS)
+    keeper = BarKeeper(store, {BTC.exchange: "m"}, HOUR_NS)
     for event in STORY[:2]:
         keeper.note((event,))
 
@@ -60,4 +61,23 @@ def test_a_recovery_gives_the_store_what_a_kill_kept_from_it_and_nothing_twice(
     assert store.read("m", BTC, HOUR_NS) == [REVISED, LATER]
     assert store.revision_count("m", "BTC/USDT", HOUR_NS) == 1
     assert [gap.count for gap in store.gaps("m", "BTC/USDT", HOUR_NS)] == [3]
+    store.close()
+
+
+def test_one_symbol_on_two_exchanges_is_two_series(tmp_path: Path) -> None:
+    store = BarStore.open(tmp_path / "bars.db")
+    there = InstrumentId("okx", BTC.symbol)
+    keeper = BarKeeper(store, {BTC.exchange: "m", "okx": "n"}, HOUR_NS)
+    other = a_bar(instrument=there, close=42_200.0)
+    missed = BarsMissed(
+        ts_ns=2, instrument=there, first_open_ns=OPEN_NS + HOUR_NS, count=1, cause=MissCause.OUTAGE
+    )
+
+    keeper.note((BarsClosed(ts_ns=1, bars=(FIRST, other)),))
+    keeper.note((missed,))
+
+    assert store.read("m", BTC, HOUR_NS) == [FIRST]
+    assert store.read("n", there, HOUR_NS) == [other]
+    assert store.gaps("m", BTC.symbol, HOUR_NS) == []
+    assert store.gaps("n", BTC.symbol, HOUR_NS) == [Gap(OPEN_NS + HOUR_NS, 1, MissCause.OUTAGE)]
     store.close()

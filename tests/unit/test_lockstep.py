@@ -103,7 +103,7 @@ class Desk:
         self.clocks: list[ExchangeClock] = []
         self.in_flight = 0
         self.lockstep = Lockstep(
-            self.exchange,
+            {BTC.exchange: self.exchange},
             "run-1",
             IDS,
             self.inbox.put,
@@ -140,7 +140,7 @@ class Desk:
     def _is_quiet(self) -> bool:
         return self.runner.is_idle and not len(self.inbox) and not self.health.is_due
 
-    def _on_clock(self, clock: ExchangeClock) -> None:
+    def _on_clock(self, _name: str, clock: ExchangeClock) -> None:
         self.clocks.append(clock)
         if clock.ended:
             self.over.set()
@@ -254,8 +254,8 @@ def test_nothing_is_acknowledged_while_something_is_in_flight() -> None:
         desk = Desk([WHOLE, WHOLE])
         quiet = False
         lockstep = Lockstep(
-            desk.exchange, "run-1", IDS, desk.inbox.put,
-            is_quiet=lambda: quiet, on_clock=lambda _clock: None,
+            {BTC.exchange: desk.exchange}, "run-1", IDS, desk.inbox.put,
+            is_quiet=lambda: quiet, on_clock=lambda _name, _clock: None,
         )  # fmt: skip
         running = asyncio.create_task(lockstep.run())
         await lockstep.start(dict.fromkeys(IDS, CLOSE_NS))

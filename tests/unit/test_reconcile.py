@@ -69,13 +69,13 @@ def a_blotter(*fills: Fill, is_over: bool = True, **changes: Any) -> Blotter:
 
 
 def differences(blotter: Blotter, account: Account) -> tuple[str, ...]:
-    return compare(OPENED, blotter, account).differences
+    return compare(OPENED, blotter, account, BTC.exchange).differences
 
 
 def test_books_that_agree_are_equal() -> None:
     fill = a_fill()
 
-    comparison = compare(OPENED, a_blotter(fill), an_account(a_venue_fill(fill)))
+    comparison = compare(OPENED, a_blotter(fill), an_account(a_venue_fill(fill)), BTC.exchange)
 
     assert comparison == Comparison((), ())
     assert comparison.is_equal
@@ -85,7 +85,7 @@ def test_a_fill_only_the_venue_has_is_missed_not_a_difference() -> None:
     known, missed = a_fill(trade_id="1"), a_fill(trade_id="2")
     account = an_account(a_venue_fill(known), a_venue_fill(missed))
 
-    comparison = compare(OPENED, a_blotter(known), account)
+    comparison = compare(OPENED, a_blotter(known), account, BTC.exchange)
 
     assert [each.fill for each in comparison.missed] == [missed]
     assert comparison.differences == ()
@@ -98,7 +98,7 @@ def test_the_same_trade_number_of_another_order_is_another_trade() -> None:
     blotter.apply_order_intended(an_intent(client_order_id="tdother", instrument=ETH))
     other = a_venue_fill(fill, client_order_id="tdother", instrument=ETH)
 
-    comparison = compare(OPENED, blotter, an_account(a_venue_fill(fill), other))
+    comparison = compare(OPENED, blotter, an_account(a_venue_fill(fill), other), BTC.exchange)
 
     assert comparison.missed == (other,)
 
@@ -145,7 +145,7 @@ def test_an_order_of_unknown_fate_is_looked_up_not_compared() -> None:
 def test_trades_of_others_on_the_account_count_in_the_balances_and_nowhere_else() -> None:
     by_hand = a_venue_fill(a_fill(trade_id="9"), client_order_id=None)
 
-    assert compare(OPENED, Blotter(), an_account(by_hand)).is_equal
+    assert compare(OPENED, Blotter(), an_account(by_hand), BTC.exchange).is_equal
 
 
 def test_a_balance_that_is_off_by_the_last_digit_is_a_difference() -> None:
@@ -205,7 +205,7 @@ def test_fills_of_orders_that_were_forgotten_long_ago_are_no_differences() -> No
     old = a_venue_fill(a_fill(ts_ns=1), client_order_id="td0")
     new = a_venue_fill(a_fill(ts_ns=10**18, trade_id="2"), client_order_id="tdforeign")
 
-    comparison = compare(OPENED, blotter, an_account(old, new))
+    comparison = compare(OPENED, blotter, an_account(old, new), BTC.exchange)
 
     assert comparison.differences == (
         "the venue filled tdforeign, which this journal never intended",

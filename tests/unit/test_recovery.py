@@ -79,7 +79,7 @@ class Start:
         return command.client_order_id
 
     async def settles(self) -> e.Reconciled:
-        return await settle(self.core, self.venue, OPENED, self.take, TS_NS)
+        return await settle(self.core, {BTC.exchange: self.venue}, OPENED, self.take, TS_NS)
 
     def state(self, order: str) -> OrderState:
         return self.core.blotter.orders[order].state

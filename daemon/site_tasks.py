@@ -1,0 +1,158 @@
+"""The tasks that keep one exchange of a running daemon: its feed, its outbox, its clock, its
+process.
+
+Belongs here: what is done for each exchange by itself, so that one that is away holds up no other.
+What they share, queue and loop, belongs to `live`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING
+
+from daemon.core.errors import ExchangeUnreachable
+from daemon.core.events import BarsClosed
+from daemon.core.timeframes import timeframe_ns
+from daemon.exchange_process import ExchangeProcess
+from daemon.layers.ingestion.feed import Feed
+from daemon.layers.ingestion.track import FeedConfig, Transport
+from daemon.venues.outbox import Outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+
+    from daemon.config import Settings
+    from daemon.core.bars import Bar
+    from daemon.core.clock import WireClock
+    from daemon.core.events import Input
+    from daemon.core.instruments import InstrumentId
+    from daemon.reporting import Reporter
+    from daemon.sites import Site
+    from daemon.venues.embedded_link import ExchangeClock
+
+    Publish = Callable[[Input], Awaitable[None]]
+
+CLOCK_EVERY_S = 1.0
+CLOCK_EVERY_REAL_S = 300.0
+REVISION_CHECK_S = 5.0
+
+
+class SiteTasks:
+    """One exchange at work; `on_over` hears when its market will bring nothing more to this run."""
+
+    def __init__(
+        self,
+        site: Site,
+        settings: Settings,
+        *,
+        wire: WireClock,
+        reporter: Reporter,
+        put: Publish,
+        stop: asyncio.Event,
+        is_quiet: Callable[[], bool],
+        on_over: Callable[[], None],
+    ) -> None:
+        self.site = site
+        self.outbox = Outbox(site.venue, put)
+        self.is_over = False
+        self.is_lost = False
+        self._settings = settings
+        self._timeframe_ns = timeframe_ns(settings.data.timeframe)
+        self._wire = wire
+        self._reporter = reporter
+        self._stop = stop
+        self._is_quiet = is_quiet
+        self._on_over = on_over
+        self._end_ns: int | None = None
+
+    def feed(self, publish: Publish, last: Mapping[InstrumentId, Bar], end_ns: int | None) -> Feed:
+        """Its bars behind `last` into `publish`, up to the one that closes at `end_ns`."""
+        self._end_ns = end_ns
+        site, data = self.site, self._settings.data
+        config = FeedConfig(
+            transport=Transport(data.transport) if site.has_stream else Transport.REST,
+            market_rate=site.clock.rate,
+            stale_after_s=data.stale_after_s,
+            revision_check_s=None if site.link is not None else REVISION_CHECK_S,
+            venue_sends_empty_bars=site.sends_empty_bars,
+            page_limit=site.page_limit,
+        )
+
+        async def until_end(event: Input) -> None:
+            if not self._is_too_late(event):
+                await publish(event)
+
+        return Feed(
+            site.market_data,
+            [each.id for each in site.instruments],
+            timeframe_ns=self._timeframe_ns,
+            market_clock=site.clock,
+            wire=self._wire,
+            publish=until_end,
+            rng=random.Random(self._settings.run.seed),  # noqa: S311  # jitter, not secrets
+            config=config,
+            last=last,
+        )
+
+    def work(self) -> list[Coroutine[object, object, None]]:
+        """What runs beside the feed until it is cancelled."""
+        return [self.outbox.run(), self._follow_clock(), self._mind_process()]
+
+    def on_clock(self, now: ExchangeClock) -> None:
+        """Hear what an embedded exchange says of its market time."""
+        self.site.clock.anchor(now.market_ns, now.rate)
+        is_last = self._end_ns is not None and now.market_ns > self._end_ns + self._timeframe_ns
+        if (now.ended or is_last) and self._is_quiet():
+            self._end()
+
+    def _is_too_late(self, event: Input) -> bool:
+        """Nothing after the last slot of the run, and no bar after a stop was asked for, enters."""
+        if not isinstance(event, BarsClosed):
+            return False
+        if self._stop.is_set():
+            return True
+        if self._end_ns is not None and any(bar.close_ns > self._end_ns for bar in event.bars):
+            self._end()
+            return True
+        return False
+
+    def _end(self) -> None:
+        self.is_over = True
+        self._on_over()
+
+    async def _follow_clock(self) -> None:
+        """Keep the market clock on the exchange's, and hear when its market has ended."""
+        site = self.site
+        while True:
+            await asyncio.sleep(CLOCK_EVERY_REAL_S if site.link is None else CLOCK_EVERY_S)
+            try:
+                if site.link is not None:
+                    self.on_clock(await site.link.clock())
+                else:
+                    site.clock.anchor(await site.market_data.server_ns())
+                self.is_lost = False
+            except ExchangeUnreachable as error:
+                if not self.is_lost:
+                    self._lost(str(error))
+                self.is_lost = True
+
+    async def _mind_process(self) -> None:
+        """An embedded exchange that dies is started again on its own ledger; the feed finds it by
+        itself.
+        """
+        site = self.site
+        if site.process is None or site.state_dir is None:
+            return await asyncio.Event().wait()  # type: ignore[return-value]  # never
+        while True:
+            code = await site.process.died()
+            self._lost(f"its process ended with {code}")
+            before = site.process.endpoint.rest
+            site.process = await ExchangeProcess.start(site.state_dir, None)
+            if site.process.endpoint.rest != before:
+                msg = f"{site.exchange} came back at another address: run --resume last"
+                raise ExchangeUnreachable(msg)
+            self._reporter.exchange_started(site.exchange, site.process.endpoint)
+
+    def _lost(self, error: str) -> None:
+        self._reporter.emit("exchange.lost", exchange=self.site.exchange, error=error)

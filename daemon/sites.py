@@ -1,0 +1,105 @@
+"""One exchange as a run sees it, and all of them together: what is plugged into the core from
+outside.
+
+Belongs here: what is there, ready to use. Building it belongs to `worlds`, keeping it running to
+`site_tasks`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from daemon.core.clock import MarketClock
+    from daemon.core.instruments import Instrument
+    from daemon.core.ports import MarketData, Venue
+    from daemon.exchange_process import ExchangeProcess
+    from daemon.venues.embedded_link import EmbeddedLink
+    from daemon.venues.paper_venue import PaperVenue
+
+
+@dataclass(slots=True, kw_only=True)
+class Site:
+    """One exchange: its market data, its account, its clock and its limits.
+
+    `market_key` names whose bars and models these are; two sites never share one.
+    """
+
+    exchange: str
+    market: str
+    market_key: str
+    label: str
+    account: str
+    clock: MarketClock
+    market_data: MarketData
+    history_data: MarketData
+    venue: Venue
+    instruments: tuple[Instrument, ...]
+    first_open_ns: int
+    link: EmbeddedLink | None = None
+    process: ExchangeProcess | None = None
+    state_dir: Path | None = None  # of an embedded exchange that is ours to start again
+    is_lockstep: bool = False
+    page_limit: int = 500
+    sends_empty_bars: bool = True
+    has_stream: bool = True
+    paper: PaperVenue | None = None
+
+    async def close(self) -> None:
+        """Let go of every connection, then of the exchange if it is our child."""
+        await self.venue.close()
+        await self.market_data.close()
+        if self.history_data is not self.market_data:
+            await self.history_data.close()
+        if self.link is not None:
+            await self.link.close()
+        if self.process is not None:
+            await self.process.stop()
+
+
+@dataclass(slots=True)
+class World:
+    """Every exchange of a run; the first one is the one that `data.exchange` names."""
+
+    sites: tuple[Site, ...]
+
+    @property
+    def first(self) -> Site:
+        return self.sites[0]
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        return tuple(each for site in self.sites for each in site.instruments)
+
+    def each_instrument(self) -> Iterator[tuple[Site, Instrument]]:
+        for site in self.sites:
+            for instrument in site.instruments:
+                yield site, instrument
+
+    @property
+    def label(self) -> str:
+        """The market in words; of several exchanges each with its name."""
+        if len(self.sites) == 1:
+            return self.first.label
+        return ", ".join(f"{site.exchange}: {site.label}" for site in self.sites)
+
+    @property
+    def is_lockstep(self) -> bool:
+        return self.first.is_lockstep
+
+    @property
+    def first_open_ns(self) -> int:
+        """Open of the first streamed slot: history ends before it, on every exchange."""
+        return min(site.first_open_ns for site in self.sites)
+
+    def now_ns(self) -> int:
+        """Market time, for what belongs to no single exchange."""
+        return max(site.clock.now_ns() for site in self.sites)
+
+    async def close(self) -> None:
+        for site in self.sites:
+            await site.close()
