@@ -13,6 +13,7 @@ from daemon.core.clock import MarketClock, WireClock
 from daemon.core.errors import LiveRefused
 from daemon.core.timeframes import NS_PER_MS, floor_to_grid, timeframe_ns
 from daemon.sites import Site
+from daemon.venues.budget import Use
 from daemon.venues.embedded_link import EmbeddedLink, EmbeddedMarket
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 SYNTHETIC = "synthetic"
 LOCKSTEP = "lock-step"
+LOCKSTEP_ORDER_PATIENCE_S = 120.0  # the market waits, so an order may wait for room too
+HISTORY_WITHIN_S = 900.0  # a page may have to wait for the next minute's budget
 
 
 def market_name(market: str) -> str:
@@ -53,7 +56,10 @@ async def embedded_site(
     length_ns = timeframe_ns(settings.data.timeframe)
     clock = MarketClock(WireClock(), market_ns=now.market_ns, rate=now.rate)
     urls = _urls(process)
-    public, history = make_client(exchange, urls=urls), make_client(exchange, urls=urls)
+    public = make_client(exchange, urls=urls)
+    history = make_client(exchange, urls=urls, use=Use.HISTORY)
+    if now.mode == LOCKSTEP:
+        public.budget.let_orders_wait(LOCKSTEP_ORDER_PATIENCE_S)
     inner = CcxtMarket(public, exchange, settings.data.timeframe)
     market_data = EmbeddedMarket(inner, link, clock, length_ns)
     venue = _venue(process, settings, exchange)
@@ -71,7 +77,9 @@ async def embedded_site(
         account=now.instance,
         clock=clock,
         market_data=market_data,
-        history_data=CcxtMarket(history, exchange, settings.data.timeframe),
+        history_data=CcxtMarket(
+            history, exchange, settings.data.timeframe, within_s=HISTORY_WITHIN_S
+        ),
         venue=venue,
         instruments=instruments,
         first_open_ns=now.from_ms * NS_PER_MS,
@@ -109,7 +117,13 @@ def _venue(process: ExchangeProcess, settings: Settings, exchange: str) -> CcxtV
 
     keys = (process.endpoint.key, process.endpoint.secret)
     validity_ms = settings.execution.validity_ms
-    client = make_client(exchange, urls=_urls(process), credentials=keys, validity_ms=validity_ms)
+    client = make_client(
+        exchange,
+        urls=_urls(process),
+        credentials=keys,
+        validity_ms=validity_ms,
+        use=Use.ACCOUNT,
+    )
     return CcxtVenue(client, exchange, validity_ms=validity_ms, grace_s=settings.execution.grace_s)
 
 
@@ -138,7 +152,8 @@ async def real_site(
         msg = f"live trading on {exchange} is not armed; only paper is possible here"
         raise LiveRefused(msg)
     length_ns = timeframe_ns(settings.data.timeframe)
-    public, history = make_client(exchange, urls=urls), make_client(exchange, urls=urls)
+    public = make_client(exchange, urls=urls)
+    history = make_client(exchange, urls=urls, use=Use.HISTORY)
     market_data = CcxtMarket(public, exchange, settings.data.timeframe)
     try:
         instruments = await market_data.instruments(symbols)
@@ -163,7 +178,9 @@ async def real_site(
         account=f"paper-{settings.run.name}",
         clock=clock,
         market_data=market_data,
-        history_data=CcxtMarket(history, exchange, settings.data.timeframe),
+        history_data=CcxtMarket(
+            history, exchange, settings.data.timeframe, within_s=HISTORY_WITHIN_S
+        ),
         venue=paper,
         instruments=instruments,
         first_open_ns=floor_to_grid(server_ns, length_ns),

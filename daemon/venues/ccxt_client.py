@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from daemon.core.instruments import exchange_behind
+from daemon.venues.budget import Use
+from daemon.venues.ccxt_budget import keep_budget, shared_budget
 from daemon.venues.ccxt_outcomes import note_reply
 
 if TYPE_CHECKING:
@@ -34,13 +36,15 @@ def make_client(
     credentials: tuple[str, str] | None = None,
     urls: Mapping[str, str] | None = None,
     validity_ms: int = VALIDITY_MS,
+    use: Use = Use.LIVE,
 ) -> Any:
     """A ccxt.pro instance (REST-only where ccxt has no other) for a ccxt id or "embedded", each
     with or without a "-label" behind it.
 
     `urls` of the embedded exchange are {"rest", "stream", "ws_api"} as its ready line tells them;
     every url of that client is then on loopback, or ValueError. Signed requests are valid for
-    `validity_ms`.
+    `validity_ms`. What it asks is for `use`, out of one budget that it shares with every other
+    client of that exchange in this process.
     """
     import ccxt.pro
 
@@ -65,6 +69,8 @@ def make_client(
     assert_sends_once(client)
     guard_frames(client)
     guard_replies(client, is_json=speaks_binance(exchange))
+    address = "" if urls is None else urls["rest"]
+    keep_budget(client, shared_budget(exchange, address, client.rateLimit), exchange, use)
     return client
 
 
@@ -180,8 +186,8 @@ def _settings(
             "recvWindow": validity_ms,
             "warnOnFetchOpenOrdersWithoutSymbol": False,
         }
-        # The default bucket does not refill while idle: an order waits for the cost of old
-        # requests.
+        # Of ccxt's own pacing only the streams' is used; its default makes each message wait for
+        # the ones long ago.
         settings |= {"rateLimiterAlgorithm": "rollingWindow", "rollingWindowSize": 60_000.0}
     if credentials is not None:
         settings["apiKey"], settings["secret"] = credentials

@@ -20,6 +20,7 @@ from daemon.venues.ccxt_client import speaks_binance
 from daemon.venues.ccxt_reads import (
     FIRST_CONTACT_ATTEMPTS,
     FIRST_CONTACT_WITHIN_S,
+    WITHIN_S,
     OddReply,
     Reader,
 )
@@ -44,6 +45,7 @@ class CcxtMarket:
         rng: random.Random | None = None,
         wire: WireClock | None = None,
         first_contact_within_s: float = FIRST_CONTACT_WITHIN_S,
+        within_s: float = WITHIN_S,
     ) -> None:
         self.exchange = exchange
         if client.timeframes and timeframe not in client.timeframes:
@@ -54,6 +56,7 @@ class CcxtMarket:
         self._timeframe = timeframe
         self._wire = wire or WireClock()
         self._first_contact_within_s = first_contact_within_s
+        self._within_s = within_s
         rng = rng or random.Random()  # noqa: S311  # it spreads retries, nothing hangs on it
         self._reader = Reader(client, exchange, rng=rng, wire=self._wire)
         self._streams = CandleStreams(client, exchange, timeframe)
@@ -103,7 +106,8 @@ class CcxtMarket:
             )
             return _candles(rows)
 
-        return await self._reader.read(f"candles of {instrument.symbol}", ask)
+        what = f"candles of {instrument.symbol}"
+        return await self._reader.read(what, ask, within_s=self._within_s)
 
     async def book(self, instrument: InstrumentId, levels: int) -> Book:
         await self._reader.markets()

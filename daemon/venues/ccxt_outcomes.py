@@ -12,6 +12,7 @@ from http import HTTPStatus
 
 from msgspec import Struct
 
+from daemon.core.errors import TradingdError
 from daemon.core.events import Outcome
 
 REASON_MAX = 200
@@ -98,6 +99,8 @@ def code_of(error: BaseException) -> int | None:
 def explain(error: BaseException) -> str:
     """Class, code and the venue's message, nothing of the request; at most 200 characters."""
     name, reply = type(error).__name__, reply_of(error)
+    if isinstance(error, TradingdError):  # our own words
+        return str(error)[:REASON_MAX]
     if reply is None:
         cause = error.__cause__
         return name if cause is None else f"{name} ({type(cause).__name__})"

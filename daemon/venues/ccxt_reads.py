@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from daemon.core.clock import WireClock
 from daemon.core.errors import ExchangeUnreachable, LiveRefused
+from daemon.venues.budget import NoRoom
+from daemon.venues.ccxt_budget import budget_of
 from daemon.venues.ccxt_outcomes import (
     KEY_REFUSED,
     code_of,
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Awaitable, Callable
 
+    from daemon.venues.budget import Budget
+
 T = TypeVar("T")
 WITHIN_S = 20.0
 FIRST_CONTACT_WITHIN_S = 12.0  # a terminal gets its one line within 15 s
@@ -31,7 +35,7 @@ WAIT_MAX_S = 3.0
 BACKOFF_MIN_S = 0.05
 ATTEMPTS_MAX = 8
 FIRST_CONTACT_ATTEMPTS = 4
-RETRY_AFTER_DEFAULT_S = 10.0
+CROWDED_S = 10.0  # "too often" in words, with a status that asks for nothing
 
 
 class OddReply(ValueError):
@@ -39,7 +43,7 @@ class OddReply(ValueError):
 
 
 class Reader:
-    """All repeatable requests of one client; none is sent while the exchange asks for silence."""
+    """All repeatable requests of one client; its budget sends none while silence is asked for."""
 
     def __init__(
         self, client: Any, exchange: str, *, rng: random.Random, wire: WireClock | None = None
@@ -48,7 +52,8 @@ class Reader:
         self._exchange = exchange
         self._rng = rng
         self._wire = wire or WireClock()
-        self._silent_until_s = 0.0
+        # A client that was not made here has no budget yet; it still obeys a ban.
+        self._budget: Budget = getattr(client, "budget", None) or budget_of(exchange)
         self._loading = asyncio.Lock()
 
     async def read(
@@ -64,9 +69,8 @@ class Reader:
         LiveRefused when the exchange refuses the key. Texts name the exchange and the reason, no
         urls.
         """
-        now_s = self._wire.monotonic_s()
-        until_s = now_s + within_s
-        wait_s = max(0.0, self._silent_until_s - now_s)
+        until_s = self._wire.monotonic_s() + within_s
+        wait_s = self._budget.silent_s
         reason = f"it asked for silence, {wait_s:.0f} s are left" if wait_s else "no answer"
         try:
             async with asyncio.timeout(within_s):
@@ -76,6 +80,8 @@ class Reader:
                     await asyncio.sleep(wait_s)
                     try:
                         return await ask()
+                    except NoRoom as error:
+                        raise self._unreachable(what, str(error)) from None
                     except Exception as error:  # noqa: BLE001  # ccxt raises builtin errors too
                         reason = explain(error)
                         if not is_worth_repeating(error):
@@ -97,12 +103,9 @@ class Reader:
         return max(BACKOFF_MIN_S, wait_s * self._rng.uniform(0.5, 1.5))
 
     def _wait_s(self, error: Exception, attempt: int) -> float:
-        wait_s = self.pause_s(attempt)
-        if is_rate_limit(error):
-            headers = self._client.last_response_headers or {}
-            wait_s = max(wait_s, _seconds(headers.get("Retry-After")))
-            self._silent_until_s = self._wire.monotonic_s() + wait_s
-        return wait_s
+        if is_rate_limit(error) and not self._budget.silent_s:
+            self._budget.silence(CROWDED_S)
+        return max(self.pause_s(attempt), self._budget.silent_s)
 
     def _final(self, what: str, error: Exception) -> ExchangeUnreachable | LiveRefused:
         if code_of(error) in KEY_REFUSED:
@@ -111,10 +114,3 @@ class Reader:
 
     def _unreachable(self, what: str, reason: str) -> ExchangeUnreachable:
         return ExchangeUnreachable(f"{self._exchange} gives no {what}: {reason}")
-
-
-def _seconds(text: object) -> float:
-    try:
-        return float(str(text))
-    except ValueError:
-        return RETRY_AFTER_DEFAULT_S

@@ -20,8 +20,10 @@ from daemon.core.errors import ExchangeUnreachable, LiveRefused
 from daemon.core.events import OrderReported, Outcome, ReportSource
 from daemon.core.instruments import plain
 from daemon.core.orders import OrderState
+from daemon.venues.budget import Use
 from daemon.venues.ccxt_account import read_account
 from daemon.venues.ccxt_binance import ENDED, Told, by_client_id, read_order, read_trade
+from daemon.venues.ccxt_budget import using
 from daemon.venues.ccxt_client import VALIDITY_MS, assert_sends_once, speaks_binance
 from daemon.venues.ccxt_departures import departing, watch_departures
 from daemon.venues.ccxt_outcomes import (
@@ -94,7 +96,7 @@ class CcxtVenue:
             "type": order.order_type.upper(),
             "quantity": plain(order.quantity),
         }
-        with departing(expected) as departure:
+        with departing(expected) as departure, using(Use.ORDER):
             try:
                 # A price on a market order would be taken for an amount to spend.
                 reply = await self._client.create_order(
