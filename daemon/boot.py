@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from daemon.app import DAY_NS
-from daemon.core.errors import ModelRefused, TradingdError
+from daemon.core.errors import ModelForeign, ModelRefused, TradingdError
 from daemon.core.events import ModelActivated, Payoff
 from daemon.core.jobs import TrainingJob, TrainingProgress
 from daemon.core.manifests import Manifest, model_key
@@ -87,7 +87,8 @@ def usable_model(
 ) -> str | None:
     """Id of the market's active model, if it is what this configuration would train today.
 
-    Not one that is too old, nor one that has seen labels of bars that are still to come.
+    Not one that is too old or written by another version, nor one that has seen labels of bars that
+    are still to come.
     """
     data = settings.data
     found = registry.active_for(
@@ -95,7 +96,10 @@ def usable_model(
     )
     if found is None:
         return None
-    manifest = registry.manifest(found)
+    try:
+        manifest = registry.manifest(found)
+    except ModelForeign:
+        return None
     age_ns = first_close_ns - manifest.trained_through_ns
     wanted = training_settings(settings)
     is_alike = manifest.seed == settings.run.seed and all(

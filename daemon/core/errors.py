@@ -52,6 +52,10 @@ class ModelRefused(TradingdError):
     exit_code = 78
 
 
+class ModelForeign(ModelRefused):
+    """A model artefact was written by another version: nothing is wrong with it, but not for us."""
+
+
 class IllegalTransition(TradingdError):
     """An order was asked to take a step its state table does not have; its state is unchanged."""
 

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from daemon.core.errors import ModelRefused
+from daemon.core.errors import ModelForeign, ModelRefused
 from daemon.core.timeframes import NS_PER_S
 
-MANIFEST_SCHEMA = "tradingd.model/1"
+MANIFEST_SCHEMA = "tradingd.model/2"
 
 
 class ModelKey(msgspec.Struct, frozen=True):
@@ -70,11 +70,20 @@ class FoldResult(_Part, frozen=True):
     baseline_auc: float | None
 
 
+class ReliabilityBin(_Part, frozen=True):
+    """Rows of like probability: what was said of them on average, and how many of them rose."""
+
+    n: int
+    said: float
+    rose: float
+
+
 class OutOfSample(_Part, frozen=True):
     """All folds together; the interval is two-sided 95 % and allows for dependence within a bar.
 
-    The baseline is minus the last return, scored on the same rows. Brier scores are over the rows
-    whose calibration was fitted on earlier folds only; `brier_base_rate` is that of a constant.
+    The baseline is minus the last return, scored on the same rows; `gap` is how much more AUC the
+    model has, row by row compared. Brier scores and reliability are over the rows whose calibration
+    was fitted on earlier folds only; `brier_base_rate` is that of a constant.
     """
 
     n: int
@@ -82,9 +91,13 @@ class OutOfSample(_Part, frozen=True):
     auc_low: float
     auc_high: float
     baseline_auc: float
+    gap: float
+    gap_low: float
+    gap_high: float
     brier: float
     brier_uncalibrated: float
     brier_base_rate: float
+    reliability: tuple[ReliabilityBin, ...]
 
 
 class CalibrationTable(_Part, frozen=True):
@@ -129,8 +142,32 @@ class Costs(_Part, frozen=True):
     slippage_bps: float
 
 
+class SurestCalls(_Part, frozen=True):
+    """How far prices moved the way of the surest tenth of the calls, before costs, as ratios of the
+    entry price, with a 95 % interval; how sure that tenth is comes from earlier folds.
+    """
+
+    n: int
+    gross_ratio: float
+    gross_low: float
+    gross_high: float
+
+
+class Control(_Part, frozen=True):
+    """What the same forests find in shuffled outcomes: an AUC that belongs near one half."""
+
+    n: int
+    auc: float
+    standard_error: float
+
+
 class NetReturn(_Part, frozen=True):
-    """Mean net return per bar of trading the out-of-sample predictions, and its 95 % interval."""
+    """Mean net return per bar of trading the out-of-sample predictions, and its Sharpe ratio.
+
+    Intervals are 95 %, Sharpe ratios those of a year. `deflated_sharpe` is the probability that the
+    true one is above what the best of `trials` without an edge shows. All are 0 where nothing was
+    traded.
+    """
 
     per_bar_ratio: float
     per_bar_low: float
@@ -138,6 +175,11 @@ class NetReturn(_Part, frozen=True):
     total_ratio: float
     bars: int
     entries: int
+    sharpe: float
+    sharpe_low: float
+    sharpe_high: float
+    deflated_sharpe: float
+    trials: int
 
 
 class Histogram(_Part, frozen=True):
@@ -189,6 +231,8 @@ class Manifest(_Part, frozen=True):
     payoffs: Payoffs
     costs: Costs
     net_return: NetReturn
+    surest: SurestCalls | None
+    control: Control | None
     reference: dict[str, Histogram]
     reference_probability: Histogram
     probes: Probes
@@ -197,6 +241,7 @@ class Manifest(_Part, frozen=True):
     libraries: dict[str, str]
     arrays_sha256: str
     edge_shown: bool
+    failed: tuple[str, ...]  # names of the declared tests that did not hold
     verdict: str
     created_ns: int
     code_version: str
@@ -227,12 +272,15 @@ def encode_manifest(manifest: Manifest) -> bytes:
 
 
 def decode_manifest(data: bytes) -> Manifest:
-    """Read a manifest; raises `ModelRefused` on a foreign schema or anything unexpected in it."""
+    """Read a manifest; raises `ModelForeign` on another schema and `ModelRefused` on anything
+    unexpected in it.
+    """
     try:
         schema = msgspec.json.decode(data, type=_Schema).schema
         if schema != MANIFEST_SCHEMA:
-            raise ModelRefused(
-                f"the manifest has schema {schema!r}; this version reads {MANIFEST_SCHEMA!r}"
+            raise ModelForeign(
+                f"the manifest has schema {schema!r}; this version reads {MANIFEST_SCHEMA!r}: "
+                "train anew"
             )
         return msgspec.json.decode(data, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

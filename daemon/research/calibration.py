@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from daemon.core.manifests import CalibrationTable
+from daemon.core.manifests import CalibrationTable, ReliabilityBin
 from daemon.research.series import FloatArray, IntArray
 
 KNOTS = 101
@@ -19,6 +19,7 @@ RAW_MIN = 0.01
 PRIOR_INTERCEPT_SD = 0.5
 PRIOR_SLOPE_SD = 1.0
 STEPS_MAX = 100
+RELIABILITY_BINS = 10
 STEP_TOLERANCE = 1e-12
 
 _PRIOR_MEAN = np.array([0.0, 1.0])
@@ -73,6 +74,23 @@ def fit_calibration(raw: FloatArray, up: IntArray, clusters: IntArray) -> Calibr
     if parameters[1] < 0.0:
         parameters = _newton(design, up.astype(np.float64), free=np.array([True, False]))
     return Calibrator(float(parameters[0]), float(parameters[1]), covariance, len(raw))
+
+
+def reliability(probability: FloatArray, up: IntArray) -> tuple[ReliabilityBin, ...]:
+    """What was said against what came, in up to RELIABILITY_BINS bins of about equally many rows.
+
+    Both are (n,), of rows out of sample. Equal probabilities are never divided (DeGroot and
+    Fienberg 1983 for the diagram; equal counts, because forests hardly leave the middle).
+    """
+    edges = np.unique(np.quantile(probability, np.linspace(0.0, 1.0, RELIABILITY_BINS + 1)[1:-1]))
+    place = np.searchsorted(edges, probability, side="left")
+    counts = np.bincount(place)
+    said, rose = np.bincount(place, probability), np.bincount(place, up)
+    return tuple(
+        ReliabilityBin(int(n), float(said[i] / n), float(rose[i] / n))
+        for i, n in enumerate(counts.tolist())
+        if n
+    )
 
 
 def _newton(design: FloatArray, up: FloatArray, free: npt.NDArray[np.bool_]) -> FloatArray:

@@ -10,21 +10,24 @@ import numpy as np
 
 from daemon.core.manifests import (
     CalibrationTable,
+    Control,
     Histogram,
     NetReturn,
     OutOfSample,
     Payoffs,
+    SurestCalls,
 )
 from daemon.layers.inference.model import Calibration
 from daemon.layers.monitoring.drift import placebo_psi, reference_histogram
 from daemon.layers.monitoring.skill import Skill
-from daemon.research.calibration import fit_calibration
+from daemon.research.bootstrap import bootstrap_net_return
+from daemon.research.calibration import fit_calibration, reliability
 from daemon.research.datasets import TrainingRefused
 from daemon.research.net_returns import Calibrated, calibrated_forward, net_returns
-from daemon.research.payoffs import measure_payoffs
+from daemon.research.payoffs import measure_payoffs, surest_calls
 from daemon.research.series import FloatArray, Series
 from daemon.research.settings import TrainingSettings
-from daemon.research.verdict import Verdict, bootstrap_net_return, judge
+from daemon.research.verdict import Evidence, Verdict, judge
 from daemon.research.walkforward import WalkForward
 
 
@@ -36,12 +39,20 @@ class Judgement:
     calibration: CalibrationTable
     payoffs: Payoffs
     net_return: NetReturn
+    surest: SurestCalls | None
+    control: Control | None
     probability: Histogram  # of the calibrated probability
     verdict: Verdict
 
 
 def judge_walk(
-    series: Sequence[Series], walked: WalkForward, settings: TrainingSettings, *, seed: int
+    series: Sequence[Series],
+    walked: WalkForward,
+    settings: TrainingSettings,
+    *,
+    seed: int,
+    control: Control | None = None,
+    overfitting: float | None = None,
 ) -> Judgement:
     """Judge a walk-forward. `series` must be those it was made of, in the same order.
 
@@ -54,9 +65,12 @@ def judge_walk(
     calibrated = calibrated_forward(walked, settings)
     net = bootstrap_net_return(
         net_returns(series, walked, calibrated, settings),
+        timeframe_ns=walked.dataset.timeframe_ns,
         horizon_bars=settings.horizon_bars,
+        trials=settings.trials,
         seed=seed,
     )
+    surest = surest_calls(walked)
     table = fit_calibration(walked.raw, walked.up, walked.clusters).table()
     looked_up = Calibration(table.knots, table.probabilities, table.standard_errors)
     probability = looked_up.calibrate(walked.raw)[0]
@@ -69,8 +83,21 @@ def judge_walk(
             settings.confidence_min_ratio,
         ),
         net_return=net,
+        surest=surest,
+        control=control,
         probability=usual(probability, settings.psi_window),
-        verdict=judge(skill, baseline, net, cost_bps=settings.fee_bps + settings.slippage_bps),
+        verdict=judge(
+            Evidence(
+                skill=skill,
+                baseline=baseline,
+                gap=walked.gap(),
+                net=net,
+                cost_bps=settings.fee_bps + settings.slippage_bps,
+                control=control,
+                surest=surest,
+                overfitting=overfitting,
+            )
+        ),
     )
 
 
@@ -93,13 +120,18 @@ def _out_of_sample(
     assert baseline.auc is not None
     known = walked.fold > 0
     up = walked.up[known]
+    gap = walked.gap()
     return OutOfSample(
         n=skill.n,
         auc=skill.auc,
         auc_low=skill.low,
         auc_high=skill.high,
         baseline_auc=baseline.auc,
+        gap=gap.value or 0.0,
+        gap_low=gap.low,
+        gap_high=gap.high,
         brier=float(np.mean((calibrated.probability[known] - up) ** 2)),
         brier_uncalibrated=float(np.mean((walked.raw[known] - up) ** 2)),
         brier_base_rate=float(up.mean() * (1.0 - up.mean())),
+        reliability=reliability(calibrated.probability[known], up),
     )

@@ -2,7 +2,7 @@
 
 The rule and its books belong here; whether the result proves anything belongs in `verdict`.
 Everything the rule uses at a bar was known at that bar: calibration and payoffs of a fold come
-from the folds before it, so the first fold is not traded.
+from outcomes of the folds before it that had ended by then, so the first fold is not traded.
 """
 
 from collections.abc import Sequence
@@ -39,13 +39,18 @@ class NetReturns:
 
 
 def calibrated_forward(walked: WalkForward, settings: TrainingSettings) -> Calibrated:
-    """Calibrate every fold but the first by what the folds before it have shown."""
+    """Calibrate every fold but the first by what the folds before it have shown.
+
+    Outcomes that were still open at a fold's first decision do not count for it.
+    """
     probability = np.full(len(walked.raw), np.nan)
     error = np.full(len(walked.raw), np.nan)
     payoffs: list[Payoffs | None] = [None]
     forward = walked.dataset.forward_log_return[walked.tested]
+    ended_ns = walked.dataset.label_end_ns[walked.tested]
     for number in range(1, len(walked.folds)):
-        known, now = walked.fold < number, walked.fold == number
+        now = walked.fold == number
+        known = (walked.fold < number) & (ended_ns <= walked.folds[number].test_start_ns)
         calibrator = fit_calibration(walked.raw[known], walked.up[known], walked.clusters[known])
         probability[now] = calibrator.probability(walked.raw[now])
         error[now] = calibrator.standard_error(walked.raw[now])

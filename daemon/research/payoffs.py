@@ -3,14 +3,19 @@
 Averages of outcomes belong here; subtracting costs and sizing belong in `layers/risk`.
 """
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
-from daemon.core.manifests import PayoffEstimate, Payoffs
+from daemon.core.manifests import PayoffEstimate, Payoffs, SurestCalls
+from daemon.layers.monitoring.skill import CLUSTERS_MIN, student_quantile
 from daemon.research.series import FloatArray
+from daemon.research.walkforward import WalkForward
 
 WINS_MIN = 10
 LOSSES_MIN = 10
+SUREST_SHARE = 0.1
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -32,6 +37,31 @@ def measure_payoffs(
         up=_of_direction(ratio, probability_up > 0.5, is_confident),
         down=_of_direction(-ratio, probability_up < 0.5, is_confident),
     )
+
+
+def surest_calls(walked: WalkForward) -> SurestCalls | None:
+    """What the surest tenth of the calls was worth before costs; None where there are too few.
+
+    A fold's calls are sure when they are farther from one half than nine tenths of those of the
+    folds before it, so the first fold has none. The interval is Student's over the clusters of
+    outcomes that may depend on each other, whose residuals are summed (Liang and Zeger 1986).
+    """
+    sureness = np.abs(walked.raw - 0.5)
+    is_sure = np.zeros(len(sureness), dtype=np.bool_)
+    for number in range(1, len(walked.folds)):
+        limit = float(np.quantile(sureness[walked.fold < number], 1.0 - SUREST_SHARE))
+        is_sure |= (walked.fold == number) & (sureness > limit)
+    ratio = np.expm1(walked.dataset.forward_log_return[walked.tested[is_sure]])
+    gain = np.where(walked.raw[is_sure] > 0.5, ratio, -ratio)
+    _, place = np.unique(walked.clusters[is_sure], return_inverse=True)
+    count = int(place.max()) + 1 if len(place) else 0
+    if count < CLUSTERS_MIN:
+        return None
+    mean = float(gain.mean())
+    sums = np.bincount(place, gain - mean)
+    error = math.sqrt(count / (count - 1) * float((sums**2).sum())) / len(gain)
+    half = student_quantile(0.975, count - 1) * error
+    return SurestCalls(len(gain), mean, mean - half, mean + half)
 
 
 def _of_direction(

@@ -30,6 +30,7 @@ class TrainingSettings:
     allow_short: bool = False
     zero_volume: str = ZeroVolume.FLAG.value
     psi_window: int = 500
+    trials: int = 1  # configurations that were looked at before this one was kept, it included
     processors: int = 0  # 0: as many as there are
 
     def __post_init__(self) -> None:
@@ -37,6 +38,8 @@ class TrainingSettings:
             raise ValueError("folds must be at least 2: the first one calibrates the second")
         if min(self.n_estimators, self.max_depth, self.min_samples_leaf, self.horizon_bars) < 1:
             raise ValueError("trees, depth, leaf and horizon must be at least 1")
+        if self.trials < 1:
+            raise ValueError("trials must be at least 1: this one is one")
         if not 0.0 < self.sample_ratio <= 1.0:
             raise ValueError("sample_ratio must be above 0 and at most 1")
         if min(self.embargo_bars, self.processors) < 0:

@@ -4,16 +4,17 @@ Fitting and scoring belong here; what becomes of the scores belongs in `training
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from daemon.core.bars import ZeroVolume
 from daemon.core.manifests import FoldResult
 from daemon.layers.features.sets import FeatureSet
-from daemon.layers.monitoring.skill import Skill, auc_with_interval
+from daemon.layers.monitoring.skill import Gap, Skill, auc_gap, auc_with_interval
 from daemon.research.datasets import Dataset, TrainingRefused, labelled_rows
 from daemon.research.series import FloatArray, IntArray, Series
 from daemon.research.settings import TrainingSettings
@@ -58,6 +59,10 @@ class WalkForward:
         """AUC of the baseline on exactly the same rows."""
         return auc_with_interval(self.baseline, self.up, self.clusters)
 
+    def gap(self) -> Gap:
+        """How much more AUC the forests have than the baseline, row by row compared."""
+        return auc_gap(self.raw, self.baseline, self.up, self.clusters)
+
 
 def walk_forward(
     series: Sequence[Series],
@@ -84,19 +89,47 @@ def walk(
     dataset: Dataset, settings: TrainingSettings, *, seed: int, progress: Progress
 ) -> WalkForward:
     """The walk-forward over rows that are already made, for example with shuffled outcomes."""
-    jobs = _jobs(dataset, settings)
-    done = _run(dataset, settings, seed, progress, jobs)
-    return _walked(dataset, settings, jobs, done)
+    return walk_all([Plan(dataset, settings)], seed=seed, progress=progress)[0].walked
 
 
 def walk_and_fit(
     dataset: Dataset, settings: TrainingSettings, *, seed: int, progress: Progress
 ) -> "tuple[WalkForward, RandomForestClassifier]":
     """The walk-forward over `dataset` and, fitted beside it, the forest of all its rows."""
-    jobs = _jobs(dataset, settings)
-    everything = _Job(len(jobs), None, np.arange(len(dataset)))
-    done = _run(dataset, settings, seed, progress, [*jobs, everything])
-    return _walked(dataset, settings, jobs, done), done[everything.number].forest
+    plan = Plan(dataset, settings, fits_whole=True)
+    found = walk_all([plan], seed=seed, progress=progress)[0]
+    assert found.whole is not None
+    return found.walked, found.whole
+
+
+class Plan(NamedTuple):
+    """One walk-forward of several that share the processors; `fits_whole` asks for the forest of
+    all rows as well.
+    """
+
+    dataset: Dataset
+    settings: TrainingSettings
+    fits_whole: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Walked:
+    """What came of a plan: `forests` are those of the folds, `whole` the one of all rows."""
+
+    walked: WalkForward
+    forests: "tuple[RandomForestClassifier, ...]"
+    whole: "RandomForestClassifier | None"
+    fit_cpu_s: float  # of growing trees, and nothing else
+
+
+def walk_all(plans: Sequence[Plan], *, seed: int, progress: Progress) -> list[Walked]:
+    """All plans at once, each with the result it would have alone."""
+    wanted = [_jobs(plan) for plan in plans]
+    done = iter(_run([job for jobs in wanted for job in jobs], seed, progress, plans[0].settings))
+    return [
+        _walked(plan, [(job, next(done)) for job in jobs])
+        for plan, jobs in zip(plans, wanted, strict=True)
+    ]
 
 
 def probability_up(forest: Any, features: FloatArray) -> FloatArray:
@@ -108,19 +141,20 @@ def probability_up(forest: Any, features: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
-    number: int
-    fold: Fold | None  # None: the forest that will be used
+    plan: Plan
+    fold: Fold | None  # None: the forest of all rows
     train: IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Done:
-    number: int
     forest: "RandomForestClassifier"
     raw: FloatArray
+    fit_cpu_s: float
 
 
-def _jobs(dataset: Dataset, settings: TrainingSettings) -> list[_Job]:
+def _jobs(plan: Plan) -> list[_Job]:
+    dataset, settings, _ = plan
     try:
         folds = purged_walk_forward(
             dataset.decided_ns,
@@ -133,27 +167,27 @@ def _jobs(dataset: Dataset, settings: TrainingSettings) -> list[_Job]:
     for fold in folds:
         if dataset.up[fold.train].min() == dataset.up[fold.train].max():
             raise TrainingRefused("a training part has one outcome only: nothing can be learnt")
-    return [_Job(number, fold, fold.train) for number, fold in enumerate(folds)]
+    jobs = [_Job(plan, fold, fold.train) for fold in folds]
+    return [*jobs, _Job(plan, None, np.arange(len(dataset)))] if plan.fits_whole else jobs
 
 
 def _run(
-    dataset: Dataset,
-    settings: TrainingSettings,
-    seed: int,
-    progress: Progress,
-    jobs: Sequence[_Job],
-) -> dict[int, _Done]:
+    jobs: Sequence[_Job], seed: int, progress: Progress, settings: TrainingSettings
+) -> list[_Done]:
     # Threads are enough, growing trees holds no lock. Every fit is single-threaded inside and has
     # the same fixed seed, so the result is that of a loop; the longest go first to end together.
     import joblib
 
-    tally = _Tally(progress, len(jobs) * settings.n_estimators)
-    longest_first = sorted(jobs, key=lambda job: -len(job.train))
+    tally = _Tally(progress, sum(job.plan.settings.n_estimators for job in jobs))
+    longest_first = sorted(range(len(jobs)), key=lambda place: -_work(jobs[place]))
     pool = joblib.Parallel(n_jobs=settings.processors or joblib.cpu_count(), backend="threading")
-    finished = pool(
-        joblib.delayed(_fit)(dataset, settings, seed, job, tally) for job in longest_first
-    )
-    return {done.number: done for done in finished}
+    finished = pool(joblib.delayed(_fit)(jobs[place], seed, tally) for place in longest_first)
+    done = dict(zip(longest_first, finished, strict=True))
+    return [done[place] for place in range(len(jobs))]
+
+
+def _work(job: _Job) -> int:
+    return len(job.train) * job.plan.settings.n_estimators
 
 
 class _Tally:
@@ -172,11 +206,10 @@ class _Tally:
             self._progress(self._grown, self._total, "growing trees")
 
 
-def _fit(
-    dataset: Dataset, settings: TrainingSettings, seed: int, job: _Job, tally: _Tally
-) -> _Done:
+def _fit(job: _Job, seed: int, tally: _Tally) -> _Done:
     from sklearn.ensemble import RandomForestClassifier
 
+    dataset, settings, _ = job.plan
     forest = RandomForestClassifier(
         max_depth=settings.max_depth,
         min_samples_leaf=settings.min_samples_leaf,
@@ -185,23 +218,26 @@ def _fit(
         n_jobs=1,
         warm_start=True,
     )
+    features, up = dataset.features[job.train], dataset.up[job.train]
+    spent_s = 0.0
     # Growing in steps gives the trees that growing at once gives, and something to show meanwhile.
     for grown in range(0, settings.n_estimators, TREES_A_STEP):
         trees = min(grown + TREES_A_STEP, settings.n_estimators)
         forest.set_params(n_estimators=trees)
-        forest.fit(dataset.features[job.train], dataset.up[job.train])
+        before_s = time.thread_time()
+        forest.fit(features, up)
+        spent_s += time.thread_time() - before_s
         tally.add(trees - grown)
     forest.set_params(warm_start=False)
     if job.fold is None:
-        return _Done(job.number, forest, np.empty(0))
-    return _Done(job.number, forest, probability_up(forest, dataset.features[job.fold.test]))
+        return _Done(forest, np.empty(0), spent_s)
+    return _Done(forest, probability_up(forest, dataset.features[job.fold.test]), spent_s)
 
 
-def _walked(
-    dataset: Dataset, settings: TrainingSettings, jobs: Sequence[_Job], done: dict[int, _Done]
-) -> WalkForward:
-    folds = [job.fold for job in jobs if job.fold is not None]
-    raw = [done[job.number].raw for job in jobs]
+def _walked(plan: Plan, done: Sequence[tuple[_Job, _Done]]) -> Walked:
+    dataset, settings, _ = plan
+    folds = [job.fold for job, _ in done if job.fold is not None]
+    raw = [one.raw for job, one in done if job.fold is not None]
     tested = np.concatenate([fold.test for fold in folds])
     numbers = np.repeat(np.arange(len(folds)), [len(fold.test) for fold in folds])
     # Outcomes of one moment depend on each other; overlapping horizons chain moments together.
@@ -212,7 +248,13 @@ def _walked(
         _result(dataset, fold, one, clusters[numbers == number])
         for number, (fold, one) in enumerate(zip(folds, raw, strict=True))
     )
-    return WalkForward(dataset, tested, numbers, np.concatenate(raw), clusters, results)
+    forests = [one.forest for _, one in done]
+    return Walked(
+        walked=WalkForward(dataset, tested, numbers, np.concatenate(raw), clusters, results),
+        forests=tuple(forests[: len(folds)]),
+        whole=forests[-1] if plan.fits_whole else None,
+        fit_cpu_s=sum(one.fit_cpu_s for _, one in done),
+    )
 
 
 def _result(dataset: Dataset, fold: Fold, raw: FloatArray, clusters: IntArray) -> FoldResult:

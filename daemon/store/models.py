@@ -239,4 +239,4 @@ def _about(model_id: str) -> Iterator[None]:
     try:
         yield
     except ModelRefused as refused:
-        raise ModelRefused(f"model {model_id}: {refused}") from refused
+        raise type(refused)(f"model {model_id}: {refused}") from refused

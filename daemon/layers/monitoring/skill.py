@@ -41,6 +41,18 @@ class Skill:
         return self.auc is not None and (self.low > 0.0 or self.high < 1.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """How much more one score has of AUC than another on the same outcomes.
+
+    `value` is None with one class, and low -1, high 1 mean nothing is known.
+    """
+
+    value: float | None
+    low: float
+    high: float
+
+
 def auc(probabilities: ArrayLike, outcomes: ArrayLike) -> float | None:
     """Chance that a random up had a higher probability than a random down, ties counting half.
 
@@ -78,14 +90,44 @@ def auc_with_interval(
     if ups == 0 or downs == 0:
         return Skill(None, 0.0, 1.0, n, count)
     up_parts, down_parts, area = _structural_components(scores, is_up)
-    error, up_groups, down_groups = _clustered_error(up_parts, down_parts, area, groups, is_up)
-    fewest = min(up_groups, down_groups)
+    fewest = min(_group_counts(groups, is_up))
+    influence = _influence(up_parts, down_parts, area, groups, is_up)
+    error = math.sqrt(float((influence**2).sum()))
     if n < OUTCOMES_MIN or fewest < CLUSTERS_MIN or error <= 0.0 or not 0.0 < area < 1.0:
         return Skill(area, 0.0, 1.0, n, count)
     quantile = student_quantile(0.5 + level / 2, fewest - 1)
     centre = math.log(area / (1.0 - area))
     half = quantile * error / (area * (1.0 - area))
     return Skill(area, _logistic(centre - half), _logistic(centre + half), n, count)
+
+
+def auc_gap(
+    first: ArrayLike,
+    second: ArrayLike,
+    outcomes: ArrayLike,
+    clusters: ArrayLike | Sequence[Any] | None = None,
+    level: float = 0.95,
+) -> Gap:
+    """AUC of `first` minus that of `second`, with a two-sided interval for paired scores.
+
+    All are (n,) and of the same outcomes, so that what both scores share cancels out: the variance
+    is that of the difference of their structural components, summed by cluster (DeLong 1988,
+    section 3, Obuchowski 1997), with Student's quantile over the clusters.
+    """
+    one, is_up = _checked(first, outcomes)
+    other, _ = _checked(second, outcomes)
+    if is_up.all() or not is_up.any():
+        return Gap(None, -1.0, 1.0)
+    groups = _group_ids(clusters, len(one))
+    parts = [_structural_components(scores, is_up) for scores in (one, other)]
+    value = parts[0][2] - parts[1][2]
+    influences = [_influence(*part, groups, is_up) for part in parts]
+    fewest = min(_group_counts(groups, is_up))
+    error = math.sqrt(float(((influences[0] - influences[1]) ** 2).sum()))
+    if len(one) < OUTCOMES_MIN or fewest < CLUSTERS_MIN or error <= 0.0:
+        return Gap(value, -1.0, 1.0)
+    half = student_quantile(0.5 + level / 2, fewest - 1) * error
+    return Gap(value, value - half, value + half)
 
 
 def brier(probabilities: ArrayLike, outcomes: ArrayLike) -> float | None:
@@ -161,25 +203,28 @@ def _structural_components(
     return up_parts, down_parts, float(up_parts.mean())
 
 
-def _clustered_error(
+def _group_counts(groups: NDArray[np.int64], is_up: NDArray[np.bool_]) -> tuple[int, int]:
+    return len(np.unique(groups[is_up])), len(np.unique(groups[~is_up]))
+
+
+def _influence(
     up_parts: FloatArray,
     down_parts: FloatArray,
     area: float,
     groups: NDArray[np.int64],
     is_up: NDArray[np.bool_],
-) -> tuple[float, int, int]:
-    # With every outcome its own cluster this is DeLong's variance exactly. The small-sample
-    # factors enter as roots, so that the cross term cannot make the sum negative.
+) -> FloatArray:
+    # What each cluster adds to the area's error. With every outcome its own cluster the squares
+    # sum to DeLong's variance exactly. The small-sample factors enter as roots, so that the cross
+    # term cannot make the sum negative.
     count = int(groups.max()) + 1
-    up_groups = len(np.unique(groups[is_up]))
-    down_groups = len(np.unique(groups[~is_up]))
-    if min(up_groups, down_groups) < CLUSTERS_MIN:
-        return 0.0, up_groups, down_groups
-    up_sums = np.bincount(groups[is_up], weights=up_parts - area, minlength=count)
-    down_sums = np.bincount(groups[~is_up], weights=down_parts - area, minlength=count)
-    influence = up_sums * (math.sqrt(up_groups / (up_groups - 1)) / len(up_parts))
-    influence += down_sums * (math.sqrt(down_groups / (down_groups - 1)) / len(down_parts))
-    return math.sqrt(float((influence**2).sum())), up_groups, down_groups
+    up_groups, down_groups = (max(each, 2) for each in _group_counts(groups, is_up))
+    up_scale = math.sqrt(up_groups / (up_groups - 1)) / len(up_parts)
+    down_scale = math.sqrt(down_groups / (down_groups - 1)) / len(down_parts)
+    parts = np.empty(len(groups))
+    parts[is_up] = (up_parts - area) * up_scale
+    parts[~is_up] = (down_parts - area) * down_scale
+    return np.bincount(groups, weights=parts, minlength=count).astype(np.float64)
 
 
 def _group_ids(clusters: ArrayLike | Sequence[Any] | None, n: int) -> NDArray[np.int64]:

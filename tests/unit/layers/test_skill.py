@@ -16,6 +16,7 @@ from daemon.layers.monitoring.skill import (
     CLUSTERS_MIN,
     Skill,
     auc,
+    auc_gap,
     auc_with_interval,
     brier,
     calibration_slope,
@@ -239,3 +240,63 @@ def test_students_quantile_matches_its_tables() -> None:
     assert student_quantile(0.975, 19) == pytest.approx(2.093024, rel=1e-5)
     with pytest.raises(ValueError, match="4 degrees"):
         student_quantile(0.975, 3)
+
+
+def paired(n: int, seed: int, better: float) -> tuple[Floats, Floats, Floats]:
+    """Two scores that share most of their noise, and outcomes the first knows more of."""
+    rng = np.random.default_rng(seed)
+    ups = (rng.random(n) < 0.5).astype(float)
+    shared = rng.normal(size=n)
+    first = shared + 0.3 * rng.normal(size=n) + (0.5 + better) * ups
+    second = shared + 0.3 * rng.normal(size=n) + 0.5 * ups
+    return first, second, ups
+
+
+def test_the_gap_has_delongs_variance_of_a_difference_by_hand() -> None:
+    first, second, ups = paired(60, seed=1, better=0.3)
+    is_up = ups == 1.0
+
+    def parts(scores: Floats) -> tuple[Floats, Floats]:
+        beats = (scores[is_up][:, None] > scores[~is_up][None, :]).astype(float)
+        return beats.mean(axis=1), beats.mean(axis=0)
+
+    (up_first, down_first), (up_second, down_second) = parts(first), parts(second)
+    variance = (up_first - up_second).var(ddof=1) / is_up.sum()
+    variance += (down_first - down_second).var(ddof=1) / (~is_up).sum()
+    gap = auc_gap(first, second, ups)
+
+    assert gap.value == pytest.approx(up_first.mean() - up_second.mean(), rel=1e-12)
+    fewest = min(int(is_up.sum()), int((~is_up).sum()))
+    half = student_quantile(0.975, fewest - 1) * math.sqrt(variance)
+    assert gap.high - gap.low == pytest.approx(2.0 * half, rel=1e-9)
+
+
+def test_the_gap_interval_covers_the_true_difference_as_often_as_it_says() -> None:
+    # N(d, s) against N(0, s) is told apart with probability Phi(d / (s sqrt 2)).
+    size = math.sqrt(2.0 * 1.09)
+    truth = NormalDist().cdf(0.8 / size) - NormalDist().cdf(0.5 / size)
+
+    held = sum(
+        gap.low <= truth <= gap.high
+        for gap in (auc_gap(*paired(400, seed, better=0.3)) for seed in range(200))
+    )
+
+    assert 180 <= held <= 198
+
+
+def test_what_both_scores_share_does_not_blur_their_gap() -> None:
+    first, second, ups = paired(2_000, seed=2, better=0.1)
+    alone = auc_with_interval(first, ups)
+
+    gap = auc_gap(first, second, ups)
+
+    assert gap.high - gap.low < 0.6 * (alone.high - alone.low)
+    assert auc_gap(first, first, ups).value == 0.0
+    assert (auc_gap(first, first, ups).low, auc_gap(first, first, ups).high) == (-1.0, 1.0)
+
+
+def test_nothing_is_known_of_a_gap_without_both_outcomes_or_enough_of_them() -> None:
+    first, second, ups = paired(9, seed=3, better=0.3)
+
+    assert auc_gap(first, second, np.ones(9)).value is None
+    assert (auc_gap(first, second, ups).low, auc_gap(first, second, ups).high) == (-1.0, 1.0)

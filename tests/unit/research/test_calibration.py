@@ -4,7 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.layers.inference.model import Calibration
-from daemon.research.calibration import PRIOR_INTERCEPT_SD, Calibrator, fit_calibration
+from daemon.research.calibration import (
+    PRIOR_INTERCEPT_SD,
+    Calibrator,
+    fit_calibration,
+    reliability,
+)
 from daemon.research.series import FloatArray, IntArray
 
 NO_ROWS = np.empty(0)
@@ -102,3 +107,26 @@ def test_symbols_that_move_together_do_not_count_as_more_evidence() -> None:
     middle = np.array([0.5])
     ratio = fourfold.standard_error(middle)[0] / alone.standard_error(middle)[0]
     assert ratio == pytest.approx(1.0, abs=0.05)
+
+
+def test_reliability_sets_what_was_said_against_what_came() -> None:
+    probability = np.array([0.1] * 10 + [0.5] * 10 + [0.9] * 10)
+    up = np.array([0] * 9 + [1] + [0, 1] * 5 + [1] * 8 + [0] * 2)
+
+    bins = reliability(probability, up)
+
+    assert [one.n for one in bins] == [10, 10, 10]
+    assert [one.said for one in bins] == pytest.approx([0.1, 0.5, 0.9])
+    assert [one.rose for one in bins] == pytest.approx([0.1, 0.5, 0.8])
+
+
+def test_reliability_has_ten_bins_of_equally_many_rows_and_loses_none() -> None:
+    rng = np.random.default_rng(1)
+    probability = rng.uniform(0.4, 0.6, 1_003)
+
+    bins = reliability(probability, (rng.random(1_003) < probability).astype(np.int64))
+
+    assert len(bins) == 10
+    assert sum(one.n for one in bins) == 1_003
+    assert max(one.n for one in bins) - min(one.n for one in bins) <= 2
+    assert [one.said for one in bins] == sorted(one.said for one in bins)

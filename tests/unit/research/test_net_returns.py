@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from daemon.core.manifests import PayoffEstimate, Payoffs
+from daemon.core.manifests import FoldResult, PayoffEstimate, Payoffs
 from daemon.layers.features.sets import reference_features
 from daemon.research.datasets import Dataset
 from daemon.research.net_returns import Calibrated, NetReturns, calibrated_forward, net_returns
@@ -16,6 +16,11 @@ EVEN = PayoffEstimate(100, 50, 50, 0.02, 0.02, "threshold")
 CLOSES = np.array([100.0, 101.0, 99.0, 99.0, 102.0, 101.0, 103.0])
 FREE = TrainingSettings(fee_bps=0.0, slippage_bps=0.0, confidence_min_ratio=0.1)
 COSTLY = replace(FREE, fee_bps=20.0, slippage_bps=5.0)
+
+
+def a_fold(start_ns: int, end_ns: int) -> FoldResult:
+    """A fold of this span, of which nothing else is asked."""
+    return FoldResult(1, start_ns, start_ns, end_ns, 1, None, 0.0, 1.0, None)
 
 
 def traded(

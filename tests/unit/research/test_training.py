@@ -191,9 +191,9 @@ def test_progress_counts_trees_up_to_the_last_one() -> None:
 
     counts = [done for done, _, _ in told]
     assert counts == sorted(counts)
-    assert (counts[0], counts[-1]) == (0, 90)
-    assert {total for _, total, _ in told} == {90}
-    assert len(counts) == 7
+    assert (counts[0], counts[-1]) == (0, 150)
+    assert {total for _, total, _ in told} == {150}
+    assert len(counts) == 11
 
 
 def test_a_forest_grown_in_steps_is_the_forest_grown_at_once() -> None:

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from daemon.core.errors import ModelRefused
+from daemon.core.errors import ModelForeign, ModelRefused
 from daemon.core.manifests import (
     MANIFEST_SCHEMA,
     CalibrationTable,
+    Control,
     Costs,
     FeatureSetReference,
     Histogram,
@@ -23,6 +24,8 @@ from daemon.core.manifests import (
     PayoffEstimate,
     Payoffs,
     Probes,
+    ReliabilityBin,
+    SurestCalls,
     decode_manifest,
     encode_manifest,
     model_key,
@@ -59,11 +62,38 @@ def a_manifest(
             trained_through_ns=1_704_067_200_000_000_000,
             train_rows=100,
             folds=(),
-            out_of_sample=OutOfSample(100, 0.55, 0.52, 0.58, 0.51, 0.249, 0.251, 0.25),
+            out_of_sample=OutOfSample(
+                n=100,
+                auc=0.55,
+                auc_low=0.52,
+                auc_high=0.58,
+                baseline_auc=0.51,
+                gap=0.04,
+                gap_low=0.01,
+                gap_high=0.07,
+                brier=0.249,
+                brier_uncalibrated=0.251,
+                brier_base_rate=0.25,
+                reliability=(ReliabilityBin(100, 0.5, 0.49),),
+            ),
             calibration=CalibrationTable((0.0, 1.0), (0.1, 0.9), (0.3, 0.3), 0.0, 1.0, 100),
             payoffs=Payoffs(0.05, flat, flat),
             costs=Costs(10.0, 5.0),
-            net_return=NetReturn(0.0, -0.001, 0.001, 0.0, 100, 3),
+            net_return=NetReturn(
+                per_bar_ratio=0.0,
+                per_bar_low=-0.001,
+                per_bar_high=0.001,
+                total_ratio=0.0,
+                bars=100,
+                entries=3,
+                sharpe=0.1,
+                sharpe_low=-1.0,
+                sharpe_high=1.2,
+                deflated_sharpe=0.6,
+                trials=1,
+            ),
+            surest=SurestCalls(10, 0.001, -0.001, 0.003),
+            control=Control(66, 0.503, 0.02),
             reference={"rsi": histogram},
             reference_probability=histogram,
             probes=Probes(((0.1 + 0.2,),), (1 / 3,)),
@@ -72,6 +102,7 @@ def a_manifest(
             libraries={"numpy": np.__version__},
             arrays_sha256="a" * 64,
             edge_shown=False,
+            failed=("auc_above_chance",),
             verdict="No edge shown.",
             created_ns=5,
             code_version="0.1.0",
@@ -307,6 +338,17 @@ def test_a_model_put_into_the_directory_of_another_is_refused(tmp_path: Path) ->
         registry.load(model_id)
 
 
+def test_a_manifest_of_another_version_is_refused_as_foreign_and_not_as_broken(
+    tmp_path: Path,
+) -> None:
+    registry, model_id = registered(tmp_path)
+    path = tmp_path / model_id / "manifest.json"
+    path.write_text(path.read_text().replace(MANIFEST_SCHEMA, "tradingd.model/1"))
+
+    with pytest.raises(ModelForeign, match=f"{model_id}: .*'tradingd.model/1'.*train anew"):
+        registry.manifest(model_id)
+
+
 def test_an_edited_manifest_is_refused_even_where_it_still_reads_well(tmp_path: Path) -> None:
     registry, model_id = registered(tmp_path)
     path = tmp_path / model_id / "manifest.json"
@@ -320,7 +362,7 @@ def test_an_edited_manifest_is_refused_even_where_it_still_reads_well(tmp_path: 
     ("content", "complaint"),
     [
         ('{"schema": "tradingd.model/9"}', "schema 'tradingd.model/9'; this version reads"),
-        ('{"schema": "tradingd.model/1"}', "not readable: .*missing required field"),
+        ('{"schema": "tradingd.model/2"}', "not readable: .*missing required field"),
         ("{", "not readable"),
         ("", "manifest.json is empty"),
         ("[]", "not readable"),
