@@ -49,7 +49,7 @@ def exchange(  # noqa: PLR0917  # one parameter per option
     history_bars: Annotated[
         int | None, typer.Option(min=1, help="bars served by REST before the stream")
     ] = None,
-    faults: Annotated[Path | None, typer.Option(help="a fault script (JSON)")] = None,
+    faults: Annotated[Path | None, typer.Option(help="a fault script (JSON or .toml)")] = None,
     state: Annotated[Path, typer.Option(help="where the account lives")] = STATE_DIR,
     balances: Annotated[str, typer.Option(help="of a new account (JSON)")] = START_BALANCES,
     begin: Annotated[
@@ -121,7 +121,7 @@ class Service:
                 f"the market of {self._state_dir} has changed since its account began trading on it"
             )
             raise kept.ExchangeRefused(f"{msg}; choose another --state")
-        self._faults = faults_of(faults, options.seed or 0)
+        self._faults = faults_of(faults, options.seed or 0, market)
         endpoint = {} if known is None else known.endpoint
         self._file = kept.ExchangeFile(
             market=options, fingerprint=market.fingerprint, speed=speed, endpoint=endpoint

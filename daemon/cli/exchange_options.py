@@ -88,15 +88,20 @@ def bars_per_s_of(speed: str) -> float | None:
     return bars_per_s
 
 
-def faults_of(script: Path | None, seed: int) -> Faults:
+def faults_of(script: Path | None, seed: int, market: Market) -> Faults:
     """The rules of a script, or none."""
+    from daemon.embedded.fault_rules import read_script
     from daemon.embedded.faults import Faults
 
     faults = Faults(seed)
+    faults.follow(market)
     if script is not None:
         try:
-            faults.add(msgspec.json.decode(script.read_bytes()))
-        except (OSError, ValueError, msgspec.DecodeError) as error:
+            is_toml = script.suffix == ".toml"
+            faults.add_script(read_script(script.read_bytes(), is_toml=is_toml))
+        except OSError as error:
+            raise UsageRefused(f"--faults {script}: {error.strerror}") from None
+        except ValueError as error:
             raise UsageRefused(f"--faults {script}: {error}") from None
     return faults
 

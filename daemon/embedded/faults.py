@@ -1,93 +1,199 @@
-"""Faults on request: decides which requests lose their reply, wait, or get another answer.
+"""Faults on purpose: decides which request, page, bar, message or connection a rule strikes.
 
-Belongs here: rules and when they strike. Carrying a fault out belongs in rest.
+Belongs here: counting, chance and market time. How rules are written belongs in fault_rules, what a
+fault does in rest, candle_faults, stream_faults and server.
 """
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-from msgspec import Struct, ValidationError, convert
+from daemon.embedded.fault_rules import (
+    Face,
+    FaultKind,
+    FaultRule,
+    Script,
+    Told,
+    moment_ms,
+    script_of,
+)
+from daemon.embedded.market import Market
 
+SPOILING = frozenset({FaultKind.BAR_MISSING, FaultKind.BAR_VALUE})
+BARS_REMEMBERED = 20_000
 
-class FaultKind(StrEnum):
-    """What goes wrong; "before" means that the exchange never sees the request."""
-
-    DROP_BEFORE = "drop_before"
-    DROP_AFTER = "drop_after"
-    DELAY_BEFORE = "delay_before"
-    DELAY_AFTER = "delay_after"
-    STATUS = "status"
-    STATUS_AFTER = "status_after"
-    BODY_AFTER = "body_after"
-
-
-class FaultRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One line of a fault script; of `nth`, `every` and `probability` at most one is set.
-
-    `nth` counts matching requests from 1; with none of the three the rule always strikes. `method`
-    None is any method; `status` and `body` are the false answer, `sec` the delay in wire seconds.
-    """
-
-    path: str
-    kind: FaultKind
-    method: str | None = None
-    nth: tuple[int, ...] = ()
-    every: int | None = None
-    probability: float | None = None
-    status: int = 503
-    body: str = ""
-    sec: float = 0.0
+__all__ = ["FaultKind", "FaultRule", "Faults"]
 
 
 @dataclass(slots=True)
 class _Counted:
+    """A rule in force; `number` is its place among all rules ever added."""
+
+    number: int
     rule: FaultRule
+    since_ms: int | None
+    until_ms: int | None
     seen: int = 0
+    struck: int = 0
+    told: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def is_on(self, ts_ms: int) -> bool:
+        is_begun = self.since_ms is None or ts_ms >= self.since_ms
+        return is_begun and (self.until_ms is None or ts_ms < self.until_ms)
 
 
-@dataclass(slots=True)
 class Faults:
-    """The rules in force; the same seed and the same requests meet the same faults."""
+    """The rules in force; the same seed and the same requests meet the same faults.
 
-    seed: int
-    _rules: list[_Counted] = field(default_factory=list)
-    _random: random.Random = field(init=False)
+    Bars are drawn by their own symbol and time: whoever asks for one, and however often, it is
+    struck or not.
+    """
 
-    def __post_init__(self) -> None:
-        self._random = random.Random(self.seed)  # noqa: S311 - it repeats a script, guards nothing
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._random = random.Random(seed)  # noqa: S311 - it repeats a script, guards nothing
+        self._rules: dict[Face, list[_Counted]] = {face: [] for face in Face}
+        self._added = 0
+        self._from_ms, self._timeframe_ms = 0, 1
+        self.strikes: dict[FaultKind, int] = {}
+
+    def follow(self, market: Market) -> None:
+        """Measure times given in bars on this market; before any rule is added."""
+        self._from_ms, self._timeframe_ms = market.from_ms, market.timeframe_ms
 
     def add(self, raw: object) -> int:
         """Add one rule or a list of them, as read from JSON; ValueError names what is wrong."""
-        rows = raw if isinstance(raw, list) else [raw]
-        try:
-            rules = [convert(row, FaultRule) for row in rows]
-        except ValidationError as error:
-            raise ValueError(f"fault rule: {error}") from None
-        for rule in rules:
-            if bool(rule.nth) + (rule.every is not None) + (rule.probability is not None) > 1:
-                raise ValueError("fault rule: set at most one of nth, every and probability")
-        self._rules += [_Counted(rule) for rule in rules]
-        return len(rules)
+        return self.add_script(script_of(raw))
+
+    def add_script(self, script: Script) -> int:
+        if script.seed is not None:
+            self._seed = script.seed
+            self._random.seed(script.seed)
+        for rule in script.rules:
+            self._added += 1
+            since_ms = moment_ms(rule.since, self._from_ms, self._timeframe_ms)
+            until_ms = moment_ms(rule.until, self._from_ms, self._timeframe_ms)
+            counted = _Counted(self._added, rule, since_ms, until_ms)
+            self._rules[rule.face].append(counted)
+        return len(script.rules)
 
     def clear(self) -> None:
-        self._rules.clear()
+        for rules in self._rules.values():
+            rules.clear()
 
-    def strike(self, method: str, path: str) -> FaultRule | None:
+    def has(self, face: Face) -> bool:
+        return bool(self._rules[face])
+
+    def on_request(self, method: str, path: str, now_ms: int) -> FaultRule | None:
         """The first rule that strikes this request; every matching rule counts it."""
-        struck: FaultRule | None = None
-        for counted in self._rules:
+        matching = (
+            each
+            for each in self._rules[Face.REQUEST]
+            if each.rule.path == path and each.rule.method in (None, method)
+        )
+        return self._first(matching, now_ms)
+
+    def on_page(self, symbol: str, now_ms: int) -> tuple[FaultRule, int | None] | None:
+        """The rule that strikes this page of candles, and since when in market time it is on."""
+        matching = [each for each in self._rules[Face.PAGE] if each.rule.symbol in (None, symbol)]
+        rule = self._first(matching, now_ms)
+        if rule is None:
+            return None
+        return rule, next(each.since_ms for each in matching if each.rule is rule)
+
+    def on_bar(self, symbol: str, open_ms: int, told: Told) -> FaultRule | None:
+        """The first rule that strikes this bar when it is told this way."""
+        for counted in self._rules[Face.BAR]:
             rule = counted.rule
-            if rule.path == path and rule.method in (None, method):
-                counted.seen += 1
-                if self._strikes(counted) and struck is None:
-                    struck = rule
+            if rule.told in (None, told) and self._strikes_bar(counted, symbol, open_ms):
+                self._note(rule)
+                return rule
+        return None
+
+    def is_gone(self, symbol: str, open_ms: int) -> bool:
+        """True when a rule hides this bar, or spoils it for ever, on every way it is told."""
+        return any(
+            each.rule.told is None and each.rule.times is None
+            and each.rule.kind in SPOILING
+            and self._strikes_bar(each, symbol, open_ms)
+            for each in self._rules[Face.BAR]
+        )  # fmt: skip
+
+    def on_message(
+        self, symbol: str, stream: str, candle: str | None, now_ms: int
+    ) -> FaultRule | None:
+        """The first rule that strikes a stream's message on its way to one connection."""
+        matching = (
+            each
+            for each in self._rules[Face.MESSAGE]
+            if each.rule.symbol in (None, symbol)
+            and each.rule.stream in (None, stream)
+            and each.rule.candle in (None, candle)
+        )
+        return self._first(matching, now_ms)
+
+    def on_subscription(self, symbol: str, stream: str, now_ms: int) -> FaultRule | None:
+        matching = (
+            each
+            for each in self._rules[Face.SUBSCRIPTION]
+            if each.rule.symbol in (None, symbol) and each.rule.stream in (None, stream)
+        )
+        return self._first(matching, now_ms)
+
+    def on_connection(self, now_ms: int) -> dict[FaultKind, FaultRule]:
+        """All rules that strike a connection that opens now, one of each kind."""
+        struck: dict[FaultKind, FaultRule] = {}
+        for counted in self._rules[Face.CONNECTION]:
+            rule = self._first((counted,), now_ms)
+            if rule is not None:
+                struck.setdefault(rule.kind, rule)
+        return struck
+
+    def _first(self, matching: Iterable[_Counted], now_ms: int) -> FaultRule | None:
+        struck: FaultRule | None = None
+        for counted in matching:
+            if not counted.is_on(now_ms):
+                continue
+            counted.seen += 1
+            if self._strikes(counted) and struck is None:
+                counted.struck += 1
+                struck = counted.rule
+                self._note(struck)
         return struck
 
     def _strikes(self, counted: _Counted) -> bool:
         rule = counted.rule
+        if rule.times is not None and counted.struck >= rule.times:
+            return False
         if rule.nth:
             return counted.seen in rule.nth
         if rule.every is not None:
             return counted.seen % rule.every == 0
         return rule.probability is None or self._random.random() < rule.probability
+
+    def _strikes_bar(self, counted: _Counted, symbol: str, open_ms: int) -> bool:
+        rule = counted.rule
+        if rule.symbol not in (None, symbol) or not counted.is_on(open_ms):
+            return False
+        number = (open_ms - self._from_ms) // self._timeframe_ms + 1
+        if rule.nth and number not in rule.nth:
+            return False
+        if rule.every is not None and number % rule.every:
+            return False
+        if rule.probability is not None:
+            # Drawn from the bar's own name, so that asking again gives the same.
+            drawn = random.Random(f"{self._seed}/{counted.number}/{symbol}/{open_ms}").random()  # noqa: S311
+            if drawn >= rule.probability:
+                return False
+        return rule.times is None or self._told_again(counted, symbol, open_ms) <= rule.times
+
+    @staticmethod
+    def _told_again(counted: _Counted, symbol: str, open_ms: int) -> int:
+        key = (symbol, open_ms)
+        if key not in counted.told and len(counted.told) >= BARS_REMEMBERED:
+            del counted.told[next(iter(counted.told))]
+        counted.told[key] = counted.told.get(key, 0) + 1
+        return counted.told[key]
+
+    def _note(self, rule: FaultRule) -> None:
+        self.strikes[rule.kind] = self.strikes.get(rule.kind, 0) + 1

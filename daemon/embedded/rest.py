@@ -12,6 +12,7 @@ import orjson
 from aiohttp import web
 
 from daemon.embedded.budget import Budget
+from daemon.embedded.candle_faults import CandleFaults, with_unknown_words
 from daemon.embedded.control import Control
 from daemon.embedded.exchange import Exchange
 from daemon.embedded.faults import FaultKind, FaultRule, Faults
@@ -22,6 +23,7 @@ from daemon.embedded.signing import Credentials, check_key, check_rest_signature
 from daemon.embedded.trading import Trading
 
 Handler = Callable[[dict[str, str]], object]
+CANDLES = frozenset({"/api/v3/klines", "/api/v3/uiKlines"})
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 LABEL_HEADER = "X-Embedded-Market"
 DROPPED = frozenset({FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER})
@@ -92,6 +94,7 @@ class RestFace:
         self._budget = budget
         self._credentials = credentials
         self._faults = faults
+        self._candle_faults = CandleFaults(exchange, faults)
         self._flush = flush
         # The label may hold a file's name, and a header only holds printable ASCII.
         label = re.sub(r"[^ -~]", "?", exchange.market.label)
@@ -111,7 +114,8 @@ class RestFace:
         body = await request.read()
         if request.path.startswith("/embedded/"):
             return self._controlled(request, body)
-        fault = self._faults.strike(request.method, request.path)
+        now_ms = self._exchange.clock.market_ms()
+        fault = self._faults.on_request(request.method, request.path, now_ms)
         if fault is not None and fault.kind is FaultKind.DELAY_BEFORE:
             await asyncio.sleep(fault.sec)
         if fault is None or fault.kind not in BEFORE:
@@ -143,6 +147,8 @@ class RestFace:
             check_time(params, self._exchange.clock.wire_ms())
         if route.is_order:
             self._budget.count_order()
+        if request.path in CANDLES:
+            return self._candle_faults.page(params, route.handler)
         return route.handler(params)
 
     def _controlled(self, request: web.Request, body: bytes) -> web.Response:
@@ -168,6 +174,8 @@ class RestFace:
             return web.Response(text=fault.body, status=fault.status, headers=self._headers())
         elif fault.kind is FaultKind.BODY_AFTER:
             return web.Response(text=fault.body, status=200, headers=self._headers())
+        elif fault.kind is FaultKind.UNKNOWN_WORDS and isinstance(response.body, bytes):
+            return self._json(with_unknown_words(orjson.loads(response.body)), 200, {})
         return response
 
     def _refused(self, error: RequestError) -> web.Response:

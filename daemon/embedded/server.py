@@ -14,7 +14,7 @@ from daemon.embedded.books import PublishedBooks
 from daemon.embedded.budget import WEIGHT_MAX, Budget
 from daemon.embedded.connections import Connection
 from daemon.embedded.exchange import Exchange, Listener
-from daemon.embedded.faults import Faults
+from daemon.embedded.faults import FaultKind, Faults
 from daemon.embedded.market import MarketBar
 from daemon.embedded.public import PublicData
 from daemon.embedded.refusals import RequestError
@@ -82,7 +82,9 @@ class ExchangeServer:
         trading = Trading(exchange)
         self._exchange = exchange
         self._wire = exchange.clock.wire
-        self._streams = MarketStreams(exchange, books, public)
+        self._faults = faults
+        faults.follow(exchange.market)
+        self._streams = MarketStreams(exchange, books, public, faults)
         self._user_api = UserApi(exchange, trading, public, budget, credentials)
         exchange.listener = Everyone((self._streams, self._user_api))
         self._rest = RestFace(
@@ -132,6 +134,7 @@ class ExchangeServer:
             self._pace.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._pace
+        self._streams.close()
         await asyncio.gather(*(connection.close() for connection in self._connections))
         if self._runner is not None:
             await self._runner.cleanup()
@@ -166,7 +169,11 @@ class ExchangeServer:
                 lambda text: self._user_api.on_message(connection, text),
                 self._user_api.drop,
             )
-        connection = Connection(is_combined=_is_combined(request), wire=self._wire)
+        struck = self._faults.on_connection(self._exchange.clock.market_ms())
+        if FaultKind.REFUSED in struck:
+            return web.Response(status=struck[FaultKind.REFUSED].status)
+        is_combined = _is_combined(request)
+        connection = Connection(is_combined=is_combined, wire=self._wire, faults=struck)
         try:
             self._streams.subscribe_texts(connection, _stream_texts(request))
         except RequestError as error:

@@ -22,20 +22,25 @@ from daemon.embedded.dialect import (
     trade_event,
 )
 from daemon.embedded.exchange import Exchange
+from daemon.embedded.faults import Faults
 from daemon.embedded.market import MarketBar
 from daemon.embedded.public import PublicData
 from daemon.embedded.refusals import RequestError
 from daemon.embedded.settlement import Outcome
+from daemon.embedded.stream_faults import StreamFaults, wrapped
 from daemon.embedded.stream_names import BOOK_KINDS, StreamKind, StreamName, parse_stream
 from daemon.embedded.tape import Step
 
 STREAMS_MAX = 1_024
+POLICY_VIOLATION = 1008
 
 
 class MarketStreams:
     """All market subscriptions of one exchange; hears it as a Listener."""
 
-    def __init__(self, exchange: Exchange, books: PublishedBooks, public: PublicData) -> None:
+    def __init__(
+        self, exchange: Exchange, books: PublishedBooks, public: PublicData, faults: Faults
+    ) -> None:
         self.on_kline_subscribed: Callable[[], None] = lambda: None
         self._exchange = exchange
         self._books = books
@@ -43,6 +48,7 @@ class MarketStreams:
         self._names: dict[str, dict[str, StreamName]] = {}
         self._subscribers: dict[str, dict[Connection, None]] = {}
         self._pending: list[tuple[StreamName, Payload]] = []
+        self._faults = StreamFaults(exchange, faults, self._past_candle)
         books.on_change = self._book_changed
 
     def on_message(self, connection: Connection, text: str) -> None:
@@ -70,13 +76,23 @@ class MarketStreams:
         for name in names:
             self._names.setdefault(name.symbol_id, {})[name.text] = name
             self._subscribers.setdefault(name.text, {})[connection] = None
+            self._faults.subscribed(connection, name)
             for payload in self._greeting(name):
-                connection.send(_wrapped(name, payload) if connection.is_combined else payload)
+                told = wrapped(name, payload) if connection.is_combined else payload
+                self._faults.send(connection, name, payload, orjson.dumps(told))
+        most = connection.streams_max
+        if most is not None and len(self._texts_of(connection)) > most:
+            connection.close_soon(POLICY_VIOLATION)
         if any(name.kind is StreamKind.KLINE for name in names):
             self.on_kline_subscribed()
 
     def drop(self, connection: Connection) -> None:
         self._unsubscribe(connection, self._texts_of(connection))
+        self._faults.drop(connection)
+
+    def close(self) -> None:
+        """Forget what was to be sent later."""
+        self._faults.close()
 
     def stepped(self, step: Step) -> None:
         event_ms = self._exchange.clock.market_ms()
@@ -111,11 +127,11 @@ class MarketStreams:
             combined: bytes | None = None
             for connection in self._subscribers.get(name.text, ()):
                 if connection.is_combined:
-                    combined = combined or orjson.dumps(_wrapped(name, payload))
-                    connection.send_bytes(combined)
+                    combined = combined or orjson.dumps(wrapped(name, payload))
+                    self._faults.send(connection, name, payload, combined)
                 else:
                     raw = raw or orjson.dumps(payload)
-                    connection.send_bytes(raw)
+                    self._faults.send(connection, name, payload, raw)
 
     def _command(self, connection: Connection, message: dict[str, object]) -> list[StreamName]:
         """Carry out all but the subscribing; that follows the reply."""
@@ -177,6 +193,13 @@ class MarketStreams:
                 closed.append(self._candle(name, bar, is_closed=True))
         return closed[-1:] + partial
 
+    def _past_candle(self, name: StreamName, bars: int) -> Payload | None:
+        """The closed candle so many bars before the newest one."""
+        tape = self._exchange.tape
+        found = candles(tape, name.symbol_id, name.length_ms, limit=bars + 2)
+        closed = [bar for bar in found if bar.open_ms + name.length_ms <= tape.closed_ms]
+        return self._candle(name, closed[0], is_closed=True) if closed else None
+
     def _candle(self, name: StreamName, bar: MarketBar, *, is_closed: bool) -> Payload:
         event_ms = self._exchange.clock.market_ms()
         return candle_event(
@@ -229,10 +252,6 @@ class MarketStreams:
                 self._subscribers.pop(text, None)
                 for names in self._names.values():
                     names.pop(text, None)
-
-
-def _wrapped(name: StreamName, payload: Payload) -> Payload:
-    return {"stream": name.text, "data": payload}
 
 
 def _message(text: str) -> dict[str, object]:

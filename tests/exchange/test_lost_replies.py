@@ -106,10 +106,10 @@ def test_rules_count_repeat_and_draw_the_same_lots_from_the_same_seed() -> None:
     counted.add([ORDER | {"kind": "drop_after", "every": 3}])
 
     def strikes(script: Faults) -> list[bool]:
-        return [script.strike("POST", "/api/v3/order") is not None for _ in range(60)]
+        return [script.on_request("POST", "/api/v3/order", 0) is not None for _ in range(60)]
 
     drawn = strikes(faults)
     assert drawn == strikes(same)
     assert 10 < sum(drawn) < 50
     assert strikes(counted)[:6] == [False, False, True, False, False, True]
-    assert counted.strike("GET", "/api/v3/order") is None
+    assert counted.on_request("GET", "/api/v3/order", 0) is None
