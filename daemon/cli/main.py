@@ -196,9 +196,10 @@ def backtest(  # noqa: PLR0917  # one parameter per option
 
 def main() -> None:
     """Entry point: every refusal is one line on stderr and its exit code."""
-    from daemon.cli import exchange
+    from daemon.cli import data, exchange
 
     app.command("exchange")(exchange.exchange)
+    app.add_typer(data.group)
     try:
         app()
     except TradingdError as error:

@@ -20,6 +20,13 @@ def timeframe_ns(timeframe: str) -> int:
     return int(number) * SECONDS[unit] * NS_PER_S
 
 
+def timeframe_text(length_ns: int) -> str:
+    """A length as `timeframe_ns` reads it, in the largest unit that divides it."""
+    seconds = length_ns // NS_PER_S
+    unit = next(unit for unit, length in reversed(SECONDS.items()) if seconds % length == 0)
+    return f"{seconds // SECONDS[unit]}{unit}"
+
+
 def bars_per_year(length_ns: int) -> float:
     """How many bars of this length a market that never closes has in 365 days."""
     return SECONDS_PER_YEAR * NS_PER_S / length_ns
