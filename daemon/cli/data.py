@@ -1,4 +1,4 @@
-"""`tradingd data`: the commands on stored bars, each importing what it needs only when it is called.
+"""`tradingd data`: the commands on stored bars, each importing what it needs when it is called.
 
 Belongs here: names and options of the group. What a command does belongs to the module it calls.
 """
@@ -34,3 +34,44 @@ def list_gaps(
     from daemon.cli.data_shown import show_gaps
 
     raise typer.Exit(show_gaps(symbol, config, state_dir, as_json=json))
+
+
+@group.command("fetch")
+def fetch(  # noqa: PLR0917  # one parameter per option
+    exchange: Annotated[str, typer.Option(help="a ccxt id, or embedded")],
+    symbol: Annotated[str, typer.Option(help="BTC/USDT")],
+    timeframe: Annotated[str, typer.Option(help="1m, 1h, 1d")] = "1h",
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="2024-01-01T00:00Z; default: data.history_bars before the end"),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", help="default: the newest closed bar")
+    ] = None,
+    exchange_url: Annotated[
+        str | None, typer.Option(help="where an embedded exchange answers")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="ask for stored bars too; changes become revisions")
+    ] = False,
+    config: Config = None,
+    state_dir: State = None,
+    json: Json = False,
+) -> None:
+    """Bring bars of an exchange into the store; cut off, the same command goes on."""
+    from daemon.cli.data_fetch import fetch_bars
+
+    raise typer.Exit(
+        fetch_bars(
+            exchange,
+            symbol,
+            timeframe,
+            start,
+            until,
+            exchange_url,
+            config,
+            state_dir,
+            again=again,
+            as_json=json,
+        )
+    )

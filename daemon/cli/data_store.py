@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from daemon.cli.running import config_path
 from daemon.config import load
 from daemon.core.errors import UsageRefused
-from daemon.core.timeframes import timeframe_ns, timeframe_text
+from daemon.core.timeframes import parse_time, timeframe_ns, timeframe_text
 from daemon.store.bars import BarStore
 
 if TYPE_CHECKING:
@@ -87,4 +87,15 @@ def length_of(timeframe: str) -> int:
         return timeframe_ns(timeframe)
     except ValueError as error:
         msg = f"--timeframe: {error}"
+        raise UsageRefused(msg) from error
+
+
+def moment_of(option: str, text: str | None) -> int | None:
+    """A time as typed, in ns UTC; UsageRefused."""
+    if text is None:
+        return None
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        msg = f"{option}: {error}"
         raise UsageRefused(msg) from error

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
+BAR_WIDTH = 20
+
+
 def show(result: Mapping[str, object], lines: Iterable[str], *, as_json: bool) -> None:
     """The result on stdout: exactly one JSON object, or the lines."""
     if as_json:
@@ -37,3 +40,25 @@ def _text(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_text(each) for each in value) or "none"
     return str(value)
+
+
+def progress(what: str, done: int, total: int, detail: str = "") -> None:
+    """How far it is, on stderr: a bar at a terminal, else a line per tenth."""
+    if sys.stderr.isatty():
+        filled = BAR_WIDTH * done // total if total else BAR_WIDTH
+        bar = "#" * filled + "." * (BAR_WIDTH - filled)
+        ending = "\n" if done >= total else ""
+        sys.stderr.write(f"\r{what} [{bar}] {done}/{total} {detail}{ending}")
+    elif _tenth(what, detail, done, total):
+        sys.stderr.write(f"{what} {done}/{total} {detail}".rstrip() + "\n")
+    sys.stderr.flush()
+
+
+_told: dict[tuple[str, str], int] = {}
+
+
+def _tenth(what: str, detail: str, done: int, total: int) -> bool:
+    share = 10 * done // total if total else 10
+    is_news = _told.get((what, detail)) != share
+    _told[what, detail] = share
+    return is_news

@@ -1,16 +1,19 @@
-"""Gaps of a series as slots without a bar: lays newer knowledge over older, and finds untold holes.
+"""Gaps of a series as slots without a bar: lays newer knowledge over older, and finds holes.
 
 Belongs here: arithmetic on gaps. Keeping them on disk belongs to `bars`, finding out why a slot is
 empty to layer 1.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
 from daemon.core.bars import MissCause
+
+Span: TypeAlias = tuple[int, int]  # since and until, in ns UTC, half-open
 
 
 class Gap(Struct, frozen=True):
@@ -83,3 +86,25 @@ def untold(opens: npt.NDArray[np.int64], known: Sequence[Gap], timeframe_ns: int
         if first_ns < until_ns:
             found.append(Gap(first_ns, (until_ns - first_ns) // timeframe_ns, None))
     return found
+
+
+def without_bars(
+    opens: npt.NDArray[np.int64], since_ns: int, until_ns: int, timeframe_ns: int
+) -> list[Span]:
+    """Stretches of since_ns <= slot < until_ns in which no slot has a bar."""
+    inside = opens[(opens >= since_ns) & (opens < until_ns)]
+    edges = np.concatenate(([since_ns - timeframe_ns], inside, [until_ns]))
+    before = np.flatnonzero(np.diff(edges) > timeframe_ns).tolist()
+    return [(int(edges[n]) + timeframe_ns, int(edges[n + 1])) for n in before]
+
+
+def clipped(gaps: Iterable[Gap], spans: Sequence[Span], timeframe_ns: int) -> list[Gap]:
+    """The parts of gaps that lie in one of the spans; these are in order and on the grid."""
+    parts: list[Gap] = []
+    for gap in gaps:
+        for since_ns, until_ns in spans:
+            first_ns = max(gap.first_open_ns, since_ns)
+            count = (min(gap.until_ns(timeframe_ns), until_ns) - first_ns) // timeframe_ns
+            if count > 0:
+                parts.append(Gap(first_ns, count, gap.cause))
+    return parts
