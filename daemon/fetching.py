@@ -16,8 +16,8 @@ from msgspec.structs import replace
 from daemon.core.bars import MissCause
 from daemon.core.timeframes import floor_to_grid, timeframe_ns
 from daemon.layers.ingestion.history import load_history
-from daemon.store.gaps import clipped, untold, without_bars
-from daemon.worlds import embedded_key
+from daemon.store.gaps import Gap, clipped, untold, without_bars
+from daemon.worlds import SYNTHETIC, embedded_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +71,8 @@ async def open_source(exchange: str, symbol: str, timeframe: str, url: str | Non
             clock = await link.clock()
         finally:
             await link.close()
-        now_ns, market_key = clock.market_ns, embedded_key(clock)
+        market = SYNTHETIC if clock.label.startswith("SYNTHETIC") else clock.label
+        now_ns, market_key = clock.market_ns, embedded_key(exchange, market, clock.fingerprint)
         stream = rest.replace("http", "ws", 1)
         urls = {"rest": rest, "stream": f"{stream}/stream", "ws_api": f"{stream}/ws-api/v3"}
     client = make_client(exchange, urls=urls)
@@ -114,6 +115,7 @@ async def fetch(
     done = 0
     progress(0, told.slots)
     proven: list[Span] = []
+    missed: list[Gap] = []
     try:
         for since, until in spans:
             is_linked = False
@@ -131,6 +133,9 @@ async def fetch(
                 told.added += appended.added
                 told.known += appended.known
                 told.revised += appended.revised
+                missed += [
+                    Gap(each.first_open_ns, each.count, each.cause) for each in history.missed
+                ]
                 told.rejected.update(each.reason.value for each in history.rejected)
                 # An exchange that keeps a short history answers with what it has: slots before its
                 # first bar are not proven empty by that.
@@ -142,7 +147,7 @@ async def fetch(
                 done += (piece[1] - piece[0]) // length_ns
                 progress(done, told.slots)
     finally:
-        told.gaps = _record_gaps(source, store, proven)
+        told.gaps = _record_gaps(source, store, proven, missed)
 
 
 def _wanted(
@@ -173,15 +178,17 @@ def _pieces(since_ns: int, until_ns: int, source: Source) -> list[Span]:
     return list(pairwise([*range(since_ns, until_ns, width_ns), until_ns]))
 
 
-def _record_gaps(source: Source, store: BarStore, proven: list[Span]) -> int:
+def _record_gaps(source: Source, store: BarStore, proven: list[Span], told: list[Gap]) -> int:
     """Note the holes that answers have shown to be holes; returns how many were new."""
     if not proven:
         return 0
-    series = (source.market_key, source.instrument.symbol, source.length_ns)
-    known = store.gaps(*series)
+    length_ns = source.length_ns
+    series = (source.market_key, source.instrument.symbol, length_ns)
     opens, _ = store.read_arrays(*series)
-    is_quiet = not source.sends_empty_bars
-    cause = MissCause.NO_TRADES if is_quiet else MissCause.OUTAGE
-    new = clipped(untold(opens, known, source.length_ns), proven, source.length_ns)
-    store.add_gaps(*series, [replace(gap, cause=cause) for gap in new])
+    new = clipped(untold(opens, store.gaps(*series), length_ns), proven, length_ns)
+    usual = MissCause.OUTAGE if source.sends_empty_bars else MissCause.NO_TRADES
+    store.add_gaps(*series, [replace(gap, cause=usual) for gap in new])
+    holes = [(gap.first_open_ns, gap.until_ns(length_ns)) for gap in new]
+    unusual = [gap for gap in told if gap.cause is not usual]
+    store.add_gaps(*series, clipped(unusual, holes, length_ns))
     return len(new)

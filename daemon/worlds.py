@@ -24,16 +24,9 @@ if TYPE_CHECKING:
     from daemon.core.events import RunOpened
     from daemon.core.ports import Account
     from daemon.exchange_process import ExchangeProcess
-<<<<<<< HEAD
     from daemon.venues.ccxt_venue import CcxtVenue
 
 SYNTHETIC = "synthetic"
-=======
-    from daemon.venues.embedded_link import ExchangeClock
-    from daemon.venues.paper_venue import PaperVenue
-
-EMBEDDED = "embedded"
->>>>>>> 348f220 (Fetch bars of an exchange into the store: only what is missing, in pieces that are kept, with the holes that answers have proven)
 LOCKSTEP = "lock-step"
 LOCKSTEP_ORDER_PATIENCE_S = 120.0  # the market waits, so an order may wait for room too
 HISTORY_WITHIN_S = 900.0  # a page may have to wait for the next minute's budget
@@ -44,7 +37,6 @@ def market_name(market: str) -> str:
     return market.rsplit("/", 1)[-1]
 
 
-<<<<<<< HEAD
 async def embedded_site(
     process: ExchangeProcess,
     settings: Settings,
@@ -54,15 +46,6 @@ async def embedded_site(
     market: str,
     state_dir: Path | None,
 ) -> Site:
-=======
-def embedded_key(clock: ExchangeClock) -> str:
-    """What the bars of an exchange in the box are called in the store."""
-    kind = "replay" if clock.label.startswith("REPLAY") else "synthetic"
-    return f"{kind}-{clock.fingerprint}"
-
-
-async def embedded_world(exchange: ExchangeProcess, settings: Settings, *, market: str) -> World:
->>>>>>> 348f220 (Fetch bars of an exchange into the store: only what is missing, in pieces that are kept, with the holes that answers have proven)
     """The embedded exchange as a signed account, over the wire, exactly as a real one would be."""
     from daemon.venues.ccxt_client import make_client
     from daemon.venues.ccxt_market import CcxtMarket
@@ -86,16 +69,10 @@ async def embedded_world(exchange: ExchangeProcess, settings: Settings, *, marke
         for each in (market_data, history, venue):
             await each.close()
         raise
-<<<<<<< HEAD
     return Site(
         exchange=exchange,
         market=market_name(market),
         market_key=embedded_key(exchange, market, endpoint.fingerprint),
-=======
-    return World(
-        market=market_name(market),
-        market_key=embedded_key(now),
->>>>>>> 348f220 (Fetch bars of an exchange into the store: only what is missing, in pieces that are kept, with the holes that answers have proven)
         label=now.label,
         account=now.instance,
         clock=clock,
