@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from daemon.cli import data
 from daemon.core.errors import TradingdError, UsageRefused
 
 INTERRUPTED = 130
@@ -25,6 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.add_typer(data.group)
 
 Config = Annotated[Path | None, typer.Option("--config", help="config.toml to use", metavar="FILE")]
 State = Annotated[Path | None, typer.Option("--state-dir", help="where runs live", metavar="DIR")]
@@ -196,10 +198,9 @@ def backtest(  # noqa: PLR0917  # one parameter per option
 
 def main() -> None:
     """Entry point: every refusal is one line on stderr and its exit code."""
-    from daemon.cli import data, exchange
+    from daemon.cli import exchange
 
     app.command("exchange")(exchange.exchange)
-    app.add_typer(data.group)
     try:
         app()
     except TradingdError as error:

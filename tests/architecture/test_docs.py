@@ -73,12 +73,15 @@ def commands(text: str) -> Iterator[list[str]]:
 
 
 def known_commands() -> dict[str, set[str]]:
-    """Every command of tradingd with its options."""
+    """Every command of tradingd with its options; of a group also every command in it."""
     group: Any = typer.main.get_command(app)
     found = dict(group.commands)
     alone = typer.Typer()
     alone.command("exchange")(exchange)
     found["exchange"] = typer.main.get_command(alone)
+    for name, command in list(found.items()):
+        inner = getattr(command, "commands", {})
+        found |= {f"{name} {each}": below for each, below in inner.items()}
     return {
         name: {option for parameter in command.params for option in parameter.opts}
         for name, command in found.items()
@@ -97,13 +100,18 @@ def strange_words(words: list[str]) -> Iterator[str]:
                 if not is_target:
                     yield f"the Makefile has no target {word}"
     elif len(words) > 1:
-        known = known_commands()
-        if words[1] not in known:
-            yield f"tradingd has no command {words[1]}"
-            return
-        for word in words[2:]:
-            if word.startswith("--") and word.partition("=")[0] not in known[words[1]]:
-                yield f"tradingd {words[1]} has no option {word}"
+        yield from strange_command(words, known_commands())
+
+
+def strange_command(words: list[str], known: dict[str, set[str]]) -> Iterator[str]:
+    is_group = any(each.startswith(f"{words[1]} ") for each in known)
+    name = " ".join(words[1 : 3 if is_group else 2])
+    if name not in known:
+        yield f"tradingd has no command {name}"
+        return
+    for word in words[2:]:
+        if word.startswith("--") and word.partition("=")[0] not in known[name]:
+            yield f"tradingd {name} has no option {word}"
 
 
 def test_what_the_code_states_is_drawn_as_it_is() -> None:
@@ -169,7 +177,10 @@ def test_every_command_named_exists() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["tradingd fly", "tradingd run --fast", "make coffee", "make run-paper SUGAR=2"],
+    [
+        *("tradingd fly", "tradingd run --fast", "tradingd data fly", "tradingd data list --fast"),
+        *("make coffee", "make run-paper SUGAR=2"),
+    ],
 )
 def test_a_command_that_does_not_exist_is_found(line: str) -> None:
     (words,) = commands(f"```sh\n{line}   # a remark\n```\n")
