@@ -20,6 +20,7 @@ from daemon.core.errors import UsageRefused
 from daemon.core.events import HistoryLoaded, Reconciled, RunOpened
 from daemon.core.instruments import Instrument, InstrumentId
 from daemon.core.timeframes import NS_PER_MS, parse_time, rfc3339, timeframe_ns
+from daemon.layers.ingestion.aggregation import Aggregation, aggregated
 from daemon.research.backtest import SimulatedVenue, replay, series_of
 from daemon.store.bars import BarStore
 from daemon.store.journal_reader import JournalReader
@@ -112,7 +113,7 @@ def _from_files(settings: Settings, data: Sequence[Path]) -> Recorded:
     from daemon.store.recordings import read_recording
 
     symbol = settings.data.symbols[0]
-    length_ms = timeframe_ns(settings.data.timeframe) // NS_PER_MS
+    length_ms = timeframe_ns(settings.data.fetched_timeframe) // NS_PER_MS
     try:
         rows = sorted(row for path in data for row in read_recording(path))
         market = RecordedMarket({symbol: rows}, timeframe_ms=length_ms, name=data[0].name)
@@ -144,7 +145,24 @@ def _from_files(settings: Settings, data: Sequence[Path]) -> Recorded:
         )
         for each in found
     )
-    return Recorded(market=f"replay-{market.fingerprint}", bars=bars, instruments=(instrument,))
+    return Recorded(
+        market=f"replay-{market.fingerprint}",
+        bars=_decided_on(settings, bars),
+        instruments=(instrument,),
+    )
+
+
+def _decided_on(settings: Settings, bars: tuple[Bar, ...]) -> tuple[Bar, ...]:
+    """The bars of the timeframe decided on; a part that the recording lacks spoils its bar."""
+    if settings.data.parts_per_bar == 1:
+        return bars
+    made = Aggregation(
+        bars[0].instrument,
+        fine_ns=timeframe_ns(settings.data.fetched_timeframe),
+        coarse_ns=timeframe_ns(settings.data.timeframe),
+        from_ns=None,
+    )
+    return tuple(aggregated(made, bars, ())[0])
 
 
 def _from_store(settings: Settings) -> Recorded:

@@ -19,6 +19,7 @@ from daemon.core.errors import ModelForeign, ModelRefused, TradingdError
 from daemon.core.events import ModelActivated, Payoff
 from daemon.core.jobs import TrainingJob, TrainingProgress
 from daemon.core.manifests import Manifest, model_key
+from daemon.fine_bars import load_fine
 from daemon.layers.inference.forest import CompiledForest
 from daemon.layers.inference.model import ActiveModel, Calibration
 from daemon.layers.ingestion.history import load_history
@@ -46,6 +47,7 @@ async def load_bars(
     store: BarStore,
     *,
     timeframe_ns: int,
+    fetched_ns: int,
     history_bars: int,
     keep: int,
     report: Report,
@@ -57,16 +59,33 @@ async def load_bars(
     until_ns = world.first_open_ns
     for site, instrument in world.each_instrument():
         symbol = instrument.id.symbol
-        history = await load_history(
-            site.history_data,
-            instrument.id,
-            timeframe_ns=timeframe_ns,
-            since_ns=until_ns - history_bars * timeframe_ns,
-            until_ns=until_ns,
-            page_limit=site.page_limit,
-            venue_sends_empty_bars=site.sends_empty_bars,
-            progress=lambda done, total, symbol=symbol: report("history", done, total, symbol),  # type: ignore[misc]
-        )
+        since_ns = until_ns - history_bars * timeframe_ns
+
+        def progress(done: int, total: int, symbol: str = symbol) -> None:
+            report("history", done, total, symbol)
+
+        if fetched_ns == timeframe_ns:
+            history = await load_history(
+                site.history_data,
+                instrument.id,
+                timeframe_ns=timeframe_ns,
+                since_ns=since_ns,
+                until_ns=until_ns,
+                page_limit=site.page_limit,
+                venue_sends_empty_bars=site.sends_empty_bars,
+                progress=progress,
+            )
+        else:
+            history = await load_fine(
+                site,
+                store,
+                instrument.id,
+                fine_ns=fetched_ns,
+                coarse_ns=timeframe_ns,
+                since_ns=since_ns,
+                until_ns=until_ns,
+                progress=progress,
+            )
         if not history.bars:
             msg = f"{symbol}: {site.market} has no bars before the first streamed one"
             raise TradingdError(msg)

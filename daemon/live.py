@@ -31,14 +31,16 @@ from daemon.site_tasks import SiteTasks
 from daemon.web.control import Control
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
     from daemon.app import Core
     from daemon.config import Settings
     from daemon.core.bars import Bar
     from daemon.core.clock import WireClock
+    from daemon.core.events import Input
     from daemon.core.instruments import InstrumentId
     from daemon.core.ports import Journal
+    from daemon.fine_bars import FineBars
     from daemon.reporting import Reporter
     from daemon.sites import World
     from daemon.store.runs import RunPaths
@@ -61,6 +63,7 @@ class Live:
         paths: RunPaths,
         reporter: Reporter,
         wire: WireClock,
+        fine: FineBars | None = None,
     ) -> None:
         self._core = core
         self._world = world
@@ -68,6 +71,7 @@ class Live:
         self._paths = paths
         self._reporter = reporter
         self._wire = wire
+        self._fine = fine
         self._timeframe_ns = timeframe_ns(settings.data.timeframe)
         self._ids = [each.id for each in world.instruments]
         self._end_ns: int | None = None
@@ -146,9 +150,14 @@ class Live:
         self._end_ns = end_ns
         if self.is_over or self._stop.is_set():
             return
-        lockstep = self._lockstep() if self._world.is_lockstep else None
-        publish = self.inbox.put if lockstep is None else lockstep.publish
-        feeds = [each.feed(publish, self._last_bars, end_ns) for each in self.sites.values()]
+        enter: Callable[[Input], Awaitable[None]] = self.inbox.put
+        last: Mapping[InstrumentId, Bar] = self._last_bars
+        if self._fine is not None:
+            enter = self._fine.entrance(self.inbox.put, self._accounted_ns)
+            last = self._fine.last_parts(self._last_bars)
+        lockstep = self._lockstep(enter) if self._world.is_lockstep else None
+        publish = enter if lockstep is None else lockstep.publish
+        feeds = [each.feed(publish, last, end_ns) for each in self.sites.values()]
         work = [self.runner.run(), self._health.run(), self._watch(), self._control.run()]
         work += [feed.run() for feed in feeds]
         work += [task for each in self.sites.values() for task in each.work()]
@@ -186,12 +195,12 @@ class Live:
 
     # --- parts --------------------------------------------------------------------------------
 
-    def _lockstep(self) -> Lockstep:
+    def _lockstep(self, enter: Callable[[Input], Awaitable[None]]) -> Lockstep:
         lockstep = Lockstep(
             {site.exchange: site.link for site in self._world.sites if site.link is not None},
             self._paths.run,
             self._ids,
-            self.inbox.put,
+            enter,
             is_quiet=self._is_quiet,
             on_clock=lambda exchange, now: self.sites[exchange].on_clock(now),
         )

@@ -35,6 +35,7 @@ from daemon.core.instruments import plain
 from daemon.core.orders import Fill
 from daemon.core.ports import VenueFill
 from daemon.core.timeframes import timeframe_ns
+from daemon.fine_bars import FineBars
 from daemon.layers.features.sets import golden_check
 from daemon.live import Live
 from daemon.recovery import settle
@@ -174,11 +175,19 @@ class Session:
             self._paths,
             self._reporter,
             self._wire,
+            self._fine_bars(),
         )
         keys = {site.exchange: site.market_key for site in self._world.sites}
         self._keeper = BarKeeper(self._bars, keys, self._timeframe_ns)
         live.runner.observers.append(self._keeper.note)
         return live
+
+    def _fine_bars(self) -> FineBars | None:
+        if self._settings.data.parts_per_bar == 1:
+            return None
+        keys = {site.exchange: site.market_key for site in self._world.sites}
+        fine_ns = timeframe_ns(self._settings.data.fetched_timeframe)
+        return FineBars(self._bars, keys, fine_ns=fine_ns, coarse_ns=self._timeframe_ns)
 
     def _use(self, model_id: str) -> Manifest:
         """Hand a verified model to the core, ready for its activation."""
@@ -261,6 +270,7 @@ class Session:
             self._world,
             self._bars,
             timeframe_ns=self._timeframe_ns,
+            fetched_ns=timeframe_ns(self._settings.data.fetched_timeframe),
             history_bars=self._settings.data.history_bars,
             keep=self._features.lookback,
             report=self._reporter.progress,

@@ -86,7 +86,7 @@ class SiteTasks:
         return Feed(
             site.market_data,
             [each.id for each in site.instruments],
-            timeframe_ns=self._timeframe_ns,
+            timeframe_ns=timeframe_ns(data.fetched_timeframe),
             market_clock=site.clock,
             wire=self._wire,
             publish=until_end,

@@ -53,15 +53,15 @@ async def embedded_site(
     endpoint = process.endpoint
     link = EmbeddedLink(endpoint.rest)
     now = await link.clock()
-    length_ns = timeframe_ns(settings.data.timeframe)
+    fetched = settings.data.fetched_timeframe
     clock = MarketClock(WireClock(), market_ns=now.market_ns, rate=now.rate)
     urls = _urls(process)
     public = make_client(exchange, urls=urls)
     history = make_client(exchange, urls=urls, use=Use.HISTORY)
     if now.mode == LOCKSTEP:
         public.budget.let_orders_wait(LOCKSTEP_ORDER_PATIENCE_S)
-    inner = CcxtMarket(public, exchange, settings.data.timeframe)
-    market_data = EmbeddedMarket(inner, link, clock, length_ns)
+    inner = CcxtMarket(public, exchange, fetched)
+    market_data = EmbeddedMarket(inner, link, clock, timeframe_ns(fetched))
     venue = _venue(process, settings, exchange)
     try:
         instruments = await market_data.instruments(symbols)
@@ -77,12 +77,11 @@ async def embedded_site(
         account=now.instance,
         clock=clock,
         market_data=market_data,
-        history_data=CcxtMarket(
-            history, exchange, settings.data.timeframe, within_s=HISTORY_WITHIN_S
-        ),
+        history_data=CcxtMarket(history, exchange, fetched, within_s=HISTORY_WITHIN_S),
         venue=venue,
         instruments=instruments,
-        first_open_ns=now.from_ms * NS_PER_MS,
+        # What has passed of the bar that is open by then is fetched, as after a restart.
+        first_open_ns=floor_to_grid(now.from_ms * NS_PER_MS, timeframe_ns(settings.data.timeframe)),
         link=link,
         process=process,
         state_dir=state_dir,
@@ -154,7 +153,7 @@ async def real_site(
     length_ns = timeframe_ns(settings.data.timeframe)
     public = make_client(exchange, urls=urls)
     history = make_client(exchange, urls=urls, use=Use.HISTORY)
-    market_data = CcxtMarket(public, exchange, settings.data.timeframe)
+    market_data = CcxtMarket(public, exchange, settings.data.fetched_timeframe)
     try:
         instruments = await market_data.instruments(symbols)
         server_ns = await market_data.server_ns()
@@ -179,7 +178,7 @@ async def real_site(
         clock=clock,
         market_data=market_data,
         history_data=CcxtMarket(
-            history, exchange, settings.data.timeframe, within_s=HISTORY_WITHIN_S
+            history, exchange, settings.data.fetched_timeframe, within_s=HISTORY_WITHIN_S
         ),
         venue=paper,
         instruments=instruments,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from daemon.app import build_core, feature_set_of
 from daemon.boot import load_model
+from daemon.cli.markets import timeframes_of
 from daemon.cli.output import pairs, show
 from daemon.cli.running import config_path
 from daemon.config import config_hash, load
@@ -109,7 +110,7 @@ def run_backtest(  # noqa: PLR0917  # the options of the command
         overrides["data.symbols"] = (symbol,)
     settings = load(config_path(config), overrides)
     if data:
-        overrides["data.timeframe"] = _timeframe_of(data[0])
+        overrides |= timeframes_of(data[0], _timeframe_of(data[0]), settings)
         settings = load(config_path(config), overrides)
     result = backtest(settings, data, model=model, start=start, say=_progress)
     show(result, pairs(result), as_json=as_json)

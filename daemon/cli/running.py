@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from daemon.cli.connecting import EMBEDDED, connect, is_recording, record_endpoint
+from daemon.cli.connecting import EMBEDDED, connect, record_endpoint
+from daemon.cli.markets import SYNTHETIC, is_recording, timeframes_of
 from daemon.config import config_hash, load
 from daemon.core.clock import WireClock
 from daemon.core.errors import TradingdError, UsageRefused
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from daemon.sites import World
     from daemon.store.runs import RunPaths
 
-SYNTHETIC = "synthetic"
 DEFAULT_EDGE = 0.4  # large enough that a short run trades; no real market is like this
 INTERRUPTED = 130
 
@@ -155,7 +155,7 @@ def _overrides_of_recording(request: RunRequest, settings: Settings) -> dict[str
     except ValueError as error:
         raise UsageRefused(str(error)) from error
     symbols = request.symbols or settings.data.symbols[:1]
-    return {"data.timeframe": timeframe, "data.symbols": symbols}
+    return {**timeframes_of(path, timeframe, settings), "data.symbols": symbols}
 
 
 def market_of(request: RunRequest, settings: Settings) -> str:

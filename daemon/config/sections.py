@@ -22,12 +22,17 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from daemon.config.exchanges import EMBEDDED, exchange_ids
+from daemon.core.timeframes import timeframe_ns
 
 # A week starts on a Monday and the time grid on the epoch, a Thursday: weeks are not on this list.
 TIMEFRAMES = (
     *("1s", "1m", "3m", "5m", "10m", "15m", "30m"),
     *("1h", "2h", "3h", "4h", "6h", "8h", "12h", "1d"),
 )
+
+
+SAME = "same"
+SOURCE_BARS_MAX = 10_000_000  # of one symbol's history, before anything is decided
 
 
 def refuse(key: str, text: str) -> NoReturn:
@@ -76,6 +81,10 @@ def _timeframe(value: str) -> str:
     return value
 
 
+def _source_timeframe(value: str) -> str:
+    return value if value == SAME else _timeframe(value)
+
+
 def _secret(value: SecretStr) -> SecretStr:
     text = value.get_secret_value().strip()
     if not text:
@@ -120,6 +129,7 @@ class DataSection(Section):
         "ETH/USDT",
     )
     timeframe: Timeframe = "1h"
+    source_timeframe: Annotated[str, AfterValidator(_source_timeframe)] = SAME
     history_bars: Annotated[Count, Field(le=1_000_000)] = 8_760
     transport: Literal["websocket", "rest"] = "websocket"
     max_decision_age_ratio: Share = 0.5
@@ -130,6 +140,30 @@ class DataSection(Section):
     def quote(self) -> str:
         """The one currency in which all symbols are priced."""
         return self.symbols[0].partition("/")[2]
+
+    @property
+    def fetched_timeframe(self) -> str:
+        """The timeframe that is asked of the exchange; those decided on are made of it."""
+        return self.timeframe if self.source_timeframe == SAME else self.source_timeframe
+
+    @property
+    def parts_per_bar(self) -> int:
+        """How many fetched bars make one that is decided on."""
+        return timeframe_ns(self.timeframe) // timeframe_ns(self.fetched_timeframe)
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        whole, part = timeframe_ns(self.timeframe), timeframe_ns(self.fetched_timeframe)
+        if whole % part:
+            text = f'should divide {self.timeframe} into whole parts, or be "{SAME}"'
+            refuse("source_timeframe", text)
+        if self.history_bars * self.parts_per_bar > SOURCE_BARS_MAX:
+            text = (
+                f"makes {self.history_bars} bars of history {self.history_bars * whole // part} "
+                f"to fetch; at most {SOURCE_BARS_MAX} can be: shorten data.history_bars"
+            )
+            refuse("source_timeframe", text)
+        return self
 
     @model_validator(mode="after")
     def _one_account_currency(self) -> Self:

@@ -185,12 +185,12 @@ class Aggregator:
     """Stands between a feed of fine bars and whoever decides on coarse ones, for all instruments.
 
     `keep` hears every fine event before anything is made of it; `from_ns` says per instrument from
-    where on coarse bars are wanted.
+    where on coarse bars are wanted; where it says nothing, from the first whole one.
     """
 
     def __init__(
         self,
-        from_ns: Mapping[InstrumentId, int | None],
+        from_ns: Mapping[InstrumentId, int],
         *,
         fine_ns: int,
         coarse_ns: int,
@@ -199,10 +199,10 @@ class Aggregator:
     ) -> None:
         self._publish = publish
         self._keep = keep
-        self._made = {
-            each: Aggregation(each, fine_ns=fine_ns, coarse_ns=coarse_ns, from_ns=since_ns)
-            for each, since_ns in from_ns.items()
-        }
+        self._from_ns = dict(from_ns)
+        self._fine_ns = fine_ns
+        self._coarse_ns = coarse_ns
+        self._made: dict[InstrumentId, Aggregation] = {}
 
     async def publish(self, event: Input) -> None:
         """Take one event of the feed; what is not about bars goes on as it is."""
@@ -215,11 +215,11 @@ class Aggregator:
 
     def _coarse(self, event: BarsClosed | BarsMissed | BarRevised) -> Iterator[Input]:
         if isinstance(event, BarRevised):
-            revised = self._made[event.bar.instrument].revise(event)
+            revised = self._of(event.bar.instrument).revise(event)
             if revised is not None:
                 yield revised
         elif isinstance(event, BarsMissed):
-            made = self._made[event.instrument]
+            made = self._of(event.instrument)
             run = (event.first_open_ns, event.count, event.cause, event.ts_ns)
             bar, missed = made.miss(*run)
             if bar is not None:
@@ -228,11 +228,21 @@ class Aggregator:
         else:
             bars: list[Bar] = []
             for fine in event.bars:
-                missed, coarse = self._made[fine.instrument].add(fine)
+                missed, coarse = self._of(fine.instrument).add(fine)
                 yield from missed
                 bars += [] if coarse is None else [coarse]
             if bars:
                 yield BarsClosed(ts_ns=event.ts_ns, bars=tuple(bars))
+
+    def _of(self, instrument: InstrumentId) -> Aggregation:
+        if instrument not in self._made:
+            self._made[instrument] = Aggregation(
+                instrument,
+                fine_ns=self._fine_ns,
+                coarse_ns=self._coarse_ns,
+                from_ns=self._from_ns.get(instrument),
+            )
+        return self._made[instrument]
 
 
 def aggregated(

@@ -146,3 +146,18 @@ def test_trading_that_is_assumed_free_is_warned_of() -> None:
 
 def test_the_defaults_need_no_warning() -> None:
     assert warnings_for(Settings.model_construct(), Decimal(10)) == []
+
+
+def test_finer_bars_have_to_make_whole_ones() -> None:
+    settings = settings_with(data__source_timeframe="5m", data__timeframe="15m")
+
+    assert (settings.data.fetched_timeframe, settings.data.parts_per_bar) == ("5m", 3)
+    assert settings_with().data.fetched_timeframe == "1h"
+    assert "should divide 1h into whole parts" in refusal(data__source_timeframe="2h")
+    assert "should be one of" in refusal(data__source_timeframe="7m")
+
+
+def test_more_history_than_can_be_fetched_is_refused() -> None:
+    line = refusal(data__source_timeframe="1s", data__timeframe="1h")
+
+    assert "makes 8760 bars of history 31536000 to fetch" in line

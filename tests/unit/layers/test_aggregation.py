@@ -62,7 +62,7 @@ class Heard:
         self.events: list[Input] = []
         self.kept: list[Input] = []
         aggregator = Aggregator(
-            {BTC: from_ns, ETH: from_ns},
+            {} if from_ns is None else {BTC: from_ns, ETH: from_ns},
             fine_ns=FINE_NS,
             coarse_ns=HOUR_NS,
             publish=self._publish,
