@@ -42,6 +42,7 @@ from daemon.recovery import settle
 from daemon.store.bars import BarStore
 from daemon.store.journal import SqliteJournal
 from daemon.store.models import ModelRegistry
+from daemon.strays import Strays
 from daemon.summary import summarise
 
 if TYPE_CHECKING:
@@ -99,6 +100,8 @@ class Session:
 
     async def run(self) -> dict[str, object]:
         """To the end of the run, or until `stop`; returns the fields of `run.finished`."""
+        strays = Strays(lambda text: self._reporter.emit("task.failed", error=text))
+        strays.listen(asyncio.get_running_loop())
         self._journal = SqliteJournal.open(self._paths.journal)
         self._bars = BarStore.open(self._paths.bars)
         try:

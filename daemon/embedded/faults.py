@@ -6,7 +6,8 @@ fault does in rest, candle_faults, stream_faults and server.
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from hashlib import blake2b
 
 from daemon.embedded.fault_rules import (
     Face,
@@ -35,7 +36,6 @@ class _Counted:
     until_ms: int | None
     seen: int = 0
     struck: int = 0
-    told: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def is_on(self, ts_ms: int) -> bool:
         is_begun = self.since_ms is None or ts_ms >= self.since_ms
@@ -55,6 +55,7 @@ class Faults:
         self._rules: dict[Face, list[_Counted]] = {face: [] for face in Face}
         self._added = 0
         self._from_ms, self._timeframe_ms = 0, 1
+        self._tellings: dict[tuple[str, int, Told], int] = {}
         self.strikes: dict[FaultKind, int] = {}
 
     def follow(self, market: Market) -> None:
@@ -103,9 +104,13 @@ class Faults:
 
     def on_bar(self, symbol: str, open_ms: int, told: Told) -> FaultRule | None:
         """The first rule that strikes this bar when it is told this way."""
+        number = self._telling(symbol, open_ms, told)
         for counted in self._rules[Face.BAR]:
             rule = counted.rule
-            if rule.told in (None, told) and self._strikes_bar(counted, symbol, open_ms):
+            is_over = rule.times is not None and number > rule.times
+            if is_over or rule.told not in (None, told):
+                continue
+            if self._strikes_bar(counted, symbol, open_ms):
                 self._note(rule)
                 return rule
         return None
@@ -182,18 +187,19 @@ class Faults:
             return False
         if rule.probability is not None:
             # Drawn from the bar's own name, so that asking again gives the same.
-            drawn = random.Random(f"{self._seed}/{counted.number}/{symbol}/{open_ms}").random()  # noqa: S311
-            if drawn >= rule.probability:
-                return False
-        return rule.times is None or self._told_again(counted, symbol, open_ms) <= rule.times
+            name = f"{self._seed}/{counted.number}/{symbol}/{open_ms}".encode()
+            drawn = int.from_bytes(blake2b(name, digest_size=8).digest()) / 2**64
+            return drawn < rule.probability
+        return True
 
-    @staticmethod
-    def _told_again(counted: _Counted, symbol: str, open_ms: int) -> int:
-        key = (symbol, open_ms)
-        if key not in counted.told and len(counted.told) >= BARS_REMEMBERED:
-            del counted.told[next(iter(counted.told))]
-        counted.told[key] = counted.told.get(key, 0) + 1
-        return counted.told[key]
+    def _telling(self, symbol: str, open_ms: int, told: Told) -> int:
+        """How often this bar was told this way by now, counted for all rules alike."""
+        key = (symbol, open_ms, told)
+        number = self._tellings.pop(key, 0) + 1
+        self._tellings[key] = number
+        if len(self._tellings) > BARS_REMEMBERED:
+            del self._tellings[next(iter(self._tellings))]
+        return number
 
     def _note(self, rule: FaultRule) -> None:
         self.strikes[rule.kind] = self.strikes.get(rule.kind, 0) + 1

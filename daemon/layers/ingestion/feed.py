@@ -10,7 +10,6 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Protocol
 
-from daemon.core.bars import BarSource
 from daemon.core.errors import ExchangeUnreachable
 from daemon.core.timeframes import floor_to_grid
 from daemon.layers.ingestion.gate import open_time_ns
@@ -113,6 +112,8 @@ class _Follower:
         self._config = config
         self._on_ready = on_ready
         self._waiting = Waiting(track.counts)
+        self._tasks: asyncio.TaskGroup
+        self._rereading: asyncio.Task[None] | None = None
         self._publisher = Publisher(
             track,
             market_data,
@@ -123,6 +124,7 @@ class _Follower:
         )
 
     async def run(self, tasks: asyncio.TaskGroup) -> None:
+        self._tasks = tasks
         track, now_s = self.track, self._wire.monotonic_s()
         if track.next_open_ns is None and not self._config.is_lockstep:
             track.next_open_ns = floor_to_grid(self._publisher.now_ns(), self._timeframe_ns)
@@ -164,7 +166,7 @@ class _Follower:
         if not track.is_ready:
             self._set_ready()
             track.poll_at_s = now_s
-        if track.note_stream(raw, now_s) and track.is_stale:
+        if track.note_stream(raw, now_s, self._publisher.now_ns()) and track.is_stale:
             await self._publisher.recovered()
         closed = track.closed_by(raw)
         if closed is None:
@@ -189,13 +191,30 @@ class _Follower:
             await self._go_stale(track.behind_why, 0.0)
         if now_s >= track.look_at_s:
             await self._look()
-        was = track.due_reread(now_s)
-        if was is not None:
-            await self._publisher.reread(was)
+        is_rereading = self._rereading is not None and not self._rereading.done()
+        due = {} if is_rereading else track.due_rereads(now_s)
+        if due:
+            # Beside everything else: a bar that closes now must not wait for one of the past.
+            self._rereading = self._tasks.create_task(self._reread(due))
+
+    async def _reread(self, due: dict[Bar, int]) -> None:
+        """Compare bars with what REST tells once the venue has settled them."""
+        track = self.track
+        try:
+            left = await self._publisher.reread(list(due))
+        except ExchangeUnreachable:
+            track.counts.unanswered += 1
+            for bar, tries in due.items():
+                track.remember_reread(bar, self._wire.monotonic_s(), tries)
+            return
+        for bar in left:
+            track.remember_reread(bar, self._wire.monotonic_s(), due[bar] + 1)
 
     def _wake_s(self) -> float:
         track = self.track
-        due = (track.stale_at_s, track.reconnect_at_s, track.reread_at_s, track.look_at_s)
+        is_rereading = self._rereading is not None and not self._rereading.done()
+        reread_at_s = math.inf if is_rereading else track.reread_at_s
+        due = (track.stale_at_s, track.reconnect_at_s, reread_at_s, track.look_at_s)
         return min(self._poll_s(), *due)
 
     def _poll_s(self) -> float:
@@ -213,8 +232,7 @@ class _Follower:
             published = await self._publisher.rows(closed_rows(rows, self._timeframe_ns, by_ns))
         now_s, now_ns = self._wire.monotonic_s(), self._publisher.now_ns()
         for bar in published:
-            if bar.source is BarSource.POLL:
-                track.remember_reread(bar, now_s)
+            track.remember_reread(bar, now_s)
         if rows is None:
             track.fall_behind(now_s, "neither stream nor REST speaks")
         elif published and not is_first:

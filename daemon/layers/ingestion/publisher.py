@@ -173,21 +173,35 @@ class Publisher:
             track.counts.unanswered += 1
             return None
 
-    async def reread(self, was: Bar) -> None:
-        """Compare a bar of the stream with what REST tells after the venue has settled it."""
-        try:
-            rows = await self._market_data.fetch(was.instrument, was.open_ns, 2)
-        except ExchangeUnreachable:
-            self._track.counts.unanswered += 1
-            return
-        for raw in rows:
-            if open_time_ns(raw) != was.open_ns:
-                continue
-            bar = self._judge(raw, BarSource.POLL, is_reread=True)
-            if isinstance(bar, Bar) and not same_numbers(bar, was):
-                revised = msgspec.structs.replace(bar, quality=BarQuality.REVISED)
-                self._track.revise(revised)
-                await self._publish(BarRevised(ts_ns=bar.received_ns, bar=revised, was=was))
+    async def reread(self, bars: Sequence[Bar]) -> list[Bar]:
+        """Compare bars with what REST tells after the venue has settled them.
+
+        Returns those of which the reply has no believable row; ExchangeUnreachable without one.
+        """
+        left = {bar.open_ns: bar for bar in bars}
+        async for page in pages(
+            self._market_data,
+            self._track.instrument,
+            timeframe_ns=self._timeframe_ns,
+            since_ns=min(left),
+            until_ns=max(left) + self._timeframe_ns,
+            page_limit=self._config.page_limit,
+        ):
+            for raw in page:
+                was = left.get(open_time_ns(raw) or 0)
+                if was is None:
+                    continue
+                bar = self._judge(raw, BarSource.POLL, is_reread=True)
+                if isinstance(bar, Bar):
+                    del left[was.open_ns]
+                    await self._compare(bar, was)
+        return list(left.values())
+
+    async def _compare(self, bar: Bar, was: Bar) -> None:
+        if not same_numbers(bar, was):
+            revised = msgspec.structs.replace(bar, quality=BarQuality.REVISED)
+            self._track.revise(revised)
+            await self._publish(BarRevised(ts_ns=bar.received_ns, bar=revised, was=was))
 
     async def stale(self, silent_s: float, action: str) -> None:
         self._track.is_stale = self._track.was_blind = True

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 RECONNECT_MIN_S = 0.05
 REFUSALS_TOLD_MAX = 20  # per published bar; more of them are only counted
 REFUSALS_KEPT_MAX = 100
-REREADS_MAX = 16
+REREADS_MAX = 1_000
+REREAD_TRIES = 3
 WITNESSES_MIN = 2  # replies that must agree before a slot counts as empty
 LOCKSTEP_CONFIRM_S = 0.05
 
@@ -125,7 +126,7 @@ class Track:
         self._reconnects = 0  # in a row
         self._partial: RawBar | None = None
         self._newest: RawBar | None = None
-        self._rereads: deque[tuple[float, Bar]] = deque(maxlen=REREADS_MAX)
+        self._rereads: deque[tuple[float, Bar, int]] = deque(maxlen=REREADS_MAX)
         self._refused: deque[tuple[BarRejectReason, str]] = deque(maxlen=REFUSALS_KEPT_MAX)
         self._told = 0  # refusals since the last published bar
 
@@ -136,14 +137,16 @@ class Track:
         self.heard_s = self.looked_s = now_s
         self.poll_at_s = now_s + (self._config.ready_after_s if self._config.has_stream else 0.0)
 
-    def note_stream(self, raw: RawBar, now_s: float) -> bool:
+    def note_stream(self, raw: RawBar, now_s: float, now_ns: int) -> bool:
         """Take notice of any message; True when it tells the newest slot known, or a later one.
 
-        The same message again and again is no news, neither is an old slot, and neither is more
-        about a bar that has closed.
+        The same message again and again is no news, neither is an old slot, more about a bar that
+        has closed, or a slot that cannot have opened by market time `now_ns`.
         """
         open_ns = open_time_ns(raw)
         if open_ns is None or raw == self._newest:
+            return False
+        if not self._config.is_lockstep and open_ns >= now_ns + self._timeframe_ns:
             return False
         newest_ns = None if self._newest is None else open_time_ns(self._newest)
         if newest_ns is not None and open_ns < newest_ns:
@@ -318,17 +321,22 @@ class Track:
         self._told += 1
         return True
 
-    def remember_reread(self, bar: Bar, now_s: float) -> None:
-        """Have this stream bar compared with REST later, if the configuration wants so."""
-        if self._config.revision_check_s is not None:
-            self._rereads.append((now_s + self._config.revision_check_s, bar))
+    def remember_reread(self, bar: Bar, now_s: float, tries: int = 0) -> None:
+        """Have this bar compared with REST later, if the configuration wants so."""
+        if self._config.revision_check_s is not None and tries < REREAD_TRIES:
+            self._rereads.append((now_s + self._config.revision_check_s, bar, tries))
 
     @property
     def reread_at_s(self) -> float:
         return self._rereads[0][0] if self._rereads else math.inf
 
-    def due_reread(self, now_s: float) -> Bar | None:
-        return self._rereads.popleft()[1] if now_s >= self.reread_at_s else None
+    def due_rereads(self, now_s: float) -> dict[Bar, int]:
+        """Bars whose time has come, and how often they were read again in vain."""
+        due: dict[Bar, int] = {}
+        while now_s >= self.reread_at_s:
+            _, bar, tries = self._rereads.popleft()
+            due[bar] = tries
+        return due
 
 
 def backoff_s(attempt: int, first_s: float, most_s: float, rng: Random) -> float:

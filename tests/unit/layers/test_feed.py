@@ -433,6 +433,51 @@ def test_a_re_read_that_gets_no_answer_or_the_same_is_no_revision() -> None:
     assert watch.feed.counts(BTC).unanswered == 1
 
 
+def test_a_re_read_without_an_answer_or_a_good_row_is_made_again() -> None:
+    async def scenario(watch: Watch) -> None:
+        await asyncio.sleep(HOUR_S + 0.5)
+        watch.market.say(BTC, a_raw(0, is_closed=True))
+        await asyncio.sleep(1)
+        watch.market.is_away = True
+        await asyncio.sleep(60)
+        watch.market.is_away = False
+        watch.market.rows[BTC] = [a_raw(0, -1.0), a_raw(1)]
+        await asyncio.sleep(6)
+        watch.market.rows[BTC] = [a_raw(0, 100.9), a_raw(1)]
+        await asyncio.sleep(6)
+
+    watch = watched(scenario, config=FeedConfig(revision_check_s=5.0), last={BTC: a_bar(-1)})
+
+    assert watch.kinds() == ["BarsClosed", "BarRevised"]
+    assert watch.feed.counts(BTC).unanswered > 5
+
+
+def test_a_bar_that_rest_itself_changes_later_is_told_as_revised_too() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(0, 100.2), a_raw(1)]
+        await asyncio.sleep(HOUR_S + 4)
+        assert watch.kinds() == ["BarsClosed"]
+        watch.market.rows[BTC] = [a_raw(0, 100.9), a_raw(1)]
+        await asyncio.sleep(10)
+
+    watch = watched(scenario, config=FeedConfig(revision_check_s=5.0), last={BTC: a_bar(-1)})
+
+    assert watch.kinds() == ["BarsClosed", "BarRevised"]
+
+
+def test_a_candle_of_the_far_future_does_not_deafen_the_stream() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.say(BTC, a_raw(99_999, is_closed=False), a_raw(99_999, is_closed=True))
+        await asyncio.sleep(HOUR_S + 0.5)
+        watch.market.say(BTC, a_raw(0, is_closed=True))
+        await asyncio.sleep(1)
+
+    watch = watched(scenario, config=FeedConfig(), last={BTC: a_bar(-1)})
+
+    assert watch.kinds() == ["BarRejected", "BarsClosed"]
+    assert watch.bars() == [0]
+
+
 def test_a_message_without_a_readable_time_is_told_and_moves_nothing() -> None:
     async def scenario(watch: Watch) -> None:
         watch.market.say(BTC, a_raw(0, open_ms="soon"), a_raw(0, open_ms="soon", is_closed=True))
