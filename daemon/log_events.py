@@ -198,9 +198,7 @@ ROWS: Final = (
     ),
     _event("daemon.stopping", "info", "a stop was asked for", "reason? unresolved?"),
     _event("daemon.failed", "critical", "a bug ends the daemon; the journal is whole", "error"),
-    _event(
-        "task.failed", "error", "a library's own task died; what it did is watched elsewhere", "error"
-    ),
+    _event("task.failed", "error", "a library's own task died; its work is watched", "error"),
     _event("history.loading", "info", "progress of fetching history", "done total detail?"),
     _event("history.loaded", "info", "windows are filled", "symbol bars first_bar bar"),
     # the exchange
