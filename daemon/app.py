@@ -15,10 +15,9 @@ from daemon.core.bars import ZeroVolume
 from daemon.core.blotter import Blotter
 from daemon.core.book import Book
 from daemon.core.pipeline import Pipeline, Route, apply, on
-from daemon.core.timeframes import bars_per_year, timeframe_ns
+from daemon.core.timeframes import timeframe_ns
 from daemon.layers.execution import Execution
 from daemon.layers.features.handler import Features
-from daemon.layers.features.sets import FeatureSet
 from daemon.layers.inference.handler import Inference
 from daemon.layers.monitoring.handler import Monitoring
 from daemon.layers.risk import Costs, Risk
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from daemon.config import Settings
     from daemon.core.instruments import InstrumentId
+    from daemon.layers.features.sets import FeatureSet
     from daemon.layers.inference.model import ActiveModel
 
 DAY_NS = 86_400 * 1_000_000_000
@@ -46,21 +46,6 @@ class Core(Struct):
     risk: Risk
     execution: Execution
     monitoring: Monitoring
-
-
-def feature_set_of(settings: Settings) -> FeatureSet:
-    """The feature set the configuration declares."""
-    config = settings.features
-    return FeatureSet(
-        name="reference",
-        version="1",
-        bars_per_year=bars_per_year(timeframe_ns(settings.data.timeframe)),
-        rsi_period=config.rsi_period,
-        bb_period=config.bb_period,
-        volatility_window=config.volatility_window,
-        volume_window=config.volume_window,
-        lags=config.lags,
-    )
 
 
 def build_core(
@@ -132,6 +117,7 @@ def routes(core: Core) -> list[Route]:
         apply(e.HistoryLoaded, book.apply_history_loaded),
         on(e.HistoryLoaded, monitoring.on_history_loaded, e.PredictionResolved),
         apply(e.BarsMissed, features.apply_bars_missed),
+        on(e.BarsMissed, features.on_bars_missed, e.FeatureRows),
         apply(e.BarsMissed, monitoring.apply_bars_missed),
         apply(e.BarRevised, features.apply_bar_revised),
         apply(e.BarsClosed, features.apply_bars_closed),
@@ -139,6 +125,7 @@ def routes(core: Core) -> list[Route]:
         on(e.BarsClosed, monitoring.on_bars_closed, e.PredictionResolved),
         on(e.BarsClosed, risk.on_bars_closed, e.EquityMarked),
         on(e.BarsClosed, features.on_bars_closed, e.FeatureRows),
+        apply(e.FeatureRows, features.apply_feature_rows),
         on(e.FeatureRows, inference.on_feature_rows, e.Predictions),
         apply(e.FeatureRows, monitoring.apply_feature_rows),
         apply(e.Predictions, monitoring.apply_predictions),
@@ -177,7 +164,10 @@ def routes(core: Core) -> list[Route]:
         apply(e.HealthSampled, risk.apply_health_sampled),
         on(e.HealthSampled, risk.on_health_sampled, e.TradingHalted),
         apply(e.FeedStale, risk.apply_feed_stale),
+        apply(e.FeedStale, features.apply_feed_stale),
+        on(e.FeedStale, features.on_feed_stale, e.FeatureRows),
         apply(e.FeedRecovered, risk.apply_feed_recovered),
+        apply(e.FeedRecovered, features.apply_feed_recovered),
 
         # trading state
         on(e.HaltRequested, risk.on_halt_requested, e.TradingHalted),

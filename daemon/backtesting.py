@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from daemon.app import DAY_NS, Core, build_core, feature_set_of
+from daemon.app import DAY_NS, Core, build_core
 from daemon.boot import activation, active_model, load_model, training_settings
 from daemon.config import config_hash
 from daemon.core.bars import Bar, BarSource
@@ -20,6 +20,7 @@ from daemon.core.errors import UsageRefused
 from daemon.core.events import HistoryLoaded, Reconciled, RunOpened
 from daemon.core.instruments import Instrument, InstrumentId
 from daemon.core.timeframes import NS_PER_MS, parse_time, rfc3339, timeframe_ns
+from daemon.feature_config import feature_set_of
 from daemon.layers.ingestion.aggregation import Aggregation, aggregated
 from daemon.research.backtest import SimulatedVenue, replay, series_of
 from daemon.store.bars import BarStore

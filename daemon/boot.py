@@ -198,7 +198,7 @@ def training_settings(settings: Settings) -> dict[str, int | float | bool | str]
 
 def training_job(
     settings: Settings,
-    features: dict[str, object],
+    features: FeatureSet,
     *,
     bars_db: Path,
     registry: Path,
@@ -213,7 +213,8 @@ def training_job(
         market=market,
         symbols=settings.data.symbols,
         timeframe=settings.data.timeframe,
-        features=features,
+        features=features.told(),
+        features_file=settings.features.file,
         since_ns=since_ns,
         until_ns=until_ns,
         settings=training_settings(settings),

@@ -6,11 +6,10 @@ Belongs here: the order of those things. The tasks of a running daemon belong to
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from daemon.app import build_core, feature_set_of
+from daemon.app import build_core
 from daemon.bar_keeper import BarKeeper
 from daemon.boot import (
     activation,
@@ -35,8 +34,9 @@ from daemon.core.instruments import plain
 from daemon.core.orders import Fill
 from daemon.core.ports import VenueFill
 from daemon.core.timeframes import timeframe_ns
+from daemon.feature_config import feature_set_of
 from daemon.fine_bars import FineBars
-from daemon.layers.features.sets import golden_check
+from daemon.layers.features.golden import golden_check
 from daemon.live import Live
 from daemon.recovery import settle
 from daemon.store.bars import BarStore
@@ -293,7 +293,7 @@ class Session:
             return found
         job = training_job(
             settings,
-            asdict(self._features),
+            self._features,
             bars_db=self._paths.bars,
             registry=self._paths.models,
             market=world.first.market_key,

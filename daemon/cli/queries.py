@@ -18,7 +18,7 @@ import msgspec
 from daemon import __version__
 from daemon.cli.output import pairs, show
 from daemon.cli.running import config_path
-from daemon.config import config_hash, load, warnings_for
+from daemon.config import FeaturesSection, config_hash, load, warnings_for
 from daemon.core.errors import DaemonNotRunning, UsageRefused
 from daemon.core.instruments import plain
 from daemon.store.lock import holder
@@ -38,6 +38,12 @@ def check_config(config: Path | None, state_dir: Path | None) -> int:
     settings = load(path, {"run.state_dir": state_dir})
     for warning in warnings_for(settings, USUAL_MINIMUM_NOTIONAL):
         sys.stderr.write(f"{path or 'defaults'}: warning: {warning}\n")
+    if settings.features != FeaturesSection():
+        # Only features of one's own can be wrong in a way that the sections do not see.
+        from daemon.feature_config import feature_set_of
+        from daemon.layers.features.golden import golden_check
+
+        golden_check(feature_set_of(settings))
     risk = settings.risk
     largest = min(
         risk.max_order_notional_quote, risk.allotted_quote * Decimal(repr(risk.max_position_ratio))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from daemon.app import build_core, feature_set_of
+from daemon.app import build_core
 from daemon.boot import load_model
 from daemon.cli.markets import timeframes_of
 from daemon.cli.output import pairs, show
@@ -16,6 +16,7 @@ from daemon.cli.running import config_path
 from daemon.config import config_hash, load
 from daemon.core.errors import CheckFailed, JournalBroken, UsageRefused
 from daemon.core.events import ModelActivated, RunOpened
+from daemon.feature_config import feature_set_of
 from daemon.store.journal_reader import JournalReader
 from daemon.store.models import ModelRegistry
 from daemon.store.runs import read_spec, resolve

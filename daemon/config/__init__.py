@@ -8,6 +8,7 @@ from daemon.config.advice import warnings_for
 from daemon.config.loading import config_hash, load
 from daemon.config.refusals import ConfigRefused
 from daemon.config.sections import (
+    AddedFeature,
     DataSection,
     ExchangeSection,
     ExecutionSection,
@@ -23,6 +24,7 @@ from daemon.config.sections import (
 from daemon.config.settings import Settings
 
 __all__ = [
+    "AddedFeature",
     "ConfigRefused",
     "DataSection",
     "ExchangeSection",

@@ -190,7 +190,7 @@ class _Loading:
             return "credentials"
         if self._path is None:
             return "settings"
-        line = line_of(self._text, path)
+        line = line_of(self._text, path) or line_of(self._text, path[:2])
         return f"{self._path}:{line}" if line else str(self._path)
 
     def _shown(self, path: tuple[str, ...]) -> str:

@@ -37,7 +37,7 @@ def line_of(text: str, key: Sequence[str]) -> int | None:
     """Line of a key or section in the text of a two-level TOML file; None when unseen."""
     section: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[\s*([\w.\-]+)\s*\]", line):
+        if header := re.match(r"\s*\[{1,2}\s*([\w.\-]+)\s*\]", line):
             section = header[1].split(".")
             if section == list(key):
                 return number

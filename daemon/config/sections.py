@@ -176,7 +176,24 @@ class DataSection(Section):
         return self
 
 
+class AddedFeature(Section):
+    """One entry of features.add; what is not named here is a parameter of the kernel."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Real]
+
+    kernel: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] | None = None
+    reference: Symbol | None = None
+    every_bars: Count = 1
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        return dict(self.__pydantic_extra__)
+
+
 class FeaturesSection(Section):
+    set: Literal["reference", "wide", "none"] = "reference"
     rsi_period: Window = 14
     bb_period: Window = 20
     volatility_window: Window = 10
@@ -186,10 +203,12 @@ class FeaturesSection(Section):
         BeforeValidator(_listed),
         Field(min_length=1),
     ] = (0, 1, 2, 3, 5, 10)
+    file: str = ""
+    add: tuple[AddedFeature, ...] = ()
 
     @property
     def longest_bars(self) -> int:
-        """An upper bound of the bars any feature looks back on, the newest one included."""
+        """An upper bound of the bars the reference set looks back on, the newest one included."""
         windows = (self.rsi_period, self.bb_period, self.volatility_window, self.volume_window)
         return max(*windows, *self.lags) + 2
 
@@ -197,6 +216,12 @@ class FeaturesSection(Section):
     def _lags_ascend(self) -> Self:
         if list(self.lags) != sorted(set(self.lags)):
             refuse("lags", "should ascend, each lag once")
+        return self
+
+    @model_validator(mode="after")
+    def _has_features(self) -> Self:
+        if self.set == "none" and not self.add:
+            refuse("set", "leaves no feature at all: features.add is empty")
         return self
 
 

@@ -50,9 +50,13 @@ class Settings(BaseSettings):
 
     @property
     def history_needed_bars(self) -> int:
+        """What the reference set needs; features that are added are known to layer 2 alone."""
+        return self.history_needed_for(self.features.longest_bars)
+
+    def history_needed_for(self, lookback_bars: int) -> int:
         """Fewer bars cannot fill every walk-forward fold with two leaves' worth of rows."""
         folds = (self.model.folds + 1) * 2 * self.model.min_leaf
-        return self.features.longest_bars + self.model.horizon_bars + folds
+        return lookback_bars + self.model.horizon_bars + folds
 
     @model_validator(mode="after")
     def _history_suffices(self) -> Self:

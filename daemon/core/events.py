@@ -54,6 +54,7 @@ class FeaturesRefusedReason(StrEnum):
     WARMING_UP = "warming_up"
     WINDOW_HAS_HOLE = "window_has_hole"
     ZERO_VOLUME = "zero_volume"
+    REFERENCE_MISSING = "reference_missing"
     NOT_FINITE = "not_finite"
     NO_MODEL = "no_model"
 
@@ -78,6 +79,7 @@ class SuppressReason(StrEnum):
     WINDOW_HAS_HOLE = "window_has_hole"
     WARMING_UP = "warming_up"
     ZERO_VOLUME = "zero_volume"
+    REFERENCE_MISSING = "reference_missing"
     NO_MODEL = "no_model"
     NOT_FINITE = "not_finite"
 
@@ -342,7 +344,7 @@ class FeaturesRefused(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class FeatureRows(Fact, frozen=True, kw_only=True, gc=False, tag=True):
-    """Layer 2's answer to one cross-section: a row or a reason for every bar in it."""
+    """Layer 2's answer to one cross-section: a row or a reason for each bar that need not wait."""
 
     fingerprint: str
     rows: tuple[FeatureRow, ...]

@@ -15,6 +15,7 @@ class TrainingJob(Struct, frozen=True, kw_only=True):
     symbols: tuple[str, ...]
     timeframe: str
     features: dict[str, object]
+    features_file: str
     since_ns: int
     until_ns: int
     settings: dict[str, int | float | bool | str]

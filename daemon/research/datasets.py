@@ -3,15 +3,16 @@
 How rows are made and lined up belongs here; what is learnt from them belongs in `walkforward`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from daemon.core.bars import ZeroVolume
 from daemon.core.errors import TradingdError
-from daemon.layers.features.sets import FeatureSet, feature_matrix
-from daemon.research.labels import direction, log_ratio
+from daemon.layers.features.matrix import close_times_s, feature_matrix
+from daemon.layers.features.sets import FeatureSet
+from daemon.research.labels import Labels, direction, log_ratio
 from daemon.research.series import CLOSE, VOLUME, FloatArray, IntArray, Series, unbroken
 
 
@@ -54,10 +55,17 @@ def labelled_rows(
     Raises `TrainingRefused` where the series do not belong together or give no row at all.
     """
     _require_one_market(series)
-    parts = [
-        _rows_of(one, number, feature_set, horizon_bars, zero_volume)
-        for number, one in enumerate(series)
-    ]
+    by_symbol = {one.symbol: one for one in series}
+    for symbol in feature_set.references:
+        if symbol not in by_symbol:
+            raise TrainingRefused(f"the features read {symbol}, and there are no bars of it")
+    references = {symbol: by_symbol[symbol] for symbol in feature_set.references}
+    parts = []
+    for number, one in enumerate(series):
+        runs = unbroken(one, accepts_zero_volume=zero_volume is not ZeroVolume.REJECT)
+        rows = feature_rows(one, runs, feature_set, references, zero_volume=zero_volume)
+        labels = direction(one, runs, horizon_bars)
+        parts.append(_rows_of(one, number, labels, rows, zero_volume))
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if len(whole["up"]) == 0:
         raise TrainingRefused(
@@ -70,6 +78,49 @@ def labelled_rows(
         timeframe_ns=series[0].timeframe_ns,
         **{name: column[order] for name, column in whole.items()},
     )
+
+
+def feature_rows(
+    series: Series,
+    runs: Sequence[slice],
+    feature_set: FeatureSet,
+    references: Mapping[str, Series],
+    *,
+    zero_volume: ZeroVolume,
+) -> FloatArray:
+    """The features of every bar, (n, k): NaN where its window leaves its run, or a reference's.
+
+    The baseline needs the bar before, so a lookback of one bar still needs two.
+    """
+    beside = {
+        symbol: _beside(series, reference, zero_volume) for symbol, reference in references.items()
+    }
+    times_s = close_times_s(series.close_ns)
+    rows = np.full((len(series.open_ns), len(feature_set.names)), np.nan)
+    for run in runs:
+        first = run.start + max(feature_set.lookback, 2) - 1
+        if first < run.stop:
+            part = slice(first + 1 - feature_set.lookback, run.stop)
+            rows[first : run.stop] = feature_matrix(
+                feature_set,
+                series.ohlcv[part],
+                times_s[part],
+                {symbol: ohlcv[part] for symbol, ohlcv in beside.items()},
+            )
+    return rows
+
+
+def _beside(series: Series, reference: Series, zero_volume: ZeroVolume) -> FloatArray:
+    """The reference's bar of each slot of the series, (n, 5); NaN where it may not be looked at."""
+    ohlcv = np.full((len(series.open_ns), 5), np.nan)
+    usable = np.ones(len(reference.open_ns), dtype=np.bool_)
+    if zero_volume is ZeroVolume.REJECT:
+        usable = reference.ohlcv[:, VOLUME] > 0
+    _, mine, theirs = np.intersect1d(
+        series.open_ns, reference.open_ns[usable], assume_unique=True, return_indices=True
+    )
+    ohlcv[mine] = reference.ohlcv[usable][theirs]
+    return ohlcv
 
 
 def _require_one_market(series: Sequence[Series]) -> None:
@@ -85,25 +136,12 @@ def _require_one_market(series: Sequence[Series]) -> None:
 
 
 def _rows_of(
-    series: Series,
-    number: int,
-    feature_set: FeatureSet,
-    horizon_bars: int,
-    zero_volume: ZeroVolume,
+    series: Series, number: int, labels: Labels, rows: FloatArray, zero_volume: ZeroVolume
 ) -> "dict[str, FloatArray | IntArray]":
-    runs = unbroken(series, accepts_zero_volume=zero_volume is not ZeroVolume.REJECT)
-    labels = direction(series, runs, horizon_bars)
-    # The baseline needs the bar before, so a lookback of one bar would still need two.
-    rows = np.full((len(series.open_ns), len(feature_set.names)), np.nan)
-    for run in runs:
-        first = run.start + max(feature_set.lookback, 2) - 1
-        if first < run.stop:
-            window = series.ohlcv[first + 1 - feature_set.lookback : run.stop]
-            rows[first : run.stop] = feature_matrix(feature_set, window)
     usable = np.isfinite(rows[labels.row]).all(axis=1)
     if zero_volume is ZeroVolume.FLAG:
         volumes = series.ohlcv[:, VOLUME]
-        usable &= (volumes[labels.row] > 0) & (volumes[labels.row + horizon_bars] > 0)
+        usable &= (volumes[labels.row] > 0) & (volumes[labels.end_row] > 0)
     bar = labels.row[usable]
     closes = series.ohlcv[:, CLOSE]
     return {

@@ -15,7 +15,8 @@ from daemon import __version__
 from daemon.core.errors import TradingdError
 from daemon.core.jobs import TrainingJob
 from daemon.core.timeframes import timeframe_ns
-from daemon.layers.features.sets import FeatureSet
+from daemon.layers.features.sets import heard
+from daemon.research.feature_files import kernels_with
 from daemon.research.series import Series
 from daemon.research.training import TrainingSettings, train
 from daemon.store.bars import BarStore
@@ -46,7 +47,7 @@ def _run(told: TrainingJob) -> str:
     store.close()
     trained = train(
         series,
-        msgspec.convert(told.features, FeatureSet),
+        heard(told.features, kernels_with(told.features_file)),
         msgspec.convert(told.settings, TrainingSettings),
         seed=told.seed,
         market=told.market,

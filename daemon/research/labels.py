@@ -17,6 +17,7 @@ class Labels:
     """Outcomes of one symbol's bars, oldest first; all arrays have shape (m,), times are UTC."""
 
     row: IntArray  # row of the deciding bar in its series
+    end_row: IntArray  # row of the last bar the outcome needed
     decided_ns: IntArray  # its close: the outcome is counted from here
     label_end_ns: IntArray  # close of the last bar the outcome needed
     up: IntArray  # 1 where the price rose, 0 where it fell
@@ -40,6 +41,7 @@ def direction(series: Series, runs: Sequence[slice], horizon_bars: int) -> Label
     rows, now, then = rows[moved], now[moved], then[moved]
     return Labels(
         row=rows,
+        end_row=rows + horizon_bars,
         decided_ns=series.close_ns[rows],
         label_end_ns=series.close_ns[rows + horizon_bars],
         up=(then > now).astype(np.int64),

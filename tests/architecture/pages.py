@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from daemon.app import build_core, feature_set_of, routes
+from daemon.app import build_core, routes
 from daemon.config import Section, load
 from daemon.config.settings import Settings
 from daemon.core import errors
@@ -22,6 +22,8 @@ from daemon.core.events import JOURNALED, Command, Event, Input
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import TERMINAL, TRANSITIONS
 from daemon.core.pipeline import Route
+from daemon.feature_config import feature_set_of
+from daemon.layers.features.kernels import MODULES, kernels_in
 from tests.architecture.imports import AREAS, CONFINED, EVERYTHING, LAZY
 
 ROOT = Path(__file__).parents[2]
@@ -267,6 +269,24 @@ def _bound(metadata: list[Any], strict: str, loose: str, pick: Callable[..., Any
     return f"{SIGNS[name]} {value:g}" if isinstance(value, float) else f"{SIGNS[name]} {value}"
 
 
+def kernel_tables() -> str:
+    """Every built-in kernel with its parameters, its lookback and what its formula says."""
+    parts = []
+    for module in MODULES:
+        rows = [
+            (
+                f"`{kernel.name}`",
+                ", ".join(f"`{name}` {value:g}" for name, value in kernel.defaults.items()),
+                str(kernel.lookback(kernel.defaults)),
+                " ".join((kernel.function.__doc__ or "").split()),
+            )
+            for kernel in kernels_in(module)
+        ]
+        title = f"**{module.__name__.rpartition('.')[2].capitalize()}**"
+        parts.append(f"{title}\n\n{_table(('kernel', 'parameters', 'bars', 'value'), rows)}")
+    return "\n\n".join(parts)
+
+
 # --- parts ----------------------------------------------------------------------------------------
 
 
@@ -289,6 +309,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "imports": import_table,
     "modules": module_map,
     "settings": settings_tables,
+    "kernels": kernel_tables,
 }
 
 

@@ -16,8 +16,8 @@ from daemon.core.events import (
     Predictions,
 )
 from daemon.core.pipeline import Pipeline, apply, on
+from daemon.layers.features.catalog import reference_features
 from daemon.layers.features.handler import Features
-from daemon.layers.features.sets import reference_features
 from daemon.layers.inference import ActiveModel, Calibration, Inference
 from daemon.research.compile_forest import compile_forest
 from daemon.research.datasets import Dataset, labelled_rows

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from daemon.core.bars import ZeroVolume
 from daemon.core.events import BarsClosed, Event, FeatureRows, Predictions, encode
 from daemon.core.pipeline import Pipeline, apply, on
+from daemon.layers.features.catalog import reference_columns, reference_features
 from daemon.layers.features.handler import Features
-from daemon.layers.features.sets import FeatureSet, feature_matrix, reference_features
+from daemon.layers.features.matrix import feature_matrix
+from daemon.layers.features.sets import FeatureSet
 from daemon.layers.inference import ActiveModel, Calibration, CompiledForest, Inference
 from tests.unit.layers.walks import BTC, Array, a_bar, rough_walks
 
@@ -19,11 +21,13 @@ LONG = FeatureSet(
     name="long",
     version="1",
     bars_per_year=8_760.0,
-    rsi_period=3,
-    bb_period=50,
-    volatility_window=30,
-    volume_window=7,
-    lags=(0, 1, 60),
+    features=reference_columns(
+        rsi_period=3,
+        bb_period=50,
+        volatility_window=30,
+        volume_window=7,
+        lags=(0, 1, 60),
+    ),
 )
 
 

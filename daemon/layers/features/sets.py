@@ -1,221 +1,205 @@
-"""Feature sets: turns a declaration and bars into rows, with the same bits wherever it is asked.
+"""Feature sets: turns declarations of features into something that can be computed and compared.
 
-Belongs here: parameters, names, the walk over windows and the proof that bits do not differ.
-Formulas belong to `kernels`, the state of live windows to `handler`.
+Belongs here: what a feature and a set of them are, their lookback and their fingerprint. Walking
+over bars belongs to `matrix`, formulas to `kernels`, ready-made sets to `catalog`.
 """
 
 import hashlib
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from typing import Any
 
-import numpy as np
-
-from daemon.core.errors import CheckFailed
-from daemon.core.timeframes import bars_per_year, timeframe_ns
-from daemon.layers.features.kernels import (
-    Array,
-    V,
-    band_width,
-    logarithms,
-    newest_zscore,
-    rsi,
-    volatility,
+from daemon.layers.features.kernels import BUILT_IN
+from daemon.layers.features.registry import (
+    LOOKBACK_MAX,
+    REFERENCE_PREFIX,
+    TIME_COLUMN,
+    FeatureRefused,
+    Kernel,
+    Number,
+    kernel_named,
 )
 
-COLUMNS = 5
-CLOSE, VOLUME = 3, 4
-# Inside these bounds no sum or product over a window overflows; zero is a volume, not a price.
-LOWEST = np.array([1e-100, 1e-100, 1e-100, 1e-100, 0.0])
-HIGHEST = np.full(COLUMNS, 1e100)
-# Few rows are faster as plain floats than as arrays; many are faster as arrays in the CPU's cache.
-SCALAR_ROWS_MAX = 8
-BLOCK_ROWS = 4_096
-GOLDEN_EXTRA_BARS = 44
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of a set, as declared; make it with `declare`.
+
+    `every_bars` above 1 computes the kernel on bars of that many bars, counted back from the
+    newest one. `reference` is the symbol whose columns a kernel reads beside its own.
+    """
+
+    name: str
+    kernel: str
+    parameters: tuple[tuple[str, Number], ...] = ()
+    reference: str | None = None
+    every_bars: int = 1
+
+
+def declare(
+    kernel: str,
+    *,
+    name: str | None = None,
+    reference: str | None = None,
+    every_bars: int = 1,
+    kernels: Mapping[str, Kernel] = BUILT_IN,
+    **given: object,
+) -> Feature:
+    """A feature with every parameter spelled out, named after all of it where no name is given.
+
+    Raises `FeatureRefused`, one line, for what there is not.
+    """
+    made = kernel_named(kernel, kernels)
+    parameters = made.parameters(given)
+    if type(every_bars) is not int or every_bars < 1:
+        raise FeatureRefused(f"{kernel}: every_bars = {every_bars!r} should be a whole number >= 1")
+    if made.needs_reference and reference is None:
+        raise FeatureRefused(f"{kernel} reads another instrument: say which, reference = SYMBOL")
+    if reference is not None and not made.needs_reference:
+        raise FeatureRefused(f"{kernel} reads no other instrument: leave reference out")
+    bars = made.lookback(parameters) * every_bars
+    if bars > LOOKBACK_MAX:
+        raise FeatureRefused(f"{kernel} looks back {bars} bars; at most {LOOKBACK_MAX} are kept")
+    parts = [kernel, *(f"{value:g}" for value in parameters.values())]
+    parts += [f"x{every_bars}"] if every_bars > 1 else []
+    parts += [reference.replace("/", "_").lower()] if reference is not None else []
+    return Feature(
+        name or "_".join(parts), kernel, tuple(parameters.items()), reference, every_bars
+    )
 
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """What is computed from bars, by name and parameters; windows are counted in bars."""
+    """What is computed from bars, in the order of its columns; all windows are counted in bars.
+
+    `kernels` are the formulas by name, the built-in ones unless a user adds to them.
+    Raises `FeatureRefused` where a declaration does not fit its kernel.
+    """
 
     name: str
     version: str
     bars_per_year: float
-    rsi_period: int = 14
-    bb_period: int = 20
-    volatility_window: int = 10
-    volume_window: int = 20
-    lags: tuple[int, ...] = (0, 1, 2, 3, 5, 10)
+    features: tuple[Feature, ...]
+    kernels: Mapping[str, Kernel] = field(
+        default_factory=lambda: BUILT_IN, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
-        if self.rsi_period < 1 or min(self._windows) < 2:
-            raise ValueError(
-                f"feature set {self.name}: a deviation needs a window of 2 or more bars"
-            )
-        if not self.lags or list(self.lags) != sorted(set(self.lags)) or self.lags[0] < 0:
-            raise ValueError(f"feature set {self.name}: lags must rise from 0 or more: {self.lags}")
+        if not self.features:
+            raise FeatureRefused(f"feature set {self.name}: it has no features")
         if not (math.isfinite(self.bars_per_year) and self.bars_per_year > 0):
-            raise ValueError(f"feature set {self.name}: bars_per_year must be positive")
+            raise FeatureRefused(f"feature set {self.name}: bars_per_year must be positive")
+        seen: set[str] = set()
+        for each in self.features:
+            if each.name in seen:
+                raise FeatureRefused(
+                    f"feature set {self.name}: two features are called {each.name!r}; give one of "
+                    "them another name"
+                )
+            seen.add(each.name)
+            # A declaration may come from a file or another process: it is checked here again.
+            _ = declare(
+                each.kernel,
+                name=each.name,
+                reference=each.reference,
+                every_bars=each.every_bars,
+                kernels=self.kernels,
+                **dict(each.parameters),
+            )
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the columns, in their order."""
-        lags = (f"lag_{lag}" for lag in self.lags)
-        return ("rsi", "bb_width", "volatility", "vol_zscore", *lags)
+        return tuple(each.name for each in self.features)
 
     @cached_property
     def lookback(self) -> int:
         """How many bars one row is made of: exactly these, none before and none after."""
-        return max(self.rsi_period, self.bb_period - 1, self.volume_window - 1, self.returns) + 1
+        return max(self.lookback_of(each) for each in self.features)
 
     @cached_property
-    def returns(self) -> int:
-        """How many of the newest log returns a row needs."""
-        return max(self.volatility_window, self.lags[-1] + 1)
+    def references(self) -> tuple[str, ...]:
+        """Symbols whose bars a row needs beside its own instrument's, as many as its own."""
+        return tuple(sorted({each.reference for each in self.features if each.reference}))
+
+    @cached_property
+    def reads_time(self) -> bool:
+        """Whether a row needs to know when its bars closed."""
+        return any(TIME_COLUMN in self.kernels[each.kernel].reads for each in self.features)
+
+    @cached_property
+    def source_sha256(self) -> str:
+        """Hash of the user's file, if a feature comes from one; otherwise empty."""
+        return max((self.kernels[each.kernel].source_sha256 for each in self.features), default="")
 
     @cached_property
     def fingerprint(self) -> str:
         """Hex SHA-256 of the declaration and of the exact numbers it gives on fixed bars.
 
-        A changed parameter, formula or order of operations changes it, and so which models fit.
+        A changed parameter, formula, file or order of operations changes it, and so which models
+        fit.
         """
-        told = asdict(self) | {"bars_per_year": float(self.bars_per_year)}
+        from daemon.layers.features.golden import golden_rows
+
+        told = self.told() | {"source_sha256": self.source_sha256}
         declaration = json.dumps(told, sort_keys=True, separators=(",", ":"))
-        golden = feature_matrix(self, golden_bars(self))
-        return hashlib.sha256(declaration.encode() + golden.astype("<f8").tobytes()).hexdigest()
+        golden = golden_rows(self).astype("<f8").tobytes()
+        return hashlib.sha256(declaration.encode() + golden).hexdigest()
 
-    @property
-    def _windows(self) -> tuple[int, int, int]:
-        return self.bb_period, self.volatility_window, self.volume_window
+    def lookback_of(self, feature: Feature) -> int:
+        """Bars that one value of this feature is made of."""
+        kernel = self.kernels[feature.kernel]
+        return kernel.lookback(dict(feature.parameters)) * feature.every_bars
+
+    def told(self) -> dict[str, object]:
+        """The declaration as plain JSON; `heard` makes the same set of it."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "bars_per_year": float(self.bars_per_year),
+            "features": [
+                {
+                    "name": each.name,
+                    "kernel": each.kernel,
+                    "parameters": dict(each.parameters),
+                    "reference": each.reference,
+                    "every_bars": each.every_bars,
+                    "lookback_bars": self.lookback_of(each),
+                }
+                for each in self.features
+            ],
+        }
+
+    def alone(self, feature: Feature) -> "FeatureSet":
+        """A set of this one feature, which therefore looks back no further than it."""
+        return FeatureSet(self.name, self.version, self.bars_per_year, (feature,), self.kernels)
 
 
-def reference_features(timeframe: str) -> FeatureSet:
-    """The reference set for bars of this length ("1h"), on a market that never closes."""
+def heard(told: Mapping[str, Any], kernels: Mapping[str, Kernel] = BUILT_IN) -> FeatureSet:
+    """The set that `told` describes."""
+    features: Sequence[Mapping[str, Any]] = told["features"]
     return FeatureSet(
-        name="reference", version="1", bars_per_year=bars_per_year(timeframe_ns(timeframe))
+        name=told["name"],
+        version=told["version"],
+        bars_per_year=float(told["bars_per_year"]),
+        features=tuple(
+            declare(
+                each["kernel"],
+                name=each["name"],
+                reference=each["reference"],
+                every_bars=each["every_bars"],
+                kernels=kernels,
+                **each["parameters"],
+            )
+            for each in features
+        ),
+        kernels=kernels,
     )
 
 
-def feature_matrix(features: FeatureSet, ohlcv: Array) -> Array:
-    """Rows (..., n - lookback + 1, k) of contiguous bars (..., n, 5), which are open, high, low,
-    close, volume.
-
-    Row i is made of bars i to i + lookback - 1 and of nothing else, bit for bit whatever surrounds
-    them. A row over a bar with a value that is not finite or not positive is NaN throughout; zero
-    volume is fine. Fewer than `lookback` bars give no rows. ValueError on other shapes or types.
-    """
-    if ohlcv.dtype != np.float64 or ohlcv.ndim < 2 or ohlcv.shape[-1] != COLUMNS:
-        raise ValueError(f"bars must be float64 (..., n, 5), not {ohlcv.dtype} {ohlcv.shape}")
-    *batch, bars, _ = ohlcv.shape
-    rows = max(0, bars - features.lookback + 1)
-    width = len(features.names)
-    series = math.prod(batch)
-    if series * rows == 0:
-        return np.empty((*batch, rows, width))
-    flat = ohlcv.reshape(series, bars, COLUMNS)
-    sound = (flat >= LOWEST) & (flat <= HIGHEST)
-    if sound.all():
-        return _rows(features, flat, rows).reshape(*batch, rows, width)
-    broken = np.logical_or.reduce(~sound, axis=-1, keepdims=True)
-    out = _rows(features, np.where(broken, 1.0, flat), rows)
-    for offset in range(features.lookback):
-        np.copyto(out, np.nan, where=broken[:, offset : offset + rows])
-    return out.reshape(*batch, rows, width)
-
-
-def golden_bars(features: FeatureSet) -> Array:
-    """Fixed bars (n, 5): moves, a flat stretch, equal volumes and a spike, without randomness."""
-    bars = features.lookback + GOLDEN_EXTRA_BARS
-    out = np.empty((bars, COLUMNS))
-    for k in range(bars):
-        is_flat = bars - 34 <= k < bars - 10
-        close = 64.0 if is_flat else 64.0 + (k * k * 37 % 211) / 16 + (500.0 if k == 9 else 0.0)
-        volume = 3.1 if bars - 30 <= k < bars - 6 else float(k * k * 101 % 997)
-        out[k] = close - 0.25, close + 0.5, close - 0.5, close, volume
-    return out
-
-
-def golden_check(features: FeatureSet) -> None:
-    """Prove on fixed bars that every way of asking for rows gives the same bits on this machine.
-
-    Raises `CheckFailed` naming the way that differs. Takes milliseconds; run it at every start.
-    """
-    bars = golden_bars(features)
-    span = features.lookback
-    whole = feature_matrix(features, bars)
-    starts = range(len(whole))
-    windows = np.stack([bars[start : start + span] for start in starts])
-    ways = {
-        "one window at a time": np.concatenate([feature_matrix(features, one) for one in windows]),
-        "all windows as one batch": feature_matrix(features, windows)[:, 0],
-        "column-major storage": feature_matrix(features, np.asfortranarray(bars)),
-        "the second half alone": np.concatenate(
-            [whole[: span // 2], feature_matrix(features, bars[span // 2 :])]
-        ),
-    }
-    for way, rows in ways.items():
-        if rows.tobytes() != whole.tobytes():
-            raise CheckFailed(
-                f"feature set {features.name}: {way} gives other numbers than in full"
-            )
-
-
-def _rows(features: FeatureSet, flat: Array, rows: int) -> Array:
-    if len(flat) * rows <= SCALAR_ROWS_MAX:
-        return _rows_as_floats(features, flat, rows)
-    return _rows_as_arrays(features, flat, rows)
-
-
-def _rows_as_floats(features: FeatureSet, flat: Array, rows: int) -> Array:
-    span = features.lookback
-    out: list[list[float]] = []
-    for bars in flat.tolist():
-        closes: list[float] = [bar[CLOSE] for bar in bars]
-        volumes: list[float] = [bar[VOLUME] for bar in bars]
-        recent = closes[span - 1 - features.returns :]
-        returns = [math.log(new / old) for old, new in pairwise(recent)]
-        for i in range(rows):
-            window = closes[i : i + span], returns[i : i + features.returns], volumes[i : i + span]
-            out.append(_row(features, *window))
-    return np.array(out).reshape(len(flat), rows, -1)
-
-
-def _rows_as_arrays(features: FeatureSet, flat: Array, rows: int) -> Array:
-    # Time comes first, so that the same place of all windows lies together in memory.
-    closes = np.ascontiguousarray(flat[..., CLOSE].T)
-    volumes = np.ascontiguousarray(flat[..., VOLUME].T)
-    recent = closes[features.lookback - 1 - features.returns :]
-    returns = logarithms(recent[1:] / recent[:-1])
-    out = np.empty((len(flat), rows, len(features.names)))
-    step = max(1, BLOCK_ROWS // len(flat))
-    for first in range(0, rows, step):
-        stop = min(rows, first + step)
-        columns = _row(
-            features,
-            _places(closes, first, stop, features.lookback),
-            _places(returns, first, stop, features.returns),
-            _places(volumes, first, stop, features.lookback),
-        )
-        for i, column in enumerate(columns):
-            out[:, first:stop, i] = column.T
-    return out
-
-
-def _places(values: Array, first: int, stop: int, span: int) -> list[Array]:
-    return [values[first + offset : stop + offset] for offset in range(span)]
-
-
-def _row(
-    features: FeatureSet, closes: Sequence[V], returns: Sequence[V], volumes: Sequence[V]
-) -> list[V]:
-    row = [
-        rsi(closes[-features.rsi_period - 1 :]),
-        band_width(closes[-features.bb_period :]),
-        volatility(returns[-features.volatility_window :], features.bars_per_year),
-        newest_zscore(volumes[-features.volume_window :]),
-    ]
-    row.extend([returns[-1 - lag] for lag in features.lags])
-    return row
+def column_base(name: str) -> str:
+    """The column's name without saying whose it is."""
+    return name.removeprefix(REFERENCE_PREFIX)

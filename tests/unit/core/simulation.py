@@ -14,8 +14,9 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
-from daemon.app import Core, build_core, feature_set_of, routes
+from daemon.app import Core, build_core, routes
 from daemon.config import (
+    AddedFeature,
     FeaturesSection,
     HealthSection,
     ModelSection,
@@ -28,6 +29,7 @@ from daemon.core.bars import Bar, BarSource, MissCause
 from daemon.core.instruments import Instrument, InstrumentId
 from daemon.core.orders import Fill, OrderState
 from daemon.core.pipeline import Pipeline, Route, Step
+from daemon.feature_config import feature_set_of
 from daemon.layers.features.sets import FeatureSet
 from daemon.layers.inference.forest import CompiledForest
 from daemon.layers.inference.model import ActiveModel, Calibration
@@ -51,11 +53,18 @@ SECOND_NS: Final = 1_000_000_000
 
 def settings_of(rng: Random) -> Settings:
     """Limits that are met often, in changing combinations."""
+    horizon_bars = rng.choice([1, 1, 2, 4])
+    leader = AddedFeature(kernel="reference_return", reference=IDS[0].symbol)
     return Settings(
         features=FeaturesSection(
-            rsi_period=2, bb_period=2, volatility_window=2, volume_window=2, lags=(0, 1)
+            rsi_period=2,
+            bb_period=2,
+            volatility_window=2,
+            volume_window=2,
+            lags=(0, 1),
+            add=(leader,) if horizon_bars == 4 else (),
         ),
-        model=ModelSection(horizon_bars=rng.choice([1, 1, 2, 4])),
+        model=ModelSection(horizon_bars=horizon_bars),
         signal=SignalSection(
             confidence_min_ratio=rng.choice([0.0, 0.3]),
             allow_short=rng.random() < 0.3,

@@ -14,8 +14,9 @@ from daemon.core.events import (
 )
 from daemon.core.ids import trace_for
 from daemon.core.instruments import InstrumentId
+from daemon.layers.features.catalog import reference_features
 from daemon.layers.features.handler import Features
-from daemon.layers.features.sets import feature_matrix, reference_features
+from daemon.layers.features.matrix import feature_matrix
 from tests.unit.layers.walks import BTC, ETH, HOUR_NS, Array, a_bar, a_walk
 
 HOURLY = reference_features("1h")

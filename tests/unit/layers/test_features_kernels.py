@@ -1,15 +1,27 @@
 import math
 from decimal import Decimal, localcontext
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from hypothesis import given
 
-from daemon.layers.features.kernels import band_width, logarithms, newest_zscore, rsi, volatility
-from daemon.layers.features.sets import feature_matrix, reference_features
+from daemon.layers.features.arithmetic import log
+from daemon.layers.features.catalog import reference_features
+from daemon.layers.features.kernels import momentum
+from daemon.layers.features.kernels import volatility as spread
+from daemon.layers.features.kernels import volume as traded
+from daemon.layers.features.matrix import feature_matrix
 from tests.unit.layers.walks import Array, rough_walks
 
 HOURLY = reference_features("1h")
+rsi = momentum.rsi.function
+band_width = spread.bollinger_width.function
+newest_zscore = traded.volume_zscore.function
+
+
+def volatility(returns: Any, bars_per_year: float) -> Any:
+    return spread.volatility.function(returns, bars_per_year=bars_per_year)
 
 
 def a_slow_row(window: Array) -> list[float]:
@@ -112,6 +124,6 @@ def test_floats_and_arrays_give_the_same_bits() -> None:
 def test_logarithms_are_libm_s_in_every_bit() -> None:
     ratios = np.random.default_rng(4).lognormal(0.0, 0.5, (50, 40))
 
-    logs = logarithms(ratios)
+    logs = log(ratios)
 
     assert logs.tolist() == [[math.log(ratio) for ratio in row] for row in ratios.tolist()]

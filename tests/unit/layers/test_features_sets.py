@@ -1,23 +1,24 @@
+import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+import math
+import re
+from dataclasses import replace
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.errors import CheckFailed
-from daemon.layers.features.sets import (
-    BLOCK_ROWS,
-    FeatureSet,
-    feature_matrix,
-    golden_bars,
-    golden_check,
-    reference_features,
-)
+from daemon.layers.features import arithmetic
+from daemon.layers.features.arithmetic import V
+from daemon.layers.features.catalog import reference_columns, reference_features
+from daemon.layers.features.golden import golden_bars, golden_check, golden_rows
+from daemon.layers.features.kernels import BUILT_IN
+from daemon.layers.features.matrix import BLOCK_ROWS, feature_matrix
+from daemon.layers.features.registry import FeatureRefused, Kernel, feature
+from daemon.layers.features.sets import Feature, FeatureSet, declare, heard
 from tests.unit.layers.walks import Array, a_walk, rough_walks
 
 HOURLY = reference_features("1h")
@@ -25,11 +26,13 @@ CUSTOM = FeatureSet(
     name="custom",
     version="1",
     bars_per_year=365.0,
-    rsi_period=30,
-    bb_period=5,
-    volatility_window=3,
-    volume_window=2,
-    lags=(0, 40),
+    features=reference_columns(
+        rsi_period=30,
+        bb_period=5,
+        volatility_window=3,
+        volume_window=2,
+        lags=(0, 40),
+    ),
 )
 
 
@@ -215,59 +218,87 @@ def test_arrays_that_are_not_bars_are_refused(ohlcv: Array) -> None:
         {"volatility_window": 1},
         {"volume_window": 0},
         {"rsi_period": 0},
-        {"lags": ()},
         {"lags": (-1, 2)},
-        {"lags": (2, 1)},
-        {"lags": (1, 1)},
+        {"rsi_period": 5_000},
+    ],
+)
+def test_a_feature_that_cannot_be_computed_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(FeatureRefused):
+        reference_columns(**wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"features": ()},
+        {"features": reference_columns(lags=(1, 1))},
         {"bars_per_year": 0.0},
         {"bars_per_year": float("nan")},
         {"bars_per_year": float("inf")},
     ],
 )
 def test_a_set_that_cannot_be_computed_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="feature set reference"):
+    with pytest.raises(FeatureRefused, match="feature set reference"):
         replace(HOURLY, **wrong)
 
 
 def test_the_numbers_of_the_reference_set_have_not_changed() -> None:
+    """Models, journals and published figures rest on these bits."""
+    rows = feature_matrix(HOURLY, a_walk(5_000, seed=7))
+    minutes = feature_matrix(reference_features("1m"), a_walk(500))
+
+    assert hashlib.sha256(rows.tobytes()).hexdigest() == (
+        "0bdedd144912903f2a5bd4f61905828e50924e6b99860738d091c63c1c16d54e"
+    )
+    assert hashlib.sha256(minutes.tobytes()).hexdigest() == (
+        "148e78e8bcc6e331b9f2cfaa3fb12f44bb5ba2966a833d200bfd5150d0af6ba4"
+    )
+
+
+def test_the_fingerprint_of_the_reference_set_has_not_changed() -> None:
     """Who changes this on purpose makes every trained model unusable, and raises the version."""
-    assert HOURLY.fingerprint == "b4ba2ea907f3d9a709bf803d11d2e424491ab3d02cbbfbe1d865ad1b506b9051"
+    assert HOURLY.fingerprint == "6dab6d0a1c8c50cc7a9053e90f47efdd6881165099e9185f3df15e95a1860124"
 
 
 def test_any_other_declaration_has_another_fingerprint() -> None:
+    longer = declare("rsi", name="rsi", period=14, every_bars=2)
     others = [
         replace(HOURLY, name="other"),
         replace(HOURLY, version="2"),
         replace(HOURLY, bars_per_year=365.0),
-        replace(HOURLY, rsi_period=15),
-        replace(HOURLY, lags=(0, 1)),
+        replace(HOURLY, features=reference_columns(rsi_period=15)),
+        replace(HOURLY, features=reference_columns(lags=(0, 1))),
+        replace(HOURLY, features=HOURLY.features[::-1]),
+        replace(HOURLY, features=(longer, *HOURLY.features[1:])),
     ]
 
     fingerprints = {each.fingerprint for each in [HOURLY, *others]}
 
-    assert len(fingerprints) == 6
+    assert len(fingerprints) == 8
     assert all(len(each) == 64 for each in fingerprints)
 
 
 def test_a_set_that_went_through_json_is_the_same_set() -> None:
-    told = json.loads(json.dumps(asdict(HOURLY) | {"bars_per_year": 8_760}))
+    features = replace(HOURLY, features=(*HOURLY.features, declare("macd", fast=3, every_bars=4)))
 
-    heard = msgspec.convert(told, FeatureSet)
+    back = heard(json.loads(json.dumps(features.told())))
 
-    assert heard == HOURLY
-    assert heard.fingerprint == HOURLY.fingerprint
+    assert back == features
+    assert back.fingerprint == features.fingerprint
 
 
 def test_the_golden_bars_hold_what_is_hard_to_compute() -> None:
-    rows = feature_matrix(HOURLY, golden_bars(HOURLY))
-    rsi, width, volatility, zscore = rows[:, :4].T
+    rsi, width, volatility, zscore = golden_rows(HOURLY)[:, :4].T
+    bars = golden_bars(90)
 
     assert (rsi == 50.0).any()
     assert (rsi != 50.0).any()
     assert (width == 0.0).any()
     assert (volatility == 0.0).any()
     assert (zscore == 0.0).any()
-    assert golden_bars(HOURLY)[9, 3] > 500.0
+    assert bars[9, 3] > 500.0
+    assert (bars[:, 1] == bars[:, 2]).sum() == 24
+    assert (bars[:, 4] == 0.0).sum() >= 26
 
 
 @pytest.mark.parametrize("features", [HOURLY, CUSTOM, reference_features("1m")])
@@ -275,21 +306,201 @@ def test_the_golden_check_passes_on_this_machine(features: FeatureSet) -> None:
     golden_check(features)
 
 
-class _Drifting(FeatureSet):
-    """A set whose year gets longer each time somebody looks."""
-
-    _years: Iterator[int] = iter(range(1, 1_000_000))
-
-    def __getattribute__(self, name: str) -> object:
-        return (
-            float(next(_Drifting._years))
-            if name == "bars_per_year"
-            else super().__getattribute__(name)
-        )
+def a_set_of(*kernels: Kernel) -> FeatureSet:
+    known = {kernel.name: kernel for kernel in kernels}
+    features = tuple(declare(name, kernels=known) for name in known)
+    return FeatureSet("own", "1", 8_760.0, features, known)
 
 
 def test_the_golden_check_refuses_arithmetic_that_does_not_repeat() -> None:
-    features = _Drifting(name="drifting", version="1", bars_per_year=1.0)
+    calls = iter(range(1_000_000))
 
-    with pytest.raises(CheckFailed, match="feature set drifting: one window at a time gives other"):
-        golden_check(features)
+    @feature(lookback=2)
+    def counting(close: list[float]) -> float:
+        return close[-1] + next(calls)
+
+    with pytest.raises(CheckFailed, match="one window at a time gives other numbers for counting"):
+        golden_check(a_set_of(counting))
+
+
+def test_the_golden_check_refuses_a_feature_that_is_no_number_when_flat() -> None:
+    @feature(lookback=3)
+    def undefined(close: list[float]) -> float:
+        return (close[2] - close[1]) / (close[1] - close[0])
+
+    with pytest.raises(CheckFailed, match="undefined is nan on the golden bars"):
+        golden_check(a_set_of(undefined))
+
+
+def test_a_formula_for_arrays_may_not_look_at_its_neighbours() -> None:
+    @feature(lookback=1, arrays=True)
+    def smoothed(close: list[Any]) -> Any:
+        return close[0] - np.mean(close[0])
+
+    with pytest.raises(CheckFailed, match="gives other numbers for smoothed"):
+        golden_check(a_set_of(smoothed))
+
+
+def test_a_plain_formula_has_the_bits_of_the_same_formula_for_arrays() -> None:
+    @feature(lookback=lambda window: window)
+    def plainly(close: list[float], *, window: int = 7) -> float:
+        return arithmetic.mean(close) / window
+
+    @feature(lookback=lambda window: window, arrays=True)
+    def at_once(close: list[V], *, window: int = 7) -> V:
+        return arithmetic.mean(close) / window
+
+    rows = feature_matrix(a_set_of(plainly, at_once), a_walk(300))
+
+    assert rows[:, 0].tobytes() == rows[:, 1].tobytes()
+    assert np.isfinite(rows).all()
+
+
+def test_a_kernel_on_longer_bars_is_the_kernel_on_bars_joined_beforehand() -> None:
+    hourly = a_walk(240)
+    quarters = hourly[4:].reshape(-1, 4, 5)
+    joined = np.stack(
+        [
+            quarters[:, 0, 0],
+            quarters[:, :, 1].max(axis=1),
+            quarters[:, :, 2].min(axis=1),
+            quarters[:, -1, 3],
+            ((quarters[:, 0, 4] + quarters[:, 1, 4]) + quarters[:, 2, 4]) + quarters[:, 3, 4],
+        ],
+        axis=-1,
+    )
+    wide = [name for name, kernel in BUILT_IN.items() if not kernel.needs_reference]
+    names = [name for name in wide if "close_time_s" not in BUILT_IN[name].reads]
+    longer = replace(
+        HOURLY,
+        bars_per_year=8_760.0,
+        features=tuple(declare(name, name=name, every_bars=4) for name in names),
+    )
+    plain = replace(
+        HOURLY, bars_per_year=2_190.0, features=tuple(declare(name, name=name) for name in names)
+    )
+    few = {feature.name for feature in plain.features if plain.lookback_of(feature) <= 55}
+
+    for name in few:
+        slow = feature_matrix(plain.alone(plain.features[names.index(name)]), joined)
+        fast = feature_matrix(longer.alone(longer.features[names.index(name)]), hourly)
+        assert fast[::-4][::-1][-len(slow) :].tobytes() == slow.tobytes(), name
+    assert len(few) > 40
+
+
+def test_annualised_kernels_on_longer_bars_use_the_year_of_those_bars() -> None:
+    four = replace(HOURLY, features=(declare("volatility", every_bars=4),))
+    by_hand = replace(HOURLY, bars_per_year=2_190.0, features=(declare("volatility"),))
+    ohlcv = a_walk(44)
+
+    assert four.lookback == 44
+    assert feature_matrix(four, ohlcv)[0, 0] == feature_matrix(by_hand, ohlcv[3::4])[0, 0]
+
+
+def test_a_kernel_sees_exactly_its_own_lookback_and_not_that_of_the_set() -> None:
+    seen = []
+
+    @feature(lookback=3)
+    def short(close: list[float]) -> float:
+        seen.append(len(close))
+        return close[0]
+
+    @feature(lookback=30)
+    def long(close: list[float]) -> float:
+        return close[0]
+
+    rows = feature_matrix(a_set_of(short, long), a_walk(33))
+
+    assert set(seen) == {3}
+    assert rows[:, 0].tolist() == a_walk(33)[27:31, 3].tolist()
+
+
+def test_what_a_formula_cannot_compute_is_no_number_and_harms_nobody_else() -> None:
+    @feature(lookback=2)
+    def careless(close: list[float]) -> float:
+        return close[2]
+
+    @feature(lookback=2)
+    def sound(close: list[float]) -> float:
+        return close[1]
+
+    rows = feature_matrix(a_set_of(careless, sound), a_walk(40))
+
+    assert np.isnan(rows[:, 0]).all()
+    assert np.isfinite(rows[:, 1]).all()
+
+
+def test_a_set_that_reads_times_or_another_instrument_has_to_be_given_them() -> None:
+    times = replace(HOURLY, features=(declare("hour_sin"),))
+    other = replace(HOURLY, features=(declare("reference_return", reference="ETH/USDT"),))
+
+    with pytest.raises(ValueError, match="needs the time each bar closed"):
+        feature_matrix(times, a_walk(20))
+    with pytest.raises(ValueError, match="needs the bars of ETH/USDT beside"):
+        feature_matrix(other, a_walk(20))
+
+
+def test_a_row_without_its_reference_is_no_number() -> None:
+    features = replace(
+        HOURLY, features=(declare("reference_return", reference="ETH/USDT"), declare("roc"))
+    )
+    own, other = a_walk(60), a_walk(60, seed=2)
+    whole = feature_matrix(features, own, references={"ETH/USDT": other})
+    other[40] = np.nan
+
+    rows = feature_matrix(features, own, references={"ETH/USDT": other})
+
+    over = slice(40 - features.lookback + 1, 41)
+    assert np.isnan(rows[over]).all()
+    assert rows[: over.start].tobytes() == whole[: over.start].tobytes()
+    assert rows[over.stop :].tobytes() == whole[over.stop :].tobytes()
+    assert whole[0, 0] == math.log(other[24, 3] / other[23, 3])
+
+
+@pytest.mark.parametrize(
+    ("kernel", "given", "told"),
+    [
+        ("rocc", {}, "there is no kernel 'rocc'; did you mean 'roc'?"),
+        ("roc", {"windw": 3}, "roc has no parameter 'windw'; did you mean 'window'?"),
+        ("roc", {"window": 0}, "roc: window = 0 should be at least 1"),
+        ("roc", {"window": 2.5}, "roc: window = 2.5 should be a whole number"),
+        ("roc", {"window": True}, "roc: window = True should be a number"),
+        ("roc", {"window": 5_000}, "roc looks back 5001 bars; it should be 1 to 5000"),
+        ("roc", {"every_bars": 0}, "roc: every_bars = 0 should be a whole number >= 1"),
+        ("roc", {"window": 99, "every_bars": 51}, "roc looks back 5100 bars; at most 5000"),
+        ("roc", {"reference": "ETH/USDT"}, "roc reads no other instrument: leave reference out"),
+        ("lead_lag", {}, "lead_lag reads another instrument: say which"),
+    ],
+)
+def test_a_declaration_that_makes_no_sense_is_refused_in_one_line(
+    kernel: str, given: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(FeatureRefused) as caught:
+        declare(kernel, **given)
+
+    assert str(caught.value).startswith(told)
+
+
+def test_a_feature_is_named_after_all_that_makes_it() -> None:
+    named = declare("lead_lag", window=20, lag=2, reference="ETH/USDT", every_bars=4)
+
+    assert named == Feature(
+        "lead_lag_20_2_x4_eth_usdt", "lead_lag", (("window", 20), ("lag", 2)), "ETH/USDT", 4
+    )
+    assert declare("hour_sin").name == "hour_sin"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (lambda: feature(lookback=2)(lambda price: price), "'price' is no column"),
+        (lambda: feature(lookback=2)(lambda *, window=2: window), "it reads no column"),
+        (lambda: feature(lookback=lambda n: n)(lambda close, *, window=2: close[window]), "asks"),
+        (lambda: feature(lookback=0)(lambda close: close), "looks back 0 bars"),
+        (lambda: feature(lookback=1)(lambda returns: returns), "looks back 1 bars"),
+        (lambda: feature(lookback=2)(lambda close, *, at="a": close[at]), "needs a number"),
+    ],
+)
+def test_a_formula_that_makes_no_sense_is_refused_in_one_line(wrong: Any, told: str) -> None:
+    with pytest.raises(FeatureRefused, match=re.escape(told)):
+        wrong()

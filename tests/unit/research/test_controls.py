@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from daemon.layers.features.sets import reference_features
+from daemon.layers.features.catalog import reference_features
 from daemon.research.controls import control_of, shuffled
 from daemon.research.datasets import Dataset, labelled_rows
 from daemon.research.settings import TrainingSettings

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from daemon.core.bars import ZeroVolume
-from daemon.layers.features.sets import feature_matrix, reference_features
+from daemon.layers.features import feature_matrix, reference_features
 from daemon.research.datasets import TrainingRefused, labelled_rows
 from daemon.research.series import CLOSE, VOLUME, Series
 from tests.unit.research.markets import HOUR_NS, a_random_walk, without

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from daemon.layers.features.sets import reference_features
+from daemon.layers.features.catalog import reference_features
 from daemon.research.compile_forest import compile_forest
 from daemon.research.datasets import labelled_rows
 from daemon.research.net_returns import calibrated_forward, net_returns

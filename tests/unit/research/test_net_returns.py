@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from daemon.core.manifests import FoldResult, PayoffEstimate, Payoffs
-from daemon.layers.features.sets import reference_features
+from daemon.layers.features.catalog import reference_features
 from daemon.research.datasets import Dataset
 from daemon.research.net_returns import Calibrated, NetReturns, calibrated_forward, net_returns
 from daemon.research.series import FloatArray, Series

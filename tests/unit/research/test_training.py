@@ -14,7 +14,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from daemon.core.manifests import encode_manifest
-from daemon.layers.features.sets import reference_features
+from daemon.layers.features.catalog import reference_features
 from daemon.layers.inference.forest import CompiledForest
 from daemon.layers.inference.model import ActiveModel, Calibration
 from daemon.layers.monitoring.drift import psi
