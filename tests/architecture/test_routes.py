@@ -15,9 +15,8 @@ from tests.unit.core.simulation import a_core, a_run, settings_of
 # Said for people and for the record; nothing in the core waits for them.
 TERMINAL = {e.BarRejected, e.RunClosed, e.SignalSuppressed, e.OrderDenied}
 SEEDS = range(20)
-# A run that begins has nothing pending yet, and a feed is seldom stale while a bar waits for it;
-# tests/unit/layers shows what becomes of it otherwise.
-NOT_REACHED = {("HistoryLoaded", e.PredictionResolved), ("FeedStale", e.FeatureRows)}
+# A run that begins has nothing pending yet; tests/unit/layers shows what becomes of it otherwise.
+NOT_REACHED = {("HistoryLoaded", e.PredictionResolved)}
 
 
 def the_routes() -> list[Route]:
