@@ -84,6 +84,17 @@ class RawBar(Struct, frozen=True, gc=False):
     is_closed: bool | None = None
 
 
+class RawTrade(Struct, frozen=True, gc=False):
+    """One public trade as received: its id if it has one, time in ms UTC, price and base quantity
+    as they came.
+    """
+
+    trade_id: object
+    ts_ms: object
+    price: object
+    quantity: object
+
+
 class Bar(Struct, frozen=True, kw_only=True, gc=False):
     """A closed, validated bar; times in ns UTC, prices in quote units, volume in base units.
 
