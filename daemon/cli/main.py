@@ -31,6 +31,7 @@ app.add_typer(data.group)
 Config = Annotated[Path | None, typer.Option("--config", help="config.toml to use", metavar="FILE")]
 State = Annotated[Path | None, typer.Option("--state-dir", help="where runs live", metavar="DIR")]
 Json = Annotated[bool, typer.Option("--json", help="exactly one JSON object on stdout")]
+Force = Annotated[bool, typer.Option("--force", help="overwrite what is there")]
 RunId = Annotated[str, typer.Option("--run", help="last, or a run's id", metavar="last|ID")]
 
 
@@ -143,17 +144,53 @@ def reconcile(
 
 
 @app.command()
-def export(
-    what: Annotated[str, typer.Argument(help="fills, orders or equity")],
+def export(  # noqa: PLR0917  # one parameter per option
+    what: Annotated[str, typer.Argument(help="fills, orders, equity; with -o any table, or all")],
     run: RunId = "last",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="write files here", metavar="DIR")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="csv, json or parquet")] = "csv",
+    is_forced: Force = False,
     config: Config = None,
     state_dir: State = None,
     json: Json = False,
 ) -> None:
-    """Fills, orders or the equity curve of a run."""
+    """Fills, orders or the equity curve of a run; with -o every table of its report, as files."""
+    if output is not None:
+        from daemon.cli.reports import write_exports
+
+        code = write_exports(
+            what,
+            run,
+            config,
+            state_dir,
+            output=output,
+            form=form,
+            is_forced=is_forced,
+            as_json=json,
+        )
+        raise typer.Exit(code)
     from daemon.cli.books import export_run
 
     raise typer.Exit(export_run(what, run, config, state_dir, as_json=json))
+
+
+@app.command()
+def report(  # noqa: PLR0917  # one parameter per option
+    output: Annotated[Path, typer.Option("-o", "--output", help="the page", metavar="FILE.html")],
+    run: RunId = "last",
+    is_forced: Force = False,
+    config: Config = None,
+    state_dir: State = None,
+    json: Json = False,
+) -> None:
+    """A run of any mode as one page that needs no network: figures, charts, trades, verdict."""
+    from daemon.cli.reports import write_report
+
+    raise typer.Exit(
+        write_report(run, output, config, state_dir, is_forced=is_forced, as_json=json)
+    )
 
 
 @app.command()

@@ -20,6 +20,7 @@ AREAS: dict[str, frozenset[str]] = {
     "web": frozenset({"core", "web"}),
     "embedded": frozenset({"core", "embedded"}),
     "research": frozenset({"core", "config", "store", "layers", "research"}),
+    "reports": frozenset({"core", "layers", "reports", "research", "store"}),
     "cli": EVERYTHING,
     "": EVERYTHING,
 }
@@ -38,13 +39,14 @@ SECTIONS = {
 # Where a library may be imported: path prefixes below daemon/.
 CONFINED: dict[str, tuple[str, ...]] = {
     "aiohttp": ("embedded/", "venues/", "web/", "lockstep.py"),
+    "bokeh": ("reports/",),
     "ccxt": ("venues/ccxt_",),
     "joblib": ("research/",),
     "msgspec": ("",),
-    "numpy": ("layers/", "research/", "embedded/", "store/", "app.py", "boot.py"),
+    "numpy": ("layers/", "research/", "embedded/", "reports/", "store/", "app.py", "boot.py"),
     "orjson": ("logs.py", "store/", "embedded/", "venues/", "web/", "cli/"),
     "pandas": ("research/",),
-    "pyarrow": ("embedded/", "research/", "store/"),
+    "pyarrow": ("embedded/", "reports/", "research/", "store/"),
     "pydantic": ("config/",),
     "pydantic_core": ("config/",),
     "pydantic_settings": ("config/",),
@@ -55,7 +57,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "typer": ("cli/",),
 }
 # These cost seconds and a hundred megabytes: only a function that needs them may pay.
-LAZY = {"ccxt", "joblib", "pandas", "sklearn"}
+LAZY = {"bokeh", "ccxt", "joblib", "pandas", "sklearn"}
 
 CORE_LIBRARIES = {"msgspec"}
 CORE_BANNED = {
