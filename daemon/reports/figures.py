@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec import Struct
 
-from daemon.core.timeframes import NS_PER_S, bars_per_year
+from daemon.core.timeframes import NS_PER_S
 from daemon.layers.monitoring.drift import psi
 from daemon.layers.monitoring.trades import net_return_interval
 from daemon.reports.facts import ZERO, slippage_quote
+from daemon.research.bootstrap import bootstrap_net_return
 from daemon.research.net_returns import NetReturns
-from daemon.research.verdict import bootstrap_net_return
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from daemon.core.manifests import Manifest
+    from daemon.core.manifests import Manifest, NetReturn
     from daemon.reports.facts import Facts
     from daemon.research.series import FloatArray
 
@@ -73,7 +73,9 @@ class Figures(Struct, frozen=True):
     """What a report says in numbers; ratios are fractions, money is in the quote currency."""
 
     net_return: Interval
-    sharpe: Interval
+    sharpe: Interval  # annualised
+    deflated_sharpe: float | None  # probability that it is above what the best of `trials` shows
+    trials: int
     drawdown_ratio: float
     trades: int
     win_ratio: Interval
@@ -83,15 +85,25 @@ class Figures(Struct, frozen=True):
     auc_n: int
 
 
-def figures(facts: Facts) -> Figures:
-    """The figures of a run that has opened."""
-    returns = slot_returns(facts)
+def figures(facts: Facts, trials: int = 1) -> Figures:
+    """The figures of a run that has opened; `trials` is how many candidates its model was picked
+    from.
+    """
     trips = [each.return_ratio for each in facts.closed_trades if each.return_ratio is not None]
     trip = net_return_interval(trips)
     sample = facts.samples[-1] if facts.samples else None
+    final = facts.equity[-1].equity_quote if facts.equity else facts.run.allotted_quote
+    value = float(final / facts.run.allotted_quote - 1)
+    earned, n = _earned(facts, trials), len(slot_returns(facts))
     return Figures(
-        net_return=_net_return(facts, returns),
-        sharpe=sharpe(returns, bars_per_year(facts.run.timeframe_ns)),
+        net_return=Interval(value)
+        if earned is None
+        else Interval(value, earned.per_bar_low * n, earned.per_bar_high * n),
+        sharpe=Interval(None)
+        if earned is None
+        else Interval(earned.sharpe, earned.sharpe_low, earned.sharpe_high),
+        deflated_sharpe=None if earned is None else earned.deflated_sharpe,
+        trials=trials,
         drawdown_ratio=max((each.drawdown_ratio for each in facts.equity), default=0.0),
         trades=len(trips),
         win_ratio=wilson(sum(each > 0 for each in trips), len(trips)),
@@ -113,25 +125,6 @@ def slot_returns(facts: Facts) -> FloatArray:
     values = np.array([float(facts.run.allotted_quote), *last.values()])
     returns: FloatArray = np.diff(values) / values[:-1]
     return returns
-
-
-def sharpe(returns: FloatArray, per_year: float) -> Interval:
-    """Annualised Sharpe ratio of returns (n,) per slot and its interval.
-
-    The standard error is that of Mertens (2002), which allows for skew and fat tails:
-    sqrt((1 + S^2/2 - g3 S + (g4 - 3)/4 S^2) / n) per slot, with skew g3 and kurtosis g4.
-    """
-    n = len(returns)
-    deviation = float(returns.std(ddof=1)) if n > 1 else 0.0
-    if n < SLOTS_MIN or deviation == 0.0:
-        return Interval(None)
-    once = float(returns.mean()) / deviation
-    centred = (returns - returns.mean()) / returns.std()
-    skew, kurtosis = float((centred**3).mean()), float((centred**4).mean())
-    variance = (1 + once**2 / 2 - skew * once + (kurtosis - 3) / 4 * once**2) / n
-    half = Z_95 * math.sqrt(max(0.0, variance))
-    scale = math.sqrt(per_year)
-    return Interval(once * scale, (once - half) * scale, (once + half) * scale)
 
 
 def wilson(hits: int, n: int) -> Interval:
@@ -257,16 +250,15 @@ def not_traded(facts: Facts) -> Mapping[str, Sequence[tuple[str, int]]]:
     }
 
 
-def _net_return(facts: Facts, returns: FloatArray) -> Interval:
-    allotted = facts.run.allotted_quote
-    equity = facts.equity[-1].equity_quote if facts.equity else allotted
-    value = float(equity / allotted - 1)
-    if len(returns) < SLOTS_MIN or not np.ptp(returns):
-        return Interval(value)
-    horizon = facts.models[-1].horizon_bars if facts.models else 1
-    entries = len(facts.trades)
-    mean = bootstrap_net_return(
-        NetReturns(np.arange(len(returns)), returns, entries), horizon_bars=horizon, seed=0
+def _earned(facts: Facts, trials: int) -> NetReturn | None:
+    """Return and Sharpe ratio of the slots by the block bootstrap of every verdict."""
+    returns = slot_returns(facts)
+    if len(returns) < SLOTS_MIN or not returns.any():
+        return None
+    return bootstrap_net_return(
+        NetReturns(np.arange(len(returns)), returns, len(facts.trades)),
+        timeframe_ns=facts.run.timeframe_ns,
+        horizon_bars=facts.models[-1].horizon_bars if facts.models else 1,
+        trials=trials,
+        seed=0,
     )
-    n = len(returns)
-    return Interval(value, mean.per_bar_low * n, mean.per_bar_high * n)

@@ -53,7 +53,7 @@ def page(facts: Facts, identity: Identity, manifest: Manifest | None) -> str:
         f"default-src 'none'; script-src {_hash(library)} {_hash(boot)}; "
         "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
     )
-    known = figures(facts)
+    known = figures(facts, 1 if manifest is None else manifest.net_return.trials)
     run = facts.run
     return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
         policy=policy,
@@ -132,6 +132,9 @@ def _tiles(facts: Facts, identity: Identity, known: Figures) -> Sequence[str]:
     costs = f"{paid:,.2f} {currency}"
     cost, limit = identity.cost_bps, identity.drawdown_limit_ratio
     after = "" if cost is None else f"{cost:g} bps a side were expected"
+    chance, trials = known.deflated_sharpe, known.trials
+    picked = f"{trials} trials" if trials > 1 else "1 trial"
+    deflated = "" if chance is None else f"deflated {chance:.2f} ({picked})"
     halts_at = "" if limit is None else f"halts at {-limit:.0%}"
     trip = known.trade_return
     per_trip = "" if trip.value is None else f"{trip.value * 10_000:+.1f} bps each"
@@ -139,7 +142,8 @@ def _tiles(facts: Facts, identity: Identity, known: Figures) -> Sequence[str]:
     return [
         _tile("Net return", _value(known.net_return, "+.2%"), _percent_range(known.net_return),
               after),
-        _tile("Sharpe, annual", _value(known.sharpe, "+.2f"), _range(known.sharpe, 1, "+.2f"), ""),
+        _tile("Sharpe, annual", _value(known.sharpe, "+.2f"), _range(known.sharpe, 1, "+.2f"),
+              deflated),
         _tile("Largest drawdown", f"{-known.drawdown_ratio:.2%}", "",
               halts_at),
         _tile("Round trips", str(known.trades), f"{per_trip} {trip_interval}".strip(),

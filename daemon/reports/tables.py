@@ -34,7 +34,6 @@ Row: TypeAlias = dict[str, object]
 def tables(facts: Facts, manifest: Manifest | None, window: int) -> Mapping[str, list[Row]]:
     """Every table by name, in the order of the report; `window` is that of rolling skill."""
     made: dict[str, Callable[[Facts], Iterable[Row]]] = {
-        "figures": _figures,
         "bars": _bars,
         "fills": _fills,
         "trades": _trades,
@@ -49,7 +48,9 @@ def tables(facts: Facts, manifest: Manifest | None, window: int) -> Mapping[str,
         "halts": _halts,
         "holes": _holes,
     }
-    rows = {name: list(make(facts)) for name, make in made.items()}
+    trials = 1 if manifest is None else manifest.net_return.trials
+    rows = {"figures": list(_figures(facts, trials))}
+    rows |= {name: list(make(facts)) for name, make in made.items()}
     rows["psi"] = [
         {"feature": each.feature, "psi": each.psi, "placebo_psi": each.placebo_psi}
         for each in drifts(facts, manifest, window)
@@ -57,11 +58,12 @@ def tables(facts: Facts, manifest: Manifest | None, window: int) -> Mapping[str,
     return rows
 
 
-def _figures(facts: Facts) -> Iterable[Row]:
-    known = figures(facts)
+def _figures(facts: Facts, trials: int) -> Iterable[Row]:
+    known = figures(facts, trials)
     intervals = {
         "net_return_ratio": known.net_return,
         "sharpe": known.sharpe,
+        "deflated_sharpe": Interval(known.deflated_sharpe),
         "drawdown_ratio": Interval(known.drawdown_ratio),
         "trades": Interval(float(known.trades)),
         "win_ratio": known.win_ratio,

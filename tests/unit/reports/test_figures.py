@@ -11,10 +11,9 @@ from daemon.reports.figures import (
     figures,
     monthly,
     reliability,
-    sharpe,
     wilson,
 )
-from tests.builders import BTC, a_run_opened, an_equity_mark
+from tests.builders import BTC, HOUR_NS, OPEN_NS, a_run_opened, an_equity_mark
 from tests.unit.reports.stories import D, a_story, closed
 
 
@@ -41,22 +40,33 @@ def test_few_slots_have_a_return_but_neither_interval_nor_sharpe() -> None:
     assert known.sharpe.value is None
 
 
-def test_sharpe_is_the_mean_over_the_deviation_scaled_to_a_year() -> None:
+def test_many_slots_have_a_return_and_a_sharpe_with_intervals() -> None:
+    worth = float(a_run_opened().allotted_quote)
     returns = np.random.default_rng(7).normal(0.001, 0.01, 400)
+    marks = [
+        an_equity_mark(ts_ns=OPEN_NS + k * HOUR_NS, equity_quote=D(str(round(float(value), 6))))
+        for k, value in enumerate(worth * np.cumprod(1 + returns))
+    ]
 
-    known = sharpe(returns, 365.0)
+    known = figures(gather([a_run_opened(), *marks]), trials=10)
 
     once = returns.mean() / returns.std(ddof=1)
-    assert known.value == pytest.approx(once * math.sqrt(365))
-    assert known.low is not None
-    assert known.high is not None
-    # Nearly normal returns: the error is close to Lo's (2002), sqrt((1 + S^2 / 2) / n).
-    half = 1.959964 * math.sqrt((1 + once**2 / 2) / 400) * math.sqrt(365)
-    assert (known.high - known.low) / 2 == pytest.approx(half, rel=0.1)
+    assert known.sharpe.value == pytest.approx(once * math.sqrt(365 * 24), rel=1e-3)
+    assert known.sharpe.low is not None
+    assert known.sharpe.value is not None
+    assert known.sharpe.low < known.sharpe.value
+    assert known.net_return.low is not None
+    assert known.deflated_sharpe is not None
+    assert 0.0 < known.deflated_sharpe < 1.0
 
 
-def test_returns_that_never_vary_have_no_sharpe() -> None:
-    assert sharpe(np.zeros(100), 365.0).value is None
+def test_equity_that_never_moves_has_no_sharpe() -> None:
+    marks = [
+        an_equity_mark(ts_ns=OPEN_NS + k * HOUR_NS, equity_quote=a_run_opened().allotted_quote)
+        for k in range(100)
+    ]
+
+    assert figures(gather([a_run_opened(), *marks])).sharpe.value is None
 
 
 def test_wilson_is_the_textbook_interval() -> None:
