@@ -168,6 +168,7 @@ def routes(core: Core) -> list[Route]:
         on(e.FeedStale, features.on_feed_stale, e.FeatureRows),
         apply(e.FeedRecovered, risk.apply_feed_recovered),
         apply(e.FeedRecovered, features.apply_feed_recovered),
+        apply(e.ClockChecked, risk.apply_clock_checked),
 
         # trading state
         on(e.HaltRequested, risk.on_halt_requested, e.TradingHalted),

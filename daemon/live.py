@@ -150,6 +150,8 @@ class Live:
         self._end_ns = end_ns
         if self.is_over or self._stop.is_set():
             return
+        for each in self.sites.values():
+            await each.clock_watch.check()
         enter: Callable[[Input], Awaitable[None]] = self.inbox.put
         last: Mapping[InstrumentId, Bar] = self._last_bars
         if self._fine is not None:

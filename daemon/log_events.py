@@ -57,6 +57,7 @@ FIELDS: Final = {
     "edge_shown": "whether the net return and the AUC are above chance with 95 % confidence",
     "equity_quote": "value of the allotted capital at the newest closes",
     "error": "what went wrong",
+    "error_ms": "how wrong the measurement may be: half its round trip",
     "events": "how many events",
     "exchange": "id of the exchange",
     "expires": "market time from which the signal no longer holds",
@@ -77,6 +78,7 @@ FIELDS: Final = {
     "is_maker": "whether our order waited in the book",
     "kelly_full_ratio": "stake that would maximise growth",
     "kelly_used_ratio": "the part of it that the configuration uses",
+    "jumped_s": "by how much wall time moved against monotonic time",
     "key": "API key of the embedded exchange; never that of a real one",
     "label": "the market in words; says SYNTHETIC or REPLAY where it is one",
     "late_ms": "market time from the close of the bar to its arrival",
@@ -90,6 +92,7 @@ FIELDS: Final = {
     "mode": "paper or live",
     "model": "id of the model",
     "notional_quote": "value of the order",
+    "offset_ms": "the exchange's wire time minus ours",
     "order": "our id of the order, derived from the decision",
     "order_type": "market or limit",
     "orders": "orders that were sent",
@@ -224,6 +227,27 @@ ROWS: Final = (
     ),
     _event("feed.stale", "warning", "no sign of life", "exchange symbol at silent_s action"),
     _event("feed.recovered", "info", "it speaks again", "exchange symbol at"),
+    # the clock
+    _event(
+        "clock.measured", "debug", "an exchange's clock against ours",
+        "exchange offset_ms error_ms limit",
+    ),
+    _event(
+        "clock.drifted", "warning", "our clock is off; signatures are corrected",
+        "exchange offset_ms error_ms limit action",
+    ),
+    _event(
+        "clock.jumped", "warning", "this machine slept, stopped or was set to another time",
+        "exchange jumped_s silent_s action",
+    ),
+    _event(
+        "clock.off", "error", "off by too much, or not measured: no new positions",
+        "exchange at offset_ms? error_ms? limit action",
+    ),
+    _event(
+        "clock.agrees", "info", "the clock is believed again",
+        "exchange at offset_ms error_ms limit",
+    ),
     # from bar to order
     _event("features.computed", "debug", "a feature row", f"{_BAR} fingerprint columns values"),
     _event("features.refused", "debug", "no feature row", f"{_BAR} reason"),

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias
 
 from daemon import log_lines as lines
 from daemon.core import events as e
+from daemon.log_clock_lines import clock_agrees, clock_off
 from daemon.log_lines import Fields, Memory
 
 Build: TypeAlias = Callable[[Any, Memory], Iterator[Fields]]
@@ -25,6 +26,7 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.BarRevised: (("bar.revised", lines.bar_revised),),
     e.FeedStale: (("feed.stale", lines.feed_stale),),
     e.FeedRecovered: (("feed.recovered", lines.feed_recovered),),
+    e.ClockChecked: (("clock.off", clock_off), ("clock.agrees", clock_agrees)),
     e.FeatureRows: (
         ("features.computed", lines.features_computed),
         ("features.refused", lines.features_refused),

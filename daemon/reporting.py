@@ -31,7 +31,7 @@ from daemon.sd_notify import Notifier
 from daemon.worlds import market_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from daemon.app import Core
     from daemon.config import Settings
@@ -67,6 +67,7 @@ class Reporter:
         self._tap = Tap(self._log)
         self._core: Core | None = None
         self._world = world
+        self._clocks: dict[str, Callable[[], dict[str, object]]] = {}
         self._state = "starting"
         self._last: dict[str, str] = {}
         self._health = "unknown"
@@ -76,6 +77,10 @@ class Reporter:
 
     def emit(self, event: str, **fields: object) -> None:
         self._log.write(event, fields)
+
+    def watch_clock(self, exchange: str, status: Callable[[], dict[str, object]]) -> None:
+        """The status shows this exchange's clock from now on."""
+        self._clocks[exchange] = status
 
     def use(self, core: Core) -> None:
         """The core whose books the status shows."""
@@ -243,6 +248,7 @@ class Reporter:
             "fills": core.blotter.fill_count,
             "round_trips": book.round_trips,
             "health": self._health,
+            "clock": {name: watch() for name, watch in self._clocks.items()},
             "not_traded": dict(self._not_traded.most_common()),
             **self._last,
         }

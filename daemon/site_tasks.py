@@ -8,9 +8,11 @@ What they share, queue and loop, belongs to `live`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from daemon.clock_watch import ClockWatch
 from daemon.core.errors import ExchangeUnreachable
 from daemon.core.events import BarsClosed
 from daemon.core.timeframes import timeframe_ns
@@ -29,12 +31,12 @@ if TYPE_CHECKING:
     from daemon.core.instruments import InstrumentId
     from daemon.reporting import Reporter
     from daemon.sites import Site
-    from daemon.venues.embedded_link import ExchangeClock
+    from daemon.venues.embedded_link import EmbeddedLink, ExchangeClock
 
     Publish = Callable[[Input], Awaitable[None]]
 
+T = TypeVar("T")
 CLOCK_EVERY_S = 1.0
-CLOCK_EVERY_REAL_S = 300.0
 REVISION_CHECK_S = 5.0
 
 
@@ -65,6 +67,19 @@ class SiteTasks:
         self._is_quiet = is_quiet
         self._on_over = on_over
         self._end_ns: int | None = None
+        self._feed: Feed | None = None
+        self.clock_watch = ClockWatch(
+            site.exchange,
+            self._wire_ns,
+            wire=wire,
+            limit_ms=settings.execution.clock_offset_max_ms,
+            market_ns=site.clock.now_ns,
+            put=put,
+            emit=reporter.emit,
+            on_time=self._on_wire_time,
+            on_jump=self._on_jump,
+        )
+        reporter.watch_clock(site.exchange, self.clock_watch.status)
 
     def feed(self, publish: Publish, last: Mapping[InstrumentId, Bar], end_ns: int | None) -> Feed:
         """Its bars behind `last` into `publish`, up to the one that closes at `end_ns`."""
@@ -83,7 +98,7 @@ class SiteTasks:
             if not self._is_too_late(event):
                 await publish(event)
 
-        return Feed(
+        self._feed = Feed(
             site.market_data,
             [each.id for each in site.instruments],
             timeframe_ns=timeframe_ns(data.fetched_timeframe),
@@ -94,10 +109,12 @@ class SiteTasks:
             config=config,
             last=last,
         )
+        return self._feed
 
     def work(self) -> list[Coroutine[object, object, None]]:
         """What runs beside the feed until it is cancelled."""
-        return [self.outbox.run(), self._follow_clock(), self._mind_process()]
+        tasks = [self.outbox.run(), self.clock_watch.run(), self._mind_process()]
+        return tasks if self.site.link is None else [*tasks, self._follow_clock(self.site.link)]
 
     def on_clock(self, now: ExchangeClock) -> None:
         """Hear what an embedded exchange says of its market time."""
@@ -121,21 +138,36 @@ class SiteTasks:
         self.is_over = True
         self._on_over()
 
-    async def _follow_clock(self) -> None:
+    def _on_wire_time(self, exchange_ns: int) -> None:
+        """A real exchange's market time is its wire time; an embedded one's is its own affair."""
+        self.site.on_wire_time(exchange_ns)
+        if self.site.link is None:
+            self.site.clock.anchor(exchange_ns)
+
+    def _on_jump(self) -> None:
+        if self._feed is not None and not self.site.is_lockstep:  # that market has waited
+            self._feed.look_again()
+
+    async def _wire_ns(self) -> int:
+        return await self._asked(self.site.market_data.server_ns())
+
+    async def _follow_clock(self, link: EmbeddedLink) -> None:
         """Keep the market clock on the exchange's, and hear when its market has ended."""
-        site = self.site
         while True:
-            await asyncio.sleep(CLOCK_EVERY_REAL_S if site.link is None else CLOCK_EVERY_S)
-            try:
-                if site.link is not None:
-                    self.on_clock(await site.link.clock())
-                else:
-                    site.clock.anchor(await site.market_data.server_ns())
-                self.is_lost = False
-            except ExchangeUnreachable as error:
-                if not self.is_lost:
-                    self._lost(str(error))
-                self.is_lost = True
+            await asyncio.sleep(CLOCK_EVERY_S)
+            with contextlib.suppress(ExchangeUnreachable):
+                self.on_clock(await self._asked(link.clock()))
+
+    async def _asked(self, question: Awaitable[T]) -> T:
+        try:
+            answer = await question
+        except ExchangeUnreachable as error:
+            if not self.is_lost:
+                self._lost(str(error))
+            self.is_lost = True
+            raise
+        self.is_lost = False
+        return answer
 
     async def _mind_process(self) -> None:
         """An embedded exchange that dies is started again on its own ledger; the feed finds it by

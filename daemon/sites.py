@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from daemon.core.clock import MarketClock
@@ -48,6 +48,7 @@ class Site:
     sends_empty_bars: bool = True
     has_stream: bool = True
     paper: PaperVenue | None = None
+    on_wire_time: Callable[[int], None] = lambda _ns: None  # hears what its wire clock shows
 
     async def close(self) -> None:
         """Let go of every connection, then of the exchange if it is our child."""

@@ -88,6 +88,7 @@ async def embedded_site(
         is_lockstep=now.mode == LOCKSTEP,
         page_limit=inner.page_limit,
         sends_empty_bars=inner.sends_empty_bars,
+        on_wire_time=public.budget.set_time,
     )
 
 
@@ -186,5 +187,6 @@ async def real_site(
         page_limit=market_data.page_limit,
         sends_empty_bars=market_data.sends_empty_bars,
         has_stream=market_data.has_stream,
+        on_wire_time=public.budget.set_time,
         paper=paper,
     )

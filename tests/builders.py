@@ -200,6 +200,17 @@ def a_feed_stale(**changes: Any) -> e.FeedStale:
     return _filled(e.FeedStale, defaults, changes)
 
 
+def a_clock_checked(**changes: Any) -> e.ClockChecked:
+    defaults = {
+        "exchange": BTC.exchange,
+        "is_trusted": False,
+        "offset_ms": 3_612_000.0,
+        "error_ms": 1.5,
+        "limit_ms": 2_500.0,
+    }
+    return _filled(e.ClockChecked, defaults, changes)
+
+
 def a_feed_recovered(**changes: Any) -> e.FeedRecovered:
     return _filled(e.FeedRecovered, {"instrument": BTC}, changes)
 
@@ -460,11 +471,11 @@ def a_look_up(**changes: Any) -> e.LookUpOrder:
 
 JOURNALED_BUILDERS: Final[tuple[Callable[..., e.Event], ...]] = (
     a_run_opened, a_model_activated, a_history_loaded, a_bars_closed, a_bars_missed, a_bar_rejected,
-    a_bar_revised, a_feed_stale, a_feed_recovered, an_order_reported, a_reconciled, a_health_tick,
-    a_halt_requested, a_resume_requested, a_run_closed, feature_rows, predictions, a_signal,
-    a_suppression, an_approval, a_denial, an_intent, an_acceptance, a_refusal, an_order_not_sent,
-    an_unknown_outcome, an_absence, an_order_filled, an_order_completed, a_position_changed,
-    an_equity_mark, a_resolution, a_health_sample, a_halt, a_resumption,
+    a_bar_revised, a_feed_stale, a_feed_recovered, a_clock_checked, an_order_reported, a_reconciled,
+    a_health_tick, a_halt_requested, a_resume_requested, a_run_closed, feature_rows, predictions,
+    a_signal, a_suppression, an_approval, a_denial, an_intent, an_acceptance, a_refusal,
+    an_order_not_sent, an_unknown_outcome, an_absence, an_order_filled, an_order_completed,
+    a_position_changed, an_equity_mark, a_resolution, a_health_sample, a_halt, a_resumption,
 )  # fmt: skip
 
 

@@ -266,6 +266,7 @@ class ExecutionSection(Section):
     slippage_bps: Bps = 5.0
     validity_ms: Annotated[Count, Field(le=60_000)] = 5_000
     grace_s: Seconds = 5.0
+    clock_offset_max_ms: Annotated[Count, Field(le=60_000)] = 2_500
     paper_latency_ms: Annotated[Natural, Field(le=60_000)] = 250
 
 

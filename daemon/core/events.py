@@ -105,6 +105,7 @@ class DenyReason(StrEnum):
     NO_PAYOFFS = "no_payoffs"
     NOT_FINITE = "not_finite"
     NOT_RECONCILED = "not_reconciled"
+    CLOCK_OFF = "clock_off"
 
 
 class BoundBy(StrEnum):
@@ -284,6 +285,16 @@ class FeedStale(Input, frozen=True, kw_only=True, gc=False, tag=True):
 
 class FeedRecovered(Input, frozen=True, kw_only=True, gc=False, tag=True):
     instrument: InstrumentId
+
+
+class ClockChecked(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """An exchange's wire clock was measured against ours, and the trust in ours changed by it."""
+
+    exchange: str
+    is_trusted: bool
+    offset_ms: float | None  # exchange minus this machine; None: it could not be measured
+    error_ms: float | None  # how wrong that may be
+    limit_ms: float
 
 
 class OrderReported(Input, frozen=True, kw_only=True, gc=False, tag=True):
@@ -606,7 +617,7 @@ class LookUpOrder(Command, frozen=True, kw_only=True, gc=False, tag=True):
 
 JOURNALED: tuple[type[Event], ...] = (
     RunOpened, ModelActivated, HistoryLoaded, BarsClosed, BarsMissed, BarRejected, BarRevised,
-    FeedStale, FeedRecovered, OrderReported, Reconciled, HealthTick, HaltRequested,
+    FeedStale, FeedRecovered, ClockChecked, OrderReported, Reconciled, HealthTick, HaltRequested,
     ResumeRequested, RunClosed, FeatureRows, Predictions, SignalEmitted, SignalSuppressed,
     OrderApproved, OrderDenied, OrderIntended, OrderAccepted, OrderRefused, OrderNotSent,
     OrderOutcomeUnknown, OrderAbsent, OrderFilled, OrderCompleted, PositionChanged, EquityMarked,

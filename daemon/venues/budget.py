@@ -15,7 +15,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from daemon.core.errors import ExchangeUnreachable
-from daemon.core.timeframes import NS_PER_MS
+from daemon.core.timeframes import NS_PER_MS, NS_PER_S
 
 LEASE_S = 15.0  # a request that was allowed and never answered has certainly ended by then
 LOOK_AGAIN_S = 1.0
@@ -79,9 +79,10 @@ class Budget:
 
     def __init__(self, limit: Limit, *, wire: Wire) -> None:
         self.limit = limit
-        self.clock_offset_ns = 0  # exchange minus this machine, for bans that name a moment
         self._wire = wire
         self._patience_s = dict(PATIENCE_S)
+        self._date: tuple[int, float] | None = None
+        self._time: tuple[int, float] | None = None  # the exchange's wire ns, and when it was so
         self._flying: set[Spent] = set()
         self._counted: deque[tuple[float, float]] = deque()  # (until when, weight)
         self._used = 0.0
@@ -101,9 +102,31 @@ class Budget:
         """Seconds of silence the exchange still wants; 0 when it may be asked."""
         return max(0.0, self._silent_until_s - self._wire.monotonic_s())
 
+    def set_time(self, exchange_ns: int) -> None:
+        """What the exchange's wire clock shows at this moment."""
+        self._time = (exchange_ns, self._wire.monotonic_s())
+
+    def note_date(self, date_s: float) -> None:
+        """A reply was dated so, in whole seconds."""
+        self._date = (round((date_s + 0.5) * NS_PER_S), self._wire.monotonic_s())
+
+    def date_ns(self) -> int | None:
+        """The exchange's time by the newest reply, where no better measure is to be had."""
+        return None if self._date is None else self._run_on(self._date)
+
     def wall_ms(self) -> int:
-        """The exchange's wire time, as far as its difference to ours is known."""
-        return (self._wire.now_ns() + self.clock_offset_ns) // NS_PER_MS
+        """The exchange's wire time, for signatures and bans; ours as long as it was not measured.
+
+        It runs on by the monotonic clock, so a step of this machine's wall clock spoils no
+        signature.
+        """
+        if self._time is None:
+            return self._wire.now_ns() // NS_PER_MS
+        return self._run_on(self._time) // NS_PER_MS
+
+    def _run_on(self, known: tuple[int, float]) -> int:
+        then_ns, at_s = known
+        return then_ns + round((self._wire.monotonic_s() - at_s) * NS_PER_S)
 
     def let_orders_wait(self, seconds: float) -> None:
         """Where the market waits for us an order is never late."""

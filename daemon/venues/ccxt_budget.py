@@ -105,6 +105,8 @@ def keep_budget(client: Any, budget: Budget, exchange: str, use: Use) -> None:
     client.throttle = throttle
     client.fetch = fetch
     client.handle_errors = handle_errors
+    if known is not None:
+        client.nonce = budget.wall_ms  # elsewhere a nonce counts, it is no time
     client.budget = budget
 
 
@@ -148,6 +150,10 @@ def _hear(budget: Budget, status: int, headers: Mapping[str, str], text: Any) ->
     wish_s = silence_s(status, headers, said, budget.wall_ms())
     if wish_s is not None:
         budget.silence(wish_s, is_orders_only=TOO_MANY_ORDERS.search(said) is not None)
+    date = _header(headers, "date")
+    if date is not None:
+        with contextlib.suppress(ValueError):
+            budget.note_date(parsedate_to_datetime(date).timestamp())
     used = _header(headers, USED_HEADER)
     if used is not None and used.isdigit():
         budget.heard(float(used))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.core.bars import RawBar
 from daemon.core.clock import WireClock
+from daemon.core.errors import ExchangeUnreachable
 from daemon.core.instruments import Instrument, InstrumentId
 from daemon.core.ports import Book
 from daemon.core.timeframes import NS_PER_MS
@@ -87,9 +88,16 @@ class CcxtMarket:
         return found
 
     async def server_ns(self) -> int:
-        """The exchange's own clock, in ns UTC; this machine's where the exchange does not tell."""
+        """The exchange's own clock, in ns UTC.
+
+        Where it cannot be asked, it is as the last reply's Date told, good to half a second.
+        """
         if not self._client.has.get("fetchTime"):
-            return self._wire.now_ns()
+            told = self._client.budget.date_ns()
+            if told is None:
+                msg = f"{self.exchange} gives no time: no call for it, and no Date in its replies"
+                raise ExchangeUnreachable(msg)
+            return int(told)
         return await self._reader.read("time", self._server_ns, attempts=FIRST_CONTACT_ATTEMPTS)
 
     async def watch(self, instrument: InstrumentId) -> AsyncIterator[RawBar]:

@@ -20,6 +20,7 @@ from daemon.core.errors import ExchangeUnreachable, LiveRefused
 from daemon.core.events import OrderReported, Outcome, ReportSource
 from daemon.core.instruments import plain
 from daemon.core.orders import OrderState
+from daemon.core.timeframes import NS_PER_MS, NS_PER_S
 from daemon.venues.budget import Use
 from daemon.venues.ccxt_account import read_account
 from daemon.venues.ccxt_binance import ENDED, Told, by_client_id, read_order, read_trade
@@ -33,7 +34,7 @@ from daemon.venues.ccxt_outcomes import (
     is_no_such_order,
     outcome_of,
 )
-from daemon.venues.ccxt_reads import Reader
+from daemon.venues.ccxt_reads import OddReply, Reader
 from daemon.venues.ccxt_reports import UserStream
 
 if TYPE_CHECKING:
@@ -220,11 +221,18 @@ class CcxtVenue:
         return replace(told, fills=fills, filled_quantity=filled)
 
     async def _set_clock(self) -> None:
-        """The exchange found our time off: measure the difference for the requests to come."""
+        """The exchange found our time off: take its time for the requests to come."""
+
+        async def ask() -> None:
+            sent_s = self._wire.monotonic_s()
+            told_ms = await self._client.fetch_time()
+            if not isinstance(told_ms, int):
+                raise OddReply("time is not a number")
+            half_ns = round((self._wire.monotonic_s() - sent_s) * NS_PER_S / 2)
+            self._client.budget.set_time(told_ms * NS_PER_MS + half_ns)
+
         with contextlib.suppress(ExchangeUnreachable, LiveRefused):
-            await self._reader.read(
-                "time", self._client.load_time_difference, within_s=CLOCK_WITHIN_S
-            )
+            await self._reader.read("time", ask, within_s=CLOCK_WITHIN_S)
 
     def _told(
         self, order: LookUpOrder | SubmitOrder, told: Told, source: ReportSource

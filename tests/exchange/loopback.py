@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from daemon.core.clock import WireClock
 from daemon.core.timeframes import NS_PER_MS, rfc3339
 from daemon.embedded.account import ZERO
 from daemon.embedded.budget import WEIGHT_MAX
@@ -87,11 +88,12 @@ async def loopback(
     market: Market | None = None,
     bars_per_s: float | None = None,
     weight_max: int = WEIGHT_MAX,
+    wire: WireClock | None = None,
 ) -> AsyncIterator[Loopback]:
     """A server on a free port over the state in `directory`, and a client of it."""
     market = market or FakeMarket()
     ledger = open_ledger(directory, market)
-    exchange = Exchange(market, ledger, bars_per_s=bars_per_s)
+    exchange = Exchange(market, ledger, bars_per_s=bars_per_s, wire=wire)
     faults = Faults(seed=1)
     server = ExchangeServer(exchange, CREDENTIALS, faults=faults, weight_max=weight_max)
     endpoints = await server.start()

@@ -11,9 +11,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from daemon.core.clock import WireClock
 from daemon.core.errors import ExchangeUnreachable, LiveRefused
 from daemon.core.events import OrderReported, Outcome, ReportSource, SubmitOrder
 from daemon.core.orders import OrderState, Side
+from daemon.core.timeframes import NS_PER_S
 from daemon.venues.ccxt_client import make_client
 from daemon.venues.ccxt_venue import CcxtVenue
 from tests.exchange.fake_market import FROM_MS, HOUR_MS, FakeMarket
@@ -298,7 +300,7 @@ async def test_a_refused_key_is_a_refusal_and_ends_readings(tmp_path: Path) -> N
 async def test_a_late_time_stamp_is_refused_and_the_clock_set(tmp_path: Path) -> None:
     async with a_venue(tmp_path) as (_, venue):
         await venue.account([BTC], 0)
-        venue._client.options["timeDifference"] = 10_000
+        venue._client.budget.set_time(WireClock().now_ns() - 10 * NS_PER_S)
 
         late = await venue.submit(an_order("tdlate"))
         then = await venue.submit(an_order("tdthen"))

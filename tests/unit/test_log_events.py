@@ -22,6 +22,7 @@ from tests.builders import (
     a_bar,
     a_bar_rejected,
     a_bars_closed,
+    a_clock_checked,
     a_denial,
     a_halt,
     a_health_tick,
@@ -120,6 +121,7 @@ def test_every_line_of_the_tap_is_registered_and_has_its_fields(out: io.StringIO
         an_order_filled(is_adopted=True),
         a_reconciled(is_clean=False, differences=("BTC: books 1, venue 2",)),
         a_bar_rejected(reason=BarRejectReason.DUPLICATE),
+        a_clock_checked(is_trusted=True, offset_ms=0.5),
     )
 
     lines = tapped(out, *one_of_each(), *extra)

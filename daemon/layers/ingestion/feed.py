@@ -79,6 +79,13 @@ class Feed:
         """What became of the instrument's candles so far."""
         return self._followers[instrument].track.counts
 
+    def look_again(self) -> None:
+        """We were blind for a while and nobody noticed: ask REST for everything since the last
+        bar.
+        """
+        for follower in self._followers.values():
+            follower.look_again()
+
     async def run(self) -> None:
         """Until cancelled; an exchange that is away is waited for, never a reason to end."""
         async with asyncio.TaskGroup() as tasks:
@@ -145,6 +152,11 @@ class _Follower:
                 await asyncio.wait({pump}, timeout=STOP_STREAM_S)
                 track.note_reconnect(self._wire.monotonic_s())
                 pump = tasks.create_task(self._pump())
+
+    def look_again(self) -> None:
+        if self.track.next_open_ns is not None:
+            self.track.was_blind = True
+            self.track.poll_at_s = self._wire.monotonic_s()
 
     async def _pump(self) -> None:
         """Nothing but copying: a consumer that is busy loses stream messages."""

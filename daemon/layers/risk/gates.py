@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
-from daemon.core.events import DenyReason, Direction, HaltReason, HealthStatus, SignalEmitted
+from daemon.core.events import (
+    ClockChecked,
+    DenyReason,
+    Direction,
+    HaltReason,
+    HealthStatus,
+    SignalEmitted,
+)
 from daemon.core.instruments import Instrument, MarketType
 from daemon.core.orders import Order
 from daemon.layers.risk.sizing import Room
@@ -45,6 +52,7 @@ class Situation(Struct, frozen=True, kw_only=True):
     halts: tuple[HaltReason, ...]
     is_reconciled: bool
     is_stale: bool
+    clock: ClockChecked | None  # the measurement that took the trust away, if one did
     health: HealthStatus
     open_orders: tuple[Order, ...]
     orders_last_hour: int
@@ -84,6 +92,16 @@ def fresh_data(now: Situation, _config: RiskSection) -> Denial | None:
     if now.mark is not None and now.marked_ns != now.signal.close_ns:
         return Denial(DenyReason.STALE_DATA, str(now.marked_ns), str(now.signal.close_ns))
     return None
+
+
+def clock_agrees(now: Situation, _config: RiskSection) -> Denial | None:
+    """Without the exchange's time nobody knows how old a price is, or whether an order is late."""
+    if now.clock is None:
+        return None
+    off = "not measured"
+    if now.clock.offset_ms is not None:
+        off = f"{now.clock.offset_ms:.1f} ms, error {now.clock.error_ms or 0:.1f} ms"
+    return Denial(DenyReason.CLOCK_OFF, off, f"{now.clock.limit_ms:g} ms")
 
 
 def model_not_critical(now: Situation, _config: RiskSection) -> Denial | None:
@@ -148,6 +166,7 @@ ENTRY_GATES: tuple[Gate, ...] = (
     reconciled,
     no_order_in_the_way,
     fresh_data,
+    clock_agrees,
     model_not_critical,
     has_price,
     within_price_collar,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from daemon.core.book import Book
     from daemon.core.events import (
         BarsClosed,
+        ClockChecked,
         EquityMarked,
         Event,
         FeedRecovered,
@@ -65,6 +66,7 @@ class Risk:
         self._is_reconciled = False
         self._halted: dict[HaltReason, str] = {}
         self._stale: set[InstrumentId] = set()
+        self._clocks: dict[str, ClockChecked] = {}  # of exchanges whose time is not ours
         self._model: ModelActivated | None = None
         self._health = HealthStatus.UNKNOWN
         self._intended_ns: deque[int] = deque(maxlen=config.max_orders_per_hour)
@@ -83,6 +85,7 @@ class Risk:
         """Every start ends with this event, and its new streams have not been silent yet."""
         self._is_reconciled = event.is_clean
         self._stale.clear()
+        self._clocks.clear()
 
     def apply_model_activated(self, event: ModelActivated) -> None:
         self._model = event
@@ -92,6 +95,12 @@ class Risk:
 
     def apply_feed_recovered(self, event: FeedRecovered) -> None:
         self._stale.discard(event.instrument)
+
+    def apply_clock_checked(self, event: ClockChecked) -> None:
+        if event.is_trusted:
+            self._clocks.pop(event.exchange, None)
+        else:
+            self._clocks[event.exchange] = event
 
     def apply_order_intended(self, event: OrderIntended) -> None:
         self._intended_ns.append(event.ts_ns)
@@ -224,6 +233,7 @@ class Risk:
             halts=tuple(sorted(self._halted)),
             is_reconciled=self._is_reconciled,
             is_stale=instrument in self._stale,
+            clock=self._clocks.get(instrument.exchange),
             health=self._health,
             open_orders=tuple(blotter.open_orders(instrument)),
             orders_last_hour=sum(1 for each in self._intended_ns if signal.ts_ns - each < HOUR_NS),

@@ -21,6 +21,7 @@ from tests.builders import (
     HOUR_NS,
     ORDER,
     a_bar,
+    a_clock_checked,
     a_feed_stale,
     a_halt,
     a_halt_requested,
@@ -188,6 +189,7 @@ class Desk:
             on(e.HealthSampled, risk.on_health_sampled),
             apply(e.FeedStale, risk.apply_feed_stale),
             apply(e.FeedRecovered, risk.apply_feed_recovered),
+            apply(e.ClockChecked, risk.apply_clock_checked),
             on(e.HaltRequested, risk.on_halt_requested),
             on(e.ResumeRequested, risk.on_resume_requested),
             apply(e.TradingHalted, risk.apply_trading_halted),
@@ -337,6 +339,43 @@ def test_a_feed_that_was_stale_when_the_process_died_does_not_block_the_next_one
     again.takes(a_reconciled())
 
     assert (before, again.denied()) == ("stale_data", "approved")
+
+
+def test_a_clock_that_is_off_opens_nothing_with_its_numbers_and_lets_go() -> None:
+    desk = Desk()
+    desk.takes(a_clock_checked())
+    denial = desk.asked()
+    exit_ = desk.denied(direction=e.Direction.FLAT)
+
+    assert isinstance(denial, e.OrderDenied)
+    assert denial.reason is e.DenyReason.CLOCK_OFF
+    assert (denial.value, denial.limit) == ("3612000.0 ms, error 1.5 ms", "2500 ms")
+    assert exit_ == "nothing_to_close"
+    desk.takes(a_clock_checked(is_trusted=True, offset_ms=0.2))
+    assert desk.denied() == "approved"
+
+
+def test_a_clock_that_could_not_be_measured_opens_nothing_and_another_exchange_does() -> None:
+    desk = Desk()
+    desk.takes(a_clock_checked(exchange="elsewhere", offset_ms=None))
+    elsewhere = desk.denied()
+    desk.takes(a_clock_checked(offset_ms=None, error_ms=None))
+    denial = desk.asked()
+
+    assert elsewhere == "approved"
+    assert isinstance(denial, e.OrderDenied)
+    assert denial.value == "not measured"
+
+
+def test_a_start_measures_the_clock_anew() -> None:
+    desk = Desk()
+    desk.takes(a_clock_checked())
+    again = Desk(journal=desk.journal)
+
+    before = again.denied()
+    again.takes(a_reconciled())
+
+    assert (before, again.denied()) == ("clock_off", "approved")
 
 
 def test_a_price_of_another_bar_than_the_signals_opens_nothing() -> None:
