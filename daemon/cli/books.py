@@ -7,14 +7,12 @@ to `reconcile`.
 from __future__ import annotations
 
 import asyncio
-from decimal import localcontext
 from typing import TYPE_CHECKING
 
 from daemon.cli.output import pairs, show
 from daemon.cli.running import config_path
 from daemon.config import load
 from daemon.core import events as e
-from daemon.core.blotter import Blotter
 from daemon.core.errors import (
     CheckFailed,
     ExchangeUnreachable,
@@ -22,8 +20,8 @@ from daemon.core.errors import (
     UsageRefused,
 )
 from daemon.core.instruments import plain
-from daemon.core.pipeline import ARITHMETIC
 from daemon.core.timeframes import rfc3339
+from daemon.holdings import blotter_of
 from daemon.store.journal_reader import JournalReader
 from daemon.store.runs import read_spec, resolve
 
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.config import Settings
+    from daemon.core.blotter import Blotter
     from daemon.core.ports import Account
     from daemon.reconcile import Comparison
     from daemon.store.runs import RunPaths, RunSpec
@@ -71,25 +70,11 @@ def export_run(
 
 
 def _books(journal: JournalReader) -> tuple[e.RunOpened, Blotter]:
-    blotter = Blotter()
-    appliers: dict[type[e.Event], Callable[..., None]] = {
-        e.OrderIntended: blotter.apply_order_intended,
-        e.OrderAccepted: blotter.apply_order_accepted,
-        e.OrderRefused: blotter.apply_order_refused,
-        e.OrderNotSent: blotter.apply_order_not_sent,
-        e.OrderOutcomeUnknown: blotter.apply_order_outcome_unknown,
-        e.OrderAbsent: blotter.apply_order_absent,
-        e.OrderFilled: blotter.apply_order_filled,
-        e.OrderCompleted: blotter.apply_order_completed,
-    }
     opened = journal.latest(e.RunOpened)
     if opened is None:
         msg = "the journal holds no opened run: it was killed before its first step"
         raise JournalBroken(msg)
-    with localcontext(ARITHMETIC):
-        for _, event in journal.read_kinds(*appliers):
-            appliers[type(event)](event)
-    return opened, blotter
+    return opened, blotter_of(journal)
 
 
 async def _account(

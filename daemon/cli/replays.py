@@ -13,7 +13,7 @@ from daemon.boot import load_model
 from daemon.cli.markets import timeframes_of
 from daemon.cli.output import pairs, show
 from daemon.cli.running import config_path
-from daemon.config import config_hash, load
+from daemon.config import load, restored
 from daemon.core.errors import CheckFailed, JournalBroken, UsageRefused
 from daemon.core.events import ModelActivated, RunOpened
 from daemon.feature_config import feature_set_of
@@ -23,23 +23,6 @@ from daemon.store.runs import read_spec, resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from daemon.config import Settings
-    from daemon.store.runs import RunSpec
-
-
-def settings_of(spec: RunSpec, config: Path | None, state_dir: Path | None) -> Settings:
-    """The configuration a run was made with; UsageRefused when the file says otherwise by now."""
-    from daemon.cli.running import overrides_of
-
-    settings = load(config_path(config), {"run.state_dir": state_dir, **overrides_of(spec)})
-    if config_hash(settings) != spec.config_hash:
-        msg = (
-            f"run {spec.run} was made with configuration {spec.config_hash}, "
-            f"this one is {config_hash(settings)}: name the old one with --config"
-        )
-        raise UsageRefused(msg)
-    return settings
 
 
 def check_parity(
@@ -54,7 +37,11 @@ def check_parity(
     from daemon.research.parity import compare
 
     paths = resolve(load(config_path(config), {"run.state_dir": state_dir}).run.state_dir, run)
-    settings = settings_of(read_spec(paths), config, state_dir)
+    spec = read_spec(paths)
+    if not spec.settings:
+        msg = f"run {paths.run} noted no settings: it was made by an earlier version"
+        raise UsageRefused(msg)
+    settings = restored(spec.settings)
     journal = JournalReader.open(paths.journal)
     opened = journal.latest(RunOpened)
     activated = [event for _, event in journal.read_kinds(ModelActivated)]

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from daemon.cli.choosing import require_same, unfinished
 from daemon.cli.connecting import EMBEDDED, connect, record_endpoint
 from daemon.cli.markets import SYNTHETIC, is_recording, timeframes_of
-from daemon.config import config_hash, load
+from daemon.config import config_hash, load, recorded
 from daemon.core.clock import WireClock
 from daemon.core.errors import TradingdError, UsageRefused
 from daemon.core.timeframes import parse_time
-from daemon.exchange_process import ExchangeProcess
 from daemon.store.lock import StateLock
 from daemon.store.runs import (
     RunSpec,
@@ -75,17 +75,20 @@ def start_run(request: RunRequest, config: Path | None, state_dir: Path | None) 
     if request.resume is not None:
         _require_alone(request)
         first = load(path, {"run.state_dir": state_dir})
-        spec = read_spec(resolve(first.run.state_dir, request.resume))
+        paths = resolve(first.run.state_dir, request.resume)
+        spec = read_spec(paths)
+        typed = spec.typed
         settings = load(path, {"run.state_dir": state_dir, **overrides_of(spec)})
-        _require_same(spec, settings)
+        require_same(spec, settings, paths)
     else:
-        spec = None
-        settings = load(path, {"run.state_dir": state_dir, **_overrides(request)})
+        spec, overrides = None, _overrides(request)
+        settings = load(path, {"run.state_dir": state_dir, **overrides})
         if is_recording(market_of(request, settings)):
-            overrides = {**_overrides(request), **_overrides_of_recording(request, settings)}
+            overrides |= _overrides_of_recording(request, settings)
             settings = load(path, {"run.state_dir": state_dir, **overrides})
+        typed = tuple(key for key, value in overrides.items() if value is not None)
     with StateLock.acquire(settings.run.state_dir, started_ns=WireClock().now_ns()):
-        return asyncio.run(_run(request, settings, spec))
+        return asyncio.run(_run(request, settings, spec, typed))
 
 
 def _require_sense(request: RunRequest) -> None:
@@ -135,6 +138,10 @@ def _overrides(request: RunRequest) -> dict[str, object]:
 
 
 def overrides_of(spec: RunSpec) -> dict[str, object]:
+    """The command line a run was started with, as settings: the file may not say otherwise."""
+    if spec.settings:
+        keys = [key.partition(".") for key in spec.typed]
+        return {f"{section}.{key}": spec.settings[section][key] for section, _, key in keys}
     is_real = spec.market != SYNTHETIC and not is_recording(spec.market)
     return {
         "run.mode": spec.mode,
@@ -164,13 +171,22 @@ def market_of(request: RunRequest, settings: Settings) -> str:
     return SYNTHETIC if settings.data.exchange == EMBEDDED else settings.data.exchange
 
 
-async def _run(request: RunRequest, settings: Settings, spec: RunSpec | None) -> int:
+async def _run(
+    request: RunRequest, settings: Settings, spec: RunSpec | None, typed: tuple[str, ...]
+) -> int:
     from daemon.reporting import Reporter
 
     if spec is None:
-        spec = await _unfinished(request, settings)
+        market = market_of(request, settings)
+        spec = await unfinished(
+            settings,
+            market=market,
+            edge=_edge_of(request, market),
+            exchange_url=request.exchange_url,
+            is_new=request.is_new,
+        )
     if spec is None:
-        spec = _new_spec(request, settings, WireClock().now_ns())
+        spec = _new_spec(request, settings, typed, WireClock().now_ns())
         paths = new_run(settings.run.state_dir, spec)
     else:
         paths = resolve(settings.run.state_dir, spec.run)
@@ -233,30 +249,6 @@ def _on_signals(session: Session) -> None:
 # --- which run ------------------------------------------------------------------------------------
 
 
-async def _unfinished(request: RunRequest, settings: Settings) -> RunSpec | None:
-    """The newest run, if starting means going on with it: its exchange still lives, or is a real
-    one.
-    """
-    try:
-        paths = resolve(settings.run.state_dir, "last")
-    except UsageRefused:
-        return None
-    spec, result = read_spec(paths), read_result(paths)
-    market = market_of(request, settings)
-    if request.is_new or spec.market != market or (result is not None and result.get("is_closed")):
-        return None
-    if settings.data.exchange != EMBEDDED:
-        _require_same(spec, settings)
-        return spec
-    is_same = spec.config_hash == config_hash(settings) and spec.edge == _edge_of(request, market)
-    if not is_same or await ExchangeProcess.find(paths.exchange) is None:
-        return None
-    sys.stderr.write(
-        f"going on with run {spec.run}, which was killed, as it was started; --new begins another\n"
-    )
-    return spec
-
-
 def _edge_of(request: RunRequest, market: str) -> float | None:
     """Only a synthetic market has a planted edge; the default is told in `run.started`."""
     if market != SYNTHETIC:
@@ -264,7 +256,9 @@ def _edge_of(request: RunRequest, market: str) -> float | None:
     return DEFAULT_EDGE if request.edge is None else request.edge
 
 
-def _new_spec(request: RunRequest, settings: Settings, now_ns: int) -> RunSpec:
+def _new_spec(
+    request: RunRequest, settings: Settings, typed: tuple[str, ...], now_ns: int
+) -> RunSpec:
     market = market_of(request, settings)
     speed = request.speed or ("1" if sys.stdout.isatty() else "max")
     is_embedded = settings.data.exchange == EMBEDDED
@@ -282,13 +276,6 @@ def _new_spec(request: RunRequest, settings: Settings, now_ns: int) -> RunSpec:
         start=request.start,
         speed=speed if is_embedded else None,
         options={"exchange_url": request.exchange_url},
+        settings=recorded(settings),
+        typed=typed,
     )
-
-
-def _require_same(spec: RunSpec, settings: Settings) -> None:
-    if spec.config_hash != config_hash(settings):
-        msg = (
-            f"run {spec.run} was started with configuration {spec.config_hash}, now it is "
-            f"{config_hash(settings)}: put it back, or begin anew with `tradingd run --new`"
-        )
-        raise UsageRefused(msg)

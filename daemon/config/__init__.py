@@ -5,7 +5,8 @@ means for trading belongs to the layer that receives its section.
 """
 
 from daemon.config.advice import warnings_for
-from daemon.config.loading import config_hash, load
+from daemon.config.changes import Change, Recorded, changes, config_hash, recorded, restored
+from daemon.config.loading import load
 from daemon.config.refusals import ConfigRefused
 from daemon.config.sections import (
     AddedFeature,
@@ -25,6 +26,7 @@ from daemon.config.settings import Settings
 
 __all__ = [
     "AddedFeature",
+    "Change",
     "ConfigRefused",
     "DataSection",
     "ExchangeSection",
@@ -33,12 +35,16 @@ __all__ = [
     "HealthSection",
     "LogSection",
     "ModelSection",
+    "Recorded",
     "RiskSection",
     "RunSection",
     "Section",
     "Settings",
     "SignalSection",
+    "changes",
     "config_hash",
     "load",
+    "recorded",
+    "restored",
     "warnings_for",
 ]

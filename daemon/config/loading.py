@@ -3,14 +3,11 @@
 Belongs here: the only access to config.toml, the environment and the credentials directory.
 """
 
-import hashlib
-import json
 import os
 import re
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -48,21 +45,6 @@ def load(
     every reason at once.
     """
     return _Loading(path, overrides, os.environ if environ is None else environ).settings()
-
-
-def config_hash(settings: Settings) -> str:
-    """12 hex digits that are equal when two configurations mean the same.
-
-    Secrets and the place of the state are no part of it.
-    """
-    content = settings.model_dump(exclude={"exchange": True, "log": True, "run": {"state_dir"}})
-    text = json.dumps(content, sort_keys=True, default=_canonical)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _canonical(value: object) -> str:
-    assert isinstance(value, Decimal), "sections hold only plain values and Decimal"
-    return f"{value.normalize():f}"
 
 
 class _Loading:

@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -101,6 +102,8 @@ class RunSpec(Struct, frozen=True, kw_only=True):
     label: str = ""  # SYNTHETIC or REPLAY, wherever the numbers of such a market are shown
     options: dict[str, str | int | float | bool | None] = {}
     exchange: ExchangeSpec | None = None
+    settings: dict[str, dict[str, Any]] = {}  # every key that trading hangs on
+    typed: tuple[str, ...] = ()  # the keys that the command line gave
 
 
 def run_id_for(created_ns: int, *parts: object) -> str:

@@ -1,0 +1,101 @@
+"""Which run a start means: goes on with the newest one, begins anew, or refuses in words.
+
+Belongs here: what may have changed since a run was started, and what a run that is left behind
+still holds. Running it belongs to `running`.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from daemon.cli.connecting import EMBEDDED
+from daemon.cli.markets import SYNTHETIC, is_recording
+from daemon.config import changes, config_hash
+from daemon.core.errors import TradingdError, UsageRefused
+from daemon.exchange_process import ExchangeProcess
+from daemon.holdings import held_by
+from daemon.store.runs import read_result, read_spec, resolve
+
+if TYPE_CHECKING:
+    from daemon.config import Settings
+    from daemon.store.runs import RunPaths, RunSpec
+
+
+async def unfinished(
+    settings: Settings, *, market: str, edge: float | None, exchange_url: str | None, is_new: bool
+) -> RunSpec | None:
+    """The newest run, if starting means going on with it; None begins a new one.
+
+    UsageRefused when the newest run holds something on an account that outlives it, and was started
+    as something else than what is asked for now.
+    """
+    try:
+        paths = resolve(settings.run.state_dir, "last")
+    except UsageRefused:
+        return None
+    spec, result = read_spec(paths), read_result(paths)
+    if result is not None and result.get("is_closed"):
+        return None
+    if is_new:
+        _say_left(spec, paths)
+        return None
+    if spec.market == market and settings.data.exchange != EMBEDDED:
+        require_same(spec, settings, paths)
+        return spec
+    is_same = spec.market == market and spec.edge == edge and not differences(spec, settings)
+    is_same = is_same and spec.options.get("exchange_url") == exchange_url
+    if is_same and await ExchangeProcess.find(paths.exchange) is not None:
+        sys.stderr.write(
+            f"going on with run {spec.run}, which was killed, as it was started; "
+            "--new begins another\n"
+        )
+        return spec
+    held = held_by(paths.journal)
+    if held and _outlives(spec):
+        msg = (
+            f"run {spec.run} on {spec.market} {held}, and is not what is asked for now: go on with "
+            f"it by `tradingd run --resume {spec.run}`, or leave it behind with --new"
+        )
+        raise UsageRefused(msg)
+    _say_left(spec, paths)
+    return None
+
+
+def require_same(spec: RunSpec, settings: Settings, paths: RunPaths) -> None:
+    """UsageRefused naming every key that trading hangs on and that was another at the start."""
+    found = differences(spec, settings)
+    if found:
+        held = held_by(paths.journal)
+        msg = (
+            f"run {spec.run} goes on only as it was started: {'; '.join(found)}. Put it back, or "
+            f"begin anew with `tradingd run --new`{f' (the run {held})' if held else ''}"
+        )
+        raise UsageRefused(msg)
+
+
+def differences(spec: RunSpec, settings: Settings) -> list[str]:
+    """What trading hangs on and has changed since the run was started, in words."""
+    if spec.settings:
+        return [str(each) for each in changes(spec.settings, settings)]
+    if spec.config_hash == config_hash(settings):
+        return []
+    return [f"configuration was {spec.config_hash} and is {config_hash(settings)}"]
+
+
+def _outlives(spec: RunSpec) -> bool:
+    """Whether the account goes on without the run: not that of an exchange the run began itself."""
+    is_real = spec.market != SYNTHETIC and not is_recording(spec.market)
+    return is_real or isinstance(spec.options.get("exchange_url"), str)
+
+
+def _say_left(spec: RunSpec, paths: RunPaths) -> None:
+    try:
+        held = held_by(paths.journal)
+    except TradingdError as error:
+        held = f"cannot be read ({error})"
+    if held:
+        sys.stderr.write(
+            f"tradingd: warning: run {spec.run} on {spec.market} is left behind and {held}; "
+            f"`tradingd run --resume {spec.run}` goes on with it\n"
+        )

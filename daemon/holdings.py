@@ -1,0 +1,66 @@
+"""What a run's journal says the run holds: its orders, and positions and open orders in words.
+
+Belongs here: reading books out of a journal. Comparing them with a venue belongs to `reconcile`.
+"""
+
+from __future__ import annotations
+
+from decimal import localcontext
+from typing import TYPE_CHECKING
+
+from daemon.core import events as e
+from daemon.core.blotter import Blotter
+from daemon.core.instruments import plain
+from daemon.core.pipeline import ARITHMETIC
+from daemon.store.journal_reader import JournalReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+    from pathlib import Path
+
+    from daemon.core.instruments import InstrumentId
+
+
+def blotter_of(journal: JournalReader) -> Blotter:
+    """Every order of a run, with what became of it."""
+    blotter = Blotter()
+    appliers: dict[type[e.Event], Callable[..., None]] = {
+        e.OrderIntended: blotter.apply_order_intended,
+        e.OrderAccepted: blotter.apply_order_accepted,
+        e.OrderRefused: blotter.apply_order_refused,
+        e.OrderNotSent: blotter.apply_order_not_sent,
+        e.OrderOutcomeUnknown: blotter.apply_order_outcome_unknown,
+        e.OrderAbsent: blotter.apply_order_absent,
+        e.OrderFilled: blotter.apply_order_filled,
+        e.OrderCompleted: blotter.apply_order_completed,
+    }
+    with localcontext(ARITHMETIC):
+        for _, event in journal.read_kinds(*appliers):
+            appliers[type(event)](event)
+    return blotter
+
+
+def held_by(path: Path) -> str:
+    """Positions and open orders by the journal at `path`, in words; empty when there are none."""
+    if not path.is_file():
+        return ""
+    journal = JournalReader.open(path)
+    opened = journal.latest(e.RunOpened)
+    if opened is None:
+        return ""
+    lots = {each.id: each.lot for each in opened.instruments}
+    quantities: dict[InstrumentId, Decimal] = {}
+    for _, event in journal.read_kinds(e.PositionChanged):
+        quantities[event.instrument] = event.quantity
+    # What is less than one lot is dust that no order can move.
+    parts = [
+        f"{plain(quantity)} {instrument.symbol}"
+        for instrument, quantity in sorted(quantities.items())
+        if abs(quantity) >= lots[instrument]
+    ]
+    words = [f"holds {', '.join(parts)}"] if parts else []
+    open_count = sum(1 for _ in blotter_of(journal).all_open())
+    if open_count:
+        words.append(f"has {open_count} order{'s' * (open_count > 1)} without an answer")
+    return " and ".join(words)
