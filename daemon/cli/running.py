@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from daemon.cli.choosing import require_same, unfinished
 from daemon.cli.connecting import EMBEDDED, connect, record_endpoint
 from daemon.cli.markets import SYNTHETIC, is_recording, timeframes_of
 from daemon.config import config_hash, load, recorded
@@ -73,6 +72,8 @@ def start_run(request: RunRequest, config: Path | None, state_dir: Path | None) 
     path = config_path(config)
     _require_sense(request)
     if request.resume is not None:
+        from daemon.cli.choosing import require_same
+
         _require_alone(request)
         first = load(path, {"run.state_dir": state_dir})
         paths = resolve(first.run.state_dir, request.resume)
@@ -174,6 +175,7 @@ def market_of(request: RunRequest, settings: Settings) -> str:
 async def _run(
     request: RunRequest, settings: Settings, spec: RunSpec | None, typed: tuple[str, ...]
 ) -> int:
+    from daemon.cli.choosing import unfinished
     from daemon.reporting import Reporter
 
     if spec is None:
