@@ -24,6 +24,17 @@ from daemon.store.runs import read_spec, resolve
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from daemon.config import Settings
+    from daemon.store.runs import RunSpec
+
+
+def settings_of(spec: RunSpec) -> Settings:
+    """What a run was configured with, as it noted it; UsageRefused when it noted nothing."""
+    if not spec.settings:
+        msg = f"run {spec.run} noted no settings: it was made by an earlier version"
+        raise UsageRefused(msg)
+    return restored(spec.settings)
+
 
 def check_parity(
     run: str,
@@ -37,11 +48,7 @@ def check_parity(
     from daemon.research.parity import compare
 
     paths = resolve(load(config_path(config), {"run.state_dir": state_dir}).run.state_dir, run)
-    spec = read_spec(paths)
-    if not spec.settings:
-        msg = f"run {paths.run} noted no settings: it was made by an earlier version"
-        raise UsageRefused(msg)
-    settings = restored(spec.settings)
+    settings = settings_of(read_spec(paths))
     journal = JournalReader.open(paths.journal)
     opened = journal.latest(RunOpened)
     activated = [event for _, event in journal.read_kinds(ModelActivated)]

@@ -54,7 +54,7 @@ def write_report(
     if not facts.bars:
         msg = f"run {paths.run} has not decided on one bar yet: there is nothing to report"
         raise UsageRefused(msg)
-    settings = _settings(paths, config, state_dir)
+    settings = _settings(paths)
     _say("drawing")
     html = page(facts, _identity(paths, settings), _manifest(paths, facts))
     content = html.encode()
@@ -86,7 +86,7 @@ def write_exports(
 
     paths = _paths(run, config, state_dir)
     facts = _facts(paths)
-    settings = _settings(paths, config, state_dir)
+    settings = _settings(paths)
     made = tables(facts, _manifest(paths, facts), _window(settings))
     if what != ALL and what not in made:
         msg = f"cannot export {what!r}; choose {ALL} or one of {', '.join(made)}"
@@ -111,12 +111,12 @@ def _facts(paths: RunPaths) -> Facts:
     return facts
 
 
-def _settings(paths: RunPaths, config: Path | None, state_dir: Path | None) -> Settings | None:
-    """What the run was configured with; None when the file says otherwise by now."""
+def _settings(paths: RunPaths) -> Settings | None:
+    """What the run was configured with; None when it noted nothing."""
     try:
-        return settings_of(read_spec(paths), config, state_dir)
+        return settings_of(read_spec(paths))
     except UsageRefused as error:
-        _say(f"{error}; limits of another configuration are left out")
+        _say(f"{error}; its limits are left out")
         return None
 
 
