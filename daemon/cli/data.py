@@ -15,6 +15,10 @@ group = typer.Typer(name="data", help="Bars in the store.", no_args_is_help=True
 Config = Annotated[Path | None, typer.Option("--config", help="config.toml to use", metavar="FILE")]
 State = Annotated[Path | None, typer.Option("--state-dir", help="where it lives", metavar="DIR")]
 Json = Annotated[bool, typer.Option("--json", help="exactly one JSON object on stdout")]
+Timeframe = Annotated[
+    str | None, typer.Option("--timeframe", help="1h; needed where there are several")
+]
+Market = Annotated[str | None, typer.Option("--market", help="as `data list` names it; likewise")]
 Symbol = Annotated[str | None, typer.Option("--symbol", help="BTC/USDT; default: every one")]
 
 
@@ -72,6 +76,38 @@ def fetch(  # noqa: PLR0917  # one parameter per option
             config,
             state_dir,
             again=again,
+            as_json=json,
+        )
+    )
+
+
+@group.command("export")
+def export(  # noqa: PLR0917  # one parameter per option
+    symbol: Annotated[str, typer.Option(help="BTC/USDT")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="F.csv, F.csv.gz or F.parquet")],
+    timeframe: Timeframe = None,
+    market: Market = None,
+    start: Annotated[str | None, typer.Option("--from", help="first open time")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="open times before this")] = None,
+    force: Annotated[bool, typer.Option("--force", help="overwrite the file")] = False,
+    config: Config = None,
+    state_dir: State = None,
+    json: Json = False,
+) -> None:
+    """One series as a file that `tradingd run --market` and a backtest take."""
+    from daemon.cli.data_export import export_bars
+
+    raise typer.Exit(
+        export_bars(
+            output,
+            market,
+            symbol,
+            timeframe,
+            start,
+            until,
+            config,
+            state_dir,
+            is_forced=force,
             as_json=json,
         )
     )
