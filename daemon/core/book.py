@@ -52,6 +52,7 @@ class Book:
         self.instruments: dict[InstrumentId, Instrument] = {}
         self.allotted = ZERO
         self.cash = ZERO
+        self._cash_on: dict[str, Decimal] = {}  # the same cash by the exchange it lies on
         self.fees = ZERO  # all fees valued in quote
         self.foreign_fees: dict[str, Decimal] = {}  # fees in a third currency, not part of equity
         self.positions: dict[InstrumentId, Position] = {}
@@ -67,6 +68,12 @@ class Book:
 
     def position(self, instrument: InstrumentId) -> Position:
         return self.positions.get(instrument) or Position()
+
+    def cash_on(self, exchange: str) -> Decimal:
+        """What may be spent there: the exchange's share of the allotted capital and what came of
+        it; money does not move between exchanges by itself.
+        """
+        return self._cash_on.get(exchange, ZERO)
 
     def notional(self, instrument: InstrumentId) -> Decimal:
         """Signed value of the position at its mark, quote units."""
@@ -119,6 +126,7 @@ class Book:
     def apply_run_opened(self, event: RunOpened) -> None:
         self.instruments = {each.id: each for each in event.instruments}
         self.allotted = self.cash = self.peak = event.allotted_quote
+        self._cash_on = {each.exchange: each.allotted_quote for each in event.each_account()}
 
     def apply_history_loaded(self, event: HistoryLoaded) -> None:
         for bar in event.bars:
@@ -161,6 +169,7 @@ class Book:
                 known = self.foreign_fees.get(event.fee_currency, ZERO)
                 self.foreign_fees[event.fee_currency] = known + event.fee
             self.cash += cash
+            self._cash_on[instrument.id.exchange] += cash
             position.trip_cash += cash
             position.quantity += change
             if abs(position.quantity) > abs(before):

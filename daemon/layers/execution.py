@@ -49,11 +49,12 @@ class Execution:
     def __init__(self, blotter: Blotter) -> None:
         self._blotter = blotter
         self._bot = ""
-        self._account = ""
+        self._accounts: dict[str, str] = {}
         self._legs: dict[tuple[InstrumentId, str], tuple[int, int]] = {}
 
     def apply_run_opened(self, event: RunOpened) -> None:
-        self._bot, self._account = event.bot, event.account
+        self._bot = event.bot
+        self._accounts = {each.exchange: each.account for each in event.each_account()}
 
     def apply_order_intended(self, event: OrderIntended) -> None:
         self._legs[(event.instrument, event.leg)] = (event.close_ns, event.ordinal)
@@ -65,7 +66,7 @@ class Execution:
         ordinal = last + 1 if close_ns == event.close_ns else 0
         client_order_id = client_order_id_for(
             bot=self._bot,
-            account=self._account,
+            account=self._accounts[event.instrument.exchange],
             instrument=event.instrument,
             close_ns=event.close_ns,
             leg=leg,

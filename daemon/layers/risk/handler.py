@@ -212,13 +212,19 @@ class Risk:
 
     def _situation(self, signal: SignalEmitted) -> Situation:
         book, blotter, instrument = self._book, self._blotter, signal.instrument
+        pending = {each: blotter.pending_entries(each) for each in book.instruments}
+        pending_on_exchange = sum(
+            (amount for each, amount in pending.items() if each.exchange == instrument.exchange),
+            Decimal(0),
+        )
         room = Room(
             equity=book.equity,
-            cash=book.cash,
+            cash=book.cash_on(instrument.exchange),
             held_here=abs(book.notional(instrument)),
             held_everywhere=book.gross_notional,
-            pending_here=blotter.pending_entries(instrument),
-            pending_everywhere=sum(map(blotter.pending_entries, book.instruments), Decimal(0)),
+            pending_here=pending[instrument],
+            pending_everywhere=sum(pending.values(), Decimal(0)),
+            pending_on_exchange=pending_on_exchange,
         )
         return Situation(
             signal=signal,

@@ -94,7 +94,11 @@ class Tally:
 
 
 class Room(Struct, frozen=True, kw_only=True):
-    """What caps are measured on, in quote units; pending entries count as if they had filled."""
+    """What caps are measured on, in quote units; pending entries count as if they had filled.
+
+    `cash` and `pending_on_exchange` are of the order's exchange, since no other pays for it; all
+    else is of the whole capital.
+    """
 
     equity: Decimal
     cash: Decimal
@@ -102,6 +106,7 @@ class Room(Struct, frozen=True, kw_only=True):
     held_everywhere: Decimal
     pending_here: Decimal
     pending_everywhere: Decimal
+    pending_on_exchange: Decimal
 
 
 def by_position(room: Room, config: RiskSection, _costs: Costs) -> Decimal:
@@ -119,7 +124,7 @@ def by_order(_room: Room, config: RiskSection, _costs: Costs) -> Decimal:
 
 
 def by_free_capital(room: Room, _config: RiskSection, costs: Costs) -> Decimal:
-    return (room.cash - room.pending_everywhere) / (1 + exact(costs.fee_ratio))
+    return (room.cash - room.pending_on_exchange) / (1 + exact(costs.fee_ratio))
 
 
 CAPS: tuple[tuple[BoundBy, Callable[[Room, RiskSection, Costs], Decimal], DenyReason], ...] = (

@@ -134,6 +134,7 @@ def a_room(**changes: Any) -> Room:
         "held_everywhere": 0,
         "pending_here": 0,
         "pending_everywhere": 0,
+        "pending_on_exchange": 0,
     }
     return Room(**{name: Decimal(value) for name, value in (amounts | changes).items()})
 
@@ -166,7 +167,7 @@ def test_one_order_has_a_largest_notional_of_its_own() -> None:
 
 
 def test_only_free_cash_is_spent_and_the_fee_must_fit_too() -> None:
-    bound_by, notional = tightest(5_000, a_room(cash=600, pending_everywhere=100))
+    bound_by, notional = tightest(5_000, a_room(cash=600, pending_everywhere=300, pending_on_exchange=100))
 
     assert bound_by == "free_capital"
     assert float(notional * Decimal("1.001")) == pytest.approx(500)
