@@ -16,9 +16,10 @@ from daemon.app import DAY_NS, Core, build_core
 from daemon.boot import activation, active_model, load_model, training_settings
 from daemon.config import config_hash
 from daemon.core.bars import Bar, BarSource
+from daemon.core.book import shares
 from daemon.core.errors import UsageRefused
-from daemon.core.events import HistoryLoaded, Reconciled, RunOpened
-from daemon.core.instruments import Instrument, InstrumentId
+from daemon.core.events import AccountOpened, HistoryLoaded, Reconciled, RunOpened
+from daemon.core.instruments import Instrument, InstrumentId, names_of
 from daemon.core.timeframes import NS_PER_MS, parse_time, rfc3339, timeframe_ns
 from daemon.feature_config import feature_set_of
 from daemon.layers.ingestion.aggregation import Aggregation, aggregated
@@ -179,13 +180,17 @@ def _from_store(settings: Settings) -> Recorded:
         bars = [
             bar
             for instrument in opened.instruments
-            for bar in store.read(opened.market_key, instrument.id, opened.timeframe_ns)
+            for bar in store.read(
+                opened.account_on(instrument.id.exchange).market_key,
+                instrument.id,
+                opened.timeframe_ns,
+            )
         ]
     finally:
         store.close()
     bars.sort(key=lambda bar: (bar.close_ns, bar.instrument))
     return Recorded(
-        market=opened.market_key,
+        market="+".join(sorted(each.market_key for each in opened.each_account())),
         bars=tuple(msgspec.structs.replace(bar, received_ns=bar.close_ns) for bar in bars),
         instruments=opened.instruments,
     )
@@ -243,6 +248,7 @@ class _Models:
         from daemon.research.training import TrainingSettings, train
 
         since_ns = now_ns - self._settings.data.history_bars * self._length_ns
+        names = names_of(each.id for each in self._recorded.instruments)
         series = []
         for instrument in self._recorded.instruments:
             bars = [
@@ -252,7 +258,7 @@ class _Models:
                 and since_ns <= bar.open_ns
                 and bar.close_ns <= now_ns
             ]
-            series.append(series_of(instrument.id.symbol, bars, self._length_ns))
+            series.append(series_of(names[instrument.id], bars, self._length_ns))
         trained = train(
             series,
             self._features,
@@ -273,7 +279,26 @@ def _first_close(settings: Settings, recorded: Recorded, start: str | None, leng
     return recorded.bars[0].open_ns + (settings.data.history_bars + 1) * length_ns
 
 
+def _accounts(settings: Settings, recorded: Recorded) -> tuple[AccountOpened, ...]:
+    """Equal shares of the capital where the bars are of several exchanges."""
+    exchanges = sorted({each.id.exchange for each in recorded.instruments})
+    capital = settings.risk.allotted_quote
+    divided = shares(capital, dict.fromkeys(exchanges, capital))
+    return tuple(
+        AccountOpened(
+            exchange=exchange,
+            market=recorded.market,
+            market_key=recorded.market,
+            account="backtest",
+            allotted_quote=divided[exchange],
+            balances=(),
+        )
+        for exchange in exchanges
+    )
+
+
 def _opened(settings: Settings, recorded: Recorded, ts_ns: int) -> RunOpened:
+    accounts = _accounts(settings, recorded)
     return RunOpened(
         ts_ns=ts_ns,
         run="backtest",
@@ -290,6 +315,7 @@ def _opened(settings: Settings, recorded: Recorded, ts_ns: int) -> RunOpened:
         config_hash=config_hash(settings),
         first_open_ns=ts_ns,
         end_ns=None,
+        accounts=accounts if len(accounts) > 1 else (),
     )
 
 

@@ -17,7 +17,7 @@ import msgspec
 from daemon.app import DAY_NS
 from daemon.core.errors import ModelForeign, ModelRefused, TradingdError
 from daemon.core.events import ModelActivated, Payoff
-from daemon.core.jobs import TrainingJob, TrainingProgress
+from daemon.core.jobs import TrainingJob, TrainingProgress, TrainingSeries
 from daemon.core.manifests import Manifest, model_key
 from daemon.fine_bars import load_fine
 from daemon.layers.inference.forest import CompiledForest
@@ -26,7 +26,7 @@ from daemon.layers.ingestion.history import load_history
 from daemon.store.gaps import Gap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -58,11 +58,11 @@ async def load_bars(
     newest: list[Bar] = []
     until_ns = world.first_open_ns
     for site, instrument in world.each_instrument():
-        symbol = instrument.id.symbol
+        symbol, name = instrument.id.symbol, world.names[instrument.id]
         since_ns = until_ns - history_bars * timeframe_ns
 
-        def progress(done: int, total: int, symbol: str = symbol) -> None:
-            report("history", done, total, symbol)
+        def progress(done: int, total: int, name: str = name) -> None:
+            report("history", done, total, name)
 
         if fetched_ns == timeframe_ns:
             history = await load_history(
@@ -87,7 +87,7 @@ async def load_bars(
                 progress=progress,
             )
         if not history.bars:
-            msg = f"{symbol}: {site.market} has no bars before the first streamed one"
+            msg = f"{name}: {site.market} has no bars before the first streamed one"
             raise TradingdError(msg)
         store.append(site.market_key, timeframe_ns, history.bars)
         gaps = [Gap(each.first_open_ns, each.count, each.cause) for each in history.missed]
@@ -100,6 +100,7 @@ def usable_model(
     registry: ModelRegistry,
     *,
     market: str,
+    symbols: Sequence[str],
     settings: Settings,
     features: FeatureSet,
     first_close_ns: int,
@@ -109,9 +110,8 @@ def usable_model(
     Not one that is too old or written by another version, nor one that has seen labels of bars that
     are still to come.
     """
-    data = settings.data
     found = registry.active_for(
-        model_key(market, data.symbols, data.timeframe, features.fingerprint)
+        model_key(market, symbols, settings.data.timeframe, features.fingerprint)
     )
     if found is None:
         return None
@@ -203,6 +203,7 @@ def training_job(
     bars_db: Path,
     registry: Path,
     market: str,
+    series: Sequence[TrainingSeries],
     since_ns: int,
     until_ns: int,
     created_ns: int,
@@ -211,7 +212,7 @@ def training_job(
         bars_db=str(bars_db),
         registry=str(registry),
         market=market,
-        symbols=settings.data.symbols,
+        series=tuple(series),
         timeframe=settings.data.timeframe,
         features=features.told(),
         features_file=settings.features.file,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from daemon.core import events as e
 from daemon.core.blotter import Blotter
-from daemon.core.instruments import plain
+from daemon.core.instruments import names_of, plain
 from daemon.core.pipeline import ARITHMETIC
 from daemon.store.journal_reader import JournalReader
 
@@ -50,12 +50,13 @@ def held_by(path: Path) -> str:
     if opened is None:
         return ""
     lots = {each.id: each.lot for each in opened.instruments}
+    names = names_of(lots)
     quantities: dict[InstrumentId, Decimal] = {}
     for _, event in journal.read_kinds(e.PositionChanged):
         quantities[event.instrument] = event.quantity
     # What is less than one lot is dust that no order can move.
     parts = [
-        f"{plain(quantity)} {instrument.symbol}"
+        f"{plain(quantity)} {names[instrument]}"
         for instrument, quantity in sorted(quantities.items())
         if abs(quantity) >= lots[instrument]
     ]

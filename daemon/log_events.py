@@ -59,7 +59,8 @@ FIELDS: Final = {
     "error": "what went wrong",
     "error_ms": "how wrong the measurement may be: half its round trip",
     "events": "how many events",
-    "exchange": "id of the exchange",
+    "exchange": "id of the exchange; in `run.started` where the first embedded one answers",
+    "exchanges": "the same of each, where a run has several",
     "expires": "market time from which the signal no longer holds",
     "exposure_ratio": "value of all positions as a ratio of equity",
     "fee": "what the fill cost",
@@ -181,8 +182,8 @@ def _event(name: str, level: str, when: str, fields: str) -> LogEvent:
     return LogEvent(name, level, when, frozenset(names) - optional, optional, names)
 
 
-_BAR = "trace symbol bar"
-_ORDER = "trace symbol bar? order"
+_BAR = "trace exchange symbol bar"
+_ORDER = "trace exchange symbol bar? order"
 _AUC = "auc auc_low auc_high"
 
 ROWS: Final = (
@@ -190,23 +191,23 @@ ROWS: Final = (
     _event(
         "run.started", "info", "the first line: who runs on what, enough to do it again",
         "pid mode market label? symbols? timeframe? seed edge speed? bars? config_hash state "
-        "exchange version?",
+        "exchange exchanges? version?",
     ),
     _event("run.resumed", "info", "a killed run goes on where its journal ends", "events steps"),
     _event(
         "run.finished", "info", "the last line: what came of it",
-        "mode market label? symbols bars decisions signals suppressed denied orders fills "
-        "round_trips holes outage_slots gaps_traded fees_quote pnl_quote equity_quote "
+        "mode market label? symbols exchanges? bars decisions signals suppressed denied orders "
+        "fills round_trips holes outage_slots gaps_traded fees_quote pnl_quote equity_quote "
         f"drawdown_ratio {_AUC} auc_n health halted? edge_shown verdict reason?",
     ),
     _event("daemon.stopping", "info", "a stop was asked for", "reason? unresolved?"),
     _event("daemon.failed", "critical", "a bug ends the daemon; the journal is whole", "error"),
     _event("task.failed", "error", "a library's own task died; its work is watched", "error"),
     _event("history.loading", "info", "progress of fetching history", "done total detail?"),
-    _event("history.loaded", "info", "windows are filled", "symbol bars first_bar bar"),
+    _event("history.loaded", "info", "windows are filled", "exchange symbol bars first_bar bar"),
     # the exchange
     _event("exchange.started", "info", "the embedded exchange answers", "exchange rest stream key"),
-    _event("exchange.lost", "error", "the exchange is away; waiting for it", "exchange error"),
+    _event("exchange.lost", "error", "the exchange is away; waiting for it", "exchange? error"),
     _event(
         "queue.overflow", "warning", "inputs come faster than steps", "waiting coalesced symbol?"
     ),
@@ -215,15 +216,15 @@ ROWS: Final = (
         "bar.closed", "info", "a bar was believed and its step committed",
         f"{_BAR} close volume late_ms source quality",
     ),
-    _event("bar.rejected", "warning", "a bar was not believed", "symbol at reason raw"),
-    _event("bar.repeated", "debug", "a bar came again", "symbol at reason raw"),
+    _event("bar.rejected", "warning", "a bar was not believed", "exchange symbol at reason raw"),
+    _event("bar.repeated", "debug", "a bar came again", "exchange symbol at reason raw"),
     _event(
         "bar.revised", "warning", "the venue changed a bar after it was believed",
         f"{_BAR} close was_close volume was_volume source",
     ),
     _event(
         "feed.gap", "warning", "slots that will never have a bar",
-        "symbol at first_open count cause",
+        "exchange symbol at first_open count cause",
     ),
     _event("feed.stale", "warning", "no sign of life", "exchange symbol at silent_s action"),
     _event("feed.recovered", "info", "it speaks again", "exchange symbol at"),
@@ -297,8 +298,8 @@ ROWS: Final = (
     # the account
     _event(
         "position.changed", "info", "what is held now",
-        "trace symbol bar? quantity average_price realized_quote equity_quote exposure_ratio "
-        "closed_return_ratio?",
+        "trace exchange symbol bar? quantity average_price realized_quote equity_quote "
+        "exposure_ratio closed_return_ratio?",
     ),
     _event(
         "equity.marked", "debug", "the account at the newest closes",

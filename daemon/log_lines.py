@@ -31,8 +31,12 @@ def _timeframe(length_ns: int) -> str:
     return f"{seconds // SECONDS[unit]}{unit}"
 
 
+def _named(instrument: InstrumentId) -> Fields:
+    return {"exchange": instrument.exchange, "symbol": instrument.symbol}
+
+
 def _bar(instrument: InstrumentId, trace: str, close_ns: int) -> Fields:
-    return {"trace": trace, "symbol": instrument.symbol, "bar": rfc3339(close_ns)}
+    return {"trace": trace, **_named(instrument), "bar": rfc3339(close_ns)}
 
 
 def _own_bar(bar: Bar) -> Fields:
@@ -43,7 +47,7 @@ def _own_bar(bar: Bar) -> Fields:
 def _decided(instrument: InstrumentId, trace: str, closes: Memory) -> Fields:
     close_ns = closes.get(trace)
     bar = None if close_ns is None else rfc3339(close_ns)
-    return {"trace": trace, "symbol": instrument.symbol, "bar": bar}
+    return {"trace": trace, **_named(instrument), "bar": bar}
 
 
 def _order(event: Any, closes: Memory) -> Fields:
@@ -71,12 +75,12 @@ def _probability(value: float | None) -> float | None:
 
 
 def history_loaded(event: e.HistoryLoaded, _: Memory) -> Iterator[Fields]:
-    closes: dict[str, list[int]] = {}
+    closes: dict[InstrumentId, list[int]] = {}
     for bar in event.bars:
-        closes.setdefault(bar.instrument.symbol, []).append(bar.close_ns)
-    for symbol, its_closes in closes.items():
+        closes.setdefault(bar.instrument, []).append(bar.close_ns)
+    for instrument, its_closes in closes.items():
         yield {
-            "symbol": symbol,
+            **_named(instrument),
             "bars": len(its_closes),
             "first_bar": rfc3339(min(its_closes)),
             "bar": rfc3339(max(its_closes)),
@@ -107,7 +111,7 @@ def bar_repeated(event: e.BarRejected, _: Memory) -> Iterator[Fields]:
 
 def _rejection(event: e.BarRejected) -> Fields:
     raw = event.raw[:RAW_LENGTH_MAX]
-    return {"symbol": event.instrument.symbol, **_at(event), "reason": event.reason, "raw": raw}
+    return {**_named(event.instrument), **_at(event), "reason": event.reason, "raw": raw}
 
 
 def bar_revised(event: e.BarRevised, _: Memory) -> Iterator[Fields]:
@@ -123,7 +127,7 @@ def bar_revised(event: e.BarRevised, _: Memory) -> Iterator[Fields]:
 
 def feed_gap(event: e.BarsMissed, _: Memory) -> Iterator[Fields]:
     yield {
-        "symbol": event.instrument.symbol,
+        **_named(event.instrument),
         **_at(event),
         "first_open": rfc3339(event.first_open_ns),
         "count": event.count,
@@ -140,8 +144,7 @@ def feed_recovered(event: e.FeedRecovered, _: Memory) -> Iterator[Fields]:
 
 
 def _feed(event: e.FeedStale | e.FeedRecovered) -> Fields:
-    instrument = event.instrument
-    return {"exchange": instrument.exchange, "symbol": instrument.symbol, **_at(event)}
+    return {**_named(event.instrument), **_at(event)}
 
 
 # --- from bar to order --------------------------------------------------------------------------

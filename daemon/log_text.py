@@ -135,16 +135,26 @@ def ascii_only(line: str) -> str:
     return "".join(each if each.isascii() else json.dumps(each)[1:-1] for each in line)
 
 
-def console_line(fields: Mapping[str, object], *, has_color: bool) -> str:
+def console_line(
+    fields: Mapping[str, object], *, has_color: bool, shows_exchange: bool = False
+) -> str:
     """Market time, symbol, event and the rest as key=value, in columns."""
     moment = str(fields.get("bar") or fields.get("at") or "")[:19].replace("T", " ")
     level = str(fields["level"])
     event = f"{fields['event']!s:<18}"
-    rest = [f"{name}={_shown(value)}" for name, value in fields.items() if name not in _FIRST]
+    rest = [
+        f"{name}={_shown(value)}"
+        for name, value in fields.items()
+        if name not in _FIRST and not (name == "exchange" and "symbol" in fields)
+    ]
     if "trace" in fields:
         rest.append(f"trace={str(fields['trace'])[:8]}")
-    symbol = _shown(fields.get("symbol", ""))
-    head = f"{moment:<19} {symbol:<10} {level:<8} "
+    symbol, width = _shown(fields.get("symbol", "")), 10
+    if shows_exchange:
+        width = 19
+        if symbol and "exchange" in fields:
+            symbol = f"{_shown(fields['exchange'])}:{symbol}"
+    head = f"{moment:<19} {symbol:<{width}} {level:<8} "
     if has_color:
         event = f"\x1b[{_COLORS[level]}m{event}\x1b[0m"
     line = f"{head}{event} {' '.join(rest)}".rstrip()

@@ -112,6 +112,7 @@ def configure(
     secrets: Iterable[str] = (),
     is_journal: bool = False,
     has_color: bool | None = None,
+    shows_exchange: bool = False,
     clock: Clock | None = None,
 ) -> Log:
     """Set up the logs of this process, the standard library's included, and return them.
@@ -119,7 +120,8 @@ def configure(
     `format` is json, console, or auto: console when `stream` (default: stdout) is a terminal.
     `is_journal` puts the <N> in front that systemd's journal takes for a priority; see
     `is_journal_stream`. `has_color` defaults to whether the stream is a terminal; see
-    `wants_color`. Libraries are heard from warnings up.
+    `wants_color`. JSON always names the exchange of an instrument, columns do where
+    `shows_exchange`. Libraries are heard from warnings up.
     """
     stream = stream or sys.stdout
     is_console = format == "console" or (format == "auto" and stream.isatty())
@@ -128,6 +130,7 @@ def configure(
         is_console=is_console,
         has_color=is_console and (stream.isatty() if has_color is None else has_color),
         is_journal=is_journal,
+        shows_exchange=shows_exchange,
     )
     log = Log(_Sink(stream), form, level=level, run=run, clock=clock or WireClock())
     release()
@@ -181,12 +184,19 @@ class _Form:
     """Last processor: fields become a line, and nothing secret or endless leaves it."""
 
     def __init__(
-        self, redactor: Redactor, *, is_console: bool, has_color: bool, is_journal: bool
+        self,
+        redactor: Redactor,
+        *,
+        is_console: bool,
+        has_color: bool,
+        is_journal: bool,
+        shows_exchange: bool,
     ) -> None:
         self.redactor = redactor
         self._is_console = is_console
         self._has_color = has_color
         self._is_journal = is_journal
+        self._shows_exchange = shows_exchange
 
     def __call__(self, _: object, level: str, event: MutableMapping[str, Any]) -> str:
         fields = dict(event)
@@ -204,7 +214,9 @@ class _Form:
 
     def _line(self, fields: dict[str, Any]) -> str:
         if self._is_console:
-            return console_line(fields, has_color=self._has_color)
+            return console_line(
+                fields, has_color=self._has_color, shows_exchange=self._shows_exchange
+            )
         try:
             return _encode(fields).decode()
         except UnicodeEncodeError:  # half a surrogate pair, as in a file name that is no text

@@ -24,7 +24,7 @@ from daemon.core.events import (
     SignalEmitted,
     SignalSuppressed,
 )
-from daemon.core.instruments import plain
+from daemon.core.instruments import InstrumentId, names_of, plain
 from daemon.core.timeframes import rfc3339
 from daemon.logs import Tap, configure, is_journal_stream, wants_color
 from daemon.sd_notify import Notifier
@@ -59,6 +59,7 @@ class Reporter:
             secrets=_secrets(settings, world),
             is_journal=is_journal_stream(sys.stdout, os.environ.get("JOURNAL_STREAM")),
             has_color=wants_color(sys.stdout, os.environ.get("NO_COLOR")),
+            shows_exchange=bool(settings.data.also),
         )
         self.notifier = Notifier.from_environment()
         self._settings = settings
@@ -74,6 +75,9 @@ class Reporter:
         self._not_traded: Counter[str] = Counter()
         self._told: dict[str, int] = {}
         self._is_terminal = sys.stderr.isatty()
+
+    def _name(self, instrument: InstrumentId) -> str:
+        return str(instrument) if self._settings.data.also else instrument.symbol
 
     def emit(self, event: str, **fields: object) -> None:
         self._log.write(event, fields)
@@ -93,9 +97,10 @@ class Reporter:
             if isinstance(event, BarsClosed):
                 self._last["bar"] = rfc3339(max(bar.close_ns for bar in event.bars))
             elif isinstance(event, SignalEmitted):
-                self._last["signal"] = f"{event.direction} {event.instrument.symbol}"
+                self._last["signal"] = f"{event.direction} {self._name(event.instrument)}"
             elif isinstance(event, PositionChanged):
-                self._last["position"] = f"{plain(event.quantity)} {event.instrument.symbol}"
+                held = f"{plain(event.quantity)} {self._name(event.instrument)}"
+                self._last["position"] = held
             elif isinstance(event, HealthSampled):
                 self._health = event.status.value
             elif isinstance(event, SignalSuppressed | OrderDenied):
@@ -105,17 +110,20 @@ class Reporter:
 
     def started(self) -> None:
         """The first line: who runs on what, with everything needed to do it again."""
-        spec, known = self._spec, self._spec.exchange
-        exchange = NOTHING
-        if known is not None:
-            exchange = {"rest": known.rest, "stream": known.stream, "key": known.key}
+        spec = self._spec
+        answers = {
+            name: {"rest": each.rest, "stream": each.stream, "key": each.key}
+            for name, each in spec.endpoints().items()
+        }
+        symbols = self._settings.data.by_exchange
+        ids = [InstrumentId(name, each) for name, named in symbols.items() for each in named]
         self.emit(
             "run.started",
             pid=os.getpid(),
             mode=spec.mode,
             market=market_name(spec.market),
             label=spec.label,
-            symbols=list(spec.symbols),
+            symbols=list(names_of(ids).values()),
             timeframe=spec.timeframe,
             seed=spec.seed,
             edge=spec.edge,
@@ -123,7 +131,8 @@ class Reporter:
             bars=spec.bars,
             config_hash=spec.config_hash,
             state=str(self._settings.run.state_dir),
-            exchange=exchange,
+            exchange=answers.get(self._settings.data.exchange, NOTHING),
+            exchanges={name: answers.get(name, NOTHING) for name in symbols} if spec.also else None,
             version=__version__,
         )
 
@@ -236,13 +245,15 @@ class Reporter:
         if core is None:
             return status
         book = core.book
-        held = {each.symbol: position for each, position in book.positions.items()}
         return status | {
             "trading": "halted" if core.risk.halted else "active",
             "halts": {reason.value: detail for reason, detail in core.risk.halted.items()},
             "equity_quote": plain(book.equity),
             "drawdown_ratio": round(book.drawdown_ratio, 6),
-            "positions": {symbol: plain(each.quantity) for symbol, each in held.items()},
+            "positions": {
+                self._name(each): plain(position.quantity)
+                for each, position in book.positions.items()
+            },
             "open_orders": [each.client_order_id for each in core.blotter.all_open()],
             "orders": core.blotter.intended_count,
             "fills": core.blotter.fill_count,

@@ -6,7 +6,6 @@ Belongs here: the order of those things. The tasks of a running daemon belong to
 from __future__ import annotations
 
 import asyncio
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from daemon.app import build_core
@@ -21,16 +20,13 @@ from daemon.boot import (
     usable_model,
 )
 from daemon.core.clock import WireClock
-from daemon.core.errors import TradingdError
 from daemon.core.events import (
-    Balance,
     HistoryLoaded,
     ModelActivated,
     OrderFilled,
     RunClosed,
     RunOpened,
 )
-from daemon.core.instruments import plain
 from daemon.core.orders import Fill
 from daemon.core.ports import VenueFill
 from daemon.core.timeframes import timeframe_ns
@@ -38,6 +34,7 @@ from daemon.feature_config import feature_set_of
 from daemon.fine_bars import FineBars
 from daemon.layers.features.golden import golden_check
 from daemon.live import Live
+from daemon.opening import opening
 from daemon.recovery import settle
 from daemon.store.bars import BarStore
 from daemon.store.journal import SqliteJournal
@@ -57,12 +54,6 @@ if TYPE_CHECKING:
     from daemon.reporting import Reporter
     from daemon.sites import World
     from daemon.store.runs import RunPaths, RunSpec
-
-
-class CapitalMissing(TradingdError):
-    """The account does not hold what the bot is allotted."""
-
-    exit_code = 78
 
 
 class StoppedEarly(Exception):  # not an error: somebody asked for it
@@ -211,36 +202,7 @@ class Session:
             yield event
 
     async def _open(self, live: Live) -> RunOpened:
-        world, settings = self._world, self._settings
-        site = world.first
-        account = await site.venue.account([each.id for each in site.instruments], 0)
-        held, quote = account.totals.get(settings.data.quote, Decimal(0)), settings.data.quote
-        if held < settings.risk.allotted_quote:
-            msg = (
-                f"the account holds {plain(held)} {quote}, less than the "
-                f"{plain(settings.risk.allotted_quote)} of risk.allotted_quote: lower it or pay in"
-            )
-            raise CapitalMissing(msg)
-        end_ns = None
-        if self._spec.bars is not None:
-            end_ns = world.first_open_ns + self._spec.bars * self._timeframe_ns
-        opened = RunOpened(
-            ts_ns=world.now_ns(),
-            run=self._spec.run,
-            bot=settings.run.name,
-            mode=self._spec.mode,
-            market=site.market,
-            market_key=site.market_key,
-            account=site.account,
-            timeframe=settings.data.timeframe,
-            timeframe_ns=self._timeframe_ns,
-            instruments=world.instruments,
-            allotted_quote=settings.risk.allotted_quote,
-            balances=tuple(Balance(name, total) for name, total in sorted(account.totals.items())),
-            config_hash=self._spec.config_hash,
-            first_open_ns=world.first_open_ns,
-            end_ns=end_ns,
-        )
+        opened = await opening(self._world, self._settings, self._spec)
         await live.runner.take(opened)
         return opened
 
@@ -284,7 +246,8 @@ class Session:
         world, settings = self._world, self._settings
         found = usable_model(
             self._registry,
-            market=world.first.market_key,
+            market=world.model_market,
+            symbols=tuple(world.names.values()),
             settings=settings,
             features=self._features,
             first_close_ns=until_ns + self._timeframe_ns,
@@ -296,7 +259,8 @@ class Session:
             self._features,
             bars_db=self._paths.bars,
             registry=self._paths.models,
-            market=world.first.market_key,
+            market=world.model_market,
+            series=world.training_series(),
             since_ns=until_ns - settings.data.history_bars * self._timeframe_ns,
             until_ns=until_ns,
             created_ns=self._wire.now_ns(),

@@ -10,12 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from daemon.core.instruments import names_of
+from daemon.core.jobs import TrainingSeries
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from daemon.core.clock import MarketClock
-    from daemon.core.instruments import Instrument
+    from daemon.core.instruments import Instrument, InstrumentId
     from daemon.core.ports import MarketData, Venue
     from daemon.exchange_process import ExchangeProcess
     from daemon.venues.embedded_link import EmbeddedLink
@@ -80,6 +83,24 @@ class World:
         for site in self.sites:
             for instrument in site.instruments:
                 yield site, instrument
+
+    @property
+    def names(self) -> dict[InstrumentId, str]:
+        """What each instrument is called where all of them are listed."""
+        return names_of(each.id for each in self.instruments)
+
+    @property
+    def model_market(self) -> str:
+        """Whose model this is: one is trained on the bars of all exchanges together."""
+        return "+".join(sorted(site.market_key for site in self.sites))
+
+    def training_series(self) -> list[TrainingSeries]:
+        """Where the bars of each instrument lie in the store."""
+        names = self.names
+        return [
+            TrainingSeries(site.market_key, instrument.id.symbol, names[instrument.id])
+            for site, instrument in self.each_instrument()
+        ]
 
     @property
     def label(self) -> str:

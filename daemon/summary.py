@@ -7,7 +7,7 @@ any time.
 from __future__ import annotations
 
 from collections import Counter
-from decimal import localcontext
+from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from daemon.core import events as e
 from daemon.core.bars import MissCause
 from daemon.core.book import Book
-from daemon.core.instruments import InstrumentId, plain
+from daemon.core.instruments import InstrumentId, names_of, plain
 from daemon.core.pipeline import ARITHMETIC
 from daemon.layers.monitoring.outcomes import Outcomes
 from daemon.layers.monitoring.skill import auc_with_interval
@@ -47,6 +47,7 @@ class Tally(Struct):
     blocks: list[int] = field(default_factory=list)  # of each outcome: which share their luck
     block_ns: dict[str, int] = field(default_factory=dict)  # by model
     opens: dict[InstrumentId, set[int]] = field(default_factory=dict)
+    by_exchange: dict[str, Counter[str]] = field(default_factory=dict)
     lookback: int = 0
 
 
@@ -71,11 +72,13 @@ def _summarised(events: Iterable[e.Event], lookback: int) -> dict[str, object]:
     assert opened is not None, "a journal begins with RunOpened"
     skill = auc_with_interval(tally.probabilities, tally.outcomes, tally.blocks)
     edge_shown, sentence = run_verdict(skill, book.returns)
+    several = _each(opened, tally, book) if opened.accounts else {}
     return {
         "run": opened.run,
         "mode": opened.mode,
         "market": opened.market,
-        "symbols": [each.id.symbol for each in opened.instruments],
+        "symbols": list(names_of(each.id for each in opened.instruments).values()),
+        **several,
         "bars": tally.bars,
         "decisions": tally.decisions,
         "signals": tally.signals,
@@ -102,6 +105,27 @@ def _summarised(events: Iterable[e.Event], lookback: int) -> dict[str, object]:
     }
 
 
+def _each(opened: e.RunOpened, tally: Tally, book: Book) -> dict[str, object]:
+    """What happened on each of several exchanges; equity there is its cash and its positions."""
+    shown: dict[str, object] = {}
+    for account in opened.accounts:
+        name, counted = account.exchange, tally.by_exchange.get(account.exchange, Counter())
+        held = sum(
+            (book.notional(each) for each in book.positions if each.exchange == name), Decimal(0)
+        )
+        equity = book.cash_on(name) + held
+        shown[name] = {
+            **{what: counted[what] for what in ("bars", "orders", "fills", "round_trips")},
+            "pnl_quote": plain(equity - account.allotted_quote),
+            "equity_quote": plain(equity),
+        }
+    return {"exchanges": shown}
+
+
+def _on_exchange(tally: Tally, instrument: InstrumentId, what: str) -> None:
+    tally.by_exchange.setdefault(instrument.exchange, Counter())[what] += 1
+
+
 def _opened(tally: Tally, event: e.RunOpened) -> None:
     tally.opened = event
 
@@ -123,6 +147,7 @@ def _closed(tally: Tally, event: e.BarsClosed) -> None:
     tally.bars += len(event.bars)
     for bar in event.bars:
         tally.opens.setdefault(bar.instrument, set()).add(bar.open_ns)
+        _on_exchange(tally, bar.instrument, "bars")
 
 
 def _missed(tally: Tally, event: e.BarsMissed) -> None:
@@ -148,12 +173,19 @@ def _denied(tally: Tally, event: e.OrderDenied) -> None:
     tally.denied[event.reason.value] += 1
 
 
-def _intended(tally: Tally, _event: e.OrderIntended) -> None:
+def _intended(tally: Tally, event: e.OrderIntended) -> None:
     tally.orders += 1
+    _on_exchange(tally, event.instrument, "orders")
 
 
-def _filled(tally: Tally, _event: e.OrderFilled) -> None:
+def _filled(tally: Tally, event: e.OrderFilled) -> None:
     tally.fills += 1
+    _on_exchange(tally, event.instrument, "fills")
+
+
+def _moved(tally: Tally, event: e.PositionChanged) -> None:
+    if event.closed_return_ratio is not None:
+        _on_exchange(tally, event.instrument, "round_trips")
 
 
 def _marked(tally: Tally, event: e.EquityMarked) -> None:
@@ -191,6 +223,7 @@ COUNTED: dict[type[e.Event], Callable[[Tally, Any], None]] = {
     e.OrderDenied: _denied,
     e.OrderIntended: _intended,
     e.OrderFilled: _filled,
+    e.PositionChanged: _moved,
     e.EquityMarked: _marked,
     e.PredictionResolved: _resolved,
     e.HealthSampled: _sampled,

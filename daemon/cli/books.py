@@ -7,7 +7,11 @@ to `reconcile`.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
 
 from daemon.cli.output import pairs, show
 from daemon.cli.running import config_path
@@ -41,15 +45,21 @@ def reconcile_run(run: str, config: Path | None, state_dir: Path | None, *, as_j
     settings = load(config_path(config), {"run.state_dir": state_dir})
     paths = resolve(settings.run.state_dir, run)
     spec = read_spec(paths)
-    opened, blotter = _books(JournalReader.open(paths.journal))
-    account = asyncio.run(_account(settings, spec, paths, opened))
+    journal = JournalReader.open(paths.journal)
+    opened, blotter = _books(journal)
+    fills = Counter(each.instrument.exchange for _, each in journal.read_kinds(e.OrderFilled))
+    _require_endpoints(spec, opened)
+    accounts = asyncio.run(_accounts(settings, spec, paths, opened))
     from daemon.reconcile import compare
 
-    comparison = compare(opened, blotter, account, opened.each_account()[0].exchange)
-    result = _result(paths, blotter, account, comparison)
-    lines = [*pairs(result), "equal" if comparison.is_equal else "NOT EQUAL"]
+    told = {
+        name: _told(blotter, account, compare(opened, blotter, account, name), name, fills[name])
+        for name, account in accounts.items()
+    }
+    result = {"run": paths.run, "label": spec.label, **_result(told)}
+    lines = [*pairs(result), "equal" if result["equal"] else "NOT EQUAL"]
     show(result, lines, as_json=as_json)
-    return 0 if comparison.is_equal else CheckFailed.exit_code
+    return 0 if result["equal"] else CheckFailed.exit_code
 
 
 def export_run(
@@ -77,48 +87,87 @@ def _books(journal: JournalReader) -> tuple[e.RunOpened, Blotter]:
     return opened, blotter_of(journal)
 
 
-async def _account(
+def _require_endpoints(spec: RunSpec, opened: e.RunOpened) -> None:
+    if any(each.exchange not in spec.endpoints() for each in opened.each_account()):
+        msg = f"run {spec.run} traded on paper in process: its journal is its only book"
+        raise UsageRefused(msg)
+
+
+async def _accounts(
     settings: Settings, spec: RunSpec, paths: RunPaths, opened: e.RunOpened
-) -> Account:
-    """What the venue says; an embedded exchange that has ended is woken up on its ledger, its
+) -> dict[str, Account]:
+    """What each venue says; an embedded exchange that has ended is woken up on its ledger, its
     market frozen.
     """
     from daemon.exchange_process import ExchangeProcess, attached
     from daemon.worlds import embedded_account
 
-    if spec.exchange is None:
-        msg = f"run {spec.run} traded on paper in process: its journal is its only book"
-        raise UsageRefused(msg)
+    found = {}
     url = spec.options.get("exchange_url")
-    if isinstance(url, str):
-        exchange = await attached(url, settings)
-    else:
-        exchange = await ExchangeProcess.find(paths.exchange) or await ExchangeProcess.start(
-            paths.exchange, None, speed="max"
-        )
-    if exchange.endpoint.instance != opened.account:
-        msg = f"the exchange answers for account {exchange.endpoint.instance}, not {opened.account}"
-        raise ExchangeUnreachable(msg)
-    try:
-        return await embedded_account(exchange, settings, opened.each_account()[0].exchange, opened)
-    finally:
-        await exchange.stop()
+    for opening in opened.each_account():
+        folder = paths.exchange_of(opening.exchange)
+        if isinstance(url, str):
+            process = await attached(url, settings)
+        else:
+            process = await ExchangeProcess.find(folder) or await ExchangeProcess.start(
+                folder, None, speed="max"
+            )
+        try:
+            answers = process.endpoint.instance
+            if answers != opening.account:
+                msg = f"{opening.exchange} answers for account {answers}, not {opening.account}"
+                raise ExchangeUnreachable(msg)
+            found[opening.exchange] = await embedded_account(
+                process, settings, opening.exchange, opened
+            )
+        finally:
+            await process.stop()
+    return found
 
 
-def _result(
-    paths: RunPaths, blotter: Blotter, account: Account, comparison: Comparison
-) -> dict[str, object]:
+class _Compared(Struct, frozen=True, kw_only=True):
+    """One account's books on both sides."""
+
+    equal: bool
+    orders: int
+    fills: int
+    venue_fills: int
+    unresolved: list[str]
+    missed_fills: list[str]
+    differences: list[str]
+    balances: dict[str, str]
+
+
+def _told(
+    blotter: Blotter, account: Account, comparison: Comparison, exchange: str, fills: int
+) -> _Compared:
+    orders = [each for each in blotter.orders.values() if each.instrument.exchange == exchange]
+    return _Compared(
+        equal=comparison.is_equal,
+        orders=len(orders),
+        fills=fills,
+        venue_fills=len(account.fills),
+        unresolved=[each.client_order_id for each in orders if each.is_unresolved],
+        missed_fills=[each.fill.trade_id for each in comparison.missed],
+        differences=list(comparison.differences),
+        balances={name: plain(total) for name, total in sorted(account.totals.items())},
+    )
+
+
+def _result(told: dict[str, _Compared]) -> dict[str, object]:
+    """One account as it is; several with their sums, what differs with its exchange, and each."""
+    if len(told) == 1:
+        return msgspec.structs.asdict(next(iter(told.values())))
+    each = told.values()
     return {
-        "run": paths.run,
-        "label": read_spec(paths).label,
-        "equal": comparison.is_equal,
-        "orders": len(blotter.orders),
-        "fills": blotter.fill_count,
-        "venue_fills": len(account.fills),
-        "unresolved": [each.client_order_id for each in blotter.unresolved()],
-        "missed_fills": [each.fill.trade_id for each in comparison.missed],
-        "differences": list(comparison.differences),
-        "balances": {name: plain(total) for name, total in sorted(account.totals.items())},
+        "equal": all(one.equal for one in each),
+        "orders": sum(one.orders for one in each),
+        "fills": sum(one.fills for one in each),
+        "venue_fills": sum(one.venue_fills for one in each),
+        "unresolved": [order for one in each for order in one.unresolved],
+        "missed_fills": [f"{name}: {trade}" for name in told for trade in told[name].missed_fills],
+        "differences": [f"{name}: {text}" for name in told for text in told[name].differences],
+        "accounts": {name: msgspec.structs.asdict(one) for name, one in told.items()},
     }
 
 
@@ -127,6 +176,7 @@ def _fills(journal: JournalReader) -> list[dict[str, object]]:
         {
             "trade_id": each.trade_id,
             "client_order_id": each.client_order_id,
+            "exchange": each.instrument.exchange,
             "symbol": each.instrument.symbol,
             "side": each.side.value,
             "price": plain(each.price),
@@ -148,6 +198,7 @@ def _orders(journal: JournalReader) -> list[dict[str, object]]:
         {
             "client_order_id": each.client_order_id,
             "venue_order_id": each.venue_order_id,
+            "exchange": each.instrument.exchange,
             "symbol": each.instrument.symbol,
             "side": each.side.value,
             "quantity": plain(each.quantity),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from daemon.cli.connecting import EMBEDDED
 from daemon.cli.markets import SYNTHETIC, is_recording
 from daemon.config import changes, config_hash
 from daemon.core.errors import TradingdError, UsageRefused
@@ -40,12 +39,12 @@ async def unfinished(
     if is_new:
         _say_left(spec, paths)
         return None
-    if spec.market == market and settings.data.exchange != EMBEDDED:
+    if spec.market == market and not settings.data.is_embedded:
         require_same(spec, settings, paths)
         return spec
     is_same = spec.market == market and spec.edge == edge and not differences(spec, settings)
     is_same = is_same and spec.options.get("exchange_url") == exchange_url
-    if is_same and await ExchangeProcess.find(paths.exchange) is not None:
+    if is_same and await _is_alive(settings, paths):
         sys.stderr.write(
             f"going on with run {spec.run}, which was killed, as it was started; "
             "--new begins another\n"
@@ -60,6 +59,14 @@ async def unfinished(
         raise UsageRefused(msg)
     _say_left(spec, paths)
     return None
+
+
+async def _is_alive(settings: Settings, paths: RunPaths) -> bool:
+    """Whether an embedded exchange of the run still serves; one that does not is started again."""
+    for name in settings.data.by_exchange:
+        if await ExchangeProcess.find(paths.exchange_of(name)) is not None:
+            return True
+    return False
 
 
 def require_same(spec: RunSpec, settings: Settings, paths: RunPaths) -> None:

@@ -17,11 +17,14 @@ from daemon.exchange_process import ExchangeProcess, attached
 from daemon.store.runs import ExchangeSpec, RunSpec, write_spec
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping
+    from pathlib import Path
+
     from daemon.config import Settings
-    from daemon.sites import World
+    from daemon.exchange_process import Endpoint
+    from daemon.sites import Site, World
     from daemon.store.runs import RunPaths
 
-EMBEDDED = "embedded"
 FIRST_CONTACT_S = 14.0
 
 
@@ -29,65 +32,103 @@ async def connect(
     settings: Settings, spec: RunSpec, paths: RunPaths, *, speed: str | None
 ) -> World:
     """The world of this run, ready to use; ExchangeUnreachable, and then nothing is left open."""
-    from daemon import worlds
     from daemon.sites import World
 
-    exchange, symbols = settings.data.exchange, settings.data.symbols
-    if exchange != EMBEDDED:
-        try:
-            async with asyncio.timeout(FIRST_CONTACT_S):
-                site = await worlds.real_site(
-                    settings, exchange=exchange, symbols=symbols, mode=spec.mode
-                )
-        except TimeoutError:
-            msg = f"{spec.market} gave no answer within {FIRST_CONTACT_S:g} s"
-            raise ExchangeUnreachable(msg) from None
-        return World((site,))
-    process = await _exchange(settings, spec, paths, slots_per_s(settings, speed))
+    wanted = settings.data.by_exchange
+    if settings.data.is_embedded:
+        pace = slots_per_s(settings, speed)
+        making = {name: _embedded(settings, spec, paths, name, pace) for name in wanted}
+        return World(await _together(making, within_s=None))
+    from daemon.worlds import real_site
+
+    making = {
+        name: real_site(settings, exchange=name, symbols=symbols, mode=spec.mode)
+        for name, symbols in wanted.items()
+    }
+    return World(await _together(making, within_s=FIRST_CONTACT_S))
+
+
+async def _together(
+    making: Mapping[str, Coroutine[object, object, Site]], within_s: float | None
+) -> tuple[Site, ...]:
+    """All sites, made beside each other; when one cannot be made, the others are closed again."""
+    tasks = {name: asyncio.ensure_future(each) for name, each in making.items()}
     try:
-        site = await worlds.embedded_site(
+        done, late = await asyncio.wait(
+            tasks.values(), timeout=within_s, return_when=asyncio.FIRST_EXCEPTION
+        )
+        for task in done:
+            task.result()
+        _require_all([name for name, task in tasks.items() if task in late], within_s)
+    except BaseException:
+        for task in tasks.values():
+            task.cancel()
+        for made in await asyncio.gather(*tasks.values(), return_exceptions=True):
+            if not isinstance(made, BaseException):
+                await made.close()
+        raise
+    return tuple(task.result() for task in tasks.values())
+
+
+def _require_all(silent: list[str], within_s: float | None) -> None:
+    if silent:
+        msg = f"{' and '.join(silent)} gave no answer within {within_s:g} s"
+        raise ExchangeUnreachable(msg)
+
+
+async def _embedded(
+    settings: Settings, spec: RunSpec, paths: RunPaths, name: str, speed: str | None
+) -> Site:
+    from daemon.worlds import embedded_site
+
+    state_dir = paths.exchange_of(name)
+    process = await _process(settings, spec, name, state_dir, speed)
+    try:
+        return await embedded_site(
             process,
             settings,
-            exchange=exchange,
-            symbols=symbols,
+            exchange=name,
+            symbols=settings.data.by_exchange[name],
             market=spec.market,
-            state_dir=paths.exchange,
+            state_dir=state_dir,
         )
     except BaseException:
         await process.stop()
         raise
-    return World((site,))
 
 
-async def _exchange(
-    settings: Settings, spec: RunSpec, paths: RunPaths, speed: str | None
+async def _process(
+    settings: Settings, spec: RunSpec, name: str, state_dir: Path, speed: str | None
 ) -> ExchangeProcess:
     url = spec.options.get("exchange_url")
     if isinstance(url, str):
         return await attached(url, settings)
-    if found := await ExchangeProcess.find(paths.exchange):
+    if found := await ExchangeProcess.find(state_dir):
         found.adopt()
         return found
-    if (paths.exchange / "exchange.json").is_file():
-        return await ExchangeProcess.start(paths.exchange, None, speed=speed)
-    return await ExchangeProcess.start(paths.exchange, market_spec(settings, spec))
+    if (state_dir / "exchange.json").is_file():
+        return await ExchangeProcess.start(state_dir, None, speed=speed)
+    return await ExchangeProcess.start(state_dir, market_spec(settings, spec, name))
 
 
-def record_endpoint(paths: RunPaths, spec: RunSpec, world: World) -> RunSpec:
-    """Note in run.json where the exchange answers, and return the spec as it stands there."""
-    process = world.first.process
-    if process is None:
-        spec = msgspec.structs.replace(spec, label=world.label)
-        write_spec(paths, spec)
-        return spec
-    endpoint = process.endpoint
-    exchange = ExchangeSpec(
+def record_endpoints(paths: RunPaths, spec: RunSpec, world: World) -> RunSpec:
+    """Note in run.json where the exchanges answer, and return the spec as it stands there."""
+    told = {
+        site.exchange: _told(site.process.endpoint)
+        for site in world.sites
+        if site.process is not None
+    }
+    first = told.pop(world.first.exchange, None)
+    spec = msgspec.structs.replace(spec, exchange=first, exchanges=told, label=world.label)
+    write_spec(paths, spec)
+    return spec
+
+
+def _told(endpoint: Endpoint) -> ExchangeSpec:
+    return ExchangeSpec(
         rest=endpoint.rest,
         stream=endpoint.stream,
         ws_api=endpoint.ws_api,
         key=endpoint.key,
         instance=endpoint.instance,
     )
-    spec = msgspec.structs.replace(spec, exchange=exchange, label=world.label)
-    write_spec(paths, spec)
-    return spec

@@ -46,6 +46,7 @@ def fetch_bars(  # noqa: PLR0917  # the options of the command
     overrides: dict[str, object] = {
         "run.state_dir": state_dir,
         "data.exchange": exchange,
+        "data.also": (),
         "data.symbols": (symbol,),
         "data.timeframe": timeframe,
     }

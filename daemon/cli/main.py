@@ -62,6 +62,10 @@ def run(  # noqa: PLR0917  # one parameter per option
     exchange_url: Annotated[
         str | None, typer.Option(help="an embedded exchange that is already there")
     ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(help="a further exchange at once: okx=BTC/USDT,ETH/USDT; may be repeated"),
+    ] = None,
 ) -> None:
     """Run the daemon in the foreground."""
     from daemon.cli.running import RunRequest, start_run
@@ -77,6 +81,7 @@ def run(  # noqa: PLR0917  # one parameter per option
         edge=edge,
         resume=resume,
         exchange_url=exchange_url,
+        also=tuple(also or ()),
         is_new=is_new,
     )
     raise typer.Exit(start_run(request, config, state_dir))

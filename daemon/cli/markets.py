@@ -6,9 +6,11 @@ belongs to `running`.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daemon.config.exchanges import EMBEDDED
 from daemon.core.errors import UsageRefused
 from daemon.core.instruments import plain
 from daemon.exchange_process import MarketSpec
@@ -24,19 +26,27 @@ ACCOUNT_MULTIPLE = 10
 FOREIGN_HOLDINGS = {"BTC": "1", "ETH": "10"}
 
 
-def market_spec(settings: Settings, spec: RunSpec) -> MarketSpec:
-    """The market of a run that begins."""
+def market_spec(settings: Settings, spec: RunSpec, exchange: str) -> MarketSpec:
+    """The market of one exchange of a run that begins."""
     return MarketSpec(
-        symbols=settings.data.symbols,
+        symbols=settings.data.by_exchange[exchange],
         timeframe=settings.data.fetched_timeframe,
         history_bars=_history_bars(settings, spec),
-        seed=settings.run.seed,
+        seed=seed_for(settings.run.seed, exchange),
         edge=spec.edge,
         data=str(Path(spec.market).resolve()) if is_recording(spec.market) else None,
         start=spec.start,
         speed=slots_per_s(settings, spec.speed) or "max",
         balances=_balances(settings),
     )
+
+
+def seed_for(seed: int, exchange: str) -> int:
+    """The seed of an embedded market: the run's own, and for a labelled one another made of it."""
+    if exchange == EMBEDDED:
+        return seed
+    digest = hashlib.blake2b(f"{seed}|{exchange}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest) >> 1
 
 
 def is_recording(market: str) -> bool:

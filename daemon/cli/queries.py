@@ -27,6 +27,8 @@ from daemon.store.runs import read_result, resolve
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from daemon.config import Settings
+
 LIBRARIES = ("ccxt", "numpy", "scikit-learn", "msgspec", "SQLAlchemy", "aiohttp")
 # The smallest order of the large spot exchanges; the exact one is known only once connected.
 USUAL_MINIMUM_NOTIONAL = Decimal(5)
@@ -54,6 +56,7 @@ def check_config(config: Path | None, state_dir: Path | None) -> int:
         "mode": settings.run.mode,
         "exchange": settings.data.exchange,
         "symbols": list(settings.data.symbols),
+        **({"also": _further(settings)} if settings.data.also else {}),
         "timeframe": settings.data.timeframe,
         "state": str(settings.run.state_dir),
         "at_most": f"{plain(largest)} {settings.data.quote} per order",
@@ -61,6 +64,11 @@ def check_config(config: Path | None, state_dir: Path | None) -> int:
     }
     show(summary, ["configuration is valid", *pairs(summary, indent="  ")], as_json=False)
     return 0
+
+
+def _further(settings: Settings) -> dict[str, list[str]]:
+    wanted = settings.data.by_exchange
+    return {name: list(wanted[name]) for name in settings.data.also}
 
 
 def show_status(config: Path | None, state_dir: Path | None, *, as_json: bool) -> int:

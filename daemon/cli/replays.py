@@ -101,6 +101,7 @@ def run_backtest(  # noqa: PLR0917  # the options of the command
     from daemon.backtesting import backtest
 
     overrides: dict[str, object] = {"run.state_dir": state_dir, "data.exchange": "embedded"}
+    overrides["data.also"] = ()  # the exchanges are those of the bars
     if symbol is not None:
         overrides["data.symbols"] = (symbol,)
     settings = load(config_path(config), overrides)

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from daemon.cli.connecting import EMBEDDED, connect, record_endpoint
+from daemon.cli.connecting import connect, record_endpoints
 from daemon.cli.markets import SYNTHETIC, is_recording, timeframes_of
-from daemon.config import config_hash, load, recorded
+from daemon.config import ConfigRefused, config_hash, load, recorded
+from daemon.config.exchanges import EMBEDDED, as_text
 from daemon.core.clock import WireClock
 from daemon.core.errors import TradingdError, UsageRefused
 from daemon.core.timeframes import parse_time
@@ -58,6 +59,7 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     edge: float | None = None
     resume: str | None = None
     exchange_url: str | None = None
+    also: tuple[str, ...] = ()
     is_new: bool = False
 
 
@@ -82,11 +84,12 @@ def start_run(request: RunRequest, config: Path | None, state_dir: Path | None) 
         settings = load(path, {"run.state_dir": state_dir, **overrides_of(spec)})
         require_same(spec, settings, paths)
     else:
-        spec, overrides = None, _overrides(request)
+        spec, overrides = None, _overrides(request, path)
         settings = load(path, {"run.state_dir": state_dir, **overrides})
         if is_recording(market_of(request, settings)):
             overrides |= _overrides_of_recording(request, settings)
             settings = load(path, {"run.state_dir": state_dir, **overrides})
+        _require_one_url(request, settings)
         typed = tuple(key for key, value in overrides.items() if value is not None)
     with StateLock.acquire(settings.run.state_dir, started_ns=WireClock().now_ns()):
         return asyncio.run(_run(request, settings, spec, typed))
@@ -125,29 +128,55 @@ def _require_alone(request: RunRequest) -> None:
         raise UsageRefused(msg)
 
 
-def _overrides(request: RunRequest) -> dict[str, object]:
-    market = request.market
-    is_real = market is not None and market != SYNTHETIC and not is_recording(market)
-    exchange = market if is_real else None if market is None else EMBEDDED
-    symbols: tuple[str, ...] | None = request.symbols or None
+def _require_one_url(request: RunRequest, settings: Settings) -> None:
+    if request.exchange_url is not None and settings.data.also:
+        msg = f"--exchange-url is one exchange, data.also names {', '.join(settings.data.also)} too"
+        raise UsageRefused(msg)
+
+
+def _overrides(request: RunRequest, path: Path | None) -> dict[str, object]:
+    exchange, is_alone = None, False
+    if request.market is not None:
+        exchange, is_alone = _exchange_of(request.market, path)
     return {
         "run.mode": request.mode,
         "run.seed": request.seed,
         "data.exchange": exchange,
-        "data.symbols": symbols,
+        "data.symbols": request.symbols or None,
+        "data.also": request.also or (() if is_alone else None),
     }
+
+
+def _exchange_of(market: str, path: Path | None) -> tuple[str, bool]:
+    """The exchange that a market named on the command line is on, and whether it then is the only
+    one: those of the file stay beside the exchange they were written for.
+    """
+    try:
+        configured = load(path, {}).data
+    except ConfigRefused:  # it will be said again, in full
+        return (EMBEDDED if _is_in_the_box(market) else market), False
+    if _is_in_the_box(market):
+        exchange = configured.exchange if configured.is_embedded else EMBEDDED
+        return exchange, not configured.is_embedded
+    return market, market != configured.exchange
+
+
+def _is_in_the_box(market: str) -> bool:
+    return market == SYNTHETIC or is_recording(market)
 
 
 def overrides_of(spec: RunSpec) -> dict[str, object]:
     """The command line a run was started with, as settings: the file may not say otherwise."""
     if spec.settings:
         keys = [key.partition(".") for key in spec.typed]
-        return {f"{section}.{key}": spec.settings[section][key] for section, _, key in keys}
-    is_real = spec.market != SYNTHETIC and not is_recording(spec.market)
+        told = {f"{section}.{key}": spec.settings[section][key] for section, _, key in keys}
+        # As text: a table would be joined with the one of the file, instead of taking its place.
+        return told | ({"data.also": as_text(spec.also)} if "data.also" in told else {})
+    implied = EMBEDDED if _is_in_the_box(spec.market) else spec.market
     return {
         "run.mode": spec.mode,
         "run.seed": spec.seed,
-        "data.exchange": spec.market if is_real else EMBEDDED,
+        "data.exchange": spec.exchange_name or implied,
         "data.symbols": spec.symbols,
         "data.timeframe": spec.timeframe,
     }
@@ -163,13 +192,15 @@ def _overrides_of_recording(request: RunRequest, settings: Settings) -> dict[str
     except ValueError as error:
         raise UsageRefused(str(error)) from error
     symbols = request.symbols or settings.data.symbols[:1]
-    return {**timeframes_of(path, timeframe, settings), "data.symbols": symbols}
+    also = tuple(settings.data.also)  # the same recording, and the same symbol of it
+    timeframes = timeframes_of(path, timeframe, settings)
+    return {**timeframes, "data.symbols": symbols, "data.also": also}
 
 
 def market_of(request: RunRequest, settings: Settings) -> str:
     if request.market is not None:
         return request.market
-    return SYNTHETIC if settings.data.exchange == EMBEDDED else settings.data.exchange
+    return SYNTHETIC if settings.data.is_embedded else settings.data.exchange
 
 
 async def _run(
@@ -203,7 +234,7 @@ async def _run(
             discard(paths)
         raise
     try:
-        spec = record_endpoint(paths, spec, world)
+        spec = record_endpoints(paths, spec, world)
         reporter = Reporter(settings, spec, paths, world)
         reporter.started()
         return await _session(settings, spec, paths, world, reporter)
@@ -263,7 +294,6 @@ def _new_spec(
 ) -> RunSpec:
     market = market_of(request, settings)
     speed = request.speed or ("1" if sys.stdout.isatty() else "max")
-    is_embedded = settings.data.exchange == EMBEDDED
     return RunSpec(
         run=run_id_for(now_ns, os.getpid(), market, settings.run.seed),
         created_ns=now_ns,
@@ -276,8 +306,10 @@ def _new_spec(
         edge=_edge_of(request, market),
         bars=request.bars,
         start=request.start,
-        speed=speed if is_embedded else None,
+        speed=speed if settings.data.is_embedded else None,
         options={"exchange_url": request.exchange_url},
         settings=recorded(settings),
         typed=typed,
+        exchange_name=settings.data.exchange,
+        also=settings.data.also,
     )

@@ -162,23 +162,26 @@ class _Loading:
     # --- saying where ---------------------------------------------------------------------------
 
     def _origin(self, path: tuple[str, ...]) -> str:
-        if _has(self._overrides, path):
+        setting = path[:2]  # a table inside a section may be said as one text
+        if _has(self._overrides, setting):
             return "command line"
-        if _has(self._environment, path):
-            return f"environment {_variable(*path)}"
-        if _has(self._secrets, path):
-            return f"credential {DELIMITER.join(path)}"
+        if _has(self._environment, setting):
+            return f"environment {_variable(*setting)}"
+        if _has(self._secrets, setting):
+            return f"credential {DELIMITER.join(setting)}"
         if path[:1] == ("exchange",):
             return "credentials"
         if self._path is None:
             return "settings"
-        line = line_of(self._text, path) or line_of(self._text, path[:2])
+        line = line_of(self._text, path) or line_of(self._text, setting)
         return f"{self._path}:{line}" if line else str(self._path)
 
     def _shown(self, path: tuple[str, ...]) -> str:
         for tree in (self._overrides, self._environment, self._secrets, self._file):
             if _has(tree, path):
-                return repr(tree[path[0]][path[1]])
+                return repr(_at(tree, path))
+            if _has(tree, path[:2]):
+                return repr(_at(tree, path[:2]))  # said as text, or of a table of its own
         section = Settings.model_fields[path[0]].default
         return f"{getattr(section, path[1])} (default)"
 
@@ -190,6 +193,13 @@ def _has(tree: Tree, path: tuple[str, ...]) -> bool:
             return False
         here = here[part]
     return bool(path)
+
+
+def _at(tree: Tree, path: tuple[str, ...]) -> Any:
+    here: Any = tree
+    for part in path:
+        here = here[part]
+    return here
 
 
 def _variable(*path: str) -> str:

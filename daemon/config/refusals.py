@@ -94,7 +94,8 @@ def _hint(kind: str, key: str, value: Any, wanted: str) -> str:
 def key_path(error: ErrorDetails) -> KeyPath:
     """The section and key an error is about; positions inside a list are left out."""
     named = str(error.get("ctx", {}).get("key", "")).split(".")
-    return tuple(str(part) for part in (*error["loc"], *named) if part and isinstance(part, str))
+    parts = (part for part in (*error["loc"], *named) if isinstance(part, str))
+    return tuple(part for part in parts if part not in {"", "[key]"})
 
 
 def explain(

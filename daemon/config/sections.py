@@ -6,7 +6,6 @@ sections belong to `settings`.
 
 import re
 from decimal import Decimal
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Self
 
@@ -21,7 +20,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from daemon.config.exchanges import EMBEDDED, exchange_ids
+from daemon.config.exchanges import (
+    EMBEDDED,
+    exchange_name,
+    is_embedded,
+    symbols_by_exchange,
+)
 from daemon.core.timeframes import timeframe_ns
 
 # A week starts on a Monday and the time grid on the epoch, a Thursday: weeks are not on this list.
@@ -49,16 +53,6 @@ def _not_bool(value: Any) -> Any:
 
 def _listed(value: Any) -> Any:
     return [each.strip() for each in value.split(",")] if isinstance(value, str) else value
-
-
-def _exchange(value: str) -> str:
-    known = exchange_ids()
-    if len(known) > 1 and value not in known:
-        near = get_close_matches(value, known, 1, 0.6)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        text = f"is no exchange that the installed ccxt knows{hint}"
-        raise PydanticCustomError("exchange", "{text}", {"text": text})
-    return value
 
 
 def _symbol(value: str) -> str:
@@ -107,6 +101,7 @@ Money = Annotated[Decimal, BeforeValidator(_not_bool), Field(gt=0, allow_inf_nan
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 Symbol = Annotated[str, AfterValidator(_symbol)]
 Timeframe = Annotated[str, AfterValidator(_timeframe)]
+ExchangeName = Annotated[str, AfterValidator(exchange_name)]
 
 
 class Section(BaseModel):
@@ -123,11 +118,14 @@ class RunSection(Section):
 
 
 class DataSection(Section):
-    exchange: Annotated[str, AfterValidator(_exchange)] = EMBEDDED
+    exchange: ExchangeName = EMBEDDED
     symbols: Annotated[tuple[Symbol, ...], BeforeValidator(_listed), Field(min_length=1)] = (
         "BTC/USDT",
         "ETH/USDT",
     )
+    also: Annotated[
+        dict[ExchangeName, tuple[Symbol, ...]], BeforeValidator(symbols_by_exchange)
+    ] = {}
     timeframe: Timeframe = "1h"
     source_timeframe: Annotated[str, AfterValidator(_source_timeframe)] = SAME
     history_bars: Annotated[Count, Field(le=1_000_000)] = 8_760
@@ -140,6 +138,17 @@ class DataSection(Section):
     def quote(self) -> str:
         """The one currency in which all symbols are priced."""
         return self.symbols[0].partition("/")[2]
+
+    @property
+    def by_exchange(self) -> dict[str, tuple[str, ...]]:
+        """Every exchange with its symbols, the first one first."""
+        further = {name: symbols or self.symbols for name, symbols in self.also.items()}
+        return {self.exchange: self.symbols, **further}
+
+    @property
+    def is_embedded(self) -> bool:
+        """True on the exchange in the box, and then all further ones are of its kind."""
+        return is_embedded(self.exchange)
 
     @property
     def fetched_timeframe(self) -> str:
@@ -167,12 +176,25 @@ class DataSection(Section):
 
     @model_validator(mode="after")
     def _one_account_currency(self) -> Self:
-        if len(set(self.symbols)) != len(self.symbols):
-            refuse("symbols", "names a symbol twice")
-        quotes = sorted({symbol.partition("/")[2] for symbol in self.symbols})
+        places = {"symbols": self.symbols, **{f"also.{k}": v for k, v in self.also.items()}}
+        for key, symbols in places.items():
+            if len(set(symbols)) != len(symbols):
+                refuse(key, "names a symbol twice")
+        quotes = sorted({each.partition("/")[2] for named in places.values() for each in named})
         if len(quotes) > 1:
             text = f"mixes quote currencies ({', '.join(quotes)}); the allotted capital has one"
-            refuse("symbols", text)
+            refuse("also" if self.also else "symbols", text)
+        return self
+
+    @model_validator(mode="after")
+    def _exchanges_go_together(self) -> Self:
+        for name in self.also:
+            if name == self.exchange:
+                text = f"is data.exchange already; a second one of its kind is '{name}-b'"
+                refuse(f"also.{name}", text)
+            if is_embedded(name) != self.is_embedded:
+                text = f"cannot run beside {self.exchange}: a market in the box has its own time"
+                refuse(f"also.{name}", text)
         return self
 
 

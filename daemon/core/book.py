@@ -3,6 +3,7 @@
 Belongs here: arithmetic of money that several layers read. Limits on it belong to risk.
 """
 
+from collections.abc import Mapping
 from decimal import (
     Context,
     Decimal,
@@ -32,6 +33,25 @@ from daemon.core.orders import Side
 ZERO = Decimal(0)
 # Wide enough for every sum of products of an account, and a digit that is lost all the same raises.
 EXACT = Context(prec=100, traps=[DivisionByZero, Inexact, InvalidOperation, Overflow])
+
+
+def shares(capital: Decimal, held: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    """The capital divided over accounts in proportion to what each holds, to the last digit.
+
+    Where they hold at least the capital together, none is asked for more than it holds.
+    """
+    with localcontext(EXACT):
+        total = sum(held.values(), ZERO)
+        assert total >= capital, "more is divided than there is"
+        lot = Decimal("1e-8")
+        divided = {
+            name: (capital * amount // (total * lot)) * lot if total else ZERO
+            for name, amount in held.items()
+        }
+        # What rounding left goes where most is left over.
+        roomiest = max(held, key=lambda name: (held[name] - divided[name], name))
+        divided[roomiest] += capital - sum(divided.values(), ZERO)
+    return divided
 
 
 class Position(Struct, kw_only=True):

@@ -3,6 +3,7 @@
 Belongs here: identity, steps and rounding of instruments. Positions in them belong to `book`.
 """
 
+from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
 
@@ -22,6 +23,13 @@ class InstrumentId(Struct, frozen=True, order=True, gc=False):
 
     def __str__(self) -> str:
         return f"{self.exchange}:{self.symbol}"
+
+
+def names_of(instruments: Iterable[InstrumentId]) -> dict[InstrumentId, str]:
+    """What people call them: the symbol, and with its exchange where there are several."""
+    ids = tuple(instruments)
+    are_several = len({each.exchange for each in ids}) > 1
+    return {each: str(each) if are_several else each.symbol for each in ids}
 
 
 def exchange_behind(name: str) -> str:

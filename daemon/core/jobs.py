@@ -6,13 +6,21 @@ Belongs here: the words between the two processes. Training itself belongs to re
 from msgspec import Struct
 
 
+class TrainingSeries(Struct, frozen=True):
+    """One series of bars: where it lies in the store, and what it is called in the model."""
+
+    market: str
+    symbol: str
+    name: str
+
+
 class TrainingJob(Struct, frozen=True, kw_only=True):
     """What the training process is told on its standard input."""
 
     bars_db: str
     registry: str
     market: str
-    symbols: tuple[str, ...]
+    series: tuple[TrainingSeries, ...]
     timeframe: str
     features: dict[str, object]
     features_file: str

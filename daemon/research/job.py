@@ -39,11 +39,11 @@ def _run(told: TrainingJob) -> str:
     length_ns = timeframe_ns(told.timeframe)
     store = BarStore.open(Path(told.bars_db), read_only=True)
     series = []
-    for symbol in told.symbols:
+    for each in told.series:
         opens, ohlcv = store.read_arrays(
-            told.market, symbol, length_ns, told.since_ns, told.until_ns
+            each.market, each.symbol, length_ns, told.since_ns, told.until_ns
         )
-        series.append(Series(symbol, opens, ohlcv, length_ns))
+        series.append(Series(each.name, opens, ohlcv, length_ns))
     store.close()
     trained = train(
         series,

@@ -58,10 +58,10 @@ class RunPaths(Struct, frozen=True):
     def journal(self) -> Path:
         return self.folder / "journal.db"
 
-    @property
-    def exchange(self) -> Path:
-        """Folder of the embedded exchange's own durable state."""
-        return self.folder / "exchange"
+    def exchange_of(self, name: str) -> Path:
+        """Folder of an embedded exchange's own durable state: of "embedded-b" it is exchange-b."""
+        _, dash, label = name.partition("-")
+        return self.folder / f"exchange{dash}{label}"
 
     @property
     def bars(self) -> Path:
@@ -101,9 +101,18 @@ class RunSpec(Struct, frozen=True, kw_only=True):
     speed: str | None = None
     label: str = ""  # SYNTHETIC or REPLAY, wherever the numbers of such a market are shown
     options: dict[str, str | int | float | bool | None] = {}
-    exchange: ExchangeSpec | None = None
+    exchange: ExchangeSpec | None = None  # where the first one answers
+    exchange_name: str = ""  # of the first one; empty in runs of earlier versions
+    also: dict[str, tuple[str, ...]] = {}  # further exchanges with their symbols, as configured
+    exchanges: dict[str, ExchangeSpec] = {}  # where those further ones answer
     settings: dict[str, dict[str, Any]] = {}  # every key that trading hangs on
     typed: tuple[str, ...] = ()  # the keys that the command line gave
+
+    def endpoints(self) -> dict[str, ExchangeSpec]:
+        """Every embedded exchange of the run that has answered, by name."""
+        name = self.exchange_name or "embedded"
+        first = {} if self.exchange is None else {name: self.exchange}
+        return {**first, **self.exchanges}
 
 
 def run_id_for(created_ns: int, *parts: object) -> str:

@@ -168,7 +168,8 @@ def test_a_secret_of_digits_does_not_break_the_line() -> None:
 
 
 def test_the_key_of_the_exchange_in_the_box_is_shown(out: io.StringIO) -> None:
-    logs.emit("exchange.started", rest="http://127.0.0.1:1", stream="ws://127.0.0.1:1", key="box-1")
+    rest, stream = "http://127.0.0.1:1", "ws://127.0.0.1:1"
+    logs.emit("exchange.started", exchange="embedded", rest=rest, stream=stream, key="box-1")
 
     assert "box-1" in out.getvalue()
 

@@ -251,7 +251,24 @@ def test_columns_line_up_and_begin_with_market_time() -> None:
     first, second = terminal.getvalue().splitlines()
     assert first.startswith("2024-01-01 01:00:00 BTC/USDT   warning  feed.stale ")
     assert second.startswith("2024-01-01 01:00:00 A/B        warning  feed.stale ")
-    assert first.endswith("exchange=binance silent_s=92.5 action=reconnect")
+    assert first.endswith("feed.stale         silent_s=92.5 action=reconnect")
+
+
+def test_columns_of_several_exchanges_tell_one_symbol_from_the_other() -> None:
+    terminal = Terminal()
+    configured(terminal, format="console", has_color=False, shows_exchange=True)
+
+    for exchange in ("okx", "embedded-b"):
+        at = "2024-01-01T01:00:00.412Z"
+        logs.emit("feed.recovered", exchange=exchange, symbol="BTC/USDT", at=at)
+    logs.emit("exchange.lost", exchange="okx", error="gone")
+    logs.release()
+
+    assert terminal.getvalue().splitlines() == [
+        "2024-01-01 01:00:00 okx:BTC/USDT        info     feed.recovered",
+        "2024-01-01 01:00:00 embedded-b:BTC/USDT info     feed.recovered",
+        " " * 40 + "error    exchange.lost      exchange=okx error=gone",
+    ]
 
 
 def test_text_of_strangers_cannot_command_the_terminal() -> None:

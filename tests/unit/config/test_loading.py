@@ -87,6 +87,44 @@ def test_lists_may_be_written_with_commas_in_the_environment() -> None:
     assert settings.features.lags == (0, 4)
 
 
+def test_further_exchanges_are_a_table_in_the_file(tmp_path: Path) -> None:
+    path = a_file(tmp_path, "[data.also]\nembedded-b = ['BTC/USDT']\nembedded-c = []\n")
+
+    settings = load(path, {}, {})
+
+    assert settings.data.also == {"embedded-b": ("BTC/USDT",), "embedded-c": ()}
+
+
+def test_further_exchanges_in_the_environment_take_the_place_of_those_in_the_file(
+    tmp_path: Path,
+) -> None:
+    path = a_file(tmp_path, "[data]\nalso = {embedded-b = ['BTC/USDT']}\n")
+
+    def also(text: str) -> dict[str, tuple[str, ...]]:
+        return load(path, {}, {"TRADINGD__DATA__ALSO": text}).data.also
+
+    assert also("embedded-c=BTC/USDT, ETH/USDT; embedded-d") == {
+        "embedded-c": ("BTC/USDT", "ETH/USDT"),
+        "embedded-d": (),
+    }
+    assert also("") == {}
+
+
+def test_what_is_wrong_with_a_further_exchange_is_told_at_its_line(tmp_path: Path) -> None:
+    path = a_file(tmp_path, "[data]\nexchange = 'binance'\n[data.also]\nokx = []\nkrakn = []\n")
+
+    (in_file,) = refused(path)
+    (in_environment,) = refused(path, environ={"TRADINGD__DATA__ALSO": "okx=BTC/EUR"})
+
+    assert in_file.startswith("config.toml:5: error: `data.also.krakn` = 'krakn': is no exchange")
+    assert in_environment.startswith(
+        "environment TRADINGD__DATA__ALSO: error: `data.also` = 'okx=BTC/EUR': mixes quote"
+    )
+    assert refused(a_file(tmp_path, "[data]\nalso = {okx = 1}\n"))[0].startswith(
+        "config.toml:2: error: `data.also` = {'okx': 1}: should be a table of exchanges"
+    )
+
+
 def test_money_is_exact() -> None:
     settings = load(None, {}, {"TRADINGD__RISK__ALLOTTED_QUOTE": "0.1"})
 

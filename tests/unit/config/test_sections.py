@@ -105,6 +105,43 @@ def test_an_exchange_is_one_that_ccxt_knows() -> None:
     assert refusal(data__exchange="binace").endswith("did you mean 'binance'?")
 
 
+def test_an_exchange_may_have_a_label_by_which_a_second_account_is_told_apart() -> None:
+    assert settings_with(data__exchange="kraken-b").data.exchange == "kraken-b"
+    assert settings_with(data__exchange="embedded-b").data.is_embedded
+    assert refusal(data__exchange="kraken-").endswith("letters and digits, at most 16")
+    assert refusal(data__exchange="krakn-b").endswith("did you mean 'kraken'?")
+
+
+def test_further_exchanges_have_symbols_of_their_own_or_those_of_the_first() -> None:
+    data = settings_with(data__exchange="binance", data__also=("okx=BTC/USDT", "kraken-b")).data
+
+    assert data.by_exchange == {
+        "binance": ("BTC/USDT", "ETH/USDT"),
+        "okx": ("BTC/USDT",),
+        "kraken-b": ("BTC/USDT", "ETH/USDT"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("also", "ending"),
+    [
+        ("krakn", "is no exchange that the installed ccxt knows; did you mean 'kraken'?"),
+        ("okx=BTC/EUR", "mixes quote currencies (EUR, USDT); the allotted capital has one"),
+        ("okx=BTC/USDT,BTC/USDT", "names a symbol twice"),
+        ("okx=btcusdt", "should be BASE/QUOTE in capitals; did you mean 'BTC/USDT'?"),
+        ("okx;okx=BTC/USDT", "names okx twice"),
+        ("binance", "is data.exchange already; a second one of its kind is 'binance-b'"),
+        ("embedded-b", "cannot run beside binance: a market in the box has its own time"),
+    ],
+)
+def test_exchanges_that_cannot_run_together_are_refused_in_one_line(also: str, ending: str) -> None:
+    assert refusal(data__exchange="binance", data__also=also).endswith(ending)
+
+
+def test_a_real_exchange_cannot_run_beside_the_one_in_the_box() -> None:
+    assert "cannot run beside embedded" in refusal(data__also="okx")
+
+
 @given(st.floats(allow_nan=True, allow_infinity=True))
 def test_a_ratio_lies_between_zero_and_one(value: float) -> None:
     is_share = 0 < value <= 1

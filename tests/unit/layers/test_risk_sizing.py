@@ -167,7 +167,9 @@ def test_one_order_has_a_largest_notional_of_its_own() -> None:
 
 
 def test_only_free_cash_is_spent_and_the_fee_must_fit_too() -> None:
-    bound_by, notional = tightest(5_000, a_room(cash=600, pending_everywhere=300, pending_on_exchange=100))
+    bound_by, notional = tightest(
+        5_000, a_room(cash=600, pending_everywhere=300, pending_on_exchange=100)
+    )
 
     assert bound_by == "free_capital"
     assert float(notional * Decimal("1.001")) == pytest.approx(500)

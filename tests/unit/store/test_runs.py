@@ -52,7 +52,7 @@ def test_a_new_run_is_the_last_and_remembers_what_it_was_asked(tmp_path: Path) -
     assert runs.resolve(tmp_path / "state", spec.run) == paths
     assert runs.read_spec(paths) == spec
     assert paths.folder == tmp_path / "state" / "runs" / spec.run
-    assert paths.journal.parent == paths.exchange.parent == paths.folder
+    assert paths.journal.parent == paths.exchange_of("embedded-b").parent == paths.folder
     assert paths.bars.parent == paths.models.parent == tmp_path / "state"
 
 
