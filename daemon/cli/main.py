@@ -130,6 +130,24 @@ def resume(
     raise typer.Exit(control.resume(reason, confirm, config, state_dir, as_json=json))
 
 
+@app.command("check-features")
+def check_features(
+    features: Annotated[
+        str | None,
+        typer.Option(help="a file of one's own, or one kernel in it; default: the configured set"),
+    ] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(help="a recording, or ETH/USDT=RECORDING; repeatable")
+    ] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Prove on recorded bars that features are the same live and in training, and see no future."""
+    from daemon.cli.features import check
+
+    raise typer.Exit(check(features, tuple(data or ()), config, as_json=json))
+
+
 @app.command()
 def version(json: Json = False) -> None:
     """Version of the daemon, of Python and of the libraries that matter."""

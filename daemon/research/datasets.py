@@ -93,7 +93,7 @@ def feature_rows(
     The baseline needs the bar before, so a lookback of one bar still needs two.
     """
     beside = {
-        symbol: _beside(series, reference, zero_volume) for symbol, reference in references.items()
+        symbol: beside(series, reference, zero_volume) for symbol, reference in references.items()
     }
     times_s = close_times_s(series.close_ns)
     rows = np.full((len(series.open_ns), len(feature_set.names)), np.nan)
@@ -110,7 +110,7 @@ def feature_rows(
     return rows
 
 
-def _beside(series: Series, reference: Series, zero_volume: ZeroVolume) -> FloatArray:
+def beside(series: Series, reference: Series, zero_volume: ZeroVolume) -> FloatArray:
     """The reference's bar of each slot of the series, (n, 5); NaN where it may not be looked at."""
     ohlcv = np.full((len(series.open_ns), 5), np.nan)
     usable = np.ones(len(reference.open_ns), dtype=np.bool_)

@@ -4,10 +4,13 @@ What a gap means for windows and labels belongs here; features belong in `layers
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+
+from daemon.core.timeframes import NS_PER_MS, rfc3339
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -55,6 +58,23 @@ class Series:
         """The bars somebody could have known at `ts_ns`."""
         known = int(np.searchsorted(self.close_ns, ts_ns, side="right"))
         return replace(self, open_ns=self.open_ns[:known], ohlcv=self.ohlcv[:known])
+
+
+def series_of_rows(
+    symbol: str, rows: Iterable[tuple[int, float, float, float, float, float]], timeframe_ns: int
+) -> Series:
+    """The rows of recordings (open time in ms, five numbers) in order, equal ones once.
+
+    Raises ValueError where two bars of one moment differ, and as `Series` does.
+    """
+    by_open: dict[int, tuple[float, ...]] = {}
+    for open_ms, *numbers in sorted(rows):
+        if by_open.setdefault(open_ms, tuple(numbers)) != tuple(numbers):
+            when = rfc3339(open_ms * NS_PER_MS)
+            raise ValueError(f"{symbol}: two bars of {when} contradict each other; keep one")
+    opens = np.array(list(by_open), dtype=np.int64) * NS_PER_MS
+    ohlcv = np.array(list(by_open.values()), dtype=np.float64).reshape(-1, 5)
+    return Series(symbol, opens, ohlcv, timeframe_ns)
 
 
 def unbroken(series: Series, *, accepts_zero_volume: bool = False) -> tuple[slice, ...]:

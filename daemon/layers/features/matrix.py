@@ -76,10 +76,7 @@ def close_times_s(close_ns: NDArray[np.int64]) -> Array:
 
 
 def _beside(
-    features: FeatureSet,
-    ohlcv: Array,
-    references: Mapping[str, Array],
-    shape: tuple[int, int, int],
+    features: FeatureSet, ohlcv: Array, references: Mapping[str, Array], shape: tuple[int, ...]
 ) -> Parts:
     for symbol in features.references:
         if symbol not in references or references[symbol].shape != ohlcv.shape:
@@ -105,6 +102,24 @@ def _mask_broken(parts: Parts) -> Array | None:
             broken = bad if broken is None else broken | bad
             parts[symbol] = np.where(bad, 1.0, part)
     return broken
+
+
+def unguarded_value(
+    features: FeatureSet,
+    ohlcv: Array,
+    close_time_s: Array,
+    references: Mapping[str, Array] = NO_REFERENCES,
+) -> object:
+    """What the formula of a set of one feature returns, or raises, for one sound window."""
+    shape = (1, *ohlcv.shape)
+    parts = {None: ohlcv.reshape(shape), **_beside(features, ohlcv, references, shape)}
+    plan = plan_of(features, is_guarded=False)
+    columns = [
+        _floats(base, parts[whose][0].tolist(), close_time_s.tolist(), depth)
+        for (whose, base), depth in zip(plan.columns, plan.depths, strict=True)
+    ]
+    value: object = _values(plan, columns)[0]
+    return value
 
 
 # --- few windows, as floats -----------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from daemon.layers.features.arithmetic import V, highest, log, lowest, total
+from daemon.layers.features.kernels import BUILT_IN
 from daemon.layers.features.registry import (
     REFERENCE_PREFIX,
     SPANNING_COLUMNS,
@@ -40,8 +41,9 @@ class Plan:
     values: tuple[Value, ...]
 
 
-def plan_of(features: FeatureSet) -> Plan:
-    return _planned(_Same(features))
+def plan_of(features: FeatureSet, *, is_guarded: bool = True) -> Plan:
+    """The plan of a set; without guards, what a user's formula raises is raised."""
+    return _planned(_Same(features), is_guarded)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +60,7 @@ class _Same:
 
 
 @lru_cache(maxsize=256)
-def _planned(same: _Same) -> Plan:
+def _planned(same: _Same, is_guarded: bool) -> Plan:
     features = same.features
     depths: dict[Key, int] = {}
     reads: list[tuple[Feature, list[Key]]] = []
@@ -73,7 +75,7 @@ def _planned(same: _Same) -> Plan:
     for each, keys in reads:
         need = features.lookback_of(each)
         slices = tuple((places[key], _newest(key, need, depths[key])) for key in keys)
-        values.append(Value(_function(features, each), slices))
+        values.append(Value(_function(features, each, is_guarded), slices))
     return Plan(features.lookback, columns, tuple(depths.values()), tuple(values))
 
 
@@ -115,15 +117,15 @@ def values_of(key: Key, bars: int) -> int:
     return bars - 1 if key[1] in SPANNING_COLUMNS else bars
 
 
-def _function(features: FeatureSet, feature: Feature) -> Callable[..., Any]:
+def _function(features: FeatureSet, feature: Feature, is_guarded: bool) -> Callable[..., Any]:
     kernel = features.kernels[feature.kernel]
     parameters: dict[str, Any] = dict(feature.parameters)
     if kernel.takes_context:
         parameters["bars_per_year"] = features.bars_per_year / feature.every_bars
     function: Callable[..., Any] = partial(kernel.function, **parameters)
-    if kernel.is_plain:
+    if is_guarded and kernel.is_plain:
         function = partial(_one_window_at_a_time, function)
-    elif kernel.source_sha256:
+    elif is_guarded and kernel.name not in BUILT_IN:
         function = partial(_guarded, function)
     if feature.every_bars > 1:
         keys = _keys(kernel, feature)
