@@ -92,7 +92,7 @@ def feature_rows(
 
     The baseline needs the bar before, so a lookback of one bar still needs two.
     """
-    beside = {
+    others = {
         symbol: beside(series, reference, zero_volume) for symbol, reference in references.items()
     }
     times_s = close_times_s(series.close_ns)
@@ -105,7 +105,7 @@ def feature_rows(
                 feature_set,
                 series.ohlcv[part],
                 times_s[part],
-                {symbol: ohlcv[part] for symbol, ohlcv in beside.items()},
+                {symbol: ohlcv[part] for symbol, ohlcv in others.items()},
             )
     return rows
 
