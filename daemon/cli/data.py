@@ -19,7 +19,98 @@ Timeframe = Annotated[
     str | None, typer.Option("--timeframe", help="1h; needed where there are several")
 ]
 Market = Annotated[str | None, typer.Option("--market", help="as `data list` names it; likewise")]
+Accept = Annotated[
+    list[str] | None,
+    typer.Option("--accept", help="believe spike, imputed or volume_unit all the same"),
+]
 Symbol = Annotated[str | None, typer.Option("--symbol", help="BTC/USDT; default: every one")]
+
+
+@group.command("verify")
+def verify(  # noqa: PLR0917  # one parameter per option
+    file: Annotated[Path | None, typer.Argument(help="CSV (also gzipped) or Parquet")] = None,
+    symbol: Annotated[
+        str | None, typer.Option("--symbol", help="of the store, instead of a file")
+    ] = None,
+    market: Market = None,
+    timeframe: Annotated[
+        str | None, typer.Option(help="default: the commonest spacing of the file")
+    ] = None,
+    accept: Accept = None,
+    config: Config = None,
+    state_dir: State = None,
+    json: Json = False,
+) -> None:
+    """Judge every bar as the live feed would: exit 0 when all are believed, else 4."""
+    from daemon.cli.data_quality import verify as judge
+
+    raise typer.Exit(
+        judge(file, symbol, market, timeframe, accept or (), config, state_dir, as_json=json)
+    )
+
+
+@group.command("import")
+def import_(  # noqa: PLR0917  # one parameter per option
+    file: Annotated[Path, typer.Argument(help="CSV (also gzipped) or Parquet")],
+    symbol: Annotated[str, typer.Option("--symbol", help="BTC/USDT")],
+    timeframe: Annotated[
+        str | None, typer.Option(help="default: the commonest spacing of the file")
+    ] = None,
+    exchange: Annotated[
+        str | None, typer.Option(help="whose bars they are; default: data.exchange")
+    ] = None,
+    revise: Annotated[
+        bool, typer.Option("--revise", help="where the store has other numbers, take the file's")
+    ] = False,
+    accept: Accept = None,
+    config: Config = None,
+    state_dir: State = None,
+    json: Json = False,
+) -> None:
+    """Bring a file into the store through the gate of the live feed, all of it or nothing."""
+    from daemon.cli.data_import import import_file
+
+    raise typer.Exit(
+        import_file(
+            file,
+            symbol,
+            timeframe,
+            exchange,
+            accept or (),
+            config,
+            state_dir,
+            revises=revise,
+            as_json=json,
+        )
+    )
+
+
+@group.command("quarantine")
+def quarantine(
+    symbol: Symbol = None, config: Config = None, state_dir: State = None, json: Json = False
+) -> None:
+    """What was told and is not believed, with the candle as it came."""
+    from daemon.cli.data_import import list_quarantine
+
+    raise typer.Exit(list_quarantine(symbol, config, state_dir, as_json=json))
+
+
+@group.command("accept")
+def accept(  # noqa: PLR0917  # one parameter per option
+    symbol: Annotated[str, typer.Option("--symbol", help="BTC/USDT")],
+    row: Annotated[list[int] | None, typer.Option("--id", help="of data quarantine")] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option("--reason", help="all of spike, imputed, volume_unit or conflicting"),
+    ] = None,
+    config: Config = None,
+    state_dir: State = None,
+    json: Json = False,
+) -> None:
+    """Believe quarantined candles: they become bars of the store, marked as suspicious."""
+    from daemon.cli.data_import import accept_quarantined
+
+    raise typer.Exit(accept_quarantined(symbol, row or (), reason, config, state_dir, as_json=json))
 
 
 @group.command("list")

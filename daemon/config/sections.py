@@ -133,6 +133,7 @@ class DataSection(Section):
     max_decision_age_ratio: Share = 0.5
     stale_after_s: Seconds = 90.0
     zero_volume: Literal["accept", "flag", "reject"] = "flag"
+    spike_scale: Annotated[Real, Field(ge=5, le=1_000)] = 30.0
 
     @property
     def quote(self) -> str:

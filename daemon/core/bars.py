@@ -95,6 +95,14 @@ class RawTrade(Struct, frozen=True, gc=False):
     quantity: object
 
 
+class ToldBar(Struct, frozen=True, gc=False):
+    """One row of a file, its time in ms UTC, and where it stands; `fault`: it is no candle."""
+
+    place: str
+    raw: RawBar
+    fault: str = ""
+
+
 class Bar(Struct, frozen=True, kw_only=True, gc=False):
     """A closed, validated bar; times in ns UTC, prices in quote units, volume in base units.
 

@@ -117,7 +117,7 @@ class BarStore:
                 raise ValueError(f"a bar of {length_ns} ns is not of timeframe {timeframe_ns} ns")
             by_symbol[bar.instrument.symbol].append(bar)
         added = known = revised = 0
-        with self._writing():
+        with self.writing():
             for symbol, its_bars in by_symbol.items():
                 rows, new = self._new_rows((market, symbol, timeframe_ns), its_bars)
                 if rows:
@@ -138,7 +138,7 @@ class BarStore:
     ) -> list[Bar]:
         """The newest `n` bars that open before `until_ns`, oldest first."""
         newest: list[Row] = []
-        with self._rows(TAIL, market, instrument.symbol, timeframe_ns, until_ns) as rows:
+        with self.rows(TAIL, market, instrument.symbol, timeframe_ns, until_ns) as rows:
             for row in rows:  # newest slot first, and in each its newest revision first
                 if len(newest) == n:
                     break
@@ -156,7 +156,7 @@ class BarStore:
     ) -> list[Bar]:
         """The newest revision of every bar with since_ns <= open < until_ns, in order."""
         key = (market, instrument.symbol, timeframe_ns, since_ns, until_ns)
-        with self._rows(RANGE, *key) as rows:
+        with self.rows(RANGE, *key) as rows:
             newest = {row[0]: row for row in rows}  # a later revision takes the place of an earlier
         return [_bar(instrument, timeframe_ns, row) for row in newest.values()]
 
@@ -169,7 +169,7 @@ class BarStore:
         until_ns: int = ALWAYS_NS,
     ) -> BarArrays:
         """The same as arrays: open times (n,) and open, high, low, close, volume (n, 5)."""
-        with self._rows(RANGE_NUMBERS, market, symbol, timeframe_ns, since_ns, until_ns) as rows:
+        with self.rows(RANGE_NUMBERS, market, symbol, timeframe_ns, since_ns, until_ns) as rows:
             table = np.fromiter(rows, _NUMBERS)
         opens = table["open_ns"]
         is_newest = np.append(opens[1:] != opens[:-1], np.True_)[: len(opens)]
@@ -180,12 +180,12 @@ class BarStore:
         """Everything ever stored for the slot of `bar`, oldest first."""
         length_ns = bar.close_ns - bar.open_ns
         key = (market, instrument.symbol, length_ns, bar.open_ns, bar.open_ns + 1)
-        with self._rows(RANGE, *key) as rows:
+        with self.rows(RANGE, *key) as rows:
             return [_bar(instrument, length_ns, row) for row in rows]
 
     def span(self, market: str, symbol: str, timeframe_ns: int) -> Span | None:
         """From where to where the series reaches and how many slots of it are filled."""
-        with self._rows(SPAN, market, symbol, timeframe_ns) as rows:
+        with self.rows(SPAN, market, symbol, timeframe_ns) as rows:
             ((first, last, bars),) = rows
         return None if first is None else Span(first, last, bars)
 
@@ -194,7 +194,7 @@ class BarStore:
         found: list[SeriesKey] = []
         key = ("", "", 0)
         while True:
-            with self._rows(NEXT_SERIES, *key) as rows:
+            with self.rows(NEXT_SERIES, *key) as rows:
                 row = next(rows, None)
             if row is None:
                 return found
@@ -203,7 +203,7 @@ class BarStore:
 
     def revision_count(self, market: str, symbol: str, timeframe_ns: int) -> int:
         """Rows of the series that are not the first of their slot."""
-        with self._rows(ROWS, market, symbol, timeframe_ns) as rows:
+        with self.rows(ROWS, market, symbol, timeframe_ns) as rows:
             ((count,),) = rows
         span = self.span(market, symbol, timeframe_ns)
         return int(count) - (0 if span is None else span.bars)
@@ -211,7 +211,7 @@ class BarStore:
     def add_gaps(self, market: str, symbol: str, timeframe_ns: int, gaps: Iterable[Gap]) -> None:
         """Record slots without a bar in one transaction; newer causes replace older ones."""
         key = (market, symbol, timeframe_ns)
-        with self._writing():
+        with self.writing():
             for gap in gaps:
                 until_ns = gap.until_ns(timeframe_ns)
                 sql = self._connection.exec_driver_sql
@@ -227,7 +227,7 @@ class BarStore:
 
     def gaps(self, market: str, symbol: str, timeframe_ns: int) -> list[Gap]:
         """Gaps as they were recorded, in order, and how many of their slots have a bar by now."""
-        with self._rows(GAPS, market, symbol, timeframe_ns) as rows:
+        with self.rows(GAPS, market, symbol, timeframe_ns) as rows:
             return [Gap(first, n, MissCause(cause), found) for first, n, cause, found in rows]
 
     def holes(self, market: str, symbol: str, timeframe_ns: int) -> list[Gap]:
@@ -239,6 +239,27 @@ class BarStore:
 
     def close(self) -> None:
         self._connection.close()
+
+    @contextmanager
+    def rows(self, text: str, *values: object) -> Iterator[Iterator[Any]]:
+        """Rows of one statement; BarStoreBroken."""
+        try:
+            with fetching(self._connection, text, values) as rows:
+                yield rows
+        except Unusable as error:
+            raise BarStoreBroken(f"bar store {self._path} cannot be read: {error}") from error
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """All that is written inside, by whatever methods, is stored, or nothing of it is."""
+        if self._connection.in_transaction():
+            yield self._connection
+            return
+        try:
+            with transaction(self._connection, is_durable=False):
+                yield self._connection
+        except Unusable as error:
+            raise BarStoreBroken(f"bar store {self._path} cannot be written: {error}") from error
 
     def _new_rows(
         self, key: tuple[str, str, int], bars: Sequence[Bar]
@@ -267,22 +288,6 @@ class BarStore:
             origin = (bar.received_ns, bar.source.value, bar.quality.value, bar.is_final, suspicion)
             rows.append((*key, bar.open_ns, revision, *prices, *origin))
         return rows, new
-
-    @contextmanager
-    def _rows(self, text: str, *values: object) -> Iterator[Iterator[Any]]:
-        try:
-            with fetching(self._connection, text, values) as rows:
-                yield rows
-        except Unusable as error:
-            raise BarStoreBroken(f"bar store {self._path} cannot be read: {error}") from error
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            with transaction(self._connection, is_durable=False):
-                yield
-        except Unusable as error:
-            raise BarStoreBroken(f"bar store {self._path} cannot be written: {error}") from error
 
 
 def _bar(instrument: InstrumentId, timeframe_ns: int, row: Row) -> Bar:

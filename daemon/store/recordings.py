@@ -16,6 +16,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 # open time (UTC epoch ms), open, high, low, close, volume (base units)
 Row = tuple[int, float, float, float, float, float]
 
@@ -36,14 +38,7 @@ def read_recording(path: Path | str) -> list[Row]:
     expected, for a file that is missing, empty or not such a recording.
     """
     path = Path(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror}") from error
-    if content.startswith(b"PAR1"):
-        rows = list(_parquet_rows(path, content))
-    else:
-        rows = list(_csv_rows(path, _text(path, content)))
+    rows = [_row(f"{path}: {cells.place}", cells) for cells in cells_of(path)]
     if not rows:
         raise ValueError(f"{path}: holds no bars, expected at least one")
     rows.sort(key=lambda row: row[0])
@@ -55,7 +50,12 @@ def timeframe_of(rows: Sequence[Row]) -> str:
 
     Raises ValueError where there are not two bars a second or more apart.
     """
-    spacings = Counter(after[0] - before[0] for before, after in pairwise(rows))
+    return commonest_spacing([row[0] for row in rows])
+
+
+def commonest_spacing(opens: Sequence[int]) -> str:
+    """The same of open times alone, in ms, ascending."""
+    spacings = Counter(after - before for before, after in pairwise(opens))
     del spacings[0]
     # Of equally common spacings the smaller one fits the other as a hole.
     spacing_s = min(spacings, key=lambda each: (-spacings[each], each), default=0) // 1_000
@@ -78,32 +78,55 @@ def _text(path: Path, content: bytes) -> str:
         raise ValueError(f"{path}: neither CSV text in UTF-8 nor Parquet") from error
 
 
-def _csv_rows(path: Path, text: str) -> Iterator[Row]:
+class Cells(Struct, frozen=True, gc=False):
+    """One row of a file as it stands there; `fault` says why it is none."""
+
+    place: str
+    stamp: Any
+    values: Sequence[Any]  # open, high, low, close, volume
+    is_ms: bool = False  # the stamp is a time already
+    fault: str = ""
+
+
+def cells_of(path: Path) -> Iterator[Cells]:
+    """Every row of a recording in the order of the file; ValueError when it is none."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from error
+    if content.startswith(b"PAR1"):
+        yield from _parquet_cells(path, content)
+    else:
+        yield from _csv_cells(path, _text(path, content))
+
+
+def _csv_cells(path: Path, text: str) -> Iterator[Cells]:
     first_line = text.split("\n", 1)[0]
     delimiter = ";" if first_line.count(";") > first_line.count(",") else ","
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        header = next(lines, None)
-        if header is None:
-            raise ValueError(f"{path}: empty file, expected a header with {EXPECTED_COLUMNS}")
-        places = _places(f"{path}: line 1", header)
-        stamp_place, *value_places = places
-        last_place = max(places)
-        for cells in lines:
-            if not cells:
-                continue
-            if len(cells) <= last_place:
-                raise ValueError(
-                    f"{path}: line {lines.line_num}: {len(cells)} cells, "
-                    f"expected {len(header)} as in the header"
-                )
-            stamp, values = cells[stamp_place], [cells[place] for place in value_places]
-            yield _row(f"{path}: line {lines.line_num}", stamp, values)
-    except csv.Error as error:
-        raise ValueError(f"{path}: line {lines.line_num}: no CSV: {error}") from error
+    header = next(lines, None)
+    if header is None:
+        raise ValueError(f"{path}: empty file, expected a header with {EXPECTED_COLUMNS}")
+    places = _places(f"{path}: line 1", header)
+    stamp_place, *value_places = places
+    last_place = max(places)
+    while True:
+        try:
+            cells = next(lines, None)
+        except csv.Error as error:
+            yield Cells(f"line {lines.line_num}", None, (), fault=f"no CSV: {error}")
+            continue
+        if cells is None:
+            return
+        place = f"line {lines.line_num}"
+        if len(cells) > last_place:
+            yield Cells(place, cells[stamp_place], [cells[each] for each in value_places])
+        elif cells:
+            fault = f"{len(cells)} cells, expected {len(header)} as in the header"
+            yield Cells(place, delimiter.join(cells), (), fault=fault)
 
 
-def _parquet_rows(path: Path, content: bytes) -> Iterator[Row]:
+def _parquet_cells(path: Path, content: bytes) -> Iterator[Cells]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -122,10 +145,7 @@ def _parquet_rows(path: Path, content: bytes) -> Iterator[Row]:
         summary = str(error).split("\n", 1)[0]
         raise ValueError(f"{path}: no readable Parquet: {summary}") from error
     for number, (stamp, *cells) in enumerate(zip(moments, *values, strict=True), start=1):
-        if is_typed_time and stamp is not None:
-            yield _values(f"{path}: row {number}", stamp, cells)
-        else:
-            yield _row(f"{path}: row {number}", stamp, cells)
+        yield Cells(f"row {number}", stamp, cells, is_ms=is_typed_time and stamp is not None)
 
 
 def _places(where: str, header: Sequence[str]) -> list[int]:
@@ -142,14 +162,28 @@ def _places(where: str, header: Sequence[str]) -> list[int]:
     return [names.index(name) for name in (stamp, *VALUE_COLUMNS)]
 
 
-def _row(where: str, stamp: Any, cells: Sequence[Any]) -> Row:
+def _row(where: str, cells: Cells) -> Row:
+    if cells.fault:
+        raise ValueError(f"{where}: {cells.fault}")
+    return _values(where, _open_ms(where, cells), cells.values)
+
+
+def _open_ms(where: str, cells: Cells) -> int:
     try:
-        open_ms = _stamp_ms(stamp)
+        return open_ms_of(cells)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def open_ms_of(cells: Cells) -> int:
+    """The open time of a row, told apart from other units by its size; ValueError."""
+    if cells.is_ms:
+        return int(cells.stamp)
+    try:
+        return _stamp_ms(cells.stamp)
     except (ValueError, OverflowError, TypeError) as error:
-        raise ValueError(
-            f"{where}: {stamp!r} is no time, expected epoch s, ms, us, ns or ISO 8601"
-        ) from error
-    return _values(where, open_ms, cells)
+        text = f"{cells.stamp!r} is no time, expected epoch s, ms, us, ns or ISO 8601"
+        raise ValueError(text) from error
 
 
 def _values(where: str, open_ms: int, cells: Sequence[Any]) -> Row:

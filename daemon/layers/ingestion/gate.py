@@ -6,6 +6,7 @@ for missing bars belongs to `feed`. History, stream and poll all pass this one f
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from decimal import Decimal
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from daemon.core.bars import Bar, BarQuality, BarRejectReason, BarSource, RawBar
+from daemon.core.events import BarRejected
 from daemon.core.timeframes import NS_PER_MS
 
 if TYPE_CHECKING:
@@ -105,12 +107,31 @@ def same_numbers(one: Bar, other: Bar) -> bool:
     )
 
 
-def describe(raw: RawBar, detail: str) -> str:
-    """One line for the quarantine: what came, and what is wrong with it; at most 500 characters."""
-    came = ", ".join(
-        repr(value) for value in (raw.open_ms, raw.open, raw.high, raw.low, raw.close, raw.volume)
+def rejected(
+    instrument: InstrumentId, raw: RawBar, refusal: Refusal, source: BarSource, ts_ns: int
+) -> BarRejected:
+    """The event that says what is not believed, and why."""
+    return BarRejected(
+        ts_ns=ts_ns,
+        instrument=instrument,
+        reason=refusal.reason,
+        raw=told(raw),
+        detail=refusal.detail,
+        open_ns=open_time_ns(raw),
+        source=source,
     )
-    return f"{detail}: [{came}]"[:RAW_TEXT_MAX]
+
+
+def told(raw: RawBar) -> str:
+    """The candle as it came, as a JSON list; at most 500 characters."""
+    values = (raw.open_ms, raw.open, raw.high, raw.low, raw.close, raw.volume)
+    return json.dumps([_plain(value) for value in values])[:RAW_TEXT_MAX]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    return value if isinstance(value, str | int | float | None) else repr(value)
 
 
 def _numbers(raw: RawBar) -> tuple[float, float, float, float, float] | Refusal:

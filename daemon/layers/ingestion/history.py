@@ -15,7 +15,7 @@ from msgspec import Struct
 from daemon.core.bars import Bar, BarRejectReason, BarSource, MissCause
 from daemon.core.errors import TradingdError
 from daemon.core.events import BarRejected, BarsMissed
-from daemon.layers.ingestion.gate import Refusal, accept, describe, open_time_ns
+from daemon.layers.ingestion.gate import accept, open_time_ns, rejected
 from daemon.layers.ingestion.grid import missing_slots, slots_between
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class _Reading:
             if isinstance(bar, Bar):
                 self.told[bar.open_ns] = bar
             elif bar.reason is not BarRejectReason.DUPLICATE:
-                rejection = _rejection(self._instrument, raw, bar, self._until_ns)
+                rejection = rejected(self._instrument, raw, bar, BarSource.BACKFILL, self._until_ns)
                 if rejection not in self.rejected[-REPEATS_KEPT:]:
                     self.rejected.append(rejection)
 
@@ -169,12 +169,3 @@ def _holes(
                 )
             )
     return tuple(holes)
-
-
-def _rejection(instrument: InstrumentId, raw: RawBar, refusal: Refusal, ts_ns: int) -> BarRejected:
-    return BarRejected(
-        ts_ns=ts_ns,
-        instrument=instrument,
-        reason=refusal.reason,
-        raw=describe(raw, refusal.detail),
-    )

@@ -12,7 +12,6 @@ import msgspec
 from daemon.core.bars import Bar, BarQuality, BarRejectReason, BarSource, MissCause
 from daemon.core.errors import ExchangeUnreachable
 from daemon.core.events import (
-    BarRejected,
     BarRevised,
     BarsClosed,
     BarsMissed,
@@ -21,7 +20,14 @@ from daemon.core.events import (
     Input,
 )
 from daemon.core.timeframes import NS_PER_S
-from daemon.layers.ingestion.gate import Refusal, accept, describe, open_time_ns, same_numbers
+from daemon.layers.ingestion.gate import (
+    Refusal,
+    accept,
+    open_time_ns,
+    rejected,
+    same_numbers,
+    told,
+)
 from daemon.layers.ingestion.grid import missing_slots
 from daemon.layers.ingestion.history import pages
 
@@ -67,7 +73,7 @@ class Publisher:
         track = self._track
         bar = self._judge(raw, BarSource.STREAM)
         if isinstance(bar, Refusal):
-            await self._refuse(raw, bar)
+            await self._refuse(raw, bar, BarSource.STREAM)
             return None, False
         if track.next_open_ns is not None and bar.open_ns < track.next_open_ns:
             track.counts.duplicates += 1
@@ -94,7 +100,7 @@ class Publisher:
             if isinstance(bar, Refusal):
                 if bar.reason is BarRejectReason.IN_FUTURE:
                     break  # the venue is ahead of our clock; the next reply has it too
-                await self._refuse(raw, bar)
+                await self._refuse(raw, bar, BarSource.BACKFILL)
                 continue
             if not await self._may_pass(bar.open_ns):
                 return published
@@ -230,16 +236,9 @@ class Publisher:
             grace_ns=self._future_ns,
         )
 
-    async def _refuse(self, raw: RawBar, refusal: Refusal) -> None:
+    async def _refuse(self, raw: RawBar, refusal: Refusal, source: BarSource) -> None:
+        track = self._track
         if refusal.reason is BarRejectReason.DUPLICATE:
-            self._track.counts.duplicates += 1
-            return
-        if self._track.is_news(refusal.reason, describe(raw, "")):
-            await self._publish(
-                BarRejected(
-                    ts_ns=self.now_ns(),
-                    instrument=self._track.instrument,
-                    reason=refusal.reason,
-                    raw=describe(raw, refusal.detail),
-                )
-            )
+            track.counts.duplicates += 1
+        elif track.is_news(refusal.reason, told(raw)):
+            await self._publish(rejected(track.instrument, raw, refusal, source, self.now_ns()))

@@ -15,6 +15,11 @@ def open_of(slot: int) -> int:
     return START_NS + slot * HOUR_NS
 
 
+def volume_of(slot: int) -> float:
+    """No two neighbours have the same, or they would look invented."""
+    return 7.0 + slot * slot % 13 / 4
+
+
 def a_raw(
     slot: int,
     close: object = 100.5,
@@ -24,9 +29,10 @@ def a_raw(
     open: object = 100.0,  # noqa: A002
     high: object = 101.0,
     low: object = 99.0,
-    volume: object = 7.0,
+    volume: object = None,
 ) -> RawBar:
     open_ms = open_of(slot) // NS_PER_MS if open_ms is None else open_ms
+    volume = volume_of(slot) if volume is None else volume
     return RawBar(open_ms, open, high, low, close, volume, is_closed)
 
 
@@ -39,7 +45,7 @@ def a_bar(slot: int, close: float = 100.5, instrument: InstrumentId = BTC) -> Ba
         high=101.0,
         low=99.0,
         close=close,
-        volume=7.0,
+        volume=volume_of(slot),
         received_ns=open_of(slot + 1),
         source=BarSource.STREAM,
     )

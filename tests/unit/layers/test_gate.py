@@ -1,3 +1,4 @@
+import json
 import math
 from decimal import Decimal
 
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.bars import Bar, BarQuality, BarRejectReason, BarSource, RawBar
-from daemon.layers.ingestion.gate import RAW_TEXT_MAX, Refusal, accept, describe, same_numbers
+from daemon.layers.ingestion.gate import RAW_TEXT_MAX, Refusal, accept, same_numbers, told
 from tests.unit.layers.candles import BTC, HOUR_NS, a_bar, a_raw, open_of
 
 ANYTHING = st.one_of(
@@ -43,7 +44,7 @@ def reason_of(raw: RawBar, previous: Bar | None = None, **clock: int) -> BarReje
 
 
 def test_a_sound_candle_becomes_a_bar_with_both_its_times() -> None:
-    bar = judged(a_raw(3, close=100.25), now_ns=open_of(4))
+    bar = judged(a_raw(3, close=100.25, volume=7.0), now_ns=open_of(4))
 
     assert bar == Bar(
         instrument=BTC,
@@ -148,11 +149,17 @@ def test_a_later_slot_is_accepted_whatever_lies_between() -> None:
     assert isinstance(judged(a_raw(9), a_bar(5)), Bar)
 
 
-def test_the_quarantine_text_names_the_fault_and_stays_short() -> None:
-    text = describe(RawBar("x" * 5_000, None, 1, 2, 3, 4), "why")
+def test_what_is_kept_of_a_refused_candle_stays_short() -> None:
+    text = told(RawBar("x" * 5_000, None, 1, 2, 3, 4))
 
-    assert text.startswith("why: ['xxx")
+    assert text.startswith('["xxx')
     assert len(text) == RAW_TEXT_MAX
+
+
+def test_a_candle_is_told_as_json_whatever_is_in_it() -> None:
+    raw = RawBar(1_584_007_200_000, 3.817, math.nan, Decimal("0.10"), None, True)
+
+    assert json.loads(told(raw)) == [1_584_007_200_000, 3.817, "nan", "Decimal('0.10')", None, True]
 
 
 @given(st.tuples(*[ANYTHING] * 6))
