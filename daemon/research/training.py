@@ -9,7 +9,7 @@ import io
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,6 @@ from daemon.core.bars import ZeroVolume
 from daemon.core.errors import ModelRefused
 from daemon.core.manifests import (
     MANIFEST_SCHEMA,
-    Control,
     Costs,
     DataRange,
     FeatureSetReference,
@@ -30,22 +29,17 @@ from daemon.core.manifests import (
 from daemon.layers.features.sets import FeatureSet
 from daemon.layers.inference.forest import CompiledForest
 from daemon.research.compile_forest import compile_forest
-from daemon.research.controls import control_of, shuffled
 from daemon.research.datasets import Dataset, TrainingRefused, labelled_rows
-from daemon.research.judgement import judge_walk, usual
+from daemon.research.evaluation import evaluate
+from daemon.research.judgement import usual
 from daemon.research.series import FloatArray, Series, content_sha256
 from daemon.research.settings import TrainingSettings
 from daemon.research.walkforward import (
-    Plan,
     Progress,
     WalkForward,
     probability_up,
-    walk_all,
     walk_forward,
 )
-
-if TYPE_CHECKING:
-    from sklearn.ensemble import RandomForestClassifier
 
 __all__ = ["Trained", "TrainingRefused", "TrainingSettings", "train", "walk_forward"]
 
@@ -85,9 +79,10 @@ def train(
     """
     series = sorted(series, key=lambda one: one.symbol)
     dataset = _dataset(series, feature_set, settings)
-    walked, forest, control = _fitted(dataset, settings, seed, progress)
+    found = evaluate(series, dataset, settings, seed=seed, progress=progress, fits_whole=True)
+    walked, forest, judged = found.made.walked, found.made.whole, found.judged
+    assert forest is not None
     compiled = compile_forest(forest)
-    judged = judge_walk(series, walked, settings, seed=seed, control=control)
     manifest = Manifest(
         schema=MANIFEST_SCHEMA,
         model_id="",
@@ -125,15 +120,6 @@ def train(
         files={},
     )
     return Trained(with_content_id(manifest), compiled.arrays(), _archived(forest), walked)
-
-
-def _fitted(
-    dataset: Dataset, settings: TrainingSettings, seed: int, progress: Progress
-) -> "tuple[WalkForward, RandomForestClassifier, Control | None]":
-    plans = [Plan(dataset, settings, fits_whole=True), shuffled(dataset, settings, seed=seed)]
-    made, control = walk_all(plans, seed=seed, progress=progress)
-    assert made.whole is not None
-    return made.walked, made.whole, control_of(control.walked)
 
 
 def _dataset(

@@ -1,0 +1,46 @@
+"""A walk-forward from rows to verdict: the forests, the control beside them, and what they show.
+
+The order of these steps belongs here, so that a training and a walk-forward alone cannot differ;
+each step belongs in its own module.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from daemon.research.controls import control_of, shuffled
+from daemon.research.datasets import Dataset
+from daemon.research.judgement import Judgement, judge_walk
+from daemon.research.series import Series
+from daemon.research.settings import TrainingSettings
+from daemon.research.walkforward import Plan, Progress, Walked, walk_all
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluated:
+    """A walk-forward and its verdict; `fit_cpu_s` includes the control's forests."""
+
+    made: Walked
+    judged: Judgement
+    fit_cpu_s: float
+
+
+def evaluate(
+    series: Sequence[Series],
+    dataset: Dataset,
+    settings: TrainingSettings,
+    *,
+    seed: int,
+    progress: Progress,
+    fits_whole: bool = False,
+) -> Evaluated:
+    """Walk forward over `dataset`, which must be made of `series` in their order, and judge it.
+
+    `fits_whole` grows the forest of all rows beside it. Raises `TrainingRefused` where the data
+    cannot be split or judged.
+    """
+    plans = [Plan(dataset, settings, fits_whole), shuffled(dataset, settings, seed=seed)]
+    made, control = walk_all(plans, seed=seed, progress=progress)
+    judged = judge_walk(
+        series, made.walked, settings, seed=seed, control=control_of(control.walked)
+    )
+    return Evaluated(made, judged, made.fit_cpu_s + control.fit_cpu_s)
