@@ -256,6 +256,39 @@ def backtest(  # noqa: PLR0917  # one parameter per option
     )
 
 
+@app.command()
+def walkforward(  # noqa: PLR0917  # one parameter per option
+    data: Annotated[
+        list[Path] | None, typer.Option(help="a recording; several are joined on time")
+    ] = None,
+    symbol: Annotated[str | None, typer.Option(help="symbol of the recording")] = None,
+    folds: Annotated[int | None, typer.Option(min=2, help="tested parts, default 6")] = None,
+    horizon: Annotated[int | None, typer.Option(min=1, help="bars ahead, default 1")] = None,
+    fee_bps: Annotated[
+        float | None, typer.Option(min=0, help="fee of one side, default 10")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="of the forests")] = None,
+    trials: Annotated[
+        int, typer.Option(min=1, help="configurations you have looked at, this one included")
+    ] = 1,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Train on the past, test on what follows, and say whether there was an edge to trade on."""
+    from daemon.cli.walkforward import WalkRequest, run_walkforward
+
+    request = WalkRequest(
+        data=tuple(data or ()),
+        symbol=symbol,
+        folds=folds,
+        horizon=horizon,
+        fee_bps=fee_bps,
+        seed=seed,
+        trials=trials,
+    )
+    raise typer.Exit(run_walkforward(request, config, as_json=json))
+
+
 def main() -> None:
     """Entry point: every refusal is one line on stderr and its exit code."""
     from daemon.cli import exchange

@@ -5,13 +5,12 @@ Belongs here: finding journal, model and bars, and printing what came of them.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from daemon.app import build_core
 from daemon.boot import load_model
 from daemon.cli.markets import timeframes_of
-from daemon.cli.output import pairs, show
+from daemon.cli.output import pairs, progress_bar, show
 from daemon.cli.running import config_path
 from daemon.config import load, restored
 from daemon.core.errors import CheckFailed, JournalBroken, UsageRefused
@@ -108,7 +107,7 @@ def run_backtest(  # noqa: PLR0917  # the options of the command
     if data:
         overrides |= timeframes_of(data[0], _timeframe_of(data[0]), settings)
         settings = load(config_path(config), overrides)
-    result = backtest(settings, data, model=model, start=start, say=_progress)
+    result = backtest(settings, data, model=model, start=start, say=progress_bar)
     show(result, pairs(result), as_json=as_json)
     return 0
 
@@ -120,10 +119,3 @@ def _timeframe_of(path: Path) -> str:
         return timeframe_of(read_recording(path))
     except ValueError as error:
         raise UsageRefused(str(error)) from error
-
-
-def _progress(what: str, done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        ending = "\n" if done >= total else ""
-        sys.stderr.write(f"\r{what} {done}/{total}{ending}")
-        sys.stderr.flush()

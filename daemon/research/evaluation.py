@@ -6,13 +6,19 @@ each step belongs in its own module.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from daemon.research.controls import control_of, shuffled
-from daemon.research.datasets import Dataset
+from daemon.research.datasets import Dataset, TrainingRefused
 from daemon.research.judgement import Judgement, judge_walk
 from daemon.research.series import Series
 from daemon.research.settings import TrainingSettings
 from daemon.research.walkforward import Plan, Progress, Walked, walk_all
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestClassifier
+
+ROWS_MIN = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,6 +28,12 @@ class Evaluated:
     made: Walked
     judged: Judgement
     fit_cpu_s: float
+
+    @property
+    def whole(self) -> "RandomForestClassifier":
+        """The forest of all rows, where it was asked for."""
+        assert self.made.whole is not None, "evaluate with fits_whole"
+        return self.made.whole
 
 
 def evaluate(
@@ -35,9 +47,14 @@ def evaluate(
 ) -> Evaluated:
     """Walk forward over `dataset`, which must be made of `series` in their order, and judge it.
 
-    `fits_whole` grows the forest of all rows beside it. Raises `TrainingRefused` where the data
-    cannot be split or judged.
+    `fits_whole` grows the forest of all rows beside it. Raises `TrainingRefused` where there
+    are fewer than ROWS_MIN rows, or they cannot be split or judged.
     """
+    if len(dataset) < ROWS_MIN:
+        raise TrainingRefused(
+            f"{len(dataset)} labelled bars of {', '.join(dataset.symbols)} are too few to learn "
+            f"from, at least {ROWS_MIN} are needed: a longer history, or one with fewer holes"
+        )
     plans = [Plan(dataset, settings, fits_whole), shuffled(dataset, settings, seed=seed)]
     made, control = walk_all(plans, seed=seed, progress=progress)
     judged = judge_walk(

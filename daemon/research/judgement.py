@@ -19,7 +19,7 @@ from daemon.core.manifests import (
 )
 from daemon.layers.inference.model import Calibration
 from daemon.layers.monitoring.drift import placebo_psi, reference_histogram
-from daemon.layers.monitoring.skill import Skill
+from daemon.layers.monitoring.skill import Gap, Skill
 from daemon.research.bootstrap import bootstrap_net_return
 from daemon.research.calibration import fit_calibration, reliability
 from daemon.research.datasets import TrainingRefused
@@ -70,12 +70,12 @@ def judge_walk(
         trials=settings.trials,
         seed=seed,
     )
-    surest = surest_calls(walked)
+    surest, gap = surest_calls(walked), walked.gap()
     table = fit_calibration(walked.raw, walked.up, walked.clusters).table()
     looked_up = Calibration(table.knots, table.probabilities, table.standard_errors)
     probability = looked_up.calibrate(walked.raw)[0]
     return Judgement(
-        out_of_sample=_out_of_sample(walked, calibrated, skill, baseline),
+        out_of_sample=_out_of_sample(walked, calibrated, skill, baseline, gap),
         calibration=table,
         payoffs=measure_payoffs(
             probability,
@@ -90,9 +90,10 @@ def judge_walk(
             Evidence(
                 skill=skill,
                 baseline=baseline,
-                gap=walked.gap(),
+                gap=gap,
                 net=net,
-                cost_bps=settings.fee_bps + settings.slippage_bps,
+                fee_bps=settings.fee_bps,
+                slippage_bps=settings.slippage_bps,
                 control=control,
                 surest=surest,
                 overfitting=overfitting,
@@ -114,13 +115,12 @@ def usual(values: FloatArray, window: int) -> Histogram:
 
 
 def _out_of_sample(
-    walked: WalkForward, calibrated: Calibrated, skill: Skill, baseline: Skill
+    walked: WalkForward, calibrated: Calibrated, skill: Skill, baseline: Skill, gap: Gap
 ) -> OutOfSample:
     assert skill.auc is not None
     assert baseline.auc is not None
     known = walked.fold > 0
     up = walked.up[known]
-    gap = walked.gap()
     return OutOfSample(
         n=skill.n,
         auc=skill.auc,

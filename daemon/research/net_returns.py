@@ -102,23 +102,27 @@ def _positions(
     mine: BoolArray,
     settings: TrainingSettings,
 ) -> IntArray:
-    bars = walked.dataset.bar[walked.tested[mine]].tolist()
-    known = zip(
-        calibrated.probability[mine].tolist(),
-        calibrated.standard_error[mine].tolist(),
-        [calibrated.payoffs[fold] for fold in walked.fold[mine].tolist()],
-        strict=True,
-    )
-    predictions = {bar: _Prediction(*one) for bar, one in zip(bars, known, strict=True)}
+    bars = walked.dataset.bar[walked.tested[mine]]
+    if not len(bars):
+        return np.zeros(len(series.open_ns), dtype=np.int64)
+    is_confident = 2.0 * np.abs(calibrated.probability - 0.5) >= settings.confidence_min_ratio
+    chosen = np.flatnonzero(mine & is_confident)
+    predictions = {
+        bar: _Prediction(probability, error, calibrated.payoffs[fold])
+        for bar, probability, error, fold in zip(
+            walked.dataset.bar[walked.tested[chosen]].tolist(),
+            calibrated.probability[chosen].tolist(),
+            calibrated.standard_error[chosen].tolist(),
+            walked.fold[chosen].tolist(),
+            strict=True,
+        )
+    }
     held = np.zeros(len(series.open_ns), dtype=np.int64)
-    if not bars:
-        return held
     position, expires_ns = 0, 0
     closes = series.close_ns.tolist()
-    for bar in range(bars[0], len(closes)):
-        wanted: int | None = None
-        if bar in predictions:
-            wanted = _wanted(position, predictions[bar], settings)
+    for bar in range(int(bars[0]), len(closes)):
+        row = predictions.get(bar)
+        wanted = None if row is None else _wanted(position, row, settings)
         if wanted is not None:
             position = wanted
             expires_ns = closes[bar] + settings.horizon_bars * series.timeframe_ns
@@ -129,8 +133,7 @@ def _positions(
 
 
 def _wanted(position: int, row: _Prediction, settings: TrainingSettings) -> int | None:
-    confidence = 2.0 * abs(row.probability_up - 0.5)
-    if row.payoffs is None or confidence < settings.confidence_min_ratio:
+    if row.payoffs is None:
         return None
     side = 1 if row.probability_up > 0.5 else -1
     if side < 0 and not settings.allow_short:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from daemon.core.bars import ZeroVolume
 from daemon.core.errors import ModelRefused
 from daemon.core.manifests import (
     MANIFEST_SCHEMA,
@@ -29,7 +28,7 @@ from daemon.core.manifests import (
 from daemon.layers.features.sets import FeatureSet
 from daemon.layers.inference.forest import CompiledForest
 from daemon.research.compile_forest import compile_forest
-from daemon.research.datasets import Dataset, TrainingRefused, labelled_rows
+from daemon.research.datasets import Dataset, TrainingRefused
 from daemon.research.evaluation import evaluate
 from daemon.research.judgement import usual
 from daemon.research.series import FloatArray, Series, content_sha256
@@ -37,6 +36,7 @@ from daemon.research.settings import TrainingSettings
 from daemon.research.walkforward import (
     Progress,
     WalkForward,
+    labelled,
     probability_up,
     walk_forward,
 )
@@ -46,7 +46,6 @@ __all__ = ["Trained", "TrainingRefused", "TrainingSettings", "train", "walk_forw
 KIND = "rf"
 LABEL = "direction"
 PROBES = 32
-ROWS_MIN = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,15 +72,14 @@ def train(
 ) -> Trained:
     """One forest for all symbols together, judged only on what it had not seen.
 
-    The same series, features, settings and seed give the same bytes. `created_ns` (UTC) and
-    `code_version` are only noted down. Raises `TrainingRefused` where the data cannot carry a
-    model, and `ModelRefused` should the compiled forest not repeat scikit-learn's bits.
+    The same series, features, settings and seed give the same bytes; `created_ns` and
+    `code_version` are only noted down. Raises `TrainingRefused` where the data carries no model,
+    `ModelRefused` should the compiled forest not repeat scikit-learn's bits.
     """
     series = sorted(series, key=lambda one: one.symbol)
-    dataset = _dataset(series, feature_set, settings)
+    dataset = labelled(series, feature_set, settings)
     found = evaluate(series, dataset, settings, seed=seed, progress=progress, fits_whole=True)
-    walked, forest, judged = found.made.walked, found.made.whole, found.judged
-    assert forest is not None
+    walked, judged, forest = found.made.walked, found.judged, found.whole
     compiled = compile_forest(forest)
     manifest = Manifest(
         schema=MANIFEST_SCHEMA,
@@ -120,23 +118,6 @@ def train(
         files={},
     )
     return Trained(with_content_id(manifest), compiled.arrays(), _archived(forest), walked)
-
-
-def _dataset(
-    series: Sequence[Series], feature_set: FeatureSet, settings: TrainingSettings
-) -> Dataset:
-    dataset = labelled_rows(
-        series,
-        feature_set,
-        horizon_bars=settings.horizon_bars,
-        zero_volume=ZeroVolume(settings.zero_volume),
-    )
-    if len(dataset) < ROWS_MIN:
-        raise TrainingRefused(
-            f"{len(dataset)} labelled bars of {', '.join(dataset.symbols)} are too few to learn "
-            f"from, at least {ROWS_MIN} are needed: a longer history, or one with fewer holes"
-        )
-    return dataset
 
 
 def _noted(settings: TrainingSettings) -> dict[str, int | float | str | bool]:

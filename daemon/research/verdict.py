@@ -32,7 +32,7 @@ class DeclaredTest(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """All that is judged, out of sample; `cost_bps` is what one side of a trade was charged.
+    """All that is judged, out of sample; one side of a trade was charged fee and slippage.
 
     Without a control, a surest tenth or several candidates, those tests are not made.
     """
@@ -41,7 +41,8 @@ class Evidence:
     baseline: Skill  # of minus the last return on the same rows
     gap: Gap
     net: NetReturn
-    cost_bps: float
+    fee_bps: float
+    slippage_bps: float
     control: Control | None = None
     surest: SurestCalls | None = None
     overfitting: float | None = None  # probability, where candidates were compared
@@ -70,13 +71,19 @@ def judge(evidence: Evidence) -> Verdict:
     edge only beyond CONTROL_ERRORS_BROKEN.
     """
     failed = tuple(test for test, holds in _outcomes(evidence).items() if not holds)
-    denying = set(failed)
-    if _control_errors(evidence) <= CONTROL_ERRORS_BROKEN:
-        denying.discard(DeclaredTest.CONTROL)
-    head = "No edge shown" if denying else "Edge shown on this data"
-    sentence = f"{head}: {_money(evidence)}. {_skill(evidence)}."
-    extra = " ".join(filter(None, (_control(evidence), _overfitting(evidence))))
-    return Verdict(not denying, f"{sentence} {extra}".strip(), failed)
+    denying = [
+        test
+        for test in failed
+        if test is not DeclaredTest.CONTROL or _control_errors(evidence) > CONTROL_ERRORS_BROKEN
+    ]
+    if denying:
+        reasons = filter(None, (_reason(test, evidence) for test in denying))
+        head = f"No edge shown: {'; '.join(reasons)}"
+    else:
+        head = "Edge shown on this data, which promises nothing about others"
+    told = (head, _money(evidence), _surest(evidence), _skill(evidence))
+    more = (_control(evidence), _overfitting(evidence))
+    return Verdict(not denying, " ".join(f"{one}." for one in (*told, *more) if one), failed)
 
 
 def _outcomes(evidence: Evidence) -> dict[DeclaredTest, bool]:
@@ -101,46 +108,51 @@ def _control_errors(evidence: Evidence) -> float:
     return 0.0 if control is None else abs(control.auc - 0.5) / control.standard_error
 
 
-def _skill(evidence: Evidence) -> str:
-    skill, gap = evidence.skill, evidence.gap
-    if skill.auc is None:
-        return f"The AUC is not known, n {skill.n}"
-    chance = "above" if skill.low > 0.5 else "not surely above"
-    baseline = "above" if skill.low > _to_beat(evidence) else "not surely above"
-    difference = (
-        "" if gap.value is None else f" (by {gap.value:+.3f}, {gap.low:+.3f} to {gap.high:+.3f})"
-    )
-    return (
-        f"Out of sample the AUC is {skill.auc:.3f} ({skill.low:.3f} to {skill.high:.3f}, "
-        f"n {skill.n}), {chance} 0.5 and {baseline} the {_to_beat(evidence):.3f} of minus the last "
-        f"return{difference}"
-    )
+def _reason(test: DeclaredTest, evidence: Evidence) -> str:
+    """Why a test that did not hold denies an edge; empty where another one says it already."""
+    skill, net = evidence.skill, evidence.net
+    if test is DeclaredTest.CHANCE:
+        return f"the model may be guessing, the AUC's low end is {skill.low:.3f}, not above 0.5"
+    if test is DeclaredTest.BASELINE:
+        return (
+            f"minus the last return alone may do as well, the AUC's low end is {skill.low:.3f}, "
+            f"not above its {_to_beat(evidence):.3f}"
+        )
+    if test is DeclaredTest.PAYS:
+        return f"it does not pay, {_pay_reason(net)} {_costs(evidence)}"
+    if test is DeclaredTest.SHARPE:
+        said = f"the Sharpe ratio is {net.deflated_sharpe:.3f} sure, not {DEFLATED_MIN:g}"
+        return said if net.entries >= ENTRIES_MIN else ""
+    if test is DeclaredTest.CONTROL:
+        return "shuffled outcomes are foretold too"
+    return "the choice among the candidates was probably luck"
+
+
+def _pay_reason(net: NetReturn) -> str:
+    if net.entries == 0:
+        return "no predicted move was worth its costs of"
+    if net.entries < ENTRIES_MIN:
+        return f"as far as {net.entries} trades can tell, which are too few, after"
+    if net.per_bar_high < 0.0:
+        return "it loses money after"
+    return "not surely, after"
+
+
+def _costs(evidence: Evidence) -> str:
+    return f"{evidence.fee_bps:g} bps fee and {evidence.slippage_bps:g} bps slippage a side"
 
 
 def _money(evidence: Evidence) -> str:
     net = evidence.net
-    side = f"at {evidence.cost_bps:g} bps a side"
     if net.entries == 0:
-        return f"{side} no predicted move was worth its costs{_surest(evidence)}"
-    interval = (
-        f"{net.per_bar_ratio * BPS:+.2f} bps a bar "
-        f"({net.per_bar_low * BPS:+.2f} to {net.per_bar_high * BPS:+.2f})"
-    )
-    if net.entries < ENTRIES_MIN:
-        few = f"{net.entries} trades are too few to judge, at {interval}"
-        return f"{side} {few}{_surest(evidence)}"
-    sharpe = (
-        f"a Sharpe ratio of {net.sharpe:.2f} a year ({net.sharpe_low:.2f} to "
+        return ""
+    return (
+        f"{net.entries} trades earn {net.per_bar_ratio * BPS:+.2f} bps a bar "
+        f"({net.per_bar_low * BPS:+.2f} to {net.per_bar_high * BPS:+.2f}) after "
+        f"{_costs(evidence)}, a Sharpe ratio of {net.sharpe:.2f} a year ({net.sharpe_low:.2f} to "
         f"{net.sharpe_high:.2f}), {net.deflated_sharpe:.3f} sure after {net.trials} "
-        f"{'trial' if net.trials == 1 else 'trials'}"
+        f"trial{'' if net.trials == 1 else 's'}"
     )
-    if net.deflated_sharpe < DEFLATED_MIN:
-        sharpe += f", not {DEFLATED_MIN:g}"
-    if net.per_bar_low > 0.0:
-        return f"{side} {net.entries} trades earn {interval} with {sharpe}"
-    is_loss = net.per_bar_high < 0.0
-    verb = "lose money" if is_loss else "do not surely pay"
-    return f"{side} {net.entries} trades {verb}, {interval}, {sharpe}{_surest(evidence)}"
 
 
 def _surest(evidence: Evidence) -> str:
@@ -148,29 +160,46 @@ def _surest(evidence: Evidence) -> str:
     if surest is None:
         return ""
     return (
-        f"; the surest tenth of all calls moved {surest.gross_ratio * BPS:+.1f} bps their way "
+        f"The surest tenth of all calls moved {surest.gross_ratio * BPS:+.1f} bps their way "
         f"({surest.gross_low * BPS:+.1f} to {surest.gross_high * BPS:+.1f}, n {surest.n}), "
-        f"a round trip costs {2.0 * evidence.cost_bps:g}"
+        f"a round trip costs {2.0 * (evidence.fee_bps + evidence.slippage_bps):g}"
+    )
+
+
+def _skill(evidence: Evidence) -> str:
+    skill, gap = evidence.skill, evidence.gap
+    if skill.auc is None:
+        return f"The AUC is not known, n {skill.n}"
+    difference = (
+        ""
+        if gap.value is None
+        else f", a difference of {gap.value:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})"
+    )
+    return (
+        f"Out of sample the AUC is {skill.auc:.3f} ({skill.low:.3f} to {skill.high:.3f}, "
+        f"n {skill.n}) and that of minus the last return {_to_beat(evidence):.3f}{difference}"
     )
 
 
 def _control(evidence: Evidence) -> str:
     control = evidence.control
-    if control is None or _control_errors(evidence) <= CONTROL_ERRORS_MAX:
+    if control is None:
         return ""
-    band = f"0.5 ± {CONTROL_ERRORS_MAX * control.standard_error:.3f}"
-    if _control_errors(evidence) <= CONTROL_ERRORS_BROKEN:
-        said = "which chance alone does once in twenty times"
-    else:
-        said = "so this test knows what it should not, and nothing it says counts"
-    return f"With shuffled outcomes the AUC is {control.auc:.3f}, outside {band}, {said}."
+    errors = _control_errors(evidence)
+    place = "within" if errors <= CONTROL_ERRORS_MAX else "outside"
+    said = (
+        f"With shuffled outcomes it is {control.auc:.3f}, {place} 0.5 ± "
+        f"{CONTROL_ERRORS_MAX * control.standard_error:.3f}"
+    )
+    if errors > CONTROL_ERRORS_BROKEN:
+        return f"{said}, so the test knows what it should not and nothing it says counts"
+    return said if place == "within" else f"{said}, as chance alone is once in twenty times"
 
 
 def _overfitting(evidence: Evidence) -> str:
     if evidence.overfitting is None:
         return ""
-    verb = "was probably luck" if evidence.overfitting > OVERFITTING_MAX else "was not only luck"
     return (
-        f"Picking the best candidate {verb}: it stays below the median elsewhere with probability "
-        f"{evidence.overfitting:.2f}."
+        "The best of the candidates stays below their median elsewhere with probability "
+        f"{evidence.overfitting:.2f}"
     )

@@ -76,13 +76,20 @@ def walk_forward(
 
     Raises `TrainingRefused` where the data cannot be split or a training part has one outcome only.
     """
-    dataset = labelled_rows(
+    dataset = labelled(series, feature_set, settings)
+    return walk(dataset, settings, seed=seed, progress=progress)
+
+
+def labelled(
+    series: Sequence[Series], feature_set: FeatureSet, settings: TrainingSettings
+) -> Dataset:
+    """The rows a walk-forward of these settings learns from and is tested on."""
+    return labelled_rows(
         series,
         feature_set,
         horizon_bars=settings.horizon_bars,
         zero_volume=ZeroVolume(settings.zero_volume),
     )
-    return walk(dataset, settings, seed=seed, progress=progress)
 
 
 def walk(

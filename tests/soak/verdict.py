@@ -28,7 +28,8 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.embedded.synthetic import SyntheticMarket
-from daemon.layers.features.sets import FeatureSet, reference_features
+from daemon.layers.features.catalog import reference_features
+from daemon.layers.features.sets import FeatureSet
 from daemon.research.datasets import Dataset, labelled_rows
 from daemon.research.evaluation import evaluate
 from daemon.research.judgement import judge_walk

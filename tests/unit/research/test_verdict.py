@@ -34,7 +34,8 @@ GOOD = Evidence(
     baseline=a_skill(0.0, auc=0.52),
     gap=Gap(0.04, 0.01, 0.07),
     net=a_net(),
-    cost_bps=15.0,
+    fee_bps=10.0,
+    slippage_bps=5.0,
     control=Control(600, 0.51, 0.02),
     surest=SurestCalls(100, 4e-4, 1e-4, 7e-4),
 )
@@ -66,24 +67,36 @@ def test_an_edge_is_shown_only_where_every_declared_test_holds() -> None:
         assert verdict.sentence.startswith(head)
 
 
-def test_the_sentence_says_which_test_did_not_hold_and_by_how_much() -> None:
-    assert "above 0.5 and above the 0.520 of minus the last return" in judged().sentence
-    assert "(by +0.040, +0.010 to +0.070)" in judged().sentence
-    assert "not surely above 0.5" in judged(skill=a_skill(0.49)).sentence
-    assert "not surely above the 0.540" in judged(baseline=a_skill(0.0, auc=0.54)).sentence
-    assert "0.990 sure after 1 trial" in judged().sentence
-    assert "0.900 sure after 1 trial, not 0.95" in judged(net=a_net(deflated=0.9)).sentence
+def test_the_sentence_says_which_tests_did_not_hold_and_by_how_much() -> None:
+    shown = judged().sentence
+    assert "the AUC is 0.560 (0.530 to 0.600, n 1000) and that of minus the last return" in shown
+    assert "0.520, a difference of +0.040 (+0.010 to +0.070)" in shown
+    assert "30 trades earn +2.00 bps a bar (+1.00 to +3.00) after 10 bps fee" in shown
+    assert "a Sharpe ratio of 1.50 a year (0.20 to 2.50), 0.990 sure after 1 trial." in shown
+    assert "With shuffled outcomes it is 0.510, within 0.5 ± 0.040." in shown
+    assert "low end is 0.490, not above 0.5;" in judged(skill=a_skill(0.49)).sentence
+    assert "not above its 0.540." in judged(baseline=a_skill(0.0, auc=0.54)).sentence
+    assert "is 0.900 sure, not 0.95." in judged(net=a_net(deflated=0.9)).sentence
     for net, said in (
-        (a_net(-1e-4), "do not surely pay"),
-        (replaced(a_net(-1e-3), per_bar_high=-1e-4), "lose money"),
-        (a_net(entries=29), "29 trades are too few to judge"),
-        (a_net(entries=0), "at 15 bps a side no predicted move was worth its costs"),
+        (a_net(-1e-4), "it does not pay, not surely, after 10 bps fee and 5 bps slippage a side."),
+        (replaced(a_net(-1e-3), per_bar_high=-1e-4), "it does not pay, it loses money after"),
+        (a_net(entries=29), "as far as 29 trades can tell, which are too few, after"),
+        (a_net(entries=0), "it does not pay, no predicted move was worth its costs of 10 bps fee"),
     ):
         sentence = judged(net=net).sentence
+        assert sentence.startswith("No edge shown: ")
         assert said in sentence
-        assert "the surest tenth of all calls moved +4.0 bps their way" in sentence
-        assert "a round trip costs 30" in sentence
-    assert "\n" not in judged().sentence
+        assert "The surest tenth of all calls moved +4.0 bps their way" in sentence
+        assert "a round trip costs 30." in sentence
+    assert "\n" not in shown
+    assert ".." not in shown
+
+
+def test_a_model_that_never_traded_is_not_blamed_for_its_sharpe_ratio_as_well() -> None:
+    verdict = judged(net=a_net(entries=0, deflated=0.0))
+
+    assert verdict.failed == (DeclaredTest.PAYS, DeclaredTest.SHARPE)
+    assert "Sharpe" not in verdict.sentence
 
 
 def replaced(net: NetReturn, **changes: float) -> NetReturn:
@@ -105,8 +118,8 @@ def test_without_a_known_auc_nothing_is_shown() -> None:
     ("auc", "fails", "denies", "said"),
     [
         (0.539, False, False, "Edge shown"),
-        (0.541, True, False, "which chance alone does once in twenty times"),
-        (0.459, True, False, "which chance alone does once in twenty times"),
+        (0.541, True, False, "as chance alone is once in twenty times"),
+        (0.459, True, False, "as chance alone is once in twenty times"),
         (0.581, True, True, "nothing it says counts"),
         (0.419, True, True, "nothing it says counts"),
     ],
@@ -126,5 +139,5 @@ def test_a_choice_that_was_probably_luck_denies_an_edge() -> None:
     verdict = judged(overfitting=0.51)
     assert not verdict.edge_shown
     assert verdict.failed == (DeclaredTest.OVERFITTING,)
-    assert "was probably luck" in verdict.sentence
-    assert "was not only luck" in judged(overfitting=0.1).sentence
+    assert "the choice among the candidates was probably luck." in verdict.sentence
+    assert "with probability 0.10." in judged(overfitting=0.1).sentence
