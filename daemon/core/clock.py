@@ -30,7 +30,7 @@ class WireClock:
 class MarketClock:
     """Market time as an anchor plus a rate: 1 on a real exchange, 0 in lock-step, more when warped.
 
-    It never goes back: an anchor that lies in the past of what was already said is ignored.
+    It never goes back: told that it is ahead, it stands until the market has caught up.
     """
 
     def __init__(self, wire: WireClock, *, market_ns: int, rate: float = 1.0) -> None:
@@ -38,6 +38,7 @@ class MarketClock:
         self._market_ns = market_ns
         self._rate = rate
         self._anchored_s = wire.monotonic_s()
+        self._said_ns = market_ns
 
     @property
     def rate(self) -> float:
@@ -46,14 +47,22 @@ class MarketClock:
 
     def now_ns(self) -> int:
         elapsed_s = self._wire.monotonic_s() - self._anchored_s
-        return self._market_ns + round(elapsed_s * self._rate * NS_PER_S)
+        reckoned_ns = self._market_ns + round(elapsed_s * self._rate * NS_PER_S)
+        self._said_ns = max(self._said_ns, reckoned_ns)
+        return self._said_ns
 
     def anchor(self, market_ns: int, rate: float | None = None) -> None:
         """Say what market time it is right now, and how fast it runs from here on."""
-        self._market_ns = max(market_ns, self.now_ns())
+        self.now_ns()  # what anybody may have been told by now
+        self._market_ns = market_ns
         self._anchored_s = self._wire.monotonic_s()
         if rate is not None:
             self._rate = rate
+
+    def at_least(self, market_ns: int) -> None:
+        """Say that market time has come this far, perhaps further."""
+        if market_ns > self.now_ns():
+            self.anchor(market_ns)
 
 
 class ManualClock:

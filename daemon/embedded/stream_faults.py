@@ -135,7 +135,8 @@ class StreamFaults:
         self._late.add(handle)
 
     def _send_old(self, connection: Connection, name: StreamName, bars: int) -> None:
-        payload = self._past(name, bars) if name.kind is StreamKind.KLINE else None
+        past = self._past(name, bars) if name.kind is StreamKind.KLINE else None
+        payload = None if past is None else self._candles.message(name.symbol_id, past)
         if payload is not None:
             connection.send_bytes(_bytes_of(connection, name, payload))
 

@@ -120,7 +120,7 @@ class EmbeddedMarket:
         async for raw in self._inner.watch(instrument):
             if raw.is_closed and isinstance(raw.open_ms, int):
                 # The exchange says this bar is over, so by its clock at least its close has come.
-                self._clock.anchor(raw.open_ms * NS_PER_MS + self._timeframe_ns)
+                self._clock.at_least(raw.open_ms * NS_PER_MS + self._timeframe_ns)
             yield raw
 
     async def trades(self, instrument: InstrumentId) -> AsyncIterator[RawTrade]:

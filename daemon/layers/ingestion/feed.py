@@ -120,6 +120,8 @@ class _Follower:
         self._wire = wire
         self._config = config
         self._on_ready = on_ready
+        # Where every slot has a candle, a finished one has another behind it.
+        self._is_followed = config.venue_sends_empty_bars and not config.is_lockstep
         self._waiting = Waiting(track.counts)
         self._tasks: asyncio.TaskGroup
         self._rereading: asyncio.Task[None] | None = None
@@ -257,7 +259,10 @@ class _Follower:
         published: list[Bar] = []
         if rows is not None:
             track.is_caught_up = True
-            published = await self._publisher.rows(closed_rows(rows, self._timeframe_ns, by_ns))
+            # No clock is as good as the venue's own word that the next slot has begun.
+            closed_by_ns = 0 if self._is_followed else by_ns
+            closed = closed_rows(rows, self._timeframe_ns, closed_by_ns)
+            published = await self._publisher.rows(closed)
         now_s, now_ns = self._wire.monotonic_s(), self._publisher.now_ns()
         for bar in published:
             track.remember_reread(bar, now_s)

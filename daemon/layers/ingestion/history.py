@@ -67,10 +67,16 @@ async def load_history(
             progress(slots_between(since_ns, newest_ns, timeframe_ns), total)
     cause = MissCause.OUTAGE if venue_sends_empty_bars else MissCause.NO_TRADES
     # One reply proves no hole: what is missing or spoiled is asked for once more.
-    for hole in _holes(reading.bars(), timeframe_ns, cause, until_ns):
-        end_ns = hole.first_open_ns + hole.count * timeframe_ns
-        async for page in ask(since_ns=hole.first_open_ns, until_ns=end_ns):
-            reading.take(page, hole.first_open_ns, end_ns)
+    bars = reading.bars()
+    holes = [
+        (hole.first_open_ns, hole.first_open_ns + hole.count * timeframe_ns)
+        for hole in _holes(bars, timeframe_ns, cause, until_ns)
+    ]
+    if bars and since_ns < bars[0].open_ns <= since_ns + ROWS_MIN * timeframe_ns:
+        holes.append((since_ns, bars[0].open_ns))
+    for begin_ns, end_ns in holes:
+        async for page in ask(since_ns=begin_ns, until_ns=end_ns):
+            reading.take(page, begin_ns, end_ns)
     bars = reading.bars()
     return History(
         bars=bars,
@@ -125,12 +131,14 @@ async def pages(
 ) -> AsyncIterator[list[RawBar]]:
     """Pages of candles, oldest first, until one reaches the slot that closes by `until_ns`.
 
-    Pages may overlap, be shorter than asked for, or descend inside. An empty page is stepped over
-    by its own width, since some venues answer for a window rather than from a time on; pages that
-    bring nothing newer than the one before end the paging, a single one is asked for again.
+    Pages may overlap, be shorter than asked for, or descend inside. A page that is empty twice is
+    stepped over by its own width, since some venues answer for a window rather than from a time on;
+    pages that bring nothing newer than the one before end the paging, a single one is asked for
+    again.
     """
     cursor_ns = since_ns
     still = 0
+    was_empty = False
     for _ in range(PAGES_MAX):
         if cursor_ns + timeframe_ns > until_ns:
             return
@@ -140,8 +148,10 @@ async def pages(
         page.sort(key=lambda raw: open_time_ns(raw) or 0)
         newest_ns = max((open_time_ns(raw) or 0 for raw in page), default=None)
         if newest_ns is None:
-            cursor_ns += wanted * timeframe_ns
+            cursor_ns += wanted * timeframe_ns * was_empty
+            was_empty = not was_empty
             continue
+        was_empty = False
         yield page
         still = still + 1 if newest_ns < cursor_ns else 0
         if still == STILL_MAX:

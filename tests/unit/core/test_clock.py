@@ -71,12 +71,26 @@ def test_market_time_never_goes_back_whatever_it_is_told(
     assert seen == sorted(seen)
 
 
-def test_an_anchor_in_the_past_of_what_was_said_is_ignored() -> None:
+def test_a_clock_that_is_ahead_stands_until_the_market_has_caught_up() -> None:
+    wire = SteeredWire()
+    clock = MarketClock(wire, market_ns=MINUTE_NS)
+
+    clock.anchor(MINUTE_NS - 10 * NS_PER_S)
+    seen = []
+    for wire.at_s in (0.0, 9.0, 11.0):
+        seen.append(clock.now_ns() - MINUTE_NS)
+
+    assert seen == [0, 0, NS_PER_S]
+
+
+def test_a_lower_bound_moves_a_clock_forward_only() -> None:
     clock = MarketClock(SteeredWire(), market_ns=MINUTE_NS)
 
-    clock.anchor(0)
+    clock.at_least(0)
+    before = clock.now_ns()
+    clock.at_least(2 * MINUTE_NS)
 
-    assert clock.now_ns() == MINUTE_NS
+    assert (before, clock.now_ns()) == (MINUTE_NS, 2 * MINUTE_NS)
 
 
 def test_the_wire_clocks_agree_with_the_machine() -> None:

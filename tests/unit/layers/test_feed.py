@@ -169,10 +169,24 @@ def test_rest_that_lags_is_asked_again_with_longer_and_longer_waits() -> None:
     assert watch.bars() == [0]
 
 
+def test_an_unfinished_candle_is_not_closed_by_a_clock_that_runs_ahead() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.clock = None  # the exchange's own time is behind ours
+        watch.market.rows[BTC] = [a_raw(0, 100.2)]
+        await asyncio.sleep(HOUR_S + 60)
+        assert watch.bars() == []
+        watch.market.rows[BTC] = [a_raw(0, 100.9), a_raw(1)]
+        await asyncio.sleep(60)
+
+    watch = watched(scenario, config=FeedConfig(transport=Transport.REST), last={BTC: a_bar(-1)})
+
+    assert [bar.close for bar in watch.whole_bars()] == [100.9]
+
+
 def test_polling_alone_gives_every_bar_once() -> None:
     async def scenario(watch: Watch) -> None:
         for slot in range(5):
-            watch.market.rows[BTC] = [a_raw(each) for each in range(-1, slot + 1)]
+            watch.market.rows[BTC] = [a_raw(each) for each in range(-1, slot + 2)]
             await asyncio.sleep(HOUR_S)
         await asyncio.sleep(60)
 
@@ -568,7 +582,7 @@ def test_a_stream_that_falls_silent_inside_a_bar_is_stale_when_rest_shows_more_t
 
 def test_an_exchange_frozen_for_days_is_stale_with_its_age_and_heals_by_itself() -> None:
     market = FakeMarketData()
-    market.rows[BTC] = [a_raw(-1), a_raw(0)]
+    market.rows[BTC] = [a_raw(-1), a_raw(0), a_raw(1)]
 
     async def scenario(watch: Watch) -> None:
         watch.market.say(BTC, a_raw(0, is_closed=False))
