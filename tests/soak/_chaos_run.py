@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from daemon.app import build_core, feature_set_of
+from daemon.app import build_core
 from daemon.bar_keeper import BarKeeper
 from daemon.config import Settings, load
 from daemon.core.clock import WireClock
@@ -32,6 +32,7 @@ from daemon.core.events import (
 from daemon.core.inbox import Inbox
 from daemon.core.timeframes import timeframe_ns
 from daemon.exchange_process import Endpoint, ExchangeProcess
+from daemon.feature_config import feature_set_of
 from daemon.layers.ingestion import Feed, FeedConfig, load_history
 from daemon.runner import Runner
 from daemon.store.bars import BarStore
