@@ -14,7 +14,7 @@ from daemon.config import changes, config_hash
 from daemon.core.errors import TradingdError, UsageRefused
 from daemon.exchange_process import ExchangeProcess
 from daemon.holdings import held_by
-from daemon.store.runs import read_result, read_spec, resolve
+from daemon.store.runs import newest_daemon_run, read_result, read_spec
 
 if TYPE_CHECKING:
     from daemon.config import Settings
@@ -30,7 +30,7 @@ async def unfinished(
     as something else than what is asked for now.
     """
     try:
-        paths = resolve(settings.run.state_dir, "last")
+        paths = newest_daemon_run(settings.run.state_dir)
     except UsageRefused:
         return None
     spec, result = read_spec(paths), read_result(paths)

@@ -239,17 +239,23 @@ def parity(
 @app.command()
 def backtest(  # noqa: PLR0917  # one parameter per option
     data: Annotated[
-        list[Path] | None, typer.Option(help="a recording; default: the bars in the store")
+        list[str] | None,
+        typer.Option(
+            help="a recording, or BTC/USDT=recording; may be repeated; default: the bars in the "
+            "store of the newest run's market"
+        ),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="a registered model's id")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="a registered model's id; default: retrain on the way")
+    ] = None,
     symbol: Annotated[str | None, typer.Option(help="symbol of the recording")] = None,
     start: Annotated[str | None, typer.Option("--from", help="first bar to decide on")] = None,
     config: Config = None,
     state_dir: State = None,
     json: Json = False,
 ) -> None:
-    """Recorded bars through the same route table as live, with simulated fills."""
-    from daemon.cli.replays import run_backtest
+    """Recorded bars through the same route table as live; kept as a run, for report and parity."""
+    from daemon.cli.backtests import run_backtest
 
     raise typer.Exit(
         run_backtest(tuple(data or ()), model, symbol, start, config, state_dir, as_json=json)

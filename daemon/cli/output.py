@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-BAR_WIDTH = 20
-
 BAR_WIDTH = 24
 
 
@@ -32,17 +30,6 @@ def pairs(result: Mapping[str, object], *, indent: str = "") -> list[str]:
     """Aligned `name  value` lines."""
     width = max((len(name) for name in result), default=0)
     return [f"{indent}{name:<{width}}  {_text(value)}" for name, value in result.items()]
-
-
-def progress_bar(what: str, done: int, total: int) -> None:
-    """How far something long has come, at a terminal only: on stderr, one line over itself."""
-    if not sys.stderr.isatty():
-        return
-    filled = BAR_WIDTH * done // total if total else BAR_WIDTH
-    bar = "#" * filled + "." * (BAR_WIDTH - filled)
-    ending = "\n" if done >= total else ""
-    sys.stderr.write(f"\r{what} [{bar}] {done}/{total}{ending}")
-    sys.stderr.flush()
 
 
 def _text(value: object) -> str:

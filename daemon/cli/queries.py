@@ -22,7 +22,7 @@ from daemon.config import FeaturesSection, config_hash, load, warnings_for
 from daemon.core.errors import DaemonNotRunning, UsageRefused
 from daemon.core.instruments import plain
 from daemon.store.lock import holder
-from daemon.store.runs import read_result, resolve
+from daemon.store.runs import newest_daemon_run, read_result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +79,7 @@ def show_status(config: Path | None, state_dir: Path | None, *, as_json: bool) -
     if pid is None:
         msg = f"no daemon is running on {directory} ({_how_to_start(directory)})"
         raise DaemonNotRunning(msg)
-    paths = resolve(directory, "last")
+    paths = newest_daemon_run(directory)
     try:
         state: dict[str, object] = msgspec.json.decode(paths.status.read_bytes())
     except FileNotFoundError:
@@ -91,7 +91,7 @@ def show_status(config: Path | None, state_dir: Path | None, *, as_json: bool) -
 
 def _how_to_start(directory: Path) -> str:
     try:
-        paths = resolve(directory, "last")
+        paths = newest_daemon_run(directory)
         result = read_result(paths)
     except UsageRefused:
         return "start one with: tradingd run"

@@ -1,6 +1,6 @@
-"""Commands that run the core over what is recorded: parity and backtest.
+"""Commands that run the core over what a journal holds: parity.
 
-Belongs here: finding journal, model and bars, and printing what came of them.
+Belongs here: finding journal and model, and printing what came of them.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from daemon.app import build_core
 from daemon.boot import load_model
-from daemon.cli.markets import timeframes_of
-from daemon.cli.output import pairs, progress_bar, show
+from daemon.cli.output import pairs, show
 from daemon.cli.running import config_path
 from daemon.config import load, restored
 from daemon.core.errors import CheckFailed, JournalBroken, UsageRefused
@@ -84,38 +83,3 @@ def check_parity(
 
 # A model may honestly find nothing worth an order; then there is nothing to size either.
 ORDER_KINDS = ("orders", "sizings")
-
-
-def run_backtest(  # noqa: PLR0917  # the options of the command
-    data: tuple[Path, ...],
-    model: str | None,
-    symbol: str | None,
-    start: str | None,
-    config: Path | None,
-    state_dir: Path | None,
-    *,
-    as_json: bool,
-) -> int:
-    """Prints what `run.finished` would say, for recorded or stored bars."""
-    from daemon.backtesting import backtest
-
-    overrides: dict[str, object] = {"run.state_dir": state_dir, "data.exchange": "embedded"}
-    overrides["data.also"] = ()  # the exchanges are those of the bars
-    if symbol is not None:
-        overrides["data.symbols"] = (symbol,)
-    settings = load(config_path(config), overrides)
-    if data:
-        overrides |= timeframes_of(data[0], _timeframe_of(data[0]), settings)
-        settings = load(config_path(config), overrides)
-    result = backtest(settings, data, model=model, start=start, say=progress_bar)
-    show(result, pairs(result), as_json=as_json)
-    return 0
-
-
-def _timeframe_of(path: Path) -> str:
-    from daemon.store.recordings import read_recording, timeframe_of
-
-    try:
-        return timeframe_of(read_recording(path))
-    except ValueError as error:
-        raise UsageRefused(str(error)) from error

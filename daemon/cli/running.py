@@ -25,9 +25,12 @@ from daemon.core.errors import TradingdError, UsageRefused
 from daemon.core.timeframes import parse_time
 from daemon.store.lock import StateLock
 from daemon.store.runs import (
+    BACKTEST,
+    LAST,
     RunSpec,
     discard,
     new_run,
+    newest_daemon_run,
     read_result,
     read_spec,
     resolve,
@@ -78,8 +81,13 @@ def start_run(request: RunRequest, config: Path | None, state_dir: Path | None) 
 
         _require_alone(request)
         first = load(path, {"run.state_dir": state_dir})
-        paths = resolve(first.run.state_dir, request.resume)
+        is_newest = request.resume == LAST
+        folder = first.run.state_dir
+        paths = newest_daemon_run(folder) if is_newest else resolve(folder, request.resume)
         spec = read_spec(paths)
+        if spec.mode == BACKTEST:
+            msg = f"run {spec.run} is a backtest, which has nothing to go on with"
+            raise UsageRefused(msg)
         typed = spec.typed
         settings = load(path, {"run.state_dir": state_dir, **overrides_of(spec)})
         require_same(spec, settings, paths)

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from daemon.boot import training_settings
 from daemon.cli.markets import timeframes_of
-from daemon.cli.output import progress_bar, show
+from daemon.cli.output import progress, show
 from daemon.cli.running import config_path
 from daemon.config import load
 from daemon.core.errors import UsageRefused
@@ -63,7 +63,7 @@ def run_walkforward(request: WalkRequest, config: Path | None, *, as_json: bool)
         feature_set_of(settings),
         TrainingSettings(**told),
         seed=settings.run.seed,
-        progress=lambda done, total, what: progress_bar(what, done, total),
+        progress=lambda done, total, what: progress(what, done, total),
     )
     other_cpu_s = read_s + time.process_time() - started_s - fit_cpu_s
     result = {

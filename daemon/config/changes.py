@@ -19,7 +19,9 @@ from daemon.config.settings import Settings
 Recorded: TypeAlias = dict[str, dict[str, object]]
 
 # Whole sections and single keys that no decision is made of: a run goes on under other ones.
-FREE = frozenset({"log", "exchange", "run.state_dir", "data.transport", "data.stale_after_s"})
+FREE = frozenset(
+    {"backtest", "log", "exchange", "run.state_dir", "data.transport", "data.stale_after_s"}
+)
 
 
 class Change(Struct, frozen=True):

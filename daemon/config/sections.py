@@ -129,7 +129,7 @@ class DataSection(Section):
     timeframe: Timeframe = "1h"
     source_timeframe: Annotated[str, AfterValidator(_source_timeframe)] = SAME
     history_bars: Annotated[Count, Field(le=1_000_000)] = 8_760
-    transport: Literal["auto", "websocket", "trades", "rest"] = "auto"
+    transport: Literal["websocket", "rest"] = "websocket"
     max_decision_age_ratio: Share = 0.5
     stale_after_s: Seconds = 90.0
     zero_volume: Literal["accept", "flag", "reject"] = "flag"
@@ -291,6 +291,14 @@ class ExecutionSection(Section):
     grace_s: Seconds = 5.0
     clock_offset_max_ms: Annotated[Count, Field(le=60_000)] = 2_500
     paper_latency_ms: Annotated[Natural, Field(le=60_000)] = 250
+
+
+class BacktestSection(Section):
+    """Only `tradingd backtest` reads these; fees, slippage and latency are those of execution."""
+
+    spread_bps: Bps = 1.0
+    depth_ratio: Share = 0.01
+    participation_max_ratio: Share = 0.05
 
 
 class HealthSection(Section):

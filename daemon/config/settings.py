@@ -9,6 +9,7 @@ from pydantic import model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from daemon.config.sections import (
+    BacktestSection,
     DataSection,
     ExchangeSection,
     ExecutionSection,
@@ -44,6 +45,7 @@ class Settings(BaseSettings):
     signal: SignalSection = SignalSection()
     risk: RiskSection = RiskSection()
     execution: ExecutionSection = ExecutionSection()
+    backtest: BacktestSection = BacktestSection()
     health: HealthSection = HealthSection()
     log: LogSection = LogSection()
     exchange: ExchangeSection = ExchangeSection()

@@ -144,17 +144,13 @@ def _bars(
 
 
 def merge(open_ms: int, parts: list[MarketBar]) -> MarketBar:
-    """One bar out of consecutive ones; at least one.
-
-    Those without trades have no price of their own, and count only among themselves.
-    """
-    traded = [bar for bar in parts if bar.volume] or parts
+    """One bar out of consecutive ones; at least one."""
     return MarketBar(
         open_ms,
-        traded[0].open,
-        max(bar.high for bar in traded),
-        min(bar.low for bar in traded),
-        traded[-1].close,
+        parts[0].open,
+        max(bar.high for bar in parts),
+        min(bar.low for bar in parts),
+        parts[-1].close,
         sum((bar.volume for bar in parts), ZERO),
         sum(bar.trades for bar in parts),
     )

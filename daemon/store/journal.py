@@ -8,6 +8,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -30,6 +31,8 @@ from daemon.store.schema import (
     transaction,
 )
 from daemon.store.worker import WAITING_MAX, Worker
+
+ROWS_A_TRANSACTION = 10_000
 
 E = TypeVar("E", bound=Event)
 _Row: TypeAlias = tuple[int, int, int, str, str, bytes]
@@ -153,6 +156,58 @@ class SqliteJournal:
                 tip = Tip(tip.seq + 1, number, chained(tip.chain, number, kind, body))
                 rows.append((tip.seq, number, ts_ns, kind, body, tip.chain))
         return tip, rows
+
+
+class WholeJournal:
+    """Keeps the steps of something that is over soon: in large transactions, without a flush each.
+
+    What a crash leaves behind is not to be continued; whoever writes it begins anew.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._tip = Tip()
+        self._rows: list[_Row] = []
+
+    @property
+    def chain(self) -> bytes:
+        """The hash that the newest row ends with."""
+        return self._tip.chain
+
+    def keep(self, step: Sequence[Event]) -> Sequence[Event]:
+        """Take one step, and hand it on."""
+        tip, number = self._tip, self._tip.step + 1
+        for event in step:
+            kind, body = type(event).__name__, _body(event)
+            tip = Tip(tip.seq + 1, number, chained(tip.chain, number, kind, body))
+            self._rows.append((tip.seq, number, event.ts_ns, kind, body, tip.chain))
+        self._tip = tip
+        if len(self._rows) >= ROWS_A_TRANSACTION:
+            self.flush()
+        return step
+
+    def flush(self) -> None:
+        rows, self._rows = self._rows, []
+        if rows:
+            with transaction(self._connection, is_durable=False):
+                self._connection.exec_driver_sql(_INSERT, rows)
+
+
+@contextmanager
+def write_whole(path: Path) -> Iterator[WholeJournal]:
+    """A journal at `path`, where none may be, complete and on the disk when the block ends."""
+    try:
+        connection = open_writer(path, JOURNAL, busy_timeout_ms=BUSY_TIMEOUT_MS)
+        try:
+            writer = WholeJournal(connection)
+            yield writer
+            writer.flush()
+            with transaction(connection, is_durable=True):
+                pass  # a flush of the file covers what was committed before without one
+        finally:
+            connection.close()
+    except Unusable as error:
+        raise JournalBroken(f"journal {path} cannot be written: {error}") from error
 
 
 def _body(event: Event) -> str:

@@ -7,7 +7,8 @@ session.
 import hashlib
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ LAST = "last"
 RUNS = "runs"
 FOLDER_MODE = 0o700
 RUNS_NAMED_MAX = 5
+BACKTEST = "backtest"  # the mode of a run that no daemon made
 
 _RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{4}")
 _SECRET_WORDS = ("secret", "password", "passphrase", "token", "api_key", "private")
@@ -167,10 +169,41 @@ def resolve(state_dir: Path, run: str) -> RunPaths:
     return paths
 
 
+def newest_daemon_run(state_dir: Path) -> RunPaths:
+    """The newest run of a daemon, whatever was backtested since; UsageRefused without one."""
+    for run in all_runs(state_dir):
+        paths = RunPaths(state_dir, run)
+        if read_spec(paths).mode != BACKTEST:
+            return paths
+    raise UsageRefused(f"there is no run in {state_dir} yet")
+
+
+@contextmanager
+def placed(state_dir: Path, spec: RunSpec, *, is_last: bool) -> Iterator[RunPaths]:
+    """A folder for a run that is made at once; it gets its name, and `last`, when it is whole.
+
+    A run of this id that was made before is replaced. A block that raises leaves nothing behind.
+    """
+    assert _RUN_ID.fullmatch(spec.run), f"{spec.run!r} is not a run id; make it with run_id_for"
+    made, final = RunPaths(state_dir, f".making-{spec.run}"), RunPaths(state_dir, spec.run)
+    shutil.rmtree(made.folder, ignore_errors=True)
+    made.folder.mkdir(mode=FOLDER_MODE, parents=True)
+    try:
+        yield made
+        write_spec(made, spec)
+        shutil.rmtree(final.folder, ignore_errors=True)
+        made.folder.rename(final.folder)
+        if is_last:
+            replace_durably(state_dir / RUNS / LAST, f"{spec.run}\n".encode())
+    finally:
+        shutil.rmtree(made.folder, ignore_errors=True)
+
+
 def all_runs(state_dir: Path) -> list[str]:
     """Ids of all runs, newest first."""
     found = (state_dir / RUNS).glob("*/run.json")
-    return sorted((each.parent.name for each in found), reverse=True)
+    names = (each.parent.name for each in found)
+    return sorted((name for name in names if _RUN_ID.fullmatch(name)), reverse=True)
 
 
 def write_spec(paths: RunPaths, spec: RunSpec) -> None:

@@ -122,13 +122,19 @@ def test_live_on_a_real_exchange_is_refused(tmp_path: Path) -> None:
     assert "not armed" in done.stderr
 
 
-def test_a_backtest_uses_the_bars_of_the_newest_run_and_tells_its_verdict(tmp_path: Path) -> None:
+def test_a_backtest_is_a_run_that_can_be_made_again_proven_and_shown(tmp_path: Path) -> None:
     tradingd = Tradingd(tmp_path)
     tradingd.run("--market", "synthetic", "--bars", "80")
+    live = tradingd.query("parity")
 
     result = tradingd.query("backtest")
 
     assert result["decisions"] >= 140
     assert result["orders"] >= 2
     assert result["verdict"]
-    assert result == tradingd.query("backtest")
+    assert tradingd.query("parity")["identical"] is True
+    assert tradingd.query("parity")["compared"]["features"] == live["compared"]["features"]
+    assert result == tradingd.query("backtest")  # its journal's last hash included
+    tradingd.command("report", "-o", str(tmp_path / "page.html"))
+    assert (tmp_path / "page.html").stat().st_size > 1_000_000
+    tradingd.command("run", "--resume", result["run"], code=2)

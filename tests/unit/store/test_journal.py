@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from daemon.core.errors import JournalBroken
 from daemon.core.events import JOURNALED, Event, FeatureRows, HealthTick, OrderFilled, RunOpened
-from daemon.store.journal import SqliteJournal
+from daemon.store.journal import SqliteJournal, write_whole
 from daemon.store.journal_reader import JournalReader
 from tests.builders import (
     a_bar,
@@ -364,3 +364,18 @@ async def test_durable_steps_are_flushed_and_others_are_not(tmp_path: Path) -> N
 
     await journal.close()
     assert levels == [2, 1, 2], "2 is FULL, 1 is NORMAL"
+
+
+async def test_a_journal_written_whole_is_the_one_written_step_by_step(tmp_path: Path) -> None:
+    steps = [(a_run_opened(),), (a_bars_closed(), feature_rows()), (a_health_tick(),)]
+    await written(tmp_path / "steps.db", *steps)
+
+    with write_whole(tmp_path / "whole.db") as writer:
+        for step in steps:
+            assert writer.keep(step) == step
+
+    assert list(JournalReader.open(tmp_path / "whole.db").read()) == list(
+        JournalReader.open(tmp_path / "steps.db").read()
+    )
+    rows = sqlite3.connect(tmp_path / "steps.db").execute("SELECT chain FROM event ORDER BY seq")
+    assert rows.fetchall()[-1][0] == writer.chain

@@ -1,5 +1,6 @@
 """The state directory: runs are found by id or as the last, and nothing in it is half written."""
 
+import contextlib
 import stat
 from pathlib import Path
 
@@ -140,3 +141,39 @@ def test_an_option_that_may_be_a_secret_is_not_written(tmp_path: Path) -> None:
 
     with pytest.raises(AssertionError, match="may be a secret"):
         runs.new_run(tmp_path, spec)
+
+
+def test_a_run_that_is_made_at_once_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    spec = replace(a_spec(), mode="backtest")
+
+    with contextlib.suppress(RuntimeError), runs.placed(tmp_path, spec, is_last=True) as paths:
+        paths.journal.write_bytes(b"half")
+        raise RuntimeError
+
+    assert runs.all_runs(tmp_path) == []
+    assert list((tmp_path / "runs").iterdir()) == []
+
+    with runs.placed(tmp_path, spec, is_last=True) as paths:
+        paths.journal.write_bytes(b"whole")
+
+    assert runs.resolve(tmp_path, "last").journal.read_bytes() == b"whole"
+
+
+def test_the_same_run_made_again_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    spec = replace(a_spec(), mode="backtest")
+    for content in (b"first", b"second"):
+        with runs.placed(tmp_path, spec, is_last=False) as paths:
+            paths.journal.write_bytes(content)
+
+    assert runs.resolve(tmp_path, spec.run).journal.read_bytes() == b"second"
+
+
+def test_a_backtest_is_the_last_run_but_never_the_newest_of_a_daemon(tmp_path: Path) -> None:
+    daemon = a_spec()
+    backtest = replace(a_spec(STARTED_NS + NS_PER_S), mode="backtest")
+    runs.new_run(tmp_path, daemon)
+    with runs.placed(tmp_path, backtest, is_last=True):
+        pass
+
+    assert runs.resolve(tmp_path, "last").run == backtest.run
+    assert runs.newest_daemon_run(tmp_path).run == daemon.run
