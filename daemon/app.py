@@ -115,6 +115,7 @@ def routes(core: Core) -> list[Route]:
         # life of a bar: L1 -> L7 resolve -> L5 mark -> L2 -> L3 -> L4 -> L5 -> L6
         apply(e.HistoryLoaded, features.apply_history_loaded),
         apply(e.HistoryLoaded, book.apply_history_loaded),
+        apply(e.HistoryLoaded, monitoring.apply_history_loaded),
         on(e.HistoryLoaded, monitoring.on_history_loaded, e.PredictionResolved),
         apply(e.BarsMissed, features.apply_bars_missed),
         on(e.BarsMissed, features.on_bars_missed, e.FeatureRows),
@@ -122,6 +123,7 @@ def routes(core: Core) -> list[Route]:
         apply(e.BarRevised, features.apply_bar_revised),
         apply(e.BarsClosed, features.apply_bars_closed),
         apply(e.BarsClosed, book.apply_bars_closed),
+        apply(e.BarsClosed, monitoring.apply_bars_closed),
         on(e.BarsClosed, monitoring.on_bars_closed, e.PredictionResolved),
         on(e.BarsClosed, risk.on_bars_closed, e.EquityMarked),
         on(e.BarsClosed, features.on_bars_closed, e.FeatureRows),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from daemon.app import build_core
 from daemon.backtest_bars import recorded_bars
 from daemon.backtest_models import Models
+from daemon.boot import bars_kept
 from daemon.config import config_hash
 from daemon.core.book import shares
 from daemon.core.errors import UsageRefused
@@ -93,7 +94,8 @@ class Backtest:
     def _steps(self) -> Steps:
         core, length_ns = self._core, self._length_ns
         before_ns = self.first_ns - length_ns
-        keep_ns = self.first_ns - (self._features.lookback + 1) * length_ns
+        kept = bars_kept(self._settings, self._features)
+        keep_ns = self.first_ns - (kept + 1) * length_ns
         newest = tuple(bar for bar in self._warm if bar.close_ns > keep_ns)
         yield core.pipeline.step(self._opened(before_ns)).events
         yield core.pipeline.step(HistoryLoaded(ts_ns=before_ns, bars=newest)).events

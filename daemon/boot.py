@@ -18,6 +18,7 @@ from daemon.app import DAY_NS
 from daemon.core.errors import ModelForeign, ModelRefused, TradingdError
 from daemon.core.events import ModelActivated, Payoff
 from daemon.core.jobs import TrainingJob, TrainingProgress, TrainingSeries
+from daemon.core.labels import rule_of
 from daemon.core.manifests import Manifest, model_key
 from daemon.fine_bars import load_fine
 from daemon.layers.inference.forest import CompiledForest
@@ -128,6 +129,12 @@ def usable_model(
     return found if is_alike and is_fresh else None
 
 
+def bars_kept(settings: Settings, features: FeatureSet) -> int:
+    """How many bars before the first decision the layers need: windows, and those of barriers."""
+    rule = rule_of(training_settings(settings))
+    return max(features.lookback, rule.past_closes)
+
+
 def max_age_ns(settings: Settings) -> int:
     """How long after its last label a model may be used, in market time."""
     return round(settings.model.max_age_days * DAY_NS)
@@ -175,6 +182,7 @@ def activation(manifest: Manifest, ts_ns: int) -> ModelActivated:
         auc=scored.auc,
         auc_low=scored.auc_low,
         auc_high=scored.auc_high,
+        label=rule_of(manifest.settings),
     )
 
 
@@ -186,6 +194,12 @@ def training_settings(settings: Settings) -> dict[str, int | float | bool | str]
         "min_samples_leaf": settings.model.min_leaf,
         "folds": settings.model.folds,
         "horizon_bars": settings.model.horizon_bars,
+        "label": settings.model.label,
+        "dead_zone_bps": settings.model.dead_zone_bps,
+        "barrier_unit": settings.model.barrier_unit,
+        "profit_barrier": settings.model.profit_barrier,
+        "stop_barrier": settings.model.stop_barrier,
+        "barrier_bars": settings.model.barrier_bars,
         "fee_bps": settings.execution.fee_bps,
         "slippage_bps": settings.execution.slippage_bps,
         "confidence_min_ratio": settings.signal.confidence_min_ratio,

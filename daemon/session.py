@@ -12,6 +12,7 @@ from daemon.app import build_core
 from daemon.bar_keeper import BarKeeper
 from daemon.boot import (
     activation,
+    bars_kept,
     load_bars,
     load_model,
     max_age_ns,
@@ -237,7 +238,7 @@ class Session:
             timeframe_ns=self._timeframe_ns,
             fetched_ns=timeframe_ns(self._settings.data.fetched_timeframe),
             history_bars=self._settings.data.history_bars,
-            keep=self._features.lookback,
+            keep=bars_kept(self._settings, self._features),
             report=self._reporter.progress,
         )
 

@@ -254,6 +254,12 @@ class ModelSection(Section):
     min_leaf: Count = 20
     folds: Annotated[int, BeforeValidator(_not_bool), Field(ge=2, le=100)] = 6
     horizon_bars: Annotated[Count, Field(le=1_000)] = 1
+    label: Literal["direction", "triple_barrier"] = "direction"
+    dead_zone_bps: Bps = 0.0
+    barrier_unit: Literal["volatility", "bps"] = "volatility"
+    profit_barrier: Annotated[Real, Field(gt=0, le=10_000)] = 2.0
+    stop_barrier: Annotated[Real, Field(gt=0, le=10_000)] = 2.0
+    barrier_bars: Annotated[Window, Field(le=1_000)] = 20
     max_age_days: Annotated[Real, Field(gt=0)] = 45.0
 
 

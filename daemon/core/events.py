@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from daemon.core.bars import Bar, BarRejectReason, BarSource, MissCause
 from daemon.core.instruments import Instrument, InstrumentId
+from daemon.core.labels import LabelRule
 from daemon.core.orders import Fill, OrderState, OrderType, Side
 
 
@@ -233,6 +234,7 @@ class ModelActivated(Input, frozen=True, kw_only=True, gc=False, tag=True):
     auc: float
     auc_low: float
     auc_high: float
+    label: LabelRule = LabelRule()
 
 
 class HistoryLoaded(Input, frozen=True, kw_only=True, gc=False, tag=True):

@@ -10,10 +10,13 @@ import numpy as np
 
 from daemon.core.bars import ZeroVolume
 from daemon.core.errors import TradingdError
+from daemon.core.labels import LabelRule
 from daemon.layers.features.matrix import close_times_s, feature_matrix
 from daemon.layers.features.sets import FeatureSet
-from daemon.research.labels import Labels, direction, log_ratio
+from daemon.research.labels import BoolArray, Labels, labels_of, log_ratio
 from daemon.research.series import CLOSE, VOLUME, FloatArray, IntArray, Series, unbroken
+
+DIRECTION = LabelRule()
 
 
 class TrainingRefused(TradingdError):
@@ -33,7 +36,9 @@ class Dataset:
     forward_log_return: FloatArray  # (m,) over the horizon
     last_log_return: FloatArray  # (m,) of the deciding bar: minus this is the baseline's score
     decided_ns: IntArray  # (m,)
-    label_end_ns: IntArray  # (m,)
+    label_end_ns: IntArray  # (m,) when the outcome became known
+    return_end_ns: IntArray  # (m,) when the return over the horizon became known
+    teaches: BoolArray  # (m,) whether the row may be learnt from
     symbol: IntArray  # (m,) place in `symbols`
     bar: IntArray  # (m,) row of the deciding bar in its series
 
@@ -46,6 +51,8 @@ def labelled_rows(
     feature_set: FeatureSet,
     *,
     horizon_bars: int,
+    rule: LabelRule = DIRECTION,
+    dead_zone_ratio: float = 0.0,
     zero_volume: ZeroVolume = ZeroVolume.FLAG,
 ) -> Dataset:
     """Every bar whose window and label lie inside one unbroken run and whose features are finite.
@@ -64,7 +71,7 @@ def labelled_rows(
     for number, one in enumerate(series):
         runs = unbroken(one, accepts_zero_volume=zero_volume is not ZeroVolume.REJECT)
         rows = feature_rows(one, runs, feature_set, references, zero_volume=zero_volume)
-        labels = direction(one, runs, horizon_bars)
+        labels = labels_of(one, runs, horizon_bars, rule, dead_zone_ratio=dead_zone_ratio)
         parts.append(_rows_of(one, number, labels, rows, zero_volume))
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if len(whole["up"]) == 0:
@@ -137,7 +144,7 @@ def _require_one_market(series: Sequence[Series]) -> None:
 
 def _rows_of(
     series: Series, number: int, labels: Labels, rows: FloatArray, zero_volume: ZeroVolume
-) -> "dict[str, FloatArray | IntArray]":
+) -> "dict[str, FloatArray | IntArray | BoolArray]":
     usable = np.isfinite(rows[labels.row]).all(axis=1)
     if zero_volume is ZeroVolume.FLAG:
         volumes = series.ohlcv[:, VOLUME]
@@ -151,6 +158,8 @@ def _rows_of(
         "last_log_return": log_ratio(closes[bar], closes[bar - 1]),
         "decided_ns": labels.decided_ns[usable],
         "label_end_ns": labels.label_end_ns[usable],
+        "return_end_ns": labels.return_end_ns[usable],
+        "teaches": labels.teaches[usable],
         "symbol": np.full(len(bar), number, dtype=np.int64),
         "bar": bar,
     }

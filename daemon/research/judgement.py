@@ -80,6 +80,7 @@ def judge_walk(
         payoffs=measure_payoffs(
             probability,
             walked.dataset.forward_log_return[walked.tested],
+            walked.up,
             settings.confidence_min_ratio,
         ),
         net_return=net,

@@ -47,7 +47,7 @@ def calibrated_forward(walked: WalkForward, settings: TrainingSettings) -> Calib
     error = np.full(len(walked.raw), np.nan)
     payoffs: list[Payoffs | None] = [None]
     forward = walked.dataset.forward_log_return[walked.tested]
-    ended_ns = walked.dataset.label_end_ns[walked.tested]
+    ended_ns = walked.dataset.return_end_ns[walked.tested]
     for number in range(1, len(walked.folds)):
         now = walked.fold == number
         known = (walked.fold < number) & (ended_ns <= walked.folds[number].test_start_ns)
@@ -58,6 +58,7 @@ def calibrated_forward(walked: WalkForward, settings: TrainingSettings) -> Calib
             measure_payoffs(
                 calibrator.probability(walked.raw[known]),
                 forward[known],
+                walked.up[known],
                 settings.confidence_min_ratio,
             )
         )

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from daemon.core.manifests import PayoffEstimate, Payoffs, SurestCalls
 from daemon.layers.monitoring.skill import CLUSTERS_MIN, student_quantile
-from daemon.research.series import FloatArray
+from daemon.research.series import FloatArray, IntArray
 from daemon.research.walkforward import WalkForward
 
 WINS_MIN = 10
@@ -21,21 +21,27 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 def measure_payoffs(
-    probability_up: FloatArray, forward_log_return: FloatArray, confidence_min_ratio: float
+    probability_up: FloatArray,
+    forward_log_return: FloatArray,
+    up: IntArray,
+    confidence_min_ratio: float,
 ) -> Payoffs:
     """Average gross win and loss of both directions, as ratios of the entry price.
 
     `probability_up` is calibrated, (n,), of rows out of sample; `forward_log_return` (n,) is over
-    the label's horizon. Rows count where confidence 2·|p - 0.5| reaches the minimum; see
-    `PayoffEstimate.basis` for what is taken where those are fewer than WINS_MIN wins and LOSSES_MIN
-    losses. Raises `ValueError` where prices only ever rose or only ever fell.
+    the horizon, for which a position is held; `up` (n,) is the outcome that is predicted. A win is
+    what was earned on average where the predicted outcome came, so that probability times win less
+    the rest times loss is the mean return, whatever the label. Rows count where confidence
+    2·|p - 0.5| reaches the minimum; see `PayoffEstimate.basis` for what is taken where those are
+    fewer than WINS_MIN wins and LOSSES_MIN losses. Raises `ValueError` where there are none, or
+    where the one does not earn and the other not lose.
     """
     ratio = np.expm1(forward_log_return)
     is_confident = 2.0 * np.abs(probability_up - 0.5) >= confidence_min_ratio
     return Payoffs(
         confidence_min_ratio=confidence_min_ratio,
-        up=_of_direction(ratio, probability_up > 0.5, is_confident),
-        down=_of_direction(-ratio, probability_up < 0.5, is_confident),
+        up=_of_direction(ratio, up == 1, probability_up > 0.5, is_confident),
+        down=_of_direction(-ratio, up == 0, probability_up < 0.5, is_confident),
     )
 
 
@@ -65,7 +71,7 @@ def surest_calls(walked: WalkForward) -> SurestCalls | None:
 
 
 def _of_direction(
-    gain: FloatArray, is_predicted: BoolArray, is_confident: BoolArray
+    gain: FloatArray, is_right: BoolArray, is_predicted: BoolArray, is_confident: BoolArray
 ) -> PayoffEstimate:
     everything = np.ones(len(gain), dtype=np.bool_)
     choices = (
@@ -74,9 +80,11 @@ def _of_direction(
         ("all", everything),
     )
     for basis, chosen in choices:
-        wins, losses = gain[chosen & (gain > 0)], -gain[chosen & (gain < 0)]
+        wins, losses = gain[chosen & is_right], -gain[chosen & ~is_right]
+        if not (len(wins) and len(losses) and wins.mean() > 0.0 and losses.mean() > 0.0):
+            continue
         is_enough = len(wins) >= WINS_MIN and len(losses) >= LOSSES_MIN
-        if is_enough or (basis == "all" and len(wins) and len(losses)):
+        if is_enough or basis == "all":
             return PayoffEstimate(
                 n=int(chosen.sum()),
                 wins=len(wins),
@@ -85,4 +93,7 @@ def _of_direction(
                 loss_ratio=float(losses.mean()),
                 basis=basis,
             )
-    raise ValueError("prices moved in one direction only: a payoff needs wins and losses")
+    raise ValueError(
+        "prices moved in one direction only, or an outcome of this label earns nothing over its "
+        "horizon: a payoff needs wins and losses"
+    )

@@ -3,9 +3,10 @@
 Names, units and defaults belong here; reading them from a file belongs in `config`.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from daemon.core.bars import ZeroVolume
+from daemon.core.labels import BarrierUnit, LabelKind, LabelRule, rule_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,12 @@ class TrainingSettings:
     folds: int = 5
     embargo_bars: int = 1
     horizon_bars: int = 1
+    label: str = LabelKind.DIRECTION.value
+    dead_zone_bps: float = 0.0  # moves that teach nothing, for they would not have paid
+    barrier_unit: str = BarrierUnit.VOLATILITY.value
+    profit_barrier: float = 2.0
+    stop_barrier: float = 2.0
+    barrier_bars: int = 20
     fee_bps: float = 10.0
     slippage_bps: float = 5.0
     cost_margin_bps: float = 2.0  # of a round trip: what an entry must promise beyond its costs
@@ -46,8 +53,17 @@ class TrainingSettings:
             raise ValueError("embargo and processors are never negative")
         if min(self.fee_bps, self.slippage_bps, self.cost_margin_bps) < 0:
             raise ValueError("costs are never negative")
+        if not (self.dead_zone_bps >= 0.0 and min(self.profit_barrier, self.stop_barrier) > 0.0):
+            raise ValueError("a dead zone is never negative, and a barrier never at the price")
+        if self.barrier_bars < 2:
+            raise ValueError("volatility needs 2 or more bars")
         if not 0.0 <= self.confidence_min_ratio < 1.0:
             raise ValueError("confidence_min_ratio must be at least 0 and below 1")
+
+    @property
+    def rule(self) -> LabelRule:
+        """What is predicted."""
+        return rule_of(asdict(self))
 
     @property
     def cost_ratio(self) -> float:

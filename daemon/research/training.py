@@ -44,7 +44,6 @@ from daemon.research.walkforward import (
 __all__ = ["Trained", "TrainingRefused", "TrainingSettings", "train", "walk_forward"]
 
 KIND = "rf"
-LABEL = "direction"
 PROBES = 32
 
 
@@ -90,10 +89,10 @@ def train(
         timeframe=timeframe,
         timeframe_ns=dataset.timeframe_ns,
         feature_set=_reference(feature_set),
-        label=LABEL,
+        label=settings.label,
         horizon_bars=settings.horizon_bars,
         data=_data_ranges(series, dataset),
-        trained_through_ns=int(dataset.label_end_ns.max()),
+        trained_through_ns=int(dataset.return_end_ns.max()),
         train_rows=len(dataset),
         folds=walked.folds,
         out_of_sample=judged.out_of_sample,

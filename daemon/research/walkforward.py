@@ -6,7 +6,7 @@ Fitting and scoring belong here; what becomes of the scores belongs in `training
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -88,6 +88,8 @@ def labelled(
         series,
         feature_set,
         horizon_bars=settings.horizon_bars,
+        rule=settings.rule,
+        dead_zone_ratio=settings.dead_zone_bps / 10_000.0,
         zero_volume=ZeroVolume(settings.zero_volume),
     )
 
@@ -171,11 +173,14 @@ def _jobs(plan: Plan) -> list[_Job]:
         )
     except ValueError as error:
         raise TrainingRefused(f"{len(dataset)} labelled bars: {error}") from error
+    folds = tuple(replace(fold, train=fold.train[dataset.teaches[fold.train]]) for fold in folds)
     for fold in folds:
+        if len(fold.train) == 0:
+            raise TrainingRefused("every move lies in the dead zone: nothing can be learnt")
         if dataset.up[fold.train].min() == dataset.up[fold.train].max():
             raise TrainingRefused("a training part has one outcome only: nothing can be learnt")
     jobs = [_Job(plan, fold, fold.train) for fold in folds]
-    return [*jobs, _Job(plan, None, np.arange(len(dataset)))] if plan.fits_whole else jobs
+    return [*jobs, _Job(plan, None, np.flatnonzero(dataset.teaches))] if plan.fits_whole else jobs
 
 
 def _run(

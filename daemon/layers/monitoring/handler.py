@@ -90,6 +90,12 @@ class Monitoring:
             for row in event.rows:
                 self._probabilities.append(row.probability_up)
 
+    def apply_history_loaded(self, event: HistoryLoaded) -> None:
+        self.outcomes.apply_history_loaded(event)
+
+    def apply_bars_closed(self, event: BarsClosed) -> None:
+        self.outcomes.apply_bars_closed(event)
+
     def apply_bars_missed(self, event: BarsMissed) -> None:
         self.outcomes.apply_bars_missed(event)
 

@@ -1,7 +1,8 @@
 """The outcome ledger: turns predictions, and the bars that follow them, into scored outcomes.
 
-Each prediction is pending until the bar that closes one horizon later arrives. Belongs here: what
-became of a prediction, per model. How good that is belongs to `skill` and `handler`.
+Each prediction is pending until the bar that decides it arrives: by its model's label, the one that
+closes one horizon later, or the first that reaches a barrier. Belongs here: what became of a
+prediction, per model. How good that is belongs to `skill` and `handler`.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from daemon.core.bars import MissCause
 from daemon.core.events import PredictionResolved
 from daemon.core.instruments import InstrumentId
+from daemon.core.labels import LabelKind, LabelRule, barriers, risen, touched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from daemon.core.bars import Bar
     from daemon.core.events import (
@@ -41,6 +44,7 @@ class Unscored(StrEnum):
     TIE = "tie"
     HOLE = "hole"
     OUTAGE = "outage"
+    NO_BARRIERS = "no_barriers"
 
 
 class Pending(Struct, gc=False):
@@ -54,6 +58,7 @@ class Pending(Struct, gc=False):
     close: float
     probability_up: float
     lost: Unscored | None = None
+    barriers: tuple[float, float] | None = None  # profit and stop, where the label has them
 
 
 class Scored(Struct, frozen=True, gc=False):
@@ -68,6 +73,7 @@ class Scores(Struct):
     """What one model has to show: its newest outcomes, and counts since it was first activated."""
 
     horizon_bars: int
+    rule: LabelRule
     recent: deque[Scored]
     scored: int = 0
     ties: int = 0
@@ -82,6 +88,9 @@ class Outcomes:
         self._window_outcomes = window_outcomes
         self._pending: dict[InstrumentId, dict[tuple[str, int], Pending]] = {}
         self._scores: dict[str, Scores] = {}
+        # Close times and closes, as many as the barriers of the remembered models are made of.
+        self._closes: dict[InstrumentId, deque[tuple[int, float]]] = {}
+        self._closes_kept = 0
 
     @property
     def pending_count(self) -> int:
@@ -101,17 +110,28 @@ class Outcomes:
     def apply_model_activated(self, event: ModelActivated) -> None:
         """Open the model's window, or take up the one it had; other models' stay as they are."""
         known = self._scores.pop(event.model, None)
-        fresh = Scores(event.horizon_bars, deque(maxlen=self._window_outcomes))
+        fresh = Scores(event.horizon_bars, event.label, deque(maxlen=self._window_outcomes))
         self._scores[event.model] = known or fresh
+        if event.label.past_closes > self._closes_kept:
+            self._closes_kept = event.label.past_closes
+            for instrument, closes in self._closes.items():
+                self._closes[instrument] = deque(closes, maxlen=self._closes_kept)
         if len(self._scores) > MODELS_REMEMBERED_MAX:
             del self._scores[next(iter(self._scores))]
 
+    def apply_history_loaded(self, event: HistoryLoaded) -> None:
+        self._keep(event.bars)
+
+    def apply_bars_closed(self, event: BarsClosed) -> None:
+        self._keep(event.bars)
+
     def apply_predictions(self, event: Predictions) -> None:
-        horizon_ns = self._scores[event.model].horizon_bars * self._timeframe_ns
+        scores = self._scores[event.model]
+        horizon_ns = scores.horizon_bars * self._timeframe_ns
         for row in event.rows:
             waiting = self._pending.setdefault(row.instrument, {})
             assert len(waiting) < PENDING_PER_INSTRUMENT_MAX, "bars resolve what is pending"
-            waiting[event.model, row.close_ns] = Pending(
+            made = waiting[event.model, row.close_ns] = Pending(
                 row.instrument,
                 row.trace,
                 event.model,
@@ -120,6 +140,9 @@ class Outcomes:
                 row.close,
                 row.probability_up,
             )
+            if scores.rule.kind is LabelKind.TRIPLE_BARRIER:
+                made.barriers = self._barriers(row.instrument, row.close_ns, scores)
+                made.lost = None if made.barriers else Unscored.NO_BARRIERS
 
     def apply_bars_missed(self, event: BarsMissed) -> None:
         """Mark what can never be known: an outage before the end, or no bar at the end itself."""
@@ -129,7 +152,11 @@ class Outcomes:
             if event.cause is MissCause.OUTAGE:
                 if first_close_ns <= each.due_ns and last_close_ns > each.close_ns:
                     each.lost = Unscored.OUTAGE
-            elif first_close_ns <= each.due_ns <= last_close_ns:
+            elif first_close_ns <= each.due_ns and (
+                # Only the last bar decides on a direction; any may reach a barrier.
+                each.due_ns <= last_close_ns
+                or (each.barriers is not None and last_close_ns > each.close_ns)
+            ):
                 each.lost = each.lost or Unscored.HOLE
 
     def apply_prediction_resolved(self, event: PredictionResolved) -> None:
@@ -154,7 +181,7 @@ class Outcomes:
         """Resolve what these bars decide, oldest prediction first."""
         for bar in event.bars:
             for each in self._pending.get(bar.instrument, {}).values():
-                if bar.close_ns >= each.due_ns or each.lost is not None:
+                if _is_decided(each, bar):
                     yield _resolved(event.ts_ns, each, bar)
 
     def on_history_loaded(self, event: HistoryLoaded) -> Iterator[PredictionResolved]:
@@ -165,9 +192,58 @@ class Outcomes:
         for instrument, closed in bars.items():
             newest = closed[max(closed)]
             for each in self._pending.get(instrument, {}).values():
-                decisive = closed.get(each.due_ns, newest)
-                if decisive.close_ns >= each.due_ns:
-                    yield _resolved(event.ts_ns, each, decisive)
+                decisive, lost = closed.get(each.due_ns, newest), each.lost
+                if each.barriers is not None and lost is None:
+                    decisive, lost = self._first_touch(each, closed, decisive)
+                pending = replace(each, lost=lost)
+                if _is_decided(pending, decisive):
+                    yield _resolved(event.ts_ns, pending, decisive)
+
+    # --- barriers -----------------------------------------------------------------------------
+
+    def _keep(self, bars: Iterable[Bar]) -> None:
+        if not self._closes_kept:
+            return
+        for bar in bars:
+            closes = self._closes.setdefault(bar.instrument, deque(maxlen=self._closes_kept))
+            if not closes or bar.close_ns > closes[-1][0]:
+                closes.append((bar.close_ns, bar.close))
+
+    def _barriers(
+        self, instrument: InstrumentId, close_ns: int, scores: Scores
+    ) -> tuple[float, float] | None:
+        """None where the closes have a hole, or do not reach back far enough, or did not move."""
+        count = scores.rule.past_closes
+        newest = list(self._closes.get(instrument, ()))[-count:]
+        span_ns = (count - 1) * self._timeframe_ns
+        if len(newest) < count or newest[-1][0] != close_ns or newest[0][0] != close_ns - span_ns:
+            return None
+        return barriers(scores.rule, scores.horizon_bars, [close for _, close in newest])
+
+    def _first_touch(
+        self, pending: Pending, closed: Mapping[int, Bar], newest: Bar
+    ) -> tuple[Bar, Unscored | None]:
+        """The first bar that reaches a barrier, else the last one; lost where a bar is missing."""
+        until_ns = min(pending.due_ns, newest.close_ns)
+        step_ns = self._timeframe_ns
+        for close_ns in range(pending.close_ns + step_ns, until_ns + 1, step_ns):
+            bar = closed.get(close_ns)
+            if bar is None:
+                return newest, Unscored.HOLE
+            if _touch(pending, bar) is not None:
+                return bar, None
+        return newest, None
+
+
+def _touch(pending: Pending, bar: Bar) -> int | None:
+    if pending.barriers is None or not pending.close_ns < bar.close_ns <= pending.due_ns:
+        return None
+    return touched(*pending.barriers, bar.high, bar.low)
+
+
+def _is_decided(pending: Pending, bar: Bar) -> bool:
+    is_over = bar.close_ns >= pending.due_ns or pending.lost is not None
+    return is_over or _touch(pending, bar) is not None
 
 
 def _resolved(ts_ns: int, pending: Pending, bar: Bar) -> PredictionResolved:
@@ -178,10 +254,11 @@ def _resolved(ts_ns: int, pending: Pending, bar: Bar) -> PredictionResolved:
         reason = Unscored.HOLE
     if reason is None:
         return_ratio = bar.close / pending.close - 1.0
-        if bar.close == pending.close:
+        outcome = _touch(pending, bar)
+        if outcome is None:
+            outcome = risen(pending.close, bar.close)
+        if outcome is None:
             reason = Unscored.TIE
-        else:
-            outcome = int(bar.close > pending.close)
     return PredictionResolved(
         ts_ns=ts_ns,
         instrument=pending.instrument,

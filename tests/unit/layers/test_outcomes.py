@@ -21,9 +21,11 @@ from daemon.core.events import (
     encode,
 )
 from daemon.core.instruments import InstrumentId
+from daemon.core.labels import LabelRule
 from daemon.core.pipeline import Pipeline, apply, on
 from daemon.layers.monitoring.outcomes import MODELS_REMEMBERED_MAX, Outcomes, Scored
 
+DIRECTION = LabelRule()
 HOUR_NS = 3_600 * 1_000_000_000
 BTC = InstrumentId("embedded", "BTC/USDT")
 ETH = InstrumentId("embedded", "ETH/USDT")
@@ -33,6 +35,8 @@ def a_ledger(window_outcomes: int = 500) -> tuple[Outcomes, Pipeline]:
     outcomes = Outcomes(timeframe_ns=HOUR_NS, window_outcomes=window_outcomes)
     routes = [
         apply(ModelActivated, outcomes.apply_model_activated),
+        apply(HistoryLoaded, outcomes.apply_history_loaded),
+        apply(BarsClosed, outcomes.apply_bars_closed),
         apply(BarsMissed, outcomes.apply_bars_missed),
         apply(Predictions, outcomes.apply_predictions),
         apply(PredictionResolved, outcomes.apply_prediction_resolved),
@@ -42,7 +46,9 @@ def a_ledger(window_outcomes: int = 500) -> tuple[Outcomes, Pipeline]:
     return outcomes, Pipeline(routes)
 
 
-def an_activation(model: str = "rf-a", horizon_bars: int = 1) -> ModelActivated:
+def an_activation(
+    model: str = "rf-a", horizon_bars: int = 1, label: LabelRule = DIRECTION
+) -> ModelActivated:
     none = Payoff(win_ratio=0.01, loss_ratio=0.01, n=100)
     return ModelActivated(
         ts_ns=0,
@@ -56,6 +62,7 @@ def an_activation(model: str = "rf-a", horizon_bars: int = 1) -> ModelActivated:
         auc=0.55,
         auc_low=0.52,
         auc_high=0.58,
+        label=label,
     )
 
 

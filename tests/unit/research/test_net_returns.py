@@ -42,6 +42,8 @@ def traded(
         last_log_return=nothing,
         decided_ns=series.close_ns[bars],
         label_end_ns=series.close_ns[bars] + HOUR_NS,
+        return_end_ns=series.close_ns[bars] + HOUR_NS,
+        teaches=np.ones(n, dtype=np.bool_),
         symbol=np.zeros(n, dtype=np.int64),
         bar=bars,
     )

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
+from daemon.core.labels import rule_of
 from daemon.core.manifests import encode_manifest
 from daemon.layers.features.catalog import reference_features
 from daemon.layers.inference.forest import CompiledForest
@@ -300,3 +301,53 @@ def test_hourly_bitcoin_gives_the_skill_it_is_known_for() -> None:
     assert 0.54 <= statistics.fmean(fold.auc or 0.0 for fold in walked.folds) <= 0.58
     baseline = statistics.fmean(fold.baseline_auc or 0.0 for fold in walked.folds)
     assert baseline == pytest.approx(0.552, abs=0.003)
+
+
+BARRIERS = replace(
+    SMALL,
+    n_estimators=10,
+    folds=2,
+    horizon_bars=4,
+    label="triple_barrier",
+    profit_barrier=1.0,
+    stop_barrier=1.0,
+)
+
+
+def test_a_model_of_a_triple_barrier_says_so_and_was_taught_by_what_had_ended() -> None:
+    series = a_market_with_edge(900, 3)
+
+    made = trained([series], BARRIERS)
+
+    manifest, dataset = made.manifest, made.walked.dataset
+    assert manifest.label == "triple_barrier"
+    assert rule_of(manifest.settings) == BARRIERS.rule
+    assert manifest.trained_through_ns == int(dataset.return_end_ns.max())
+    assert (dataset.label_end_ns < dataset.return_end_ns).any()
+    for fold in made.walked.folds:
+        assert fold.trained_through_ns <= fold.test_start_ns
+    payoff, gain = manifest.payoffs.up, np.expm1(dataset.forward_log_return[made.walked.tested])
+    assert payoff.win_ratio > 0.0
+    assert payoff.basis != "all" or payoff.win_ratio == gain[made.walked.up == 1].mean()
+
+
+def test_a_dead_zone_keeps_rows_from_teaching_and_from_nothing_else() -> None:
+    series = a_market_with_edge(900, 3)
+    settings = replace(SMALL, n_estimators=10, folds=2)
+
+    plain = trained([series], settings)
+    zoned = trained([series], replace(settings, dead_zone_bps=60.0))
+
+    assert zoned.manifest.train_rows == plain.manifest.train_rows
+    assert zoned.walked.tested.tolist() == plain.walked.tested.tolist()
+    taught = [fold.train_rows for fold in zoned.walked.folds]
+    assert all(
+        few < all_of_it.train_rows
+        for few, all_of_it in zip(taught, plain.walked.folds, strict=True)
+    )
+    assert taught[-1] == zoned.walked.dataset.teaches[: plain.walked.folds[-1].train_rows].sum()
+
+
+def test_a_dead_zone_that_swallows_every_move_is_refused() -> None:
+    with pytest.raises(TrainingRefused, match="every move lies in the dead zone"):
+        trained([a_market_with_edge(900, 3)], replace(SMALL, dead_zone_bps=9_000.0))
