@@ -18,7 +18,7 @@ from daemon.core.events import BarsClosed
 from daemon.core.timeframes import timeframe_ns
 from daemon.exchange_process import ExchangeProcess
 from daemon.layers.ingestion.feed import Feed
-from daemon.layers.ingestion.track import FeedConfig, Transport
+from daemon.layers.ingestion.feed_config import FeedConfig, Transport
 from daemon.venues.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -85,11 +85,13 @@ class SiteTasks:
         """Its bars behind `last` into `publish`, up to the one that closes at `end_ns`."""
         self._end_ns = end_ns
         site, data = self.site, self._settings.data
+        # The embedded exchange revises nothing, but what is made of its trades is still our work.
+        is_checked = site.link is None or site.transport is Transport.TRADES
         config = FeedConfig(
-            transport=Transport(data.transport) if site.has_stream else Transport.REST,
-            market_rate=site.clock.rate,
+            transport=site.transport,
+            market_rate=site.market_rate,
             stale_after_s=data.stale_after_s,
-            revision_check_s=None if site.link is not None else REVISION_CHECK_S,
+            revision_check_s=REVISION_CHECK_S if is_checked else None,
             venue_sends_empty_bars=site.sends_empty_bars,
             page_limit=site.page_limit,
         )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from daemon.core.instruments import names_of
 from daemon.core.jobs import TrainingSeries
+from daemon.layers.ingestion.feed_config import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,9 +48,10 @@ class Site:
     process: ExchangeProcess | None = None
     state_dir: Path | None = None  # of an embedded exchange that is ours to start again
     is_lockstep: bool = False
+    market_rate: float = 1.0  # market seconds per wire second; 0 in lock-step
     page_limit: int = 500
     sends_empty_bars: bool = True
-    has_stream: bool = True
+    transport: Transport = Transport.WEBSOCKET
     paper: PaperVenue | None = None
     on_wire_time: Callable[[int], None] = lambda _ns: None  # hears what its wire clock shows
 

@@ -10,8 +10,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from daemon.core.clock import MarketClock, WireClock
-from daemon.core.errors import LiveRefused
+from daemon.core.errors import LiveRefused, UsageRefused
 from daemon.core.timeframes import NS_PER_MS, floor_to_grid, timeframe_ns
+from daemon.layers.ingestion.feed_config import Transport, transport_of
 from daemon.sites import Site
 from daemon.venues.budget import Use
 from daemon.venues.embedded_link import EmbeddedLink, EmbeddedMarket
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from daemon.core.events import RunOpened
     from daemon.core.ports import Account
     from daemon.exchange_process import ExchangeProcess
+    from daemon.venues.ccxt_market import CcxtMarket
     from daemon.venues.ccxt_venue import CcxtVenue
 
 SYNTHETIC = "synthetic"
@@ -86,10 +88,24 @@ async def embedded_site(
         process=process,
         state_dir=state_dir,
         is_lockstep=now.mode == LOCKSTEP,
+        market_rate=now.pace,
         page_limit=inner.page_limit,
         sends_empty_bars=inner.sends_empty_bars,
         on_wire_time=public.budget.set_time,
+        transport=_transport(settings, exchange, inner),
     )
+
+
+def _transport(settings: Settings, exchange: str, market: CcxtMarket) -> Transport:
+    try:
+        return transport_of(
+            settings.data.transport,
+            has_candles=market.has_candle_stream,
+            has_trades=market.has_trade_stream,
+        )
+    except ValueError as error:
+        msg = f"{exchange} {error}"
+        raise UsageRefused(msg) from None
 
 
 def embedded_key(exchange: str, market: str, fingerprint: str) -> str:
@@ -186,7 +202,7 @@ async def real_site(
         first_open_ns=floor_to_grid(server_ns, length_ns),
         page_limit=market_data.page_limit,
         sends_empty_bars=market_data.sends_empty_bars,
-        has_stream=market_data.has_stream,
         on_wire_time=public.budget.set_time,
+        transport=_transport(settings, exchange, market_data),
         paper=paper,
     )

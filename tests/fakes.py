@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from daemon.core.bars import RawBar
+from daemon.core.bars import RawBar, RawTrade
 from daemon.core.errors import ExchangeUnreachable
 from daemon.core.events import LookUpOrder, OrderReported, Outcome, ReportSource, SubmitOrder
 from daemon.core.instruments import Instrument, InstrumentId
@@ -36,6 +36,7 @@ class FakeMarketData:
             asks=((Decimal("100.1"), Decimal(5)), (Decimal("100.2"), Decimal(5))),
         )
         self._streams: dict[InstrumentId, asyncio.Queue[RawBar | Exception]] = {}
+        self._trades: dict[InstrumentId, asyncio.Queue[RawTrade | Exception]] = {}
 
     def say(self, instrument: InstrumentId, *raws: RawBar) -> None:
         """What the stream sends next."""
@@ -51,6 +52,23 @@ class FakeMarketData:
     async def watch(self, instrument: InstrumentId) -> AsyncIterator[RawBar]:
         self.watched[instrument] = self.watched.get(instrument, 0) + 1
         self._streams[instrument] = stream = self._stream(instrument)
+        while True:
+            said = await stream.get()
+            if isinstance(said, Exception):
+                raise said
+            yield said
+
+    def trade(self, instrument: InstrumentId, *trades: RawTrade) -> None:
+        """What the stream of trades sends next."""
+        for each in trades:
+            self._trade_stream(instrument).put_nowait(each)
+
+    def break_trades(self, instrument: InstrumentId, error: Exception) -> None:
+        self._trade_stream(instrument).put_nowait(error)
+
+    async def trades(self, instrument: InstrumentId) -> AsyncIterator[RawTrade]:
+        self.watched[instrument] = self.watched.get(instrument, 0) + 1
+        stream = self._trade_stream(instrument)
         while True:
             said = await stream.get()
             if isinstance(said, Exception):
@@ -80,6 +98,9 @@ class FakeMarketData:
         return 0 if self.clock is None else self.clock.now_ns()
 
     async def close(self) -> None: ...
+
+    def _trade_stream(self, instrument: InstrumentId) -> asyncio.Queue[RawTrade | Exception]:
+        return self._trades.setdefault(instrument, asyncio.Queue())
 
     def _stream(self, instrument: InstrumentId) -> asyncio.Queue[RawBar | Exception]:
         return self._streams.setdefault(instrument, asyncio.Queue())

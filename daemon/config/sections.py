@@ -129,7 +129,7 @@ class DataSection(Section):
     timeframe: Timeframe = "1h"
     source_timeframe: Annotated[str, AfterValidator(_source_timeframe)] = SAME
     history_bars: Annotated[Count, Field(le=1_000_000)] = 8_760
-    transport: Literal["websocket", "rest"] = "websocket"
+    transport: Literal["auto", "websocket", "trades", "rest"] = "auto"
     max_decision_age_ratio: Share = 0.5
     stale_after_s: Seconds = 90.0
     zero_volume: Literal["accept", "flag", "reject"] = "flag"

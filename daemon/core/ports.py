@@ -10,7 +10,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from daemon.core.bars import RawBar
+from daemon.core.bars import RawBar, RawTrade
 from daemon.core.events import Event, LookUpOrder, OrderReported, SubmitOrder
 from daemon.core.instruments import Instrument, InstrumentId
 from daemon.core.orders import Fill, Side
@@ -29,6 +29,12 @@ class MarketData(Protocol):
 
     def watch(self, instrument: InstrumentId) -> AsyncIterator[RawBar]:
         """Candles as the stream tells them, partial and closed; ends only by cancellation or an
+        error.
+        """
+        ...
+
+    def trades(self, instrument: InstrumentId) -> AsyncIterator[RawTrade]:
+        """Public trades as the stream tells them, each once; ends only by cancellation or an
         error.
         """
         ...

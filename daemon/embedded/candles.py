@@ -144,13 +144,17 @@ def _bars(
 
 
 def merge(open_ms: int, parts: list[MarketBar]) -> MarketBar:
-    """One bar out of consecutive ones; at least one."""
+    """One bar out of consecutive ones; at least one.
+
+    Those without trades have no price of their own, and count only among themselves.
+    """
+    traded = [bar for bar in parts if bar.volume] or parts
     return MarketBar(
         open_ms,
-        parts[0].open,
-        max(bar.high for bar in parts),
-        min(bar.low for bar in parts),
-        parts[-1].close,
+        traded[0].open,
+        max(bar.high for bar in traded),
+        min(bar.low for bar in traded),
+        traded[-1].close,
         sum((bar.volume for bar in parts), ZERO),
         sum(bar.trades for bar in parts),
     )

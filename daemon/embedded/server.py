@@ -99,7 +99,7 @@ class ExchangeServer:
         self._may_start = asyncio.Event()
         if start_at_once:
             self._may_start.set()
-        self._streams.on_kline_subscribed = self._may_start.set
+        self._streams.on_bars_watched = self._may_start.set
         self._connections: set[Connection] = set()
         self._runner: web.AppRunner | None = None
         self._pace: asyncio.Task[None] | None = None

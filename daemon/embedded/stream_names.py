@@ -23,6 +23,8 @@ class StreamKind(StrEnum):
     MINI_TICKER = "miniTicker"
 
 
+# Whoever listens to one of these can follow the bars, so a market with a pace may start.
+BAR_KINDS = frozenset({StreamKind.KLINE, StreamKind.TRADE, StreamKind.AGGREGATE_TRADE})
 BOOK_KINDS = frozenset({StreamKind.BOOK_TICKER, StreamKind.DEPTH, StreamKind.PARTIAL_DEPTH})
 DEPTH_PATTERN = re.compile(r"depth(?P<levels>5|10|20)?(@1000?ms)?")
 

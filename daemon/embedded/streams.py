@@ -28,7 +28,7 @@ from daemon.embedded.public import PublicData
 from daemon.embedded.refusals import RequestError
 from daemon.embedded.settlement import Outcome
 from daemon.embedded.stream_faults import StreamFaults, wrapped
-from daemon.embedded.stream_names import BOOK_KINDS, StreamKind, StreamName, parse_stream
+from daemon.embedded.stream_names import BAR_KINDS, BOOK_KINDS, StreamKind, StreamName, parse_stream
 from daemon.embedded.tape import Step
 
 STREAMS_MAX = 1_024
@@ -41,7 +41,7 @@ class MarketStreams:
     def __init__(
         self, exchange: Exchange, books: PublishedBooks, public: PublicData, faults: Faults
     ) -> None:
-        self.on_kline_subscribed: Callable[[], None] = lambda: None
+        self.on_bars_watched: Callable[[], None] = lambda: None
         self._exchange = exchange
         self._books = books
         self._public = public
@@ -83,8 +83,8 @@ class MarketStreams:
         most = connection.streams_max
         if most is not None and len(self._texts_of(connection)) > most:
             connection.close_soon(POLICY_VIOLATION)
-        if any(name.kind is StreamKind.KLINE for name in names):
-            self.on_kline_subscribed()
+        if any(name.kind in BAR_KINDS for name in names):
+            self.on_bars_watched()
 
     def drop(self, connection: Connection) -> None:
         self._unsubscribe(connection, self._texts_of(connection))

@@ -145,9 +145,7 @@ class Tape:
         prices = self.market.path(symbol_id, open_ms)
         assert len(prices) <= STEPS_MAX, "trade ids of two slots would meet"
         last = len(prices) - 1
-        lot = self.market.symbols[symbol_id].lot
-        share = bar.volume / len(prices) // lot * lot
-        shares = [share] * last + [bar.volume - share * last]
+        shares = _shares(prices, bar.volume, self.market.symbols[symbol_id].lot)
         length_ms = self.market.timeframe_ms
         first_id = open_ms // length_ms * STEPS_MAX
         return [
@@ -166,6 +164,23 @@ class Tape:
     def _last_close(self, symbol_id: str) -> Decimal | None:
         bar = self.last_bar(symbol_id)
         return None if bar is None else bar.close
+
+
+def _shares(prices: tuple[Decimal, ...], volume: Decimal, lot: Decimal) -> list[Decimal]:
+    """What changes hands at each price, whole lots that add up to the volume.
+
+    Where there are too few lots for every price, those that make the bar what it is come first:
+    close, open, high, low. So its trades make up the bar, unless there are fewer lots than these.
+    """
+    last = len(prices) - 1
+    share = volume / len(prices) // lot * lot
+    shares = [share] * len(prices)
+    if not share:
+        for index in (0, prices.index(max(prices)), prices.index(min(prices))):
+            if index != last and sum(shares) + 2 * lot <= volume:
+                shares[index] = lot
+    shares[last] = volume - sum(shares[:last])
+    return shares
 
 
 def _extended(partial: MarketBar | None, step: Step, open_ms: int) -> MarketBar:

@@ -10,13 +10,13 @@ import random
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from daemon.core.bars import RawBar
+from daemon.core.bars import RawBar, RawTrade
 from daemon.core.clock import WireClock
 from daemon.core.errors import ExchangeUnreachable
 from daemon.core.instruments import Instrument, InstrumentId
 from daemon.core.ports import Book
 from daemon.core.timeframes import NS_PER_MS
-from daemon.venues.ccxt_candles import CandleStreams
+from daemon.venues.ccxt_candles import Candles
 from daemon.venues.ccxt_client import speaks_binance
 from daemon.venues.ccxt_reads import (
     FIRST_CONTACT_ATTEMPTS,
@@ -25,6 +25,8 @@ from daemon.venues.ccxt_reads import (
     OddReply,
     Reader,
 )
+from daemon.venues.ccxt_streams import Streams
+from daemon.venues.ccxt_trades import Trades
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -53,6 +55,9 @@ class CcxtMarket:
             known = ", ".join(client.timeframes)
             msg = f"{exchange} has no candles of {timeframe}; it has {known}"
             raise ValueError(msg)
+        if not client.has.get("fetchOHLCV"):
+            msg = f"{exchange} tells no candles of the past, so nothing can be learned or checked"
+            raise ValueError(msg)
         self._client = client
         self._timeframe = timeframe
         self._wire = wire or WireClock()
@@ -60,7 +65,8 @@ class CcxtMarket:
         self._within_s = within_s
         rng = rng or random.Random()  # noqa: S311  # it spreads retries, nothing hangs on it
         self._reader = Reader(client, exchange, rng=rng, wire=self._wire)
-        self._streams = CandleStreams(client, exchange, timeframe)
+        self._candles = Streams(client, exchange, Candles(client, timeframe))
+        self._trades = Streams(client, exchange, Trades(client))
 
     @property
     def page_limit(self) -> int:
@@ -70,9 +76,12 @@ class CcxtMarket:
         return int(limit) if limit else PAGE_LIMIT_DEFAULT
 
     @property
-    def has_stream(self) -> bool:
-        """False when candles can only be polled."""
+    def has_candle_stream(self) -> bool:
         return bool(self._client.has.get("watchOHLCV"))
+
+    @property
+    def has_trade_stream(self) -> bool:
+        return bool(self._client.has.get("watchTrades"))
 
     @property
     def sends_empty_bars(self) -> bool:
@@ -84,7 +93,7 @@ class CcxtMarket:
             within_s=self._first_contact_within_s, attempts=FIRST_CONTACT_ATTEMPTS
         )
         found = tuple(self._instrument(symbol) for symbol in symbols)
-        self._streams.expect(tuple(symbols))
+        self._candles.expect(tuple(symbols))
         return found
 
     async def server_ns(self) -> int:
@@ -102,8 +111,13 @@ class CcxtMarket:
 
     async def watch(self, instrument: InstrumentId) -> AsyncIterator[RawBar]:
         await self._reader.markets()
-        async for raw in self._streams.candles(instrument.symbol):
+        async for raw in self._candles.of(instrument.symbol):
             yield raw
+
+    async def trades(self, instrument: InstrumentId) -> AsyncIterator[RawTrade]:
+        await self._reader.markets()
+        async for trade in self._trades.of(instrument.symbol):
+            yield trade
 
     async def fetch(self, instrument: InstrumentId, since_ns: int, limit: int) -> list[RawBar]:
         await self._reader.markets()
@@ -129,7 +143,8 @@ class CcxtMarket:
         return await self._reader.read(f"book of {instrument.symbol}", ask)
 
     async def close(self) -> None:
-        await self._streams.close()
+        await self._candles.close()
+        await self._trades.close()
         await self._client.close()
 
     async def _server_ns(self) -> int:

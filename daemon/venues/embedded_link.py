@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from daemon.core.bars import RawBar
+    from daemon.core.bars import RawBar, RawTrade
     from daemon.core.clock import MarketClock
     from daemon.core.instruments import Instrument, InstrumentId
     from daemon.core.ports import Book, MarketData
@@ -43,6 +43,12 @@ class ExchangeClock(Struct, frozen=True, kw_only=True):
     fingerprint: str
     instance: str
     awaiting: tuple[str, ...] = ()
+    bars_per_s: float | None = None
+
+    @property
+    def pace(self) -> float:
+        """The rate once it runs: a market with a pace stands until somebody listens."""
+        return 0.0 if self.bars_per_s is None else self.bars_per_s * self.timeframe_ms / 1_000
 
     @property
     def market_ns(self) -> int:
@@ -116,6 +122,12 @@ class EmbeddedMarket:
                 # The exchange says this bar is over, so by its clock at least its close has come.
                 self._clock.at_least(raw.open_ms * NS_PER_MS + self._timeframe_ns)
             yield raw
+
+    async def trades(self, instrument: InstrumentId) -> AsyncIterator[RawTrade]:
+        async for trade in self._inner.trades(instrument):
+            if isinstance(trade.ts_ms, int):
+                self._clock.anchor(trade.ts_ms * NS_PER_MS)
+            yield trade
 
     async def fetch(self, instrument: InstrumentId, since_ns: int, limit: int) -> list[RawBar]:
         rows = await self._inner.fetch(instrument, since_ns, limit)

@@ -5,9 +5,9 @@ that are missing. Speaking to an exchange belongs to `daemon.venues`.
 """
 
 from daemon.layers.ingestion.feed import Feed
+from daemon.layers.ingestion.feed_config import FeedConfig, FeedCounts, Transport, transport_of
 from daemon.layers.ingestion.gate import Refusal, accept
 from daemon.layers.ingestion.history import History, load_history
-from daemon.layers.ingestion.track import FeedConfig, FeedCounts, Transport
 
 __all__ = [
     "Feed",
@@ -18,4 +18,5 @@ __all__ = [
     "Transport",
     "accept",
     "load_history",
+    "transport_of",
 ]

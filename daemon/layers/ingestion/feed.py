@@ -11,15 +11,17 @@ import math
 from typing import TYPE_CHECKING, Protocol
 
 from daemon.core.errors import ExchangeUnreachable
-from daemon.core.timeframes import floor_to_grid
+from daemon.core.timeframes import NS_PER_MS, floor_to_grid
+from daemon.layers.ingestion.feed_config import Transport
 from daemon.layers.ingestion.gate import open_time_ns
 from daemon.layers.ingestion.grid import closed_rows
 from daemon.layers.ingestion.publisher import Publisher
 from daemon.layers.ingestion.track import Track
+from daemon.layers.ingestion.trades import TradeBars
 from daemon.layers.ingestion.waiting import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from random import Random
 
     from daemon.core.bars import Bar, RawBar
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from daemon.core.events import Input
     from daemon.core.instruments import InstrumentId
     from daemon.core.ports import MarketData
-    from daemon.layers.ingestion.track import FeedConfig, FeedCounts
+    from daemon.layers.ingestion.feed_config import FeedConfig, FeedCounts
 
 WAKE_MAX_S = 5.0  # the machine may have slept, or the market clock been put right
 STOP_STREAM_S = 5.0
@@ -165,7 +167,7 @@ class _Follower:
         while True:
             reason = "the stream ended"
             try:
-                async for raw in self._market_data.watch(self.track.instrument):
+                async for raw in self._candles():
                     self._waiting.put(raw)
             except ExchangeUnreachable as error:
                 reason = str(error)
@@ -173,6 +175,18 @@ class _Follower:
                 reason = f"the stream raised {type(error).__name__}"
             self._waiting.put_broken(reason)
             await asyncio.sleep(self.track.next_backoff_s())
+
+    def _candles(self) -> AsyncIterator[RawBar]:
+        if self._config.transport is Transport.TRADES:
+            return self._built()
+        return self._market_data.watch(self.track.instrument)
+
+    async def _built(self) -> AsyncIterator[RawBar]:
+        """Candles made of trades; what one connection has not seen whole is not made up later."""
+        bars = TradeBars(self._timeframe_ns // NS_PER_MS, self.track.counts.trades)
+        async for trade in self._market_data.trades(self.track.instrument):
+            for raw in bars.take(trade, self._publisher.now_ns() // NS_PER_MS):
+                yield raw
 
     async def _take(self, raw: RawBar) -> None:
         """One message of the stream."""
@@ -183,9 +197,11 @@ class _Follower:
         if track.note_stream(raw, now_s, self._publisher.now_ns()) and track.is_stale:
             await self._publisher.recovered()
         closed = track.closed_by(raw)
-        if closed is None:
-            if track.poll_at_s is None and track.is_past_due(raw):
+        if closed is None or track.is_distrusted:
+            if track.poll_at_s is None and (closed is not None or track.is_past_due(raw)):
                 track.poll_at_s = now_s
+            return
+        if track.is_made_too_late(closed):
             return
         bar, is_after_hole = await self._publisher.candle(closed)
         if bar is None:
@@ -252,7 +268,7 @@ class _Follower:
             track.remember_reread(bar, now_s)
         if rows is None:
             track.fall_behind(now_s, "neither stream nor REST speaks")
-        elif published and not is_first:
+        elif not (is_first or all(map(track.has_told, published))):
             track.fall_behind(now_s, "the stream is behind REST")
         elif not published and track.is_overdue(now_ns):
             track.fall_behind(now_s, "neither stream nor REST has a bar that is due")

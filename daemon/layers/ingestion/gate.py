@@ -96,6 +96,11 @@ def volume_of(raw: RawBar) -> float | None:
     return _number(raw.volume)
 
 
+def tells(raw: RawBar, bar: Bar) -> bool:
+    """True when a candle as it came has the very numbers of a bar."""
+    return _numbers(raw) == (bar.open, bar.high, bar.low, bar.close, bar.volume)
+
+
 def same_numbers(one: Bar, other: Bar) -> bool:
     """True when two bars tell the same prices and volume, whoever told them and when."""
     return (one.open, one.high, one.low, one.close, one.volume) == (

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from daemon.core.bars import RawBar
     from daemon.core.clock import Clock
     from daemon.core.ports import MarketData
-    from daemon.layers.ingestion.track import FeedConfig, Track
+    from daemon.layers.ingestion.feed_config import FeedConfig
+    from daemon.layers.ingestion.track import Track
 
 
 class Publisher:
@@ -204,7 +205,10 @@ class Publisher:
         return list(left.values())
 
     async def _compare(self, bar: Bar, was: Bar) -> None:
-        if not same_numbers(bar, was):
+        is_same = same_numbers(bar, was)
+        if was.source is BarSource.STREAM:
+            self._track.note_compared(is_same=is_same)
+        if not is_same:
             revised = msgspec.structs.replace(bar, quality=BarQuality.REVISED)
             self._track.revise(revised)
             await self._publish(BarRevised(ts_ns=bar.received_ns, bar=revised, was=was))

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from daemon.core.timeframes import NS_PER_S
-from daemon.layers.ingestion.gate import open_time_ns, volume_of
+from daemon.layers.ingestion.feed_config import FeedCounts, Transport
+from daemon.layers.ingestion.gate import open_time_ns, tells, volume_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,72 +20,16 @@ if TYPE_CHECKING:
 
     from daemon.core.bars import Bar, BarRejectReason, RawBar
     from daemon.core.instruments import InstrumentId
+    from daemon.layers.ingestion.feed_config import FeedConfig
 
 RECONNECT_MIN_S = 0.05
 REFUSALS_TOLD_MAX = 20  # per published bar; more of them are only counted
 REFUSALS_KEPT_MAX = 100
 REREADS_MAX = 1_000
 REREAD_TRIES = 3
+DISAGREEMENTS_MAX = 3  # in a row: from then on bars made of trades are asked of REST
 WITNESSES_MIN = 2  # replies that must agree before a slot counts as empty
 LOCKSTEP_CONFIRM_S = 0.05
-
-
-class Transport(StrEnum):
-    WEBSOCKET = "websocket"
-    REST = "rest"
-
-
-class FeedConfig(Struct, frozen=True, kw_only=True):
-    """How patient a feed is; all `_s` are wire seconds."""
-
-    transport: Transport = Transport.WEBSOCKET
-    market_rate: float = 1.0  # market seconds per wire second; 0 is lock-step
-    grace_s: float = 2.0  # after a close, before REST is asked for the bar
-    stale_after_s: float = 90.0  # a stream behind REST for so long is reconnected
-    lockstep_silence_s: float = 2.0  # quiet for so long, REST is asked whether there is a bar
-    lockstep_stale_after_s: float = 1.0
-    poll_min_s: float = 0.5  # between two asks for the same bar, doubling
-    poll_max_s: float = 15.0
-    ask_limit_s: float = 300.0  # a hole nobody answers for is an outage after this
-    quiet_max_s: float = 21_600.0  # no bar for so long is odd even where quiet slots have none
-    revision_check_s: float | None = None  # re-read a stream bar by REST so long after it came
-    venue_sends_empty_bars: bool = True  # quiet slots have flat bars, so a missing one is an outage
-    page_limit: int = 500
-    reconnect_max_s: float = 30.0
-    ready_after_s: float = 10.0  # a stream that says nothing for so long does not hold up the start
-
-    @property
-    def is_lockstep(self) -> bool:
-        return self.market_rate == 0
-
-    @property
-    def has_stream(self) -> bool:
-        return self.transport is Transport.WEBSOCKET
-
-    @property
-    def patience_s(self) -> float:
-        """How long the stream may be behind REST, or silent after a reconnect."""
-        return self.lockstep_stale_after_s if self.is_lockstep else self.stale_after_s
-
-    def grace_for_s(self, timeframe_ns: int) -> float:
-        """Wire seconds to wait after a close: at most a quarter of a bar, however warped it is."""
-        if self.is_lockstep:
-            return 0.0
-        return min(self.grace_s, timeframe_ns / NS_PER_S / self.market_rate / 4)
-
-
-class FeedCounts(Struct):
-    """What happened to one instrument's candles since the feed was built."""
-
-    published: int = 0
-    duplicates: int = 0
-    refused: int = 0
-    revised: int = 0
-    missed_slots: int = 0
-    polls: int = 0
-    unanswered: int = 0
-    reconnects: int = 0
-    dropped: int = 0
 
 
 class Track:
@@ -122,6 +64,9 @@ class Track:
         self._grace_s = config.grace_for_s(timeframe_ns)
         self.settle_ns = round(self._grace_s * config.market_rate * NS_PER_S / 2)
         self._asks = 0  # fruitless, in a row
+        self._glimpsed: tuple[int | None, float] | None = None
+        self._disagreements = 0  # bars of the stream that REST told otherwise, in a row
+        self.is_distrusted = False  # bars of the stream are left to REST from now on
         self._witnesses = 0  # replies that had a later slot, but not the one we wait for
         self._reconnects = 0  # in a row
         self._partial: RawBar | None = None
@@ -135,7 +80,10 @@ class Track:
     def start(self, now_s: float) -> None:
         """The stream is being opened: REST is asked once it speaks, or has not for too long."""
         self.heard_s = self.looked_s = now_s
-        self.poll_at_s = now_s + (self._config.ready_after_s if self._config.has_stream else 0.0)
+        wait_s = self._config.ready_after_s if self._config.has_stream else 0.0
+        if self._config.is_lockstep and self._config.transport is Transport.TRADES:
+            wait_s = LOCKSTEP_CONFIRM_S  # nobody trades while the market waits for us
+        self.poll_at_s = now_s + wait_s
 
     def note_stream(self, raw: RawBar, now_s: float, now_ns: int) -> bool:
         """Take notice of any message; True when it tells the newest slot known, or a later one.
@@ -210,9 +158,46 @@ class Track:
         """True when REST tells of more trade in the unfinished bar than the stream ever did."""
         if self._newest is None:
             return False
+        open_ns = open_time_ns(self._newest)
+        there = max(
+            (volume_of(raw) or 0.0 for raw in rows if open_time_ns(raw) == open_ns), default=0.0
+        )
         told = volume_of(self._newest)
-        same = [raw for raw in rows if open_time_ns(raw) == open_time_ns(self._newest)]
-        return told is not None and any((volume_of(raw) or 0.0) > told for raw in same)
+        if told is None:  # a slot that was not seen whole: only what is new in it counts
+            before, self._glimpsed = self._glimpsed, (open_ns, there)
+            told = before[1] if before is not None and before[0] == open_ns else there
+        return there > told
+
+    def has_told(self, bar: Bar) -> bool:
+        """True when a stream of trades is not behind a bar that REST has told.
+
+        Nothing in it says that a slot is over, so it is measured by the trades: it has told the
+        same ones, or there were none, or it was not there for all of them.
+        """
+        newest = self._newest
+        open_ns = None if newest is None else open_time_ns(newest)
+        if newest is None or open_ns is None or self._config.transport is not Transport.TRADES:
+            return False
+        if open_ns != bar.open_ns:
+            return open_ns > bar.open_ns or bar.volume == 0
+        return tells(newest, bar) or volume_of(newest) is None
+
+    def is_made_too_late(self, raw: RawBar) -> bool:
+        """True when REST had told a bar before its trades had made it; then they are compared."""
+        open_ns = open_time_ns(raw)
+        is_trades = self._config.transport is Transport.TRADES
+        if not is_trades or open_ns is None or open_ns >= (self.next_open_ns or 0):
+            return False
+        if self.last is not None and self.last.open_ns == open_ns:
+            self.note_compared(is_same=tells(raw, self.last))
+        self.counts.duplicates += 1
+        return True
+
+    def note_compared(self, *, is_same: bool) -> None:
+        """A bar of the stream was compared with what REST tells of it."""
+        self._disagreements = 0 if is_same else self._disagreements + 1
+        if self._config.transport is Transport.TRADES:
+            self.is_distrusted = self.is_distrusted or self._disagreements >= DISAGREEMENTS_MAX
 
     def note_broken(self) -> None:
         """The stream ended: what it said last is not the last there was to say."""
@@ -277,6 +262,8 @@ class Track:
         return backoff_s(self._asks - 1, first_s, most_s, self._rng)
 
     def _lockstep_wait_s(self) -> float:
+        if self._config.transport is Transport.TRADES:
+            return LOCKSTEP_CONFIRM_S  # no trade says that a slot is over before the next one
         is_streaming = self._config.has_stream and not self.is_stale
         return self._config.lockstep_silence_s if is_streaming else self._config.poll_min_s
 

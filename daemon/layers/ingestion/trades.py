@@ -55,6 +55,11 @@ class _Slot:
         volume = float(self.volume)
         return RawBar(open_ms, self.open, self.high, self.low, self.close, volume, is_closed)
 
+    def glimpse(self, open_ms: int) -> RawBar:
+        """What is known of a slot that was not seen whole: no number that could be compared."""
+        volume = f"at least {self.volume}"
+        return RawBar(open_ms, self.open, self.high, self.low, self.close, volume, is_closed=False)
+
 
 class TradeBars:
     """The candles of one connection's trades; another connection needs another of these.
@@ -123,7 +128,9 @@ class TradeBars:
             del self._slots[open_ms]
             self._closed_ms = open_ms + self._length_ms
         open_ms = min(self._slots)
-        return [self._slots[open_ms].candle(open_ms, is_closed=False)]
+        slot = self._slots[open_ms]
+        is_whole = self._is_whole(open_ms)
+        return [slot.candle(open_ms, is_closed=False) if is_whole else slot.glimpse(open_ms)]
 
     def _is_whole(self, open_ms: int) -> bool:
         return self._whole_from_ms is not None and open_ms >= self._whole_from_ms

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from daemon.core.bars import RawBar
 
 if TYPE_CHECKING:
-    from daemon.layers.ingestion.track import FeedCounts
+    from daemon.layers.ingestion.feed_config import FeedCounts
 
 WAITING_MAX = 1_000
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from daemon.core.bars import RawBar
-from daemon.layers.ingestion.track import FeedCounts
+from daemon.layers.ingestion.feed_config import FeedCounts
 from daemon.layers.ingestion.waiting import WAITING_MAX, Waiting
 from tests.unit.layers.candles import a_raw
 
