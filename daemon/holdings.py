@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.core.instruments import InstrumentId
+    from daemon.store.runs import RunSpec
 
 
 def blotter_of(journal: JournalReader) -> Blotter:
@@ -65,3 +66,8 @@ def held_by(path: Path) -> str:
     if open_count:
         words.append(f"has {open_count} order{'s' * (open_count > 1)} without an answer")
     return " and ".join(words)
+
+
+def outlives(spec: RunSpec) -> bool:
+    """Whether the account goes on without the run: not that of an exchange the run began itself."""
+    return spec.exchange is None or isinstance(spec.options.get("exchange_url"), str)

@@ -17,7 +17,12 @@ Build: TypeAlias = Callable[[Any, Memory], Iterator[Fields]]
 
 DECISIONS_REMEMBERED_MAX = 10_000
 # Events that say nothing by themselves: the edge logs the run, the facts they cause log the rest.
-SILENT: tuple[type[e.Event], ...] = (e.RunOpened, e.HealthTick, e.RunClosed)
+SILENT: tuple[type[e.Event], ...] = (
+    e.RunOpened,
+    e.HealthTick,
+    e.RunClosed,
+    e.JournalThinned,
+)
 LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.HistoryLoaded: (("history.loaded", lines.history_loaded),),
     e.BarsClosed: (("bar.closed", lines.bar_closed),),

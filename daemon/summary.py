@@ -161,6 +161,15 @@ def _predicted(tally: Tally, event: e.Predictions) -> None:
     tally.gaps_traded += sum(_has_gap(tally, row) for row in event.rows)
 
 
+def _thinned(tally: Tally, event: e.JournalThinned) -> None:
+    """What was taken out of the journal still counts."""
+    tally.bars += sum(event.bars.values())
+    tally.decisions += event.decisions
+    tally.suppressed.update(event.suppressed)
+    for exchange, bars in event.bars.items():
+        tally.by_exchange.setdefault(exchange, Counter())["bars"] += bars
+
+
 def _signalled(tally: Tally, _event: e.SignalEmitted) -> None:
     tally.signals += 1
 
@@ -226,6 +235,7 @@ COUNTED: dict[type[e.Event], Callable[[Tally, Any], None]] = {
     e.PositionChanged: _moved,
     e.EquityMarked: _marked,
     e.PredictionResolved: _resolved,
+    e.JournalThinned: _thinned,
     e.HealthSampled: _sampled,
     e.TradingHalted: _halted,
     e.TradingResumed: _resumed,

@@ -248,6 +248,18 @@ def a_run_closed(**changes: Any) -> e.RunClosed:
     return _filled(e.RunClosed, {}, changes)
 
 
+def a_journal_thinned(**changes: Any) -> e.JournalThinned:
+    defaults = {
+        "events": 12,
+        "chain": "00ff",
+        "through_step": 3,
+        "bars": {"binance": 2},
+        "decisions": 2,
+        "suppressed": {"low_confidence": 1},
+    }
+    return _filled(e.JournalThinned, defaults, changes)
+
+
 # --- facts --------------------------------------------------------------------------------------
 
 
@@ -476,6 +488,7 @@ JOURNALED_BUILDERS: Final[tuple[Callable[..., e.Event], ...]] = (
     a_signal, a_suppression, an_approval, a_denial, an_intent, an_acceptance, a_refusal,
     an_order_not_sent, an_unknown_outcome, an_absence, an_order_filled, an_order_completed,
     a_position_changed, an_equity_mark, a_resolution, a_health_sample, a_halt, a_resumption,
+    a_journal_thinned,
 )  # fmt: skip
 
 

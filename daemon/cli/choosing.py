@@ -9,11 +9,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from daemon.cli.markets import SYNTHETIC, is_recording
 from daemon.config import changes, config_hash
 from daemon.core.errors import TradingdError, UsageRefused
 from daemon.exchange_process import ExchangeProcess
-from daemon.holdings import held_by
+from daemon.holdings import held_by, outlives
 from daemon.store.runs import newest_daemon_run, read_result, read_spec
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ async def unfinished(
         )
         return spec
     held = held_by(paths.journal)
-    if held and _outlives(spec):
+    if held and outlives(spec):
         msg = (
             f"run {spec.run} on {spec.market} {held}, and is not what is asked for now: go on with "
             f"it by `tradingd run --resume {spec.run}`, or leave it behind with --new"
@@ -88,12 +87,6 @@ def differences(spec: RunSpec, settings: Settings) -> list[str]:
     if spec.config_hash == config_hash(settings):
         return []
     return [f"configuration was {spec.config_hash} and is {config_hash(settings)}"]
-
-
-def _outlives(spec: RunSpec) -> bool:
-    """Whether the account goes on without the run: not that of an exchange the run began itself."""
-    is_real = spec.market != SYNTHETIC and not is_recording(spec.market)
-    return is_real or isinstance(spec.options.get("exchange_url"), str)
 
 
 def _say_left(spec: RunSpec, paths: RunPaths) -> None:

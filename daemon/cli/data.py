@@ -202,3 +202,16 @@ def export(  # noqa: PLR0917  # one parameter per option
             as_json=json,
         )
     )
+
+
+@group.command("prune")
+def prune(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would go")] = False,
+    config: Config = None,
+    state_dir: State = None,
+    json: Json = False,
+) -> None:
+    """Take away what [store] keeps no longer: old bars, runs that ended, old predictions."""
+    from daemon.cli import data_prune
+
+    raise typer.Exit(data_prune.prune(config, state_dir, is_dry=dry_run, as_json=json))

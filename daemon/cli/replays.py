@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daemon.app import build_core
-from daemon.boot import load_model
 from daemon.cli.output import pairs, show
 from daemon.cli.running import config_path
 from daemon.config import load, restored
 from daemon.core.errors import CheckFailed, JournalBroken, UsageRefused
 from daemon.core.events import ModelActivated, RunOpened
 from daemon.feature_config import feature_set_of
+from daemon.model_use import use_models
 from daemon.store.journal_reader import JournalReader
 from daemon.store.models import ModelRegistry
 from daemon.store.runs import read_spec, resolve
@@ -55,13 +55,7 @@ def check_parity(
         raise JournalBroken(msg)
     features = feature_set_of(settings)
     core = build_core(settings, features, None, [each.id for each in opened.instruments])
-    registry = ModelRegistry(paths.models)
-    for model_id in dict.fromkeys(each.model for each in activated):
-        manifest, model = load_model(registry, model_id, features)
-        core.inference.use_model(model)
-        core.monitoring.use_references(
-            manifest.model_id, manifest.reference, manifest.reference_probability
-        )
+    use_models(core, ModelRegistry(paths.models), features, activated)
     parity = compare(journal.read(), core.pipeline)
     empty = [kind for kind in parity.empty_kinds() if not (allow_no_orders and kind in ORDER_KINDS)]
     is_identical = parity.first_difference is None and not empty
@@ -70,6 +64,8 @@ def check_parity(
         "bars": parity.bars,
         "compared": parity.compared,
     }
+    if parity.recovered_steps:
+        result["thinned_steps"] = parity.recovered_steps  # nothing is left to recompute them from
     if parity.first_difference is not None:
         result["first_difference"] = parity.first_difference
     elif empty:

@@ -21,6 +21,7 @@ from daemon.config.sections import (
     RunSection,
     Section,
     SignalSection,
+    StoreSection,
 )
 from daemon.config.settings import Settings
 
@@ -41,6 +42,7 @@ __all__ = [
     "Section",
     "Settings",
     "SignalSection",
+    "StoreSection",
     "changes",
     "config_hash",
     "load",

@@ -20,7 +20,8 @@ Recorded: TypeAlias = dict[str, dict[str, object]]
 
 # Whole sections and single keys that no decision is made of: a run goes on under other ones.
 FREE = frozenset(
-    {"backtest", "log", "exchange", "run.state_dir", "data.transport", "data.stale_after_s"}
+    {"backtest", "log", "exchange", "store"}
+    | {"run.state_dir", "data.transport", "data.stale_after_s"}
 )
 
 

@@ -321,6 +321,16 @@ class HealthSection(Section):
         return self
 
 
+Days = Annotated[Real, Field(ge=0, le=36_500)]
+
+
+class StoreSection(Section):
+    keep_bars_days: Days = 0.0
+    keep_predictions_days: Days = 0.0
+    keep_runs_days: Days = 0.0
+    cache_megabytes: Annotated[Natural, Field(le=1_000_000)] = 256
+
+
 class LogSection(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "console"] = "auto"

@@ -20,6 +20,7 @@ from daemon.config.sections import (
     RiskSection,
     RunSection,
     SignalSection,
+    StoreSection,
     refuse,
 )
 
@@ -47,6 +48,7 @@ class Settings(BaseSettings):
     execution: ExecutionSection = ExecutionSection()
     backtest: BacktestSection = BacktestSection()
     health: HealthSection = HealthSection()
+    store: StoreSection = StoreSection()
     log: LogSection = LogSection()
     exchange: ExchangeSection = ExchangeSection()
 

@@ -617,13 +617,28 @@ class LookUpOrder(Command, frozen=True, kw_only=True, gc=False, tag=True):
     reason: str
 
 
+class JournalThinned(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """What was decided long ago was taken out of this journal; orders, fills and outcomes stand.
+
+    The journal before ended its part up to here in `chain`. All steps to `through_step` only serve
+    to recover: what follows can be recomputed, they cannot.
+    """
+
+    events: int  # that were taken out
+    chain: str
+    through_step: int
+    bars: dict[str, int]  # taken out, by exchange
+    decisions: int
+    suppressed: dict[str, int]  # by reason
+
+
 JOURNALED: tuple[type[Event], ...] = (
     RunOpened, ModelActivated, HistoryLoaded, BarsClosed, BarsMissed, BarRejected, BarRevised,
     FeedStale, FeedRecovered, ClockChecked, OrderReported, Reconciled, HealthTick, HaltRequested,
     ResumeRequested, RunClosed, FeatureRows, Predictions, SignalEmitted, SignalSuppressed,
     OrderApproved, OrderDenied, OrderIntended, OrderAccepted, OrderRefused, OrderNotSent,
     OrderOutcomeUnknown, OrderAbsent, OrderFilled, OrderCompleted, PositionChanged, EquityMarked,
-    PredictionResolved, HealthSampled, TradingHalted, TradingResumed,
+    PredictionResolved, HealthSampled, TradingHalted, TradingResumed, JournalThinned,
 )  # fmt: skip
 
 # Steps that contain one of these are flushed to the disk before anything else happens.

@@ -63,6 +63,11 @@ class JournalReader:
         JournalBroken names the first row that was changed, lost, or is not an event. The chain
         cannot show that rows are missing at the end.
         """
+        for tip, event in self.read_rows():
+            yield tip.step, event
+
+    def read_rows(self) -> Iterator[tuple[Tip, Event]]:
+        """The same with each row's place and chain value."""
         tip = Tip()
         with self._connection() as connection:
             statement = select(EVENT).order_by(EVENT.c.seq)
@@ -72,8 +77,8 @@ class JournalReader:
                     raise JournalBroken(f"{self._named(tip.seq + 1)} is missing or out of place")
                 if chain != chained(tip.chain, step, kind, body):
                     raise JournalBroken(f"{self._named(seq)} was changed after it was written")
-                yield step, self._decoded(seq, ts_ns, kind, body)
                 tip = Tip(seq, step, chain)
+                yield tip, self._decoded(seq, ts_ns, kind, body)
 
     def read_kinds(self, *kinds: type[E]) -> Iterator[tuple[int, E]]:
         """(step number, event) of these types alone, in order; does not prove the chain."""

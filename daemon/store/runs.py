@@ -17,10 +17,11 @@ from msgspec import Struct
 
 from daemon.core.errors import TradingdError, UsageRefused
 from daemon.core.timeframes import rfc3339
-from daemon.store.artifacts import replace_durably
+from daemon.store.artifacts import replace_durably, sync_directory
 
 LAST = "last"
 RUNS = "runs"
+RUBBISH = "removed"
 FOLDER_MODE = 0o700
 RUNS_NAMED_MAX = 5
 BACKTEST = "backtest"  # the mode of a run that no daemon made
@@ -149,6 +150,24 @@ def discard(paths: RunPaths) -> None:
         replace_durably(last, f"{others[0]}\n".encode())
     else:
         last.unlink()
+
+
+def remove(paths: RunPaths) -> None:
+    """Remove a run with everything in it; a kill leaves it whole, or leaves rubbish to sweep."""
+    last = paths.state_dir / RUNS / LAST
+    assert last.read_text("utf-8").strip() != paths.run, "the last run is never removed"
+    rubbish = paths.state_dir / RUBBISH
+    rubbish.mkdir(mode=FOLDER_MODE, exist_ok=True)
+    paths.folder.rename(rubbish / paths.run)
+    sync_directory(paths.folder.parent)
+    sweep(paths.state_dir)
+
+
+def sweep(state_dir: Path) -> None:
+    """Delete what is left of removed runs."""
+    rubbish = state_dir / RUBBISH
+    if rubbish.is_dir():
+        shutil.rmtree(rubbish)
 
 
 def resolve(state_dir: Path, run: str) -> RunPaths:

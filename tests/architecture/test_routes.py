@@ -13,7 +13,9 @@ from tests.builders import a_bars_missed, a_health_tick
 from tests.unit.core.simulation import a_core, a_run, settings_of
 
 # Said for people and for the record; nothing in the core waits for them.
-TERMINAL = {e.BarRejected, e.RunClosed, e.SignalSuppressed, e.OrderDenied}
+TERMINAL = {
+    *(e.BarRejected, e.RunClosed, e.SignalSuppressed, e.OrderDenied, e.JournalThinned),
+}
 SEEDS = range(20)
 # A run that begins has nothing pending yet; tests/unit/layers shows what becomes of it otherwise.
 NOT_REACHED = {("HistoryLoaded", e.PredictionResolved)}

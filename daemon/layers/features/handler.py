@@ -184,6 +184,9 @@ class Features:
         window[:-1] = window[1:]
         window[-1] = _columns(bar)
         self._held[slot] = min(self._held[slot] + 1, self._features.lookback)
+        if self._held[slot] == self._features.lookback:
+            # A full window lacks nothing, whatever emptied it once: its state is its bars alone.
+            self._short_of_bars_by[slot] = FeaturesRefusedReason.WARMING_UP
 
     def _breaks_windows(self, bar: Bar) -> bool:
         return self._zero_volume is ZeroVolume.REJECT and _is_quiet(bar)

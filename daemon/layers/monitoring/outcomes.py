@@ -161,7 +161,10 @@ class Outcomes:
 
     def apply_prediction_resolved(self, event: PredictionResolved) -> None:
         key = (event.model, event.predicted_close_ns)
-        self._pending.get(event.instrument, {}).pop(key, None)
+        waiting = self._pending.get(event.instrument, {})
+        waiting.pop(key, None)
+        if not waiting:
+            self._pending.pop(event.instrument, None)
         scores = self._scores.get(event.model)
         if scores is None:
             return
