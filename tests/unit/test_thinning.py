@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from daemon.app import Core
 from daemon.core import events as e
+from daemon.core.errors import JournalBroken
 from daemon.core.pipeline import Step
 from daemon.research.parity import compare
 from daemon.state_text import state_text
@@ -195,7 +196,7 @@ def test_a_journal_somebody_has_open_is_not_replaced(tmp_path: Path) -> None:
     async def beside() -> None:
         journal = SqliteJournal.open(path)
         try:
-            with pytest.raises(Exception, match="cannot be replaced"):
+            with pytest.raises(JournalBroken, match="cannot be replaced"):
                 put_in_place(tmp_path / "other.db", path)
         finally:
             await journal.close()
