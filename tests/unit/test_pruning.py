@@ -206,6 +206,15 @@ def test_an_unfinished_run_goes_only_if_nothing_is_left_on_an_account(tmp_path: 
     assert names(tmp_path) == ["20240102", "20240103"]
 
 
+def test_the_newest_run_of_a_daemon_stays_behind_any_backtests(tmp_path: Path) -> None:
+    a_run(tmp_path, 1, is_closed=True)
+    a_run(tmp_path, 2, is_closed=True)
+    a_run(tmp_path, 3, is_closed=False, mode="backtest", exchange=None)
+    a_run(tmp_path, 4, is_closed=False, mode="backtest", exchange=None)
+
+    assert names(tmp_path) == ["20240101", "20240103"]
+
+
 def test_a_removal_that_was_cut_off_is_ended_by_the_next(tmp_path: Path) -> None:
     a_run(tmp_path, 1, is_closed=True)
     (tmp_path / "removed" / "20231231T000000-aaaa").mkdir(parents=True)
