@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,7 +24,7 @@ from daemon.core.manifests import Manifest, model_key
 from daemon.fine_bars import load_fine
 from daemon.layers.inference.forest import CompiledForest
 from daemon.layers.inference.model import ActiveModel, Calibration
-from daemon.layers.ingestion.history import load_history
+from daemon.layers.ingestion.history import History, load_history
 from daemon.store.gaps import Gap
 
 if TYPE_CHECKING:
@@ -35,12 +36,15 @@ if TYPE_CHECKING:
 
     from daemon.config import Settings
     from daemon.core.bars import Bar
+    from daemon.core.instruments import InstrumentId
     from daemon.layers.features.sets import FeatureSet
-    from daemon.sites import World
+    from daemon.sites import Site, World
     from daemon.store.bars import BarStore
     from daemon.store.models import ModelRegistry
 
     Report = Callable[[str, int, int, str], None]
+
+FETCHED_AT_ONCE = 8
 
 
 async def load_bars(
@@ -55,46 +59,86 @@ async def load_bars(
 ) -> tuple[Bar, ...]:
     """All bars before the first streamed slot into the store; returns the last `keep` of each
     instrument.
+
+    Several instruments are fetched beside each other; how many requests may leave at once, and
+    when, is the budget's to say.
     """
     newest: list[Bar] = []
     until_ns = world.first_open_ns
-    for site, instrument in world.each_instrument():
-        symbol, name = instrument.id.symbol, world.names[instrument.id]
-        since_ns = until_ns - history_bars * timeframe_ns
+    since_ns = until_ns - history_bars * timeframe_ns
+    wanted = list(world.each_instrument())
+    at_once = asyncio.Semaphore(FETCHED_AT_ONCE)
+    done_of: dict[InstrumentId, int] = {}
 
-        def progress(done: int, total: int, name: str = name) -> None:
-            report("history", done, total, name)
+    def note(instrument: InstrumentId, done: int, total: int) -> None:
+        done_of[instrument] = done
+        what = world.names[instrument] if len(wanted) == 1 else f"{len(wanted)} symbols"
+        report("history", sum(done_of.values()), total * len(wanted), what)
 
-        if fetched_ns == timeframe_ns:
-            history = await load_history(
-                site.history_data,
-                instrument.id,
+    async def load(site: Site, instrument: InstrumentId) -> None:
+        async with at_once:
+            history = await _fetched(
+                site,
+                store,
+                instrument,
+                fetched_ns=fetched_ns,
                 timeframe_ns=timeframe_ns,
                 since_ns=since_ns,
                 until_ns=until_ns,
-                page_limit=site.page_limit,
-                venue_sends_empty_bars=site.sends_empty_bars,
-                progress=progress,
+                progress=partial(note, instrument),
             )
-        else:
-            history = await load_fine(
-                site,
-                store,
-                instrument.id,
-                fine_ns=fetched_ns,
-                coarse_ns=timeframe_ns,
-                since_ns=since_ns,
-                until_ns=until_ns,
-                progress=progress,
-            )
-        if not history.bars:
-            msg = f"{name}: {site.market} has no bars before the first streamed one"
-            raise TradingdError(msg)
-        store.append(site.market_key, timeframe_ns, history.bars)
-        gaps = [Gap(each.first_open_ns, each.count, each.cause) for each in history.missed]
-        store.add_gaps(site.market_key, symbol, timeframe_ns, gaps)
-        newest += history.bars[-keep:]
+            if not history.bars:
+                name = world.names[instrument]
+                msg = f"{name}: {site.market} has no bars before the first streamed one"
+                raise TradingdError(msg)
+            store.append(site.market_key, timeframe_ns, history.bars)
+            gaps = [Gap(each.first_open_ns, each.count, each.cause) for each in history.missed]
+            store.add_gaps(site.market_key, instrument.symbol, timeframe_ns, gaps)
+            newest.extend(history.bars[-keep:])
+
+    tasks = [asyncio.ensure_future(load(site, each.id)) for site, each in wanted]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     return tuple(sorted(newest, key=lambda bar: (bar.close_ns, bar.instrument)))
+
+
+async def _fetched(
+    site: Site,
+    store: BarStore,
+    instrument: InstrumentId,
+    *,
+    fetched_ns: int,
+    timeframe_ns: int,
+    since_ns: int,
+    until_ns: int,
+    progress: Callable[[int, int], None],
+) -> History:
+    """One instrument's history, as the exchange gives it or made of finer bars."""
+    if fetched_ns == timeframe_ns:
+        return await load_history(
+            site.history_data,
+            instrument,
+            timeframe_ns=timeframe_ns,
+            since_ns=since_ns,
+            until_ns=until_ns,
+            page_limit=site.page_limit,
+            venue_sends_empty_bars=site.sends_empty_bars,
+            progress=progress,
+        )
+    return await load_fine(
+        site,
+        store,
+        instrument,
+        fine_ns=fetched_ns,
+        coarse_ns=timeframe_ns,
+        since_ns=since_ns,
+        until_ns=until_ns,
+        progress=progress,
+    )
 
 
 def usable_model(

@@ -76,12 +76,9 @@ class Lockstep:
 
     async def start(self, closes: dict[InstrumentId, int]) -> None:
         """First acknowledgements: everything up to these closes is known here."""
-        for instrument in self._instruments:
-            now = await self._ack(instrument, closes[instrument])
-            self._on_clock(instrument.exchange, now)
-
-    def _ack(self, instrument: InstrumentId, close_ns: int) -> Awaitable[ExchangeClock]:
-        return self._links[instrument.exchange].ack(self._run, instrument.symbol, close_ns)
+        for exchange, symbols, close_ns in _by_slot(closes):
+            now = await self._links[exchange].ack(self._run, symbols, close_ns)
+            self._on_clock(exchange, now)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -140,9 +137,9 @@ class Lockstep:
             if not self._owed or not self._is_quiet():
                 continue
             owed, self._owed = self._owed, {}
-            for instrument, close_ns in sorted(owed.items()):
-                now = await self._answer(partial(self._ack, instrument, close_ns))
-                self._on_clock(instrument.exchange, now)
+            for exchange, symbols, close_ns in _by_slot(owed):
+                ask = partial(self._links[exchange].ack, self._run, symbols, close_ns)
+                self._on_clock(exchange, await self._answer(ask))
 
     @staticmethod
     async def _answer(ask: Callable[[], Awaitable[ExchangeClock]]) -> ExchangeClock:
@@ -152,3 +149,11 @@ class Lockstep:
                 return await ask()
             await asyncio.sleep(ASK_AGAIN_S)
         return await ask()
+
+
+def _by_slot(closes: Mapping[InstrumentId, int]) -> list[tuple[str, list[str], int]]:
+    """(exchange, symbols, close) in the order of instruments: one acknowledgement each."""
+    slots: dict[tuple[str, int], list[str]] = {}
+    for instrument in sorted(closes):
+        slots.setdefault((instrument.exchange, closes[instrument]), []).append(instrument.symbol)
+    return [(exchange, symbols, close_ns) for (exchange, close_ns), symbols in slots.items()]

@@ -35,7 +35,7 @@ async def opening(world: World, settings: Settings, spec: RunSpec) -> RunOpened:
     """
     length_ns = timeframe_ns(settings.data.timeframe)
     found = {
-        site.exchange: await site.venue.account([each.id for each in site.instruments], 0)
+        site.exchange: await site.venue.account((), 0)  # what it holds; nothing was traded yet
         for site in world.sites
     }
     capital, quote = settings.risk.allotted_quote, settings.data.quote

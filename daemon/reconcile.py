@@ -18,12 +18,16 @@ from daemon.core.orders import Side
 from daemon.core.ports import VenueFill
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from daemon.core.blotter import Blotter
     from daemon.core.events import RunOpened
+    from daemon.core.instruments import InstrumentId
     from daemon.core.orders import Order
     from daemon.core.ports import Account
+
+
+ASKED_WHOLE_MAX = 20  # the trades of one symbol cost a three-hundredth of a minute's budget
 
 
 class Comparison(Struct, frozen=True):
@@ -82,6 +86,14 @@ def compare(opened: RunOpened, blotter: Blotter, account: Account, exchange: str
         differences += _amount_differences(orders.values(), account)
     differences += _balance_differences(opened, account, exchange)
     return Comparison(tuple(missed), tuple(differences))
+
+
+def worth_asking(instruments: Sequence[InstrumentId], blotter: Blotter) -> Sequence[InstrumentId]:
+    """The instruments whose trades must be read for a comparison: all of a few, else the traded."""
+    if len(instruments) <= ASKED_WHOLE_MAX:
+        return instruments
+    traded = {order.instrument for order in blotter.orders.values()}
+    return [each for each in instruments if each in traded]
 
 
 def _keys(order: Order) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daemon.core.events import LookUpOrder, OrderReported, Outcome, Reconciled, ReportSource
-from daemon.reconcile import compare
+from daemon.reconcile import compare, worth_asking
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -65,10 +65,18 @@ async def _compared(
     venue: Venue,
     book: Callable[[VenueFill], Awaitable[None]],
 ) -> tuple[str, ...]:
-    """What still differs on one exchange when every fill we missed there is booked."""
+    """What still differs on one exchange when every fill we missed there is booked.
+
+    Of many instruments only those are asked for that were traded: fills of others would show in
+    the balances, and then all are asked.
+    """
     ours = [each for each in core.book.instruments if each.exchange == exchange]
-    account = await venue.account(ours, opened.ts_ns)
+    first = worth_asking(ours, core.blotter)
+    account = await venue.account(first, opened.ts_ns)
     comparison = compare(opened, core.blotter, account, exchange)
+    if not comparison.is_equal and len(first) < len(ours):
+        account = await venue.account(ours, opened.ts_ns)
+        comparison = compare(opened, core.blotter, account, exchange)
     for missed in comparison.missed:
         await book(missed)
     if comparison.missed:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CLOCK_EVERY_S = 1.0
+SILENCE_MIN_S = 2.0
+SILENCE_PER_SYMBOL_S = 0.1  # a slot of many symbols takes its time, on both sides
 REVISION_CHECK_S = 5.0
 
 
@@ -92,6 +94,7 @@ class SiteTasks:
             market_rate=site.market_rate,
             stale_after_s=data.stale_after_s,
             revision_check_s=REVISION_CHECK_S if is_checked else None,
+            lockstep_silence_s=max(SILENCE_MIN_S, SILENCE_PER_SYMBOL_S * len(site.instruments)),
             venue_sends_empty_bars=site.sends_empty_bars,
             page_limit=site.page_limit,
         )

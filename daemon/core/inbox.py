@@ -45,8 +45,7 @@ class Inbox:
         self._market: deque[Input] = deque()
         self._urgent: deque[Input] = deque()
         self._arrived = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
+        self._for_room: deque[tuple[Input, asyncio.Future[None]]] = deque()
         self.waits_for_room = 0
 
     def __len__(self) -> int:
@@ -55,11 +54,10 @@ class Inbox:
     async def put(self, event: Input) -> None:
         """Queue one input; waits while the market lane is full, never for anything else."""
         if isinstance(event, MARKET_EVENTS):
-            while len(self._market) >= self._market_max:
-                self.waits_for_room += 1
-                self._room.clear()
-                await self._room.wait()
-            self._market.append(event)
+            if self._for_room or len(self._market) >= self._market_max:
+                await self._wait_for_room(event)
+            else:
+                self._market.append(event)
         else:
             assert len(self._urgent) < URGENT_MAX, (
                 "order reports pile up: the daemon cannot keep up"
@@ -77,8 +75,22 @@ class Inbox:
         event = self._market.popleft()
         if isinstance(event, BarsClosed):
             event = self._join(event)
-        self._room.set()
+        self._let_in()
         return event
+
+    async def _wait_for_room(self, event: Input) -> None:
+        """In the order of coming: whoever waits is let in before anybody who comes later."""
+        self.waits_for_room += 1
+        let_in = asyncio.get_running_loop().create_future()
+        self._for_room.append((event, let_in))
+        await let_in
+
+    def _let_in(self) -> None:
+        while self._for_room and len(self._market) < self._market_max:
+            event, let_in = self._for_room.popleft()
+            if not let_in.done():  # else whoever waited was cancelled
+                self._market.append(event)
+                let_in.set_result(None)
 
     def _join(self, first: BarsClosed) -> BarsClosed:
         bars: dict[InstrumentId, Bar] = {bar.instrument: bar for bar in first.bars}

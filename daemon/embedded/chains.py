@@ -18,18 +18,28 @@ class Chain(Generic[State, Chunk]):
     """Chunks by index, equal whatever was asked before.
 
     `step(index, state)` gives the chunk and the state after it. Every state is kept (a few
-    numbers), the newest chunks only; a forgotten chunk is computed again from its state.
+    numbers), the newest chunks only; a forgotten chunk is computed again from its state. With
+    `skip`, chunks on the way to the one that is asked for are passed over.
     """
 
-    def __init__(self, first: State, step: Callable[[int, State], tuple[Chunk, State]]) -> None:
+    def __init__(
+        self,
+        first: State,
+        step: Callable[[int, State], tuple[Chunk, State]],
+        skip: Callable[[int, State], State] | None = None,
+    ) -> None:
         self._states = [first]
         self._step = step
+        self._skip = skip
         self._chunks: OrderedDict[int, Chunk] = OrderedDict()
 
     def chunk(self, index: int) -> Chunk:
         assert index >= 0, "chunks go forward from the first"
         while len(self._states) <= index + 1:
             position = len(self._states) - 1
+            if self._skip is not None and position < index:
+                self._states.append(self._skip(position, self._states[position]))
+                continue
             made, state = self._step(position, self._states[position])
             self._states.append(state)
             self._keep(position, made)

@@ -38,12 +38,13 @@ class SlotClock:
         """Ids of the symbols whose acknowledgement the market waits for."""
         if self.bars_per_s is not None:
             return []
-        symbols = self.tape.market.symbols
-        if self.tape.closed_ms > self.tape.market.from_ms:
-            return [
-                each for each in symbols if self.tape.is_trading(each) and each not in self.acked
-            ]
-        return [each for each in symbols if each not in self.acked]
+        return [each for each in self.tape.market.symbols if self._is_awaited(each)]
+
+    def _is_awaited(self, symbol_id: str) -> bool:
+        if self.bars_per_s is not None or symbol_id in self.acked:
+            return False
+        is_at_start = self.tape.closed_ms <= self.tape.market.from_ms
+        return is_at_start or self.tape.is_trading(symbol_id)
 
     def acknowledge(self, symbol_id: str, close_ms: int) -> bool:
         """Note that the bar which closed at `close_ms` was handled; True when this is news.
@@ -53,7 +54,7 @@ class SlotClock:
         """
         if close_ms > self.tape.closed_ms:
             raise RequestError(-1130, f"Bar {close_ms} has not closed yet.")
-        if close_ms < self._wanted_close_ms(symbol_id) or symbol_id not in self.awaiting():
+        if close_ms < self._wanted_close_ms(symbol_id) or not self._is_awaited(symbol_id):
             return False
         self.acked.add(symbol_id)
         return True

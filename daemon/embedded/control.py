@@ -49,13 +49,17 @@ class Control:
         }
 
     def acknowledge(self, body: bytes) -> Payload:
-        """Take {"run", "symbol", "bar"}, bar by its close in RFC 3339 or ms; reply the clock."""
+        """Take {"run", "symbol" or "symbols", "bar"}, bar by its close in RFC 3339 or ms; reply the
+        clock.
+        """
         raw = _object(body)
-        symbol = str(raw.get("symbol", ""))
-        symbol_id = self._ids.get(symbol, symbol)
-        if symbol_id not in self._exchange.market.symbols:
+        symbols = raw.get("symbols", [raw.get("symbol", "")])
+        if not isinstance(symbols, list):
             raise invalid_symbol()
-        self._exchange.acknowledge(symbol_id, _close_ms(raw.get("bar")))
+        symbol_ids = [self._ids.get(str(each), str(each)) for each in symbols]
+        if not all(each in self._exchange.market.symbols for each in symbol_ids):
+            raise invalid_symbol()
+        self._exchange.acknowledge(symbol_ids, _close_ms(raw.get("bar")))
         return self.clock(body)
 
     def ledger(self, _body: bytes) -> Payload:

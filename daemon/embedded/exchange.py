@@ -95,9 +95,10 @@ class Exchange:
         self._tell(outcome)
         return outcome
 
-    def acknowledge(self, symbol_id: str, close_ms: int) -> None:
-        """Lock-step: a client has handled this bar; after the last one the next slot is played."""
-        if not self.clock.acknowledge(symbol_id, close_ms):
+    def acknowledge(self, symbol_ids: Sequence[str], close_ms: int) -> None:
+        """Lock-step: a client has handled these bars; after the last the next slot is played."""
+        news = [each for each in symbol_ids if self.clock.acknowledge(each, close_ms)]
+        if not news:
             return
         if self.clock.is_due():
             self.play_slot()

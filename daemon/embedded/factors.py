@@ -7,8 +7,10 @@ makes of it belongs in process.
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from daemon.embedded.chains import Chain
-from daemon.embedded.noise import normal_cdf, normals
+from daemon.embedded.noise import Floats, normal_cdfs, normals
 
 CHUNK_BARS = 512
 
@@ -24,10 +26,14 @@ class Clustering:
     persistence: float
     response: float
 
-    def after(self, log_volatility: float, shock: float) -> float:
-        # A standard normal becomes a centred exponential: large shocks raise, small ones lower.
-        surprise = -math.log(normal_cdf(-shock)) - 1.0
-        return self.persistence * log_volatility + self.response * surprise
+    def pushes(self, shocks: Floats) -> list[float]:
+        """By how much each shock moves the next bar's log volatility.
+
+        A standard normal becomes a centred exponential: large shocks raise, small ones lower.
+        """
+        surprises = -np.array(list(map(math.log, normal_cdfs(-shocks).tolist()))) - 1.0
+        pushed: list[float] = (self.response * surprises).tolist()
+        return pushed
 
     def log_mean_square(self) -> float:
         """log E exp(2 * log volatility); a surprise x has log E exp(s x) = -log(1 - s) - s."""
@@ -79,9 +85,9 @@ class MarketProcess:
         drawn = normals(self._setting.key("market", index), CHUNK_BARS, 2)
         shocks: list[float] = drawn[:, 0].tolist()
         volatilities = []
-        for shock in shocks:
+        for push in MARKET_CLUSTERING.pushes(drawn[:, 0]):
             volatilities.append(state)
-            state = MARKET_CLUSTERING.after(state, shock)
+            state = MARKET_CLUSTERING.persistence * state + push
         first = index * CHUNK_BARS
         seasons = [self._season(first + offset) for offset in range(CHUNK_BARS)]
         return MarketChunk(shocks, drawn[:, 1].tolist(), volatilities, seasons), state

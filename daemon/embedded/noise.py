@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 _HALF_STEP = 2.0**-53
+_MOST = 1.0 - _HALF_STEP
+_ROOT_2 = math.sqrt(2.0)
 
 
 def seed_of(key: str) -> int:
@@ -36,9 +38,11 @@ def normals(key: str, rows: int, columns: int) -> Floats:
     return both[: rows * columns].reshape(rows, columns)
 
 
-def normal_cdf(value: float) -> float:
-    """Kept strictly inside (0, 1), so that it can stand wherever a uniform can."""
-    return min(max(0.5 * math.erfc(-value / math.sqrt(2.0)), _HALF_STEP), 1.0 - _HALF_STEP)
+def normal_cdfs(values: Floats) -> Floats:
+    """Kept strictly inside (0, 1), so that they can stand wherever uniforms can."""
+    halves = 0.5 * np.array(list(map(math.erfc, (-values / _ROOT_2).tolist())))
+    kept: Floats = np.minimum(np.maximum(halves, _HALF_STEP), _MOST)
+    return kept
 
 
 def fat_magnitude(rank: float) -> float:

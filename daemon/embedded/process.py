@@ -37,7 +37,7 @@ from daemon.embedded.factors import (
     mean_square_of_season,
 )
 from daemon.embedded.listings import Listing
-from daemon.embedded.noise import fat_magnitude, normal_cdf, normals
+from daemon.embedded.noise import Floats, fat_magnitude, normal_cdfs, normals
 
 PATH_STEPS = 16
 
@@ -76,6 +76,17 @@ class SymbolState:
     rank: float
 
 
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A chunk's bars as far as one depends on the other; `closes` has the first open too."""
+
+    closes: list[int]
+    deviations: list[float]
+    sizes: list[float]
+    log_volatilities: list[float]
+    chances: list[float]
+
+
 class SymbolProcess:
     """One symbol's bars, given the market's factors; independent of the other symbols listed."""
 
@@ -97,49 +108,66 @@ class SymbolProcess:
         self._typical_lots = lots * hours
         self._power = 1.0 / setting.edge - 1.0 if setting.edge > 0.0 else math.inf
         first = SymbolState(round(self._level_ticks), 0.0, direction=1, rank=0.5)
-        self._chain: Chain[SymbolState, SymbolChunk] = Chain(first, self._step)
+        self._chain: Chain[SymbolState, SymbolChunk] = Chain(first, self._step, self._skip)
 
     def chunk(self, index: int) -> SymbolChunk:
         return self._chain.chunk(index)
 
     def _step(self, index: int, state: SymbolState) -> tuple[SymbolChunk, SymbolState]:
-        market = self._market.chunk(index)
-        drawn = normals(self._setting.key(self._name, index), CHUNK_BARS, PATH_STEPS + 3)
-        own: list[list[float]] = drawn[:, :3].tolist()
-        closes, deviations, volumes, chances = [state.ticks], [], [], []
-        for offset, (shock, turn, crowd) in enumerate(own):
-            rank = normal_cdf(_mixed(SHOCK_LOADING, market.shock_factor[offset], shock))
-            draw = normal_cdf(_mixed(DIRECTION_LOADING, market.direction_factor[offset], turn))
-            chance = self._probability_up(state)
-            direction = 1 if draw < chance else -1
-            log_volatility = state.log_volatility + market.log_volatility[offset]
-            season = market.season[offset]
-            deviation = self._scale * math.exp(log_volatility + season)
-            size = fat_magnitude(rank)
-            chances.append(chance)
-            deviations.append(deviation)
-            volumes.append(self._lots(log_volatility, season, size, crowd))
-            closes.append(self._next_ticks(state.ticks, direction, deviation * size))
-            state = SymbolState(
-                ticks=closes[-1],
-                log_volatility=OWN_CLUSTERING.after(state.log_volatility, shock),
-                direction=direction,
-                rank=rank,
-            )
-        path = _paths(closes, deviations, drawn[:, 3:])
+        drawn = self._drawn(index)
+        walk, after = self._walk(index, state, drawn)
+        seasons = self._market.chunk(index).season
+        volumes = list(
+            map(self._lots, walk.log_volatilities, seasons, walk.sizes, drawn[:, 2].tolist())
+        )
+        path = _paths(walk.closes, walk.deviations, drawn[:, 3:])
         trades = [
             max(1, round(lots * ticks * self._trades_per_lot_tick))
-            for lots, ticks in zip(volumes, closes[1:], strict=True)
+            for lots, ticks in zip(volumes, walk.closes[1:], strict=True)
         ]
-        return SymbolChunk(path, volumes, trades, chances), state
+        return SymbolChunk(path, volumes, trades, walk.chances), after
 
-    def _probability_up(self, previous: SymbolState) -> float:
+    def _skip(self, index: int, state: SymbolState) -> SymbolState:
+        """The state after a chunk that nobody asked for."""
+        return self._walk(index, state, self._drawn(index))[1]
+
+    def _drawn(self, index: int) -> Floats:
+        return normals(self._setting.key(self._name, index), CHUNK_BARS, PATH_STEPS + 3)
+
+    def _walk(self, index: int, state: SymbolState, drawn: Floats) -> tuple[Walk, SymbolState]:
+        """What each bar needs of the one before it; all else is computed for whole chunks."""
+        market = self._market.chunk(index)
+        ranks = normal_cdfs(_mixed(SHOCK_LOADING, market.shock_factor, drawn[:, 0])).tolist()
+        draws = normal_cdfs(_mixed(DIRECTION_LOADING, market.direction_factor, drawn[:, 1]))
+        sizes = list(map(fat_magnitude, ranks))
+        pushes, persistence = OWN_CLUSTERING.pushes(drawn[:, 0]), OWN_CLUSTERING.persistence
+        closes, deviations, chances, log_volatilities = [state.ticks], [], [], []
+        own, direction, rank, ticks = state.log_volatility, state.direction, state.rank, state.ticks
+        exp, scale, chance_of, moved = math.exp, self._scale, self._probability_up, self._next_ticks
+        each_bar = zip(
+            ranks, draws.tolist(), sizes, pushes, market.log_volatility, market.season, strict=True
+        )
+        for next_rank, draw, size, push, shared, season in each_bar:
+            chance = chance_of(rank, direction)
+            direction, rank = 1 if draw < chance else -1, next_rank
+            log_volatility = own + shared
+            deviation = scale * exp(log_volatility + season)
+            ticks = moved(ticks, direction, deviation * size)
+            own = persistence * own + push
+            chances.append(chance)
+            log_volatilities.append(log_volatility)
+            deviations.append(deviation)
+            closes.append(ticks)
+        walk = Walk(closes, deviations, sizes, log_volatilities, chances)
+        return walk, SymbolState(ticks, own, direction, rank)
+
+    def _probability_up(self, rank: float, direction: int) -> float:
         if self._setting.edge == 0.0:
             return 0.5
-        past_turn = previous.rank - TURN_RANK
+        past_turn = rank - TURN_RANK
         share = past_turn / (1.0 - TURN_RANK) if past_turn > 0.0 else -past_turn / TURN_RANK
         strength: float = share**self._power
-        return 0.5 - 0.5 * math.copysign(strength, past_turn) * previous.direction
+        return 0.5 - 0.5 * math.copysign(strength, past_turn) * direction
 
     def _next_ticks(self, ticks: int, direction: int, length: float) -> int:
         distance = math.log(ticks / self._level_ticks)
@@ -161,8 +189,9 @@ class SymbolProcess:
 _MEAN_SHOCK = 1.0 / math.sqrt(2.0)
 
 
-def _mixed(loading: float, shared: float, own: float) -> float:
-    return loading * shared + math.sqrt(1.0 - loading * loading) * own
+def _mixed(loading: float, shared: list[float], own: Floats) -> Floats:
+    mixed: Floats = loading * np.array(shared) + math.sqrt(1.0 - loading * loading) * own
+    return mixed
 
 
 def _paths(closes: list[int], deviations: list[float], steps: npt.NDArray[np.float64]) -> Ints:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ROWS = 1_000
 PAGES_MAX = 10_000
+OPEN_BY_SYMBOL_MAX = 13  # by Binance's weights all of the account's cost as much as these
 
 
 async def read_account(
@@ -41,11 +42,15 @@ async def read_account(
     told = await reader.read("balances", client.fetch_balance)
     fills: list[VenueFill] = []
     open_ids: list[str] = []
+    is_many = len(instruments) > OPEN_BY_SYMBOL_MAX
+    if is_many:
+        open_ids += await _open_client_ids(client, reader, None)
     for instrument in instruments:
         rows = await _trades(client, reader, instrument.symbol, since_ns // NS_PER_MS)
         await _learn_client_ids(client, reader, instrument.symbol, rows, client_ids)
         fills += [_venue_fill(instrument, row, client_ids) for row in rows]
-        open_ids += await _open_client_ids(client, reader, instrument.symbol)
+        if not is_many:
+            open_ids += await _open_client_ids(client, reader, instrument.symbol)
     return Account(
         totals=read_totals(told["info"]),
         fills=tuple(sorted(fills, key=lambda each: each.fill.ts_ns)),
@@ -87,9 +92,9 @@ async def _learn_client_ids(
         wanted -= {int(row["orderId"]) for row in page} | {min(wanted)}
 
 
-async def _open_client_ids(client: Any, reader: Reader, symbol: str) -> list[str]:
+async def _open_client_ids(client: Any, reader: Reader, symbol: str | None) -> list[str]:
     ask = partial(client.fetch_open_orders, symbol)
-    rows = await _rows(reader, f"open orders of {symbol}", ask)
+    rows = await _rows(reader, f"open orders of {symbol or 'the account'}", ask)
     return [str(row["clientOrderId"]) for row in rows]
 
 

@@ -62,9 +62,8 @@ class CcxtMarket:
         self._timeframe = timeframe
         self._wire = wire or WireClock()
         self._first_contact_within_s = first_contact_within_s
-        self._within_s = within_s
         rng = rng or random.Random()  # noqa: S311  # it spreads retries, nothing hangs on it
-        self._reader = Reader(client, exchange, rng=rng, wire=self._wire)
+        self._reader = Reader(client, exchange, rng=rng, wire=self._wire, within_s=within_s)
         self._candles = Streams(client, exchange, Candles(client, timeframe))
         self._trades = Streams(client, exchange, Trades(client))
 
@@ -128,8 +127,7 @@ class CcxtMarket:
             )
             return _candles(rows)
 
-        what = f"candles of {instrument.symbol}"
-        return await self._reader.read(what, ask, within_s=self._within_s)
+        return await self._reader.read(f"candles of {instrument.symbol}", ask)
 
     async def book(self, instrument: InstrumentId, levels: int) -> Book:
         await self._reader.markets()

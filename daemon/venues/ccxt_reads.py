@@ -46,11 +46,18 @@ class Reader:
     """All repeatable requests of one client; its budget sends none while silence is asked for."""
 
     def __init__(
-        self, client: Any, exchange: str, *, rng: random.Random, wire: WireClock | None = None
+        self,
+        client: Any,
+        exchange: str,
+        *,
+        rng: random.Random,
+        wire: WireClock | None = None,
+        within_s: float = WITHIN_S,
     ) -> None:
         self._client = client
         self._exchange = exchange
         self._rng = rng
+        self._within_s = within_s
         self._wire = wire or WireClock()
         # A client that was not made here has no budget yet; it still obeys a ban.
         self._budget: Budget = getattr(client, "budget", None) or budget_of(exchange)
@@ -61,7 +68,7 @@ class Reader:
         what: str,
         ask: Callable[[], Awaitable[T]],
         *,
-        within_s: float = WITHIN_S,
+        within_s: float | None = None,
         attempts: int = ATTEMPTS_MAX,
     ) -> T:
         """What `ask` returns, asked again while that may help; else ExchangeUnreachable.
@@ -69,6 +76,7 @@ class Reader:
         LiveRefused when the exchange refuses the key. Texts name the exchange and the reason, no
         urls.
         """
+        within_s = self._within_s if within_s is None else within_s
         until_s = self._wire.monotonic_s() + within_s
         wait_s = self._budget.silent_s
         reason = f"it asked for silence, {wait_s:.0f} s are left" if wait_s else "no answer"

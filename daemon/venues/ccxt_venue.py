@@ -49,6 +49,8 @@ LOOK_MAX_S = 5.0
 SETTLE_WITHIN_S = 10.0
 CLOCK_WITHIN_S = 3.0
 GRACE_S = 40.0
+ACCOUNT_AT_ONCE_MAX = 100  # instruments whose trades fit into a minute's budget
+LONG_WITHIN_S = 900.0
 
 
 class CcxtVenue:
@@ -74,6 +76,9 @@ class CcxtVenue:
         self._gone_after_s = validity_ms / 1_000 + grace_s
         rng = rng or random.Random()  # noqa: S311  # it spreads retries, nothing hangs on it
         self._reader = Reader(client, exchange, rng=rng, wire=self._wire)
+        self._long_reader = Reader(
+            client, exchange, rng=rng, wire=self._wire, within_s=LONG_WITHIN_S
+        )
         self._ours: set[str] = set()
         self._user = UserStream(client, self._reader.pause_s, self._ours)
         self._started_s = self._wire.monotonic_s()
@@ -155,9 +160,11 @@ class CcxtVenue:
 
     async def account(self, instruments: Sequence[InstrumentId], since_ns: int) -> Account:
         await self._reader.markets()
-        return await read_account(
-            self._client, self._reader, instruments, since_ns, self._client_ids
-        )
+        is_long = len(instruments) > ACCOUNT_AT_ONCE_MAX
+        # It takes minutes of the budget, which others need too.
+        with using(Use.HISTORY) if is_long else contextlib.nullcontext():
+            reader = self._long_reader if is_long else self._reader
+            return await read_account(self._client, reader, instruments, since_ns, self._client_ids)
 
     async def close(self) -> None:
         await self._client.close()

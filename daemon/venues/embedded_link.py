@@ -65,9 +65,9 @@ class EmbeddedLink:
     async def clock(self) -> ExchangeClock:
         return msgspec.json.decode(await self._call("GET", "/embedded/clock"), type=ExchangeClock)
 
-    async def ack(self, run: str, symbol: str, close_ns: int) -> ExchangeClock:
-        """Say that the decision on this bar is committed and its orders are answered."""
-        body = {"run": run, "symbol": symbol, "bar": rfc3339(close_ns)}
+    async def ack(self, run: str, symbols: Sequence[str], close_ns: int) -> ExchangeClock:
+        """Say that the decision on these bars is committed and its orders are answered."""
+        body = {"run": run, "symbols": list(symbols), "bar": rfc3339(close_ns)}
         reply = await self._call("POST", "/embedded/ack", body)
         return msgspec.json.decode(reply, type=ExchangeClock)
 

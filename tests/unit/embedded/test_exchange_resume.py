@@ -60,7 +60,7 @@ def an_order(quantity: str, price: str | None, client_order_id: str) -> OrderReq
 def acknowledge(exchange: Exchange) -> None:
     close_ms = exchange.tape.closed_ms
     for symbol_id in exchange.clock.awaiting():
-        exchange.acknowledge(symbol_id, close_ms)
+        exchange.acknowledge([symbol_id], close_ms)
 
 
 def what_filled(fills: list[Fill]) -> list[tuple[Decimal, Decimal]]:
