@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemon import __version__
 from daemon.app import DAY_NS
 from daemon.boot import activation, active_model, load_model, training_settings
 from daemon.core.errors import UsageRefused
 from daemon.core.instruments import names_of
 from daemon.core.timeframes import rfc3339, timeframe_ns
 from daemon.research.backtest import series_of
+from daemon.store.code_version import code_version
 from daemon.store.models import ModelRegistry
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Models:
             seed=self._settings.run.seed,
             market=self._recorded.market,
             timeframe=self._settings.data.timeframe,
-            code_version=__version__,
+            code_version=code_version(),
             progress=lambda done, total, _what: self._say(
                 f"model {len(self.used) + 1}", done, total
             ),

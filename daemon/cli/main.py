@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli import data
+from daemon.cli import data, models
 from daemon.core.errors import TradingdError, UsageRefused
 
 INTERRUPTED = 130
@@ -27,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data.group)
+app.add_typer(models.group)
 
 Config = Annotated[Path | None, typer.Option("--config", help="config.toml to use", metavar="FILE")]
 State = Annotated[Path | None, typer.Option("--state-dir", help="where runs live", metavar="DIR")]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from daemon import __version__
 from daemon.cli.output import show
 from daemon.cli.replays import settings_of
 from daemon.cli.running import config_path
@@ -16,6 +15,7 @@ from daemon.config import HealthSection, load
 from daemon.core.errors import ModelRefused, UsageRefused
 from daemon.reports.facts import gather
 from daemon.store.artifacts import replace_durably
+from daemon.store.code_version import code_version
 from daemon.store.journal_reader import JournalReader
 from daemon.store.models import ModelRegistry
 from daemon.store.runs import read_spec, resolve
@@ -130,7 +130,7 @@ def _identity(paths: RunPaths, settings: Settings | None) -> Identity:
         label=spec.label,
         config_hash=spec.config_hash,
         seed=spec.seed,
-        version=__version__,
+        version=code_version(),
         drawdown_limit_ratio=None if settings is None else settings.risk.max_drawdown_ratio,
         cost_bps=None
         if settings is None

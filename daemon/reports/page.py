@@ -119,7 +119,7 @@ def _identity(facts: Facts, identity: Identity, manifest: Manifest | None) -> st
         f"seed {identity.seed}",
         f"{len(bars)} bars",
     ]
-    if manifest is not None and manifest.code_version:
+    if manifest is not None and manifest.code_version not in ("", identity.version):
         parts.append(f"trained by {manifest.code_version}")
     return " · ".join(parts)
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import msgspec
 
-from daemon import __version__
 from daemon.core.errors import TradingdError
 from daemon.core.jobs import TrainingJob
 from daemon.core.timeframes import timeframe_ns
@@ -20,6 +19,7 @@ from daemon.research.feature_files import kernels_with
 from daemon.research.series import Series
 from daemon.research.training import TrainingSettings, train
 from daemon.store.bars import BarStore
+from daemon.store.code_version import code_version
 from daemon.store.models import ModelRegistry
 
 
@@ -54,7 +54,7 @@ def _run(told: TrainingJob) -> str:
         timeframe=told.timeframe,
         progress=lambda done, total, what: _say({"done": done, "total": total, "what": what}),
         created_ns=told.created_ns,
-        code_version=__version__,
+        code_version=code_version(),
     )
     registry = ModelRegistry(Path(told.registry))
     manifest = registry.register(trained.manifest, trained.arrays, trained.archive)

@@ -35,9 +35,14 @@ _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
 class ModelState(StrEnum):
-    """Where a model stands; at most one per key is active."""
+    """Where a model stands; at most one per key is active.
+
+    A candidate was never used, or was taken back by a rollback; a shadow predicts beside the active
+    one and trades nothing; a retired one has been active before.
+    """
 
     CANDIDATE = "candidate"
+    SHADOW = "shadow"
     ACTIVE = "active"
     RETIRED = "retired"
 
@@ -111,6 +116,37 @@ class ModelRegistry:
             self._write_index(
                 _Index(models=tuple(_activated(e, chosen, activation) for e in index.models))
             )
+
+    def shadow(self, model_id: str) -> None:
+        """Let a candidate predict beside the active model; raises `ModelRefused` for any other."""
+        with self._locked():
+            self.load(model_id)
+            index = self._read_index()
+            chosen = _entry(index, model_id)
+            if chosen.state is not ModelState.CANDIDATE:
+                raise ModelRefused(f"model {model_id} is {chosen.state.value}, not a candidate")
+            self._write_index(_Index(models=_with_state(index, {model_id: ModelState.SHADOW})))
+
+    def rollback(self, key: ModelKey) -> tuple[str, str]:
+        """Take back the active model of `key`: the one that was active before it is so again.
+
+        Returns the ids (taken back, active again). The one taken back becomes a candidate, so that
+        another rollback goes one further back. Raises `ModelRefused`, with nothing changed, where
+        there is none before it or that one must not be used.
+        """
+        with self._locked():
+            index = self._read_index()
+            of_key = [entry for entry in index.models if entry.key == key]
+            active = [entry for entry in of_key if entry.state is ModelState.ACTIVE]
+            before = [entry for entry in of_key if entry.state is ModelState.RETIRED]
+            if not active or not before:
+                what = "no model is active" if not active else "no model was active before it"
+                raise ModelRefused(f"{what} for {', '.join(key.symbols)} {key.timeframe}")
+            last = max(before, key=lambda entry: entry.activation)
+            self.load(last.model_id)
+            states = {active[0].model_id: ModelState.CANDIDATE, last.model_id: ModelState.ACTIVE}
+            self._write_index(_Index(models=_with_state(index, states)))
+            return active[0].model_id, last.model_id
 
     def manifest(self, model_id: str) -> Manifest:
         """The verified manifest of a model, without touching its arrays."""
@@ -227,6 +263,13 @@ def _activated(entry: ModelEntry, chosen: ModelEntry, activation: int) -> ModelE
     if entry.key == chosen.key and entry.state is ModelState.ACTIVE:
         return msgspec.structs.replace(entry, state=ModelState.RETIRED)
     return entry
+
+
+def _with_state(index: _Index, states: Mapping[str, ModelState]) -> tuple[ModelEntry, ...]:
+    return tuple(
+        msgspec.structs.replace(entry, state=states.get(entry.model_id, entry.state))
+        for entry in index.models
+    )
 
 
 def _require_id(model_id: str) -> None:

@@ -485,3 +485,49 @@ def test_listing_models_does_not_import_numpy() -> None:
 
     command = [sys.executable, "-c", code]
     assert subprocess.run(command, check=False, cwd=PROJECT).returncode == 0
+
+
+def test_a_rollback_brings_back_the_model_before_and_the_next_one_goes_further(
+    tmp_path: Path,
+) -> None:
+    registry = ModelRegistry(tmp_path)
+    ids = [registry.register(a_manifest(seed=seed), ARRAYS, None).model_id for seed in (1, 2, 3)]
+    for each in ids:
+        registry.activate(each)
+    key = registry.manifest(ids[0]).key
+
+    assert registry.rollback(key) == (ids[2], ids[1])
+    assert registry.active_for(key) == ids[1]
+    assert registry.rollback(key) == (ids[1], ids[0])
+
+    states = {each.model_id: each.state for each in registry.list()}
+    assert states == {
+        ids[0]: ModelState.ACTIVE, ids[1]: ModelState.CANDIDATE, ids[2]: ModelState.CANDIDATE,
+    }  # fmt: skip
+    with pytest.raises(ModelRefused, match="no model was active before it"):
+        registry.rollback(key)
+
+
+def test_a_rollback_to_a_damaged_model_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    registry = ModelRegistry(tmp_path)
+    ids = [registry.register(a_manifest(seed=seed), ARRAYS, None).model_id for seed in (1, 2)]
+    for each in ids:
+        registry.activate(each)
+    (tmp_path / ids[0] / "model.npz").write_bytes(b"")
+
+    with pytest.raises(ModelRefused):
+        registry.rollback(registry.manifest(ids[1]).key)
+
+    assert registry.active_for(registry.manifest(ids[1]).key) == ids[1]
+
+
+def test_only_a_candidate_can_shadow(tmp_path: Path) -> None:
+    registry = ModelRegistry(tmp_path)
+    one, other = (registry.register(a_manifest(seed=s), ARRAYS, None).model_id for s in (1, 2))
+    registry.activate(one)
+
+    registry.shadow(other)
+
+    assert {each.model_id: each.state for each in registry.list()}[other] is ModelState.SHADOW
+    with pytest.raises(ModelRefused, match="not a candidate"):
+        registry.shadow(one)

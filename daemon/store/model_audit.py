@@ -1,0 +1,55 @@
+"""Who changed which model is used, when and why: appends lines to a file beside the registry.
+
+Belongs here: the record of changes that people asked for. The changes themselves belong to
+`models`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from daemon.store.artifacts import FILE_MODE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAME = "audit.jsonl"
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One change; `ts` is RFC 3339 UTC, `replaced` the model that was active before it."""
+
+    ts: str
+    what: str  # promote or rollback
+    model: str
+    replaced: str | None
+    who: str
+    reason: str
+
+
+def note(root: Path, change: Change) -> None:
+    """Append a change and wait until the disk has it; OSError."""
+    file = os.open(root / NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    try:
+        os.write(file, msgspec.json.encode(change) + b"\n")
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def changes(root: Path) -> list[Change]:
+    """All changes, oldest first; a line that a crash cut off is left out."""
+    try:
+        lines = (root / NAME).read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    found = []
+    for line in lines:
+        try:
+            found.append(msgspec.json.decode(line, type=Change))
+        except msgspec.DecodeError:
+            continue
+    return found
