@@ -144,14 +144,17 @@ class ExchangeProcess:
         """Take over an exchange that a killed daemon left behind: `stop` will end it."""
         self._is_adopted = True
 
-    async def died(self) -> int:
-        """Returns when our child has ended, with its exit code; never for an exchange that is not
-        our child.
+    async def died(self) -> int | None:
+        """Returns when it has ended, with its exit code where it is known; never for an exchange
+        that is somebody else's.
         """
-        if self._child is None:
+        if self._child is not None:
+            return await self._child.wait()
+        if self._is_adopted and self._found_pid:
+            await _ended(self._found_pid)
+        else:
             await asyncio.Event().wait()
-        assert self._child is not None
-        return await self._child.wait()
+        return None
 
     async def stop(self) -> None:
         """End it if it is our child or adopted; its ledger stays."""
@@ -192,6 +195,22 @@ async def attached(url: str, settings: Settings) -> ExchangeProcess:
         from_text=rfc3339(clock.from_ms * NS_PER_MS),
     )
     return ExchangeProcess(endpoint, None)
+
+
+async def _ended(pid: int) -> None:
+    """Returns when this process, which is no child of ours, has ended."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(handle, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(handle)
+        os.close(handle)
 
 
 async def _stop(child: asyncio.subprocess.Process) -> None:

@@ -79,6 +79,8 @@ class Live:
         self._last_bars: dict[InstrumentId, Bar] = {}
         self._accounted_ns: dict[InstrumentId, int] = {}
         self.inbox = Inbox()
+        # Whose answer comes first must not be chance where the same seed gives the same run.
+        turn = asyncio.Lock() if world.is_lockstep and len(world.sites) > 1 else None
         self.sites = {
             site.exchange: SiteTasks(
                 site,
@@ -89,6 +91,7 @@ class Live:
                 stop=self._stop,
                 is_quiet=self._is_quiet,
                 on_over=self._on_site_over,
+                turn=turn,
             )
             for site in world.sites
         }

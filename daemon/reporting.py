@@ -18,6 +18,8 @@ from daemon import __version__
 from daemon.core.clock import WireClock
 from daemon.core.events import (
     BarsClosed,
+    FeedRecovered,
+    FeedStale,
     HealthSampled,
     OrderDenied,
     PositionChanged,
@@ -69,6 +71,9 @@ class Reporter:
         self._core: Core | None = None
         self._world = world
         self._clocks: dict[str, Callable[[], dict[str, object]]] = {}
+        self._exchanges: dict[str, Callable[[], dict[str, object]]] = {}
+        self._stale: set[InstrumentId] = set()
+        self._last_bars: dict[str, int] = {}  # by exchange: close of its newest bar
         self._state = "starting"
         self._last: dict[str, str] = {}
         self._health = "unknown"
@@ -86,6 +91,10 @@ class Reporter:
         """The status shows this exchange's clock from now on."""
         self._clocks[exchange] = status
 
+    def watch_exchange(self, exchange: str, status: Callable[[], dict[str, object]]) -> None:
+        """The status shows how this exchange is from now on."""
+        self._exchanges[exchange] = status
+
     def use(self, core: Core) -> None:
         """The core whose books the status shows."""
         self._core = core
@@ -96,6 +105,12 @@ class Reporter:
         for event in events:
             if isinstance(event, BarsClosed):
                 self._last["bar"] = rfc3339(max(bar.close_ns for bar in event.bars))
+                for bar in event.bars:
+                    self._last_bars[bar.instrument.exchange] = bar.close_ns
+            elif isinstance(event, FeedStale):
+                self._stale.add(event.instrument)
+            elif isinstance(event, FeedRecovered):
+                self._stale.discard(event.instrument)
             elif isinstance(event, SignalEmitted):
                 self._last["signal"] = f"{event.direction} {self._name(event.instrument)}"
             elif isinstance(event, PositionChanged):
@@ -259,9 +274,21 @@ class Reporter:
             "fills": core.blotter.fill_count,
             "round_trips": book.round_trips,
             "health": self._health,
+            "exchanges": {name: self._exchange(core, name) for name in self._exchanges},
             "clock": {name: watch() for name, watch in self._clocks.items()},
             "not_traded": dict(self._not_traded.most_common()),
             **self._last,
+        }
+
+    def _exchange(self, core: Core, name: str) -> dict[str, object]:
+        """One exchange's own health: a feed that is stale or an exchange that is lost is its own
+        affair.
+        """
+        last_ns = self._last_bars.get(name)
+        return self._exchanges[name]() | {
+            "stale": sorted(each.symbol for each in self._stale if each.exchange == name),
+            "bar": None if last_ns is None else rfc3339(last_ns),
+            "cash_quote": plain(core.book.cash_on(name)),
         }
 
 

@@ -13,7 +13,7 @@ import random
 from typing import TYPE_CHECKING, TypeVar
 
 from daemon.clock_watch import ClockWatch
-from daemon.core.errors import ExchangeUnreachable
+from daemon.core.errors import ExchangeUnreachable, TradingdError
 from daemon.core.events import BarsClosed
 from daemon.core.timeframes import timeframe_ns
 from daemon.exchange_process import ExchangeProcess
@@ -23,6 +23,7 @@ from daemon.venues.outbox import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from pathlib import Path
 
     from daemon.config import Settings
     from daemon.core.bars import Bar
@@ -40,6 +41,7 @@ CLOCK_EVERY_S = 1.0
 SILENCE_MIN_S = 2.0
 SILENCE_PER_SYMBOL_S = 0.1  # a slot of many symbols takes its time, on both sides
 REVISION_CHECK_S = 5.0
+RESTART_AGAIN_S = 5.0
 
 
 class SiteTasks:
@@ -56,9 +58,10 @@ class SiteTasks:
         stop: asyncio.Event,
         is_quiet: Callable[[], bool],
         on_over: Callable[[], None],
+        turn: asyncio.Lock | None,
     ) -> None:
         self.site = site
-        self.outbox = Outbox(site.venue, put)
+        self.outbox = Outbox(site.venue, put, turn=turn)
         self.is_over = False
         self.is_lost = False
         self._settings = settings
@@ -82,6 +85,7 @@ class SiteTasks:
             on_jump=self._on_jump,
         )
         reporter.watch_clock(site.exchange, self.clock_watch.status)
+        reporter.watch_exchange(site.exchange, self.status)
 
     def feed(self, publish: Publish, last: Mapping[InstrumentId, Bar], end_ns: int | None) -> Feed:
         """Its bars behind `last` into `publish`, up to the one that closes at `end_ns`."""
@@ -120,6 +124,11 @@ class SiteTasks:
         """What runs beside the feed until it is cancelled."""
         tasks = [self.outbox.run(), self.clock_watch.run(), self._mind_process()]
         return tasks if self.site.link is None else [*tasks, self._follow_clock(self.site.link)]
+
+    def status(self) -> dict[str, object]:
+        """For people: whether it answers, and how many orders still wait for its word."""
+        state = "lost" if self.is_lost else "over" if self.is_over else "ok"
+        return {"state": state, "in_flight": self.outbox.in_flight}
 
     def on_clock(self, now: ExchangeClock) -> None:
         """Hear what an embedded exchange says of its market time."""
@@ -169,7 +178,6 @@ class SiteTasks:
         except ExchangeUnreachable as error:
             if not self.is_lost:
                 self._lost(str(error))
-            self.is_lost = True
             raise
         self.is_lost = False
         return answer
@@ -183,13 +191,26 @@ class SiteTasks:
             return await asyncio.Event().wait()  # type: ignore[return-value]  # never
         while True:
             code = await site.process.died()
-            self._lost(f"its process ended with {code}")
-            before = site.process.endpoint.rest
-            site.process = await ExchangeProcess.start(site.state_dir, None)
-            if site.process.endpoint.rest != before:
-                msg = f"{site.exchange} came back at another address: run --resume last"
-                raise ExchangeUnreachable(msg)
+            self._lost(
+                "its process has ended" if code is None else f"its process ended with {code}"
+            )
+            site.process = await self._started_again(site.state_dir, site.process.endpoint.rest)
             self._reporter.exchange_started(site.exchange, site.process.endpoint)
 
+    async def _started_again(self, state_dir: Path, rest: str) -> ExchangeProcess:
+        """The exchange on its ledger, where its clients look for it; tried until it is there."""
+        while True:
+            try:
+                process = await ExchangeProcess.start(state_dir, None)
+            except TradingdError as error:
+                self._lost(f"it cannot be started again: {str(error) or 'see above'}")
+            else:
+                if process.endpoint.rest == rest:
+                    return process
+                await process.stop()
+                self._lost(f"it came back at {process.endpoint.rest} instead of {rest}")
+            await asyncio.sleep(RESTART_AGAIN_S)
+
     def _lost(self, error: str) -> None:
+        self.is_lost = True
         self._reporter.emit("exchange.lost", exchange=self.site.exchange, error=error)

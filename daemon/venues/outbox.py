@@ -7,6 +7,7 @@ belongs to execution, what is asked of an exchange to the venue.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter, deque
 from functools import partial
 from typing import TYPE_CHECKING
@@ -29,7 +30,11 @@ LOOK_AGAIN_MAX_S = 60.0
 
 
 class Outbox:
-    """One venue's commands: in sequence per instrument, instruments beside each other."""
+    """One venue's commands: in sequence per instrument, instruments beside each other.
+
+    Outboxes that share a `turn` send one order at a time, in the order in which they were posted:
+    lock-step over several exchanges needs it, or chance would decide whose answer comes first.
+    """
 
     def __init__(
         self,
@@ -38,11 +43,13 @@ class Outbox:
         *,
         drain_within_s: float = DRAIN_WITHIN_S,
         is_listening: bool = True,
+        turn: asyncio.Lock | None = None,
     ) -> None:
         self._venue = venue
         self._publish = publish
         self._drain_within_s = drain_within_s
         self._is_listening = is_listening
+        self._turn = turn or contextlib.nullcontext()
         self.unheard: Counter[str] = Counter()  # why the stream of reports ended, by error
         self._commands: deque[SubmitOrder | LookUpOrder] = deque()
         self._posted = asyncio.Event()
@@ -107,10 +114,11 @@ class Outbox:
         try:
             while waiting:
                 command = waiting.popleft()
-                if self._is_stopped:
-                    await self._publish(_not_sent(command))
-                else:
-                    await self._send(command)
+                async with self._turn:
+                    if self._is_stopped:
+                        await self._publish(_not_sent(command))
+                    else:
+                        await self._send(command)
         finally:
             del self._senders[instrument]
             self._note()

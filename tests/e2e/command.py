@@ -6,6 +6,7 @@ tests.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -78,15 +79,19 @@ class Tradingd:
         )
 
     def stop_exchange(self) -> None:
-        """End an exchange that a killed daemon left behind, by the pid it wrote down."""
+        """End every exchange that a killed daemon left behind, by the pid it wrote down."""
         last = (self.state / "runs" / "last").read_text("utf-8").strip()
-        known = json.loads((self.state / "runs" / last / "exchange" / "exchange.json").read_text())
+        for folder in sorted((self.state / "runs" / last).glob("exchange*")):
+            self.kill_exchange(folder.name, signal.SIGTERM)
+
+    def kill_exchange(self, folder: str, how: signal.Signals) -> None:
+        """Signal one exchange of the newest run."""
+        last = (self.state / "runs" / "last").read_text("utf-8").strip()
+        known = json.loads((self.state / "runs" / last / folder / "exchange.json").read_text())
         pid = (known.get("endpoint") or {}).get("pid")
         if pid:
-            try:
-                os.kill(int(pid), signal.SIGTERM)
-            except ProcessLookupError:
-                return
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), how)
 
 
 def finished(lines: list[dict[str, Any]]) -> dict[str, Any]:
