@@ -79,22 +79,7 @@ class Live:
         self._last_bars: dict[InstrumentId, Bar] = {}
         self._accounted_ns: dict[InstrumentId, int] = {}
         self.inbox = Inbox()
-        # Whose answer comes first must not be chance where the same seed gives the same run.
-        turn = asyncio.Lock() if world.is_lockstep and len(world.sites) > 1 else None
-        self.sites = {
-            site.exchange: SiteTasks(
-                site,
-                settings,
-                wire=wire,
-                reporter=reporter,
-                put=self.inbox.put,
-                stop=self._stop,
-                is_quiet=self._is_quiet,
-                on_over=self._on_site_over,
-                turn=turn,
-            )
-            for site in world.sites
-        }
+        self.sites = self._site_tasks(reporter)
         self._health = HealthTask(
             self.inbox.put,
             every_bars=settings.health.sample_every_bars,
@@ -199,6 +184,25 @@ class Live:
         await self.runner.take(RunClosed(ts_ns=now_ns))
 
     # --- parts --------------------------------------------------------------------------------
+
+    def _site_tasks(self, reporter: Reporter) -> dict[str, SiteTasks]:
+        # Whose answer comes first must not be chance where the same seed gives the same run.
+        are_ordered = self._world.is_lockstep and len(self._world.sites) > 1
+        turn = asyncio.Lock() if are_ordered else None
+        return {
+            site.exchange: SiteTasks(
+                site,
+                self._settings,
+                wire=self._wire,
+                reporter=reporter,
+                put=self.inbox.put,
+                stop=self._stop,
+                is_quiet=self._is_quiet,
+                on_over=self._on_site_over,
+                turn=turn,
+            )
+            for site in self._world.sites
+        }
 
     def _lockstep(self, enter: Callable[[Input], Awaitable[None]]) -> Lockstep:
         lockstep = Lockstep(
