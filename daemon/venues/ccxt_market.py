@@ -205,4 +205,8 @@ def _candles(rows: object) -> list[RawBar]:
 
 
 def _levels(rows: Sequence[Sequence[object]], most: int) -> tuple[tuple[Decimal, Decimal], ...]:
-    return tuple((Decimal(str(row[0])), Decimal(str(row[1]))) for row in rows[:most])
+    levels = tuple((Decimal(str(row[0])), Decimal(str(row[1]))) for row in rows[:most])
+    # A price of 0 is how some say that there is no price; an order filled there would be a gift.
+    if not all(price.is_finite() and price > 0 and size >= 0 for price, size in levels):
+        raise OddReply("a price level is not positive")
+    return levels

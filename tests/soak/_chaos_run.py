@@ -30,7 +30,6 @@ from daemon.core.events import (
     Predictions,
 )
 from daemon.core.inbox import Inbox
-from daemon.core.timeframes import timeframe_ns
 from daemon.exchange_process import Endpoint, ExchangeProcess
 from daemon.feature_config import feature_set_of
 from daemon.layers.ingestion import Feed, FeedConfig, load_history
@@ -39,8 +38,9 @@ from daemon.store.bars import BarStore
 from daemon.store.journal import SqliteJournal
 from daemon.strays import Strays
 from daemon.worlds import embedded_site
-from tests.builders import a_model_activated
+from tests.builders import a_model_activated, a_run_opened
 from tests.exchange.processes import serving
+from tests.soak._chaos_market import HISTORY_BARS, MINUTE_NS, Plan, write_recordings
 from tests.soak._chaos_rules import BLOCKED_S, blocked_at, script
 from tests.unit.core.simulation import MODEL, a_model
 
@@ -52,12 +52,6 @@ if TYPE_CHECKING:
     from daemon.core.instruments import InstrumentId
     from daemon.sites import Site
 
-HISTORY_BARS: Final = 200
-MINUTE_NS: Final = timeframe_ns("1m")
-BASES: Final = (
-    *("BTC", "ETH", "SOL", "XRP", "ADA", "DOT", "LTC", "BCH", "LINK", "UNI", "ATOM", "ETC", "XLM"),
-    *("FIL", "TRX", "NEAR", "ALGO", "VET", "ICP", "AAVE"),
-)
 SETTLE_S: Final = 4.0  # what closed last is read again, perhaps in vain at first
 TICK_S: Final = 0.05
 PROGRESS_STEPS: Final = 20
@@ -71,21 +65,6 @@ PATIENT: Final = FeedConfig(
     ready_after_s=5.0,
     page_limit=1_000,
 )
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What one run is made of."""
-
-    seed: int
-    bars: int
-    symbols: int
-    bars_per_s: float
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        more = (f"X{number}" for number in range(len(BASES), self.symbols))
-        return tuple(f"{base}/USDT" for base in (*BASES, *more)[: self.symbols])
 
 
 @dataclass
@@ -155,16 +134,16 @@ async def run(plan: Plan, folder: Path) -> Story:
     """Bars end up in `folder`/bars.db; raises only for what is wrong with the run itself."""
     rules = folder / "faults.json"
     rules.write_text(json.dumps(script(plan.seed, plan.bars)))
-    arguments = {
-        "--symbols": ",".join(plan.names),
-        "--timeframe": "1m",
-        "--speed": str(plan.bars_per_s),
-        "--history-bars": str(HISTORY_BARS),
-        "--seed": str(plan.seed),
-        "--weight-limit": "100000000",
-        "--faults": str(rules),
-    }
-    words = (word for pair in arguments.items() for word in pair)
+    recordings = write_recordings(plan, folder / "market")
+    arguments = [
+        *(("--data", str(path)) for path in recordings),
+        ("--symbols", ",".join(plan.names)),
+        ("--speed", str(plan.bars_per_s)),
+        ("--history-bars", str(HISTORY_BARS)),
+        ("--weight-limit", "100000000"),
+        ("--faults", str(rules)),
+    ]
+    words = (word for pair in arguments for word in pair)
     async with serving(folder / "exchange", *words) as child:
         names = ("rest", "stream", "ws_api", "key", "secret", "fingerprint")
         endpoint = Endpoint(**{name: child.ready[name] for name in names})
@@ -243,8 +222,15 @@ async def _load_history(
     """History as the daemon loads it: its holes are told, its bars go into the windows."""
     last: dict[InstrumentId, Bar] = {}
     loaded: list[Bar] = []
-    activated = a_model_activated(model=MODEL, feature_fingerprint=fingerprint)
-    await runner.take(activated)
+    opened = a_run_opened(
+        timeframe="1m",
+        timeframe_ns=MINUTE_NS,
+        instruments=site.instruments,
+        first_open_ns=site.first_open_ns,
+        end_ns=None,
+    )
+    await runner.take(opened)
+    await runner.take(a_model_activated(model=MODEL, feature_fingerprint=fingerprint))
     for each in ids:
         history = await load_history(
             site.history_data,

@@ -23,17 +23,16 @@ from daemon.core.instruments import InstrumentId
 from daemon.core.timeframes import NS_PER_MS, rfc3339
 from daemon.embedded.fault_rules import script_of
 from daemon.embedded.faults import Faults
-from daemon.embedded.synthetic import SyntheticMarket
 from daemon.store.bars import BarStore
+from tests.soak._chaos_market import HISTORY_BARS, MINUTE_MS, MINUTE_NS, Plan, truth
 from tests.soak._chaos_rules import script
-from tests.soak._chaos_run import HISTORY_BARS, MINUTE_NS, Plan, Story, run
+from tests.soak._chaos_run import Story, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from daemon.embedded.market import MarketBar
 
-MINUTE_MS: Final = MINUTE_NS // NS_PER_MS
 OBJECTS_GROWTH_MAX: Final = 0.25  # of what was alive at half of the run, by its end
 
 
@@ -120,7 +119,7 @@ def differences(outcomes: list[Outcome]) -> list[str]:
 
 def _judged(plan: Plan, story: Story, store: BarStore) -> Outcome:
     """Compare a store with the exchange's truth, bar for bar."""
-    market = _truth(plan)
+    market = truth(plan)
     gone = Faults(plan.seed)
     gone.follow(market)
     gone.add_script(script_of(script(plan.seed, plan.bars)))
@@ -151,12 +150,6 @@ def _judged(plan: Plan, story: Story, store: BarStore) -> Outcome:
             digest.update(symbol.encode() + struct.pack("<q5d", open_ms, *numbers))
     wrong = _faults_of_story(story) + wrong
     return Outcome(story, digest.hexdigest()[:16], tuple(outages), tuple(wrong))
-
-
-def _truth(plan: Plan) -> SyntheticMarket:
-    return SyntheticMarket(
-        plan.names, MINUTE_MS, seed=plan.seed, edge=0.4, history_bars=HISTORY_BARS
-    )
 
 
 def _faults_of_bar(

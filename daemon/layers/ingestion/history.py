@@ -72,8 +72,10 @@ async def load_history(
         (hole.first_open_ns, hole.first_open_ns + hole.count * timeframe_ns)
         for hole in _holes(bars, timeframe_ns, cause, until_ns)
     ]
-    if bars and since_ns < bars[0].open_ns <= since_ns + ROWS_MIN * timeframe_ns:
-        holes.append((since_ns, bars[0].open_ns))
+    if bars:
+        near_ns = ROWS_MIN * timeframe_ns
+        ends = ((since_ns, bars[0].open_ns), (bars[-1].close_ns, until_ns))
+        holes += [(begin, end) for begin, end in ends if 0 < end - begin <= near_ns]
     for begin_ns, end_ns in holes:
         async for page in ask(since_ns=begin_ns, until_ns=end_ns):
             reading.take(page, begin_ns, end_ns)
@@ -132,13 +134,13 @@ async def pages(
     """Pages of candles, oldest first, until one reaches the slot that closes by `until_ns`.
 
     Pages may overlap, be shorter than asked for, or descend inside. A page that is empty twice is
-    stepped over by its own width, since some venues answer for a window rather than from a time on;
-    pages that bring nothing newer than the one before end the paging, a single one is asked for
-    again.
+    stepped over by its own width, since some venues answer for a window rather than from a time on.
+    One that begins later than asked for is asked for again: where that was a lapse, its rows come
+    twice. Pages that bring nothing newer than the one before end the paging after a few.
     """
     cursor_ns = since_ns
     still = 0
-    was_empty = False
+    was_empty = was_late = False
     for _ in range(PAGES_MAX):
         if cursor_ns + timeframe_ns > until_ns:
             return
@@ -156,7 +158,8 @@ async def pages(
         still = still + 1 if newest_ns < cursor_ns else 0
         if still == STILL_MAX:
             return
-        if not still:
+        was_late = (open_time_ns(page[0]) or 0) > cursor_ns and not was_late
+        if not still and not was_late:
             cursor_ns = newest_ns + timeframe_ns
     msg = f"candles of {instrument} need more than {PAGES_MAX} pages; ask for a shorter time"
     raise TradingdError(msg)

@@ -164,6 +164,7 @@ class Publisher:
             track.counts.unanswered += 1
             track.was_blind = True
             return None
+        found.sort(key=lambda raw: open_time_ns(raw) or 0)
         for raw in found:
             track.seen_ns = max(track.seen_ns, open_time_ns(raw) or 0)
         return found

@@ -590,12 +590,13 @@ def test_an_exchange_frozen_for_days_is_stale_with_its_age_and_heals_by_itself()
         assert watch.bars() == [0]
         assert watch.kinds() == ["BarsClosed", "FeedStale"]
         watch.market.rows[BTC] = [a_raw(slot) for slot in range(80)]
-        await asyncio.sleep(60)
+        await asyncio.sleep(900)
         assert watch.bars() == list(range(72))
         watch.market.say(BTC, a_raw(72, is_closed=False))
         await asyncio.sleep(60)
 
-    watch = watched(scenario, config=FeedConfig(), last={BTC: a_bar(-1)}, market=market)
+    rarely = FeedConfig(poll_max_s=600.0, reconnect_max_s=600.0, stale_after_s=100.0)
+    watch = watched(scenario, config=rarely, last={BTC: a_bar(-1)}, market=market)
 
     assert watch.kinds()[-1] == "FeedRecovered"
     assert watch.missed() == []

@@ -216,3 +216,18 @@ def test_one_page_of_the_past_does_not_end_the_paging() -> None:
     market.rows[BTC] = [a_raw(slot) for slot in range(6)]
 
     assert slots_of(loaded(market)) == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_page_that_ignores_since_and_limit_makes_no_hole() -> None:
+    class Newest(FakeMarketData):
+        async def fetch(self, instrument: InstrumentId, since_ns: int, limit: int) -> list[RawBar]:
+            rows = await super().fetch(instrument, since_ns, limit)
+            return self.rows[BTC][-40:] if len(self.fetched) % 2 else rows
+
+    market = Newest(page_limit=10)
+    market.rows[BTC] = [a_raw(slot) for slot in range(100)]
+
+    history = loaded(market)
+
+    assert slots_of(history) == list(range(100))
+    assert history.missed == ()
