@@ -11,13 +11,13 @@ import contextlib
 import re
 from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from daemon.core.clock import WireClock
 from daemon.core.instruments import exchange_behind
 from daemon.venues.budget import Budget, Limit, Spent, Use
+from daemon.venues.ccxt_outcomes import ASKS_FOR_SILENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,7 +31,6 @@ KNOWN = {"embedded": BINANCE, "binance": BINANCE, "binanceus": (Limit(1_200, MIN
 USED_HEADER = "x-mbx-used-weight-1m"
 SILENCE_MIN_S = 60.0  # for a refusal that does not say how long, or names a moment of the past
 SILENCE_MAX_S = 86_400.0
-ASKS_FOR_SILENCE = frozenset({HTTPStatus.TOO_MANY_REQUESTS, 418})
 TOO_MANY_ORDERS = re.compile(r'"code":\s*-1015\b')  # everything else may still be asked
 BANNED_UNTIL = re.compile(r"banned until (\d{9,19})", re.IGNORECASE)
 SECONDS_MAX = 10**11  # as seconds that is the year 5138, as milliseconds 1973

@@ -16,6 +16,7 @@ from daemon.core.errors import TradingdError
 from daemon.core.events import Outcome
 
 REASON_MAX = 200
+ASKS_FOR_SILENCE = frozenset({HTTPStatus.TOO_MANY_REQUESTS, 418})
 
 # Codes after which Binance's documentation excludes that the order exists. Two texts are excepted
 # below.
@@ -129,7 +130,9 @@ def is_no_such_order(error: BaseException) -> bool:
 def is_rate_limit(error: BaseException) -> bool:
     import ccxt
 
-    return isinstance(error, ccxt.DDoSProtection | ccxt.RateLimitExceeded)
+    reply = reply_of(error)
+    is_told = reply is not None and reply.status in ASKS_FOR_SILENCE  # whatever class ccxt gives it
+    return is_told or isinstance(error, ccxt.DDoSProtection | ccxt.RateLimitExceeded)
 
 
 def _never_connected(error: BaseException) -> bool:

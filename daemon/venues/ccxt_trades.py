@@ -37,11 +37,11 @@ class Trades:
     def tap(self, hear: Hear) -> bool:
         self._hear = hear
         self._client.options["tradesLimit"] = KEPT
+        self._listen()
         return True
 
     async def watch(self, symbol: str) -> list[RawTrade]:
-        if not isinstance(self._client.trades, _TappedCaches):
-            self._client.trades = _TappedCaches(self._on_trade)
+        self._listen()
         trades = await self._client.watch_trades(symbol)
         if symbol not in self._heard:
             # A dialect that keeps its trades somewhere else: then what ccxt returns has to do.
@@ -51,6 +51,10 @@ class Trades:
 
     async def prime(self, symbols: list[str]) -> None:
         raise NotImplementedError
+
+    def _listen(self) -> None:
+        if not isinstance(self._client.trades, _TappedCaches):
+            self._client.trades = _TappedCaches(self._on_trade)
 
     def _on_trade(self, trade: Any) -> None:
         symbol = trade.get("symbol")
