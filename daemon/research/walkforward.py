@@ -3,6 +3,7 @@
 Fitting and scoring belong here; what becomes of the scores belongs in `training` and `verdict`.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -252,10 +253,9 @@ def _walked(plan: Plan, done: Sequence[tuple[_Job, _Done]]) -> Walked:
     raw = [one.raw for job, one in done if job.fold is not None]
     tested = np.concatenate([fold.test for fold in folds])
     numbers = np.repeat(np.arange(len(folds)), [len(fold.test) for fold in folds])
-    # Outcomes of one moment depend on each other; overlapping horizons chain moments together.
-    horizon = settings.horizon_bars
-    block = dataset.timeframe_ns * (1 if horizon == 1 else OVERLAP_BLOCK_HORIZONS * horizon)
-    clusters = dataset.decided_ns[tested] // block
+    clusters = dataset.decided_ns[tested] // (
+        dataset.timeframe_ns * _block_bars(dataset.decided_ns[tested], settings.horizon_bars)
+    )
     results = tuple(
         _result(dataset, fold, one, clusters[numbers == number])
         for number, (fold, one) in enumerate(zip(folds, raw, strict=True))
@@ -267,6 +267,14 @@ def _walked(plan: Plan, done: Sequence[tuple[_Job, _Done]]) -> Walked:
         whole=forests[-1] if plan.fits_whole else None,
         fit_cpu_s=sum(one.fit_cpu_s for _, one in done),
     )
+
+
+def _block_bars(decided_ns: IntArray, horizon_bars: int) -> int:
+    # Outcomes of one moment depend on each other, overlapping horizons chain moments together, and
+    # how well a forest does comes and goes with the volatility: the third root is the usual length.
+    moments: int = len(np.unique(decided_ns))
+    chained = 1 if horizon_bars == 1 else OVERLAP_BLOCK_HORIZONS * horizon_bars
+    return max(math.ceil(math.cbrt(moments)), chained)
 
 
 def _result(dataset: Dataset, fold: Fold, raw: FloatArray, clusters: IntArray) -> FoldResult:
