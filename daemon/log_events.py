@@ -54,7 +54,7 @@ FIELDS: Final = {
     "drawdown_ratio": "1 - equity / highest equity",
     "edge": "planted predictability: the best possible forecast is right with 0.5 + edge / 2",
     "edge_ratio": "expected net return of the round trip",
-    "edge_shown": "whether the net return and the AUC are above chance with 95 % confidence",
+    "edge_shown": "whether every test declared for it held, see verdict.md",
     "equity_quote": "value of the allotted capital at the newest closes",
     "error": "what went wrong",
     "error_ms": "how wrong the measurement may be: half its round trip",

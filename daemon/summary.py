@@ -20,9 +20,13 @@ from daemon.core.pipeline import ARITHMETIC
 from daemon.layers.monitoring.outcomes import Outcomes
 from daemon.layers.monitoring.skill import auc_with_interval
 from daemon.layers.monitoring.trades import run_verdict
+from daemon.research.run_evidence import RunEvidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+# Recorded bars are there in full, so a backtest gets the verdict of a training.
+JUDGED_WHOLE = "backtest"
 
 
 class Tally(Struct):
@@ -63,7 +67,12 @@ def summarise(events: Iterable[e.Event], *, lookback: int) -> dict[str, object]:
 def _summarised(events: Iterable[e.Event], lookback: int) -> dict[str, object]:
     tally, book = Tally(lookback=lookback), Book()
     keepers = _kept(book)
+    evidence = None
     for event in events:
+        if isinstance(event, e.RunOpened) and event.mode == JUDGED_WHOLE:
+            evidence = RunEvidence(event.timeframe_ns)
+        if evidence is not None:
+            evidence.note(event)
         if keep := keepers.get(type(event)):
             keep(event)
         if count := COUNTED.get(type(event)):
@@ -102,6 +111,7 @@ def _summarised(events: Iterable[e.Event], lookback: int) -> dict[str, object]:
         "halted": tally.halted,
         "edge_shown": edge_shown,
         "verdict": sentence,
+        **({} if evidence is None else evidence.fields(entries=book.round_trips)),
     }
 
 

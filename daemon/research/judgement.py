@@ -11,6 +11,7 @@ import numpy as np
 from daemon.core.manifests import (
     CalibrationTable,
     Control,
+    Costs,
     Histogram,
     NetReturn,
     OutOfSample,
@@ -93,8 +94,7 @@ def judge_walk(
                 baseline=baseline,
                 gap=gap,
                 net=net,
-                fee_bps=settings.fee_bps,
-                slippage_bps=settings.slippage_bps,
+                costs=Costs(settings.fee_bps, settings.slippage_bps),
                 control=control,
                 surest=surest,
                 overfitting=overfitting,

@@ -7,7 +7,7 @@ The tests and their words belong here; what they are fed with belongs in `judgem
 from dataclasses import dataclass
 from enum import StrEnum
 
-from daemon.core.manifests import Control, NetReturn, SurestCalls
+from daemon.core.manifests import Control, Costs, NetReturn, SurestCalls
 from daemon.layers.monitoring.skill import Gap, Skill
 from daemon.research.bootstrap import ENTRIES_MIN
 
@@ -32,7 +32,7 @@ class DeclaredTest(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """All that is judged, out of sample; one side of a trade was charged fee and slippage.
+    """All that is judged, out of sample; `costs` are None where they were those of each fill.
 
     Without a control, a surest tenth or several candidates, those tests are not made.
     """
@@ -41,8 +41,7 @@ class Evidence:
     baseline: Skill  # of minus the last return on the same rows
     gap: Gap
     net: NetReturn
-    fee_bps: float
-    slippage_bps: float
+    costs: Costs | None = None
     control: Control | None = None
     surest: SurestCalls | None = None
     overfitting: float | None = None  # probability, where candidates were compared
@@ -130,7 +129,7 @@ def _reason(test: DeclaredTest, evidence: Evidence) -> str:
 
 def _pay_reason(net: NetReturn) -> str:
     if net.entries == 0:
-        return "no predicted move was worth its costs of"
+        return "no predicted move was worth"
     if net.entries < ENTRIES_MIN:
         return f"as far as {net.entries} trades can tell, which are too few, after"
     if net.per_bar_high < 0.0:
@@ -139,7 +138,10 @@ def _pay_reason(net: NetReturn) -> str:
 
 
 def _costs(evidence: Evidence) -> str:
-    return f"{evidence.fee_bps:g} bps fee and {evidence.slippage_bps:g} bps slippage a side"
+    costs = evidence.costs
+    if costs is None:
+        return "its fees and slippage"
+    return f"{costs.fee_bps:g} bps fee and {costs.slippage_bps:g} bps slippage a side"
 
 
 def _money(evidence: Evidence) -> str:
@@ -156,13 +158,13 @@ def _money(evidence: Evidence) -> str:
 
 
 def _surest(evidence: Evidence) -> str:
-    surest = evidence.surest
-    if surest is None:
+    surest, costs = evidence.surest, evidence.costs
+    if surest is None or costs is None:
         return ""
     return (
         f"The surest tenth of all calls moved {surest.gross_ratio * BPS:+.1f} bps their way "
         f"({surest.gross_low * BPS:+.1f} to {surest.gross_high * BPS:+.1f}, n {surest.n}), "
-        f"a round trip costs {2.0 * (evidence.fee_bps + evidence.slippage_bps):g}"
+        f"a round trip costs {2.0 * (costs.fee_bps + costs.slippage_bps):g}"
     )
 
 

@@ -149,6 +149,18 @@ def probability_up(forest: Any, features: FloatArray) -> FloatArray:
     return probability
 
 
+def block_bars(decided_ns: IntArray, horizon_bars: int) -> int:
+    """How many bars of outcomes count as one cluster, given when they were decided, (n,).
+
+    Outcomes of one moment depend on each other, overlapping horizons chain moments together, and
+    how well a forest does comes and goes with the volatility: the third root of the number of
+    moments is the usual length of blocks.
+    """
+    moments: int = len(np.unique(decided_ns))
+    chained = 1 if horizon_bars == 1 else OVERLAP_BLOCK_HORIZONS * horizon_bars
+    return max(math.ceil(math.cbrt(moments)), chained, 1)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
     plan: Plan
@@ -254,7 +266,7 @@ def _walked(plan: Plan, done: Sequence[tuple[_Job, _Done]]) -> Walked:
     tested = np.concatenate([fold.test for fold in folds])
     numbers = np.repeat(np.arange(len(folds)), [len(fold.test) for fold in folds])
     clusters = dataset.decided_ns[tested] // (
-        dataset.timeframe_ns * _block_bars(dataset.decided_ns[tested], settings.horizon_bars)
+        dataset.timeframe_ns * block_bars(dataset.decided_ns[tested], settings.horizon_bars)
     )
     results = tuple(
         _result(dataset, fold, one, clusters[numbers == number])
@@ -267,14 +279,6 @@ def _walked(plan: Plan, done: Sequence[tuple[_Job, _Done]]) -> Walked:
         whole=forests[-1] if plan.fits_whole else None,
         fit_cpu_s=sum(one.fit_cpu_s for _, one in done),
     )
-
-
-def _block_bars(decided_ns: IntArray, horizon_bars: int) -> int:
-    # Outcomes of one moment depend on each other, overlapping horizons chain moments together, and
-    # how well a forest does comes and goes with the volatility: the third root is the usual length.
-    moments: int = len(np.unique(decided_ns))
-    chained = 1 if horizon_bars == 1 else OVERLAP_BLOCK_HORIZONS * horizon_bars
-    return max(math.ceil(math.cbrt(moments)), chained)
 
 
 def _result(dataset: Dataset, fold: Fold, raw: FloatArray, clusters: IntArray) -> FoldResult:

@@ -131,7 +131,9 @@ def test_a_backtest_is_a_run_that_can_be_made_again_proven_and_shown(tmp_path: P
 
     assert result["decisions"] >= 140
     assert result["orders"] >= 2
-    assert result["verdict"]
+    assert result["verdict"].startswith("No edge shown: ")
+    assert (result["edge_shown"], len(result["failed"]) > 0) == (False, True)
+    assert result["baseline_auc"] > 0.0
     assert tradingd.query("parity")["identical"] is True
     assert tradingd.query("parity")["compared"]["features"] == live["compared"]["features"]
     assert result == tradingd.query("backtest")  # its journal's last hash included

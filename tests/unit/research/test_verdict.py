@@ -3,7 +3,7 @@ from itertools import product
 
 import pytest
 
-from daemon.core.manifests import Control, NetReturn, SurestCalls
+from daemon.core.manifests import Control, Costs, NetReturn, SurestCalls
 from daemon.layers.monitoring.skill import Gap, Skill
 from daemon.research.bootstrap import ENTRIES_MIN
 from daemon.research.verdict import DeclaredTest, Evidence, Verdict, judge
@@ -34,8 +34,7 @@ GOOD = Evidence(
     baseline=a_skill(0.0, auc=0.52),
     gap=Gap(0.04, 0.01, 0.07),
     net=a_net(),
-    fee_bps=10.0,
-    slippage_bps=5.0,
+    costs=Costs(10.0, 5.0),
     control=Control(600, 0.51, 0.02),
     surest=SurestCalls(100, 4e-4, 1e-4, 7e-4),
 )
@@ -81,7 +80,7 @@ def test_the_sentence_says_which_tests_did_not_hold_and_by_how_much() -> None:
         (a_net(-1e-4), "it does not pay, not surely, after 10 bps fee and 5 bps slippage a side."),
         (replaced(a_net(-1e-3), per_bar_high=-1e-4), "it does not pay, it loses money after"),
         (a_net(entries=29), "as far as 29 trades can tell, which are too few, after"),
-        (a_net(entries=0), "it does not pay, no predicted move was worth its costs of 10 bps fee"),
+        (a_net(entries=0), "it does not pay, no predicted move was worth 10 bps fee"),
     ):
         sentence = judged(net=net).sentence
         assert sentence.startswith("No edge shown: ")
@@ -103,6 +102,14 @@ def replaced(net: NetReturn, **changes: float) -> NetReturn:
     import msgspec
 
     return msgspec.structs.replace(net, **changes)
+
+
+def test_where_costs_were_those_of_each_fill_no_number_is_made_up_for_them() -> None:
+    sentence = judged(costs=None, net=a_net(-1e-4)).sentence
+
+    assert "it does not pay, not surely, after its fees and slippage." in sentence
+    assert "bps fee" not in sentence
+    assert "surest" not in sentence
 
 
 def test_without_a_known_auc_nothing_is_shown() -> None:
