@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 from daemon.app import build_core
 from daemon.backtest_bars import recorded_bars
 from daemon.backtest_models import Models
-from daemon.boot import bars_kept
 from daemon.config import config_hash
 from daemon.core.book import shares
 from daemon.core.errors import UsageRefused
 from daemon.core.events import AccountOpened, HistoryLoaded, Reconciled, RunClosed, RunOpened
 from daemon.core.timeframes import NS_PER_MS, parse_time, rfc3339, timeframe_ns
-from daemon.feature_config import feature_set_of
+from daemon.feature_config import bars_needed, feature_set_of
 from daemon.research.backtest import replay
 from daemon.research.simulated_venue import FillModel, SimulatedVenue
 from daemon.store.journal import write_whole
@@ -94,7 +93,7 @@ class Backtest:
     def _steps(self) -> Steps:
         core, length_ns = self._core, self._length_ns
         before_ns = self.first_ns - length_ns
-        kept = bars_kept(self._settings, self._features)
+        kept = bars_needed(self._settings, self._features)
         keep_ns = self.first_ns - (kept + 1) * length_ns
         newest = tuple(bar for bar in self._warm if bar.close_ns > keep_ns)
         yield core.pipeline.step(self._opened(before_ns)).events

@@ -173,12 +173,6 @@ def usable_model(
     return found if is_alike and is_fresh else None
 
 
-def bars_kept(settings: Settings, features: FeatureSet) -> int:
-    """How many bars before the first decision the layers need: windows, and those of barriers."""
-    rule = rule_of(training_settings(settings))
-    return max(features.lookback, rule.past_closes)
-
-
 def max_age_ns(settings: Settings) -> int:
     """How long after its last label a model may be used, in market time."""
     return round(settings.model.max_age_days * DAY_NS)

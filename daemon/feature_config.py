@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daemon.config import ConfigRefused
+from daemon.core.labels import rule_of
 from daemon.core.timeframes import bars_per_year, timeframe_ns
 from daemon.layers.features.catalog import REFERENCE, combined, reference_columns, wide_columns
+from daemon.layers.features.golden import formula_problem
 from daemon.layers.features.registry import FeatureRefused
 from daemon.layers.features.sets import FeatureSet, declare
 from daemon.research.feature_files import kernels_with
@@ -41,14 +43,29 @@ def feature_set_of(settings: Settings) -> FeatureSet:
         )
     except FeatureRefused as error:
         raise ConfigRefused([f"features: error: {error}"]) from error
-    needed = settings.history_needed_for(made.lookback)
+    if made.source_sha256 and (problem := formula_problem(made)):
+        raise ConfigRefused([f"{section.file}: error: {problem}"])
+    needed = settings.history_needed_for(bars_needed(settings, made))
     if settings.data.history_bars < needed:
         text = (
-            f"data.history_bars: error: {settings.data.history_bars} is too short: features that "
-            f"look back {made.lookback} bars, these folds and leaves need {needed}"
+            f"data.history_bars: error: {settings.data.history_bars} is too short: windows of "
+            f"{bars_needed(settings, made)} bars, these folds and leaves need {needed}"
         )
         raise ConfigRefused([text])
     return made
+
+
+def bars_needed(settings: Settings, features: FeatureSet) -> int:
+    """How many bars the layers need before a decision: windows, and those of barriers."""
+    model = settings.model
+    rule = rule_of(
+        {
+            "label": model.label,
+            "barrier_unit": model.barrier_unit,
+            "barrier_bars": model.barrier_bars,
+        }
+    )
+    return max(features.lookback, rule.past_closes)
 
 
 def _base(section: FeaturesSection) -> tuple[Feature, ...]:

@@ -12,7 +12,6 @@ from daemon.app import build_core
 from daemon.bar_keeper import BarKeeper
 from daemon.boot import (
     activation,
-    bars_kept,
     load_bars,
     load_model,
     max_age_ns,
@@ -31,7 +30,7 @@ from daemon.core.events import (
 from daemon.core.orders import Fill
 from daemon.core.ports import VenueFill
 from daemon.core.timeframes import timeframe_ns
-from daemon.feature_config import feature_set_of
+from daemon.feature_config import bars_needed, feature_set_of
 from daemon.fine_bars import FineBars
 from daemon.layers.features.golden import golden_check
 from daemon.live import Live
@@ -238,7 +237,7 @@ class Session:
             timeframe_ns=self._timeframe_ns,
             fetched_ns=timeframe_ns(self._settings.data.fetched_timeframe),
             history_bars=self._settings.data.history_bars,
-            keep=bars_kept(self._settings, self._features),
+            keep=bars_needed(self._settings, self._features),
             report=self._reporter.progress,
         )
 

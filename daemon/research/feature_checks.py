@@ -7,6 +7,7 @@ the caller; the few that are checked at every start are in layer 2's `golden`.
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -27,9 +28,11 @@ Progress = Callable[[int, int, str], None]
 
 # Checks around one place look at so many bars before its window and behind it.
 MARGIN_BARS = 48
-PLACES = 60
-WINDOWS_ALONE = 1_500
-WINDOWS_AT_ONCE = 2_048
+# Of one feature, over all stretches; each stretch has its share, and never none.
+PLACES = 120
+WINDOWS_ALONE = 4_000
+WINDOWS_AT_ONCE = 12_000
+LEAST_WINDOWS = 64
 # Odd factors: nothing that depends on a changed bar stays as it was, whichever way it leans.
 CHANGES = ((1.37, 7.0), (0.61, 0.25))
 
@@ -92,6 +95,8 @@ class Finding:
             name: value if math.isfinite(value) else repr(value)
             for name, value in (("expected", self.expected), ("found", self.found))
         }
+        if self.check == "finite":
+            del values["expected"]
         told = {
             "check": self.check,
             "what": self.what,
@@ -132,10 +137,12 @@ def check_features(
     for number, feature in enumerate(features.features):
         alone = features.alone(feature)
         usable = [each for each in found if len(each) >= alone.lookback]
+        bars = sum(map(len, usable))
+        subjects = [_Subject(alone, feature, each, len(each) / bars) for each in usable]
         for place, (name, check) in enumerate(CHECKS.items()):
             progress(number * len(CHECKS) + place, total, f"{feature.name}: {name}")
-            for stretch in usable:
-                for one in check(_Subject(alone, feature, stretch)):
+            for subject in subjects:
+                for one in check(subject):
                     if isinstance(one, Finding):
                         checked.finding = one
                         return checked
@@ -176,10 +183,16 @@ class _Subject:
     features: FeatureSet
     feature: Feature
     stretch: Stretch
+    share: float  # of all bars that are checked
 
     @property
     def lookback(self) -> int:
         return self.features.lookback
+
+    @cached_property
+    def whole(self) -> FloatArray:
+        """What the feature says of the whole stretch at once."""
+        return self.stretch.rows(self.features)
 
     def compare(
         self, check: str, what: str, stretch: Stretch, expected: FloatArray, found: FloatArray
@@ -204,7 +217,7 @@ class _Subject:
         length = min(len(self.stretch), self.lookback + 2 * MARGIN_BARS)
         if length < self.lookback + 2:
             return
-        count = min(PLACES, max(1, len(self.stretch) // length))
+        count = min(max(1, round(PLACES * self.share)), max(1, len(self.stretch) // length))
         for first in np.linspace(0, len(self.stretch) - length, count).astype(np.int64).tolist():
             yield self.stretch.cut(first, first + length), (length + self.lookback) // 2
 
@@ -232,8 +245,7 @@ def _later_bars(subject: _Subject) -> Iterator[Finding | int]:
 
 def _prefixes(subject: _Subject) -> Iterator[Finding | int]:
     what = "changes when later bars are taken away: it sees the future"
-    whole = subject.stretch.rows(subject.features)
-    length = len(subject.stretch)
+    whole, length = subject.whole, len(subject.stretch)
     for stop in sorted({length - 1, length // 2, length // 3, length // 7}):
         if stop >= subject.lookback:
             rows = subject.stretch.cut(0, stop).rows(subject.features)
@@ -258,31 +270,29 @@ def _older_bars(subject: _Subject) -> Iterator[Finding | int]:
 def _one_by_one(subject: _Subject) -> Iterator[Finding | int]:
     """Few windows at a time, which are computed as live ones are."""
     what = "differs between few windows, as live, and many at once, as in training"
-    whole = subject.stretch.rows(subject.features)
-    rows = _evenly(len(whole), WINDOWS_ALONE)
+    rows = _evenly(subject, WINDOWS_ALONE)
     for first in range(0, len(rows), SCALAR_ROWS_MAX):
-        yield from _beside_each_other(
-            "parity", what, subject, whole, rows[first:][:SCALAR_ROWS_MAX]
-        )
+        yield from _beside_each_other("parity", what, subject, rows[first:][:SCALAR_ROWS_MAX])
 
 
 def _other_symbols(subject: _Subject) -> Iterator[Finding | int]:
     """All windows as symbols of one cross-section, in mixed order, beside others than before."""
     what = "differs with what stands beside it: it looks at other symbols or at its order"
-    whole = subject.stretch.rows(subject.features)
-    rows = _evenly(len(whole), WINDOWS_AT_ONCE)
+    rows = _evenly(subject, WINDOWS_AT_ONCE)
     mixed = rows[np.argsort((rows * 7_919) % 104_729, kind="stable")]
-    yield from _beside_each_other("symbols", what, subject, whole, mixed)
+    yield from _beside_each_other("symbols", what, subject, mixed)
 
 
-def _evenly(count: int, most: int) -> IntArray:
-    return np.linspace(0, count - 1, min(count, most)).astype(np.int64)
+def _evenly(subject: _Subject, most: int) -> IntArray:
+    count = len(subject.whole)
+    wanted = max(LEAST_WINDOWS, round(most * subject.share))
+    return np.linspace(0, count - 1, min(count, wanted)).astype(np.int64)
 
 
 def _beside_each_other(
-    check: str, what: str, subject: _Subject, whole: FloatArray, rows: IntArray
+    check: str, what: str, subject: _Subject, rows: IntArray
 ) -> Iterator[Finding | int]:
-    values = _cross_section(subject, rows)[:, 0]
+    values, whole = _cross_section(subject, rows)[:, 0], subject.whole
     if values.tobytes() == whole[rows].tobytes():
         yield len(rows)
         return
@@ -303,7 +313,7 @@ def _cross_section(subject: _Subject, rows: IntArray) -> FloatArray:
 
 
 def _is_a_number(subject: _Subject) -> Iterator[Finding | int]:
-    rows = subject.stretch.rows(subject.features)
+    rows = subject.whole
     bad = np.flatnonzero(~np.isfinite(rows[:, 0]))
     if len(bad) == 0:
         yield len(rows)

@@ -10,7 +10,7 @@ import numpy as np
 
 from daemon.core.errors import CheckFailed
 from daemon.layers.features.arithmetic import Array
-from daemon.layers.features.matrix import COLUMNS, feature_matrix
+from daemon.layers.features.matrix import COLUMNS, feature_matrix, unguarded_value
 from daemon.layers.features.sets import FeatureSet
 
 EXTRA_BARS = 70
@@ -59,13 +59,34 @@ def golden_check(features: FeatureSet) -> None:
                 f"feature set {features.name}: {way} gives other numbers for "
                 f"{features.names[column]} than in full"
             )
-    if not np.isfinite(whole).all():
-        row, column = np.argwhere(~np.isfinite(whole))[0].tolist()
-        raise CheckFailed(
-            f"feature set {features.name}: {features.names[column]} is {whole[row, column]} on the "
-            "golden bars, which hold a flat stretch and bars without volume; tradingd "
-            "check-features shows where"
-        )
+    problem = _not_a_number(features, whole)
+    if problem:
+        raise CheckFailed(f"feature set {features.name}: {problem}")
+
+
+def formula_problem(features: FeatureSet) -> str:
+    """What a formula raises on the golden bars, or that it has no value there; empty when fine."""
+    return _not_a_number(features, golden_rows(features))
+
+
+def _not_a_number(features: FeatureSet, whole: Array) -> str:
+    if np.isfinite(whole).all():
+        return ""
+    row, column = np.argwhere(~np.isfinite(whole))[0].tolist()
+    alone = features.alone(features.features[column])
+    bars, times, others = _inputs(features)
+    part = slice(row + features.lookback - alone.lookback, row + features.lookback)
+    beside = {symbol: other[part] for symbol, other in others.items()}
+    try:
+        unguarded_value(alone, bars[part], times[part], beside)
+    except Exception as error:  # noqa: BLE001  # the formula is somebody else's
+        found = f"raises {type(error).__name__}: {error}"
+    else:
+        found = f"is {whole[row, column]}"
+    return (
+        f"{features.names[column]} {found}, on the golden bars, which hold a flat stretch and bars "
+        "without volume"
+    )
 
 
 def _ways(

@@ -105,6 +105,27 @@ def test_what_is_wrong_with_a_file_is_one_line(tmp_path: Path, text: str, told: 
     assert caught.value.exit_code == 78
 
 
+@pytest.mark.parametrize(
+    ("formula", "told"),
+    [
+        ("maxx(high)", "volume_now raises NameError: name 'maxx' is not defined"),
+        ("high[3]", "volume_now raises IndexError: list index out of range"),
+        ("high[0] / (high[0] - low[0])", "volume_now raises ZeroDivisionError"),
+        ("float('nan')", "volume_now is nan, on the golden bars, which hold a flat stretch"),
+        ("None", "volume_now is nan, on the golden bars"),
+    ],
+)
+def test_a_formula_that_has_no_value_is_refused_before_a_run_begins(
+    tmp_path: Path, formula: str, told: str
+) -> None:
+    text = OWN.replace("(volume)", "(high, low)").replace("return volume[0]", f"return {formula}")
+    path = a_file(tmp_path, text)
+
+    line = refusal(file=str(path), add=[{"kernel": "volume_now"}])
+
+    assert line.startswith(f"{path}: error: {told}")
+
+
 def test_a_file_that_is_not_there_is_refused() -> None:
     with pytest.raises(FeaturesFileRefused, match=r"nowhere\.py: no such file or directory"):
         kernels_with("nowhere.py")
@@ -170,7 +191,7 @@ def test_history_must_fill_the_longest_window_and_every_fold() -> None:
         {},
     )
 
-    with pytest.raises(ConfigRefused, match="5000 is too short: features that look back 4901"):
+    with pytest.raises(ConfigRefused, match="5000 is too short: windows of 4901 bars"):
         feature_set_of(settings)
 
 
