@@ -28,7 +28,7 @@ help:
 	@echo 'make run-paper   trade on paper: the embedded exchange and a synthetic market, no account, no network'
 	@echo '                 DATA=file.csv.gz    a recording instead'
 	@echo '                 EXCHANGE=binance    a real market, still on paper (any ccxt id)'
-	@echo '                 also CONFIG= STATE= FROM= SYMBOL= BARS= SPEED=n|max SEED= EDGE=0..1'
+	@echo '                 also CONFIG= STATE= FROM= SYMBOL= BARS= SPEED=n|max SEED= EDGE=0..1 ALSO='
 	@echo 'make test        the test suite'
 	@echo 'make check       format, lint, types'
 	@echo 'make bench       measurements        make soak SOAK=name   a long simulation, see tests/soak'
@@ -60,7 +60,7 @@ run-paper: $(RUN_STAMP)
 		$(if $(STATE),--state-dir '$(STATE)') $(if $(FROM),--from '$(FROM)') \
 		$(if $(SYMBOL),--symbol '$(SYMBOL)') $(if $(BARS),--bars '$(BARS)') \
 		$(if $(SPEED),--speed '$(SPEED)') $(if $(SEED),--seed '$(SEED)') \
-		$(if $(EDGE),--edge '$(EDGE)')
+		$(if $(EDGE),--edge '$(EDGE)') $(if $(ALSO),--also '$(ALSO)')
 
 test: $(DEV_STAMP)
 	@$(VENV)/bin/python -m pytest -n $(JOBS)

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 SOL = InstrumentId("binance", "SOL/USDT")
+THERE = InstrumentId("okx", BTC.symbol)
 IDS = (BTC, ETH, SOL)
 Slot = frozenset[InstrumentId]
 
@@ -39,13 +41,14 @@ def a_slot_bar(instrument: InstrumentId, slot: int, late_ns: int = 0) -> Bar:
 class FakeExchange(EmbeddedLink):
     """Advances one slot when every symbol that has a bar in it was acknowledged; else it stands."""
 
-    def __init__(self, slots: list[Slot]) -> None:
+    def __init__(self, slots: list[Slot], ids: Sequence[InstrumentId] | None = None) -> None:
         self.slots = slots
+        self.ids = tuple(ids or IDS)
         self.now = 0  # the slot that stands; 0 is the end of the history
         self.acks: list[tuple[str, int]] = []
         self.asked = 0
         self.away = 0  # so many questions more get no answer
-        self._awaiting = {each.symbol for each in IDS}
+        self._awaiting = {each.symbol for each in self.ids}
         self.on_slot: Callable[[int, Slot], None] = lambda _number, _slot: None
 
     async def clock(self) -> ExchangeClock:
@@ -90,13 +93,25 @@ class FakeExchange(EmbeddedLink):
 
 
 class Desk:
-    """Exchange, lock-step, queue and loop, with a feed that delivers after `delays_s`."""
+    """Exchange, lock-step, queue and loop, with a feed that delivers after `delays_s`.
+
+    `there` are the slots of a second exchange, which lists one symbol that the first one has too.
+    """
 
     def __init__(
-        self, slots: list[Slot], delays_s: list[float] | None = None, sample_every_bars: int = 500
+        self,
+        slots: list[Slot],
+        delays_s: list[float] | None = None,
+        sample_every_bars: int = 500,
+        there: list[Slot] | None = None,
     ) -> None:
         self.exchange = FakeExchange(slots)
-        self.exchange.on_slot = self._deliver
+        self.exchanges = {BTC.exchange: self.exchange}
+        if there is not None:
+            self.exchanges[THERE.exchange] = FakeExchange(there, [THERE])
+        for each in self.exchanges.values():
+            each.on_slot = partial(self._deliver, each.ids)
+        self.ids = [one for each in self.exchanges.values() for one in each.ids]
         self.journal = MemoryJournal()
         self.inbox = Inbox()
         self.runner = Runner(Pipeline([]), self.journal, self.inbox, act=lambda _command: None)
@@ -104,15 +119,16 @@ class Desk:
         self.clocks: list[ExchangeClock] = []
         self.in_flight = 0
         self.lockstep = Lockstep(
-            {BTC.exchange: self.exchange},
+            self.exchanges,
             "run-1",
-            IDS,
+            self.ids,
             self.inbox.put,
             is_quiet=self._is_quiet,
             on_clock=self._on_clock,
         )
         self.runner.observers += [self.health.note, self._check, self.lockstep.note]
         self.over = asyncio.Event()
+        self._ended: set[str] = set()
         self._delays_s = delays_s or [0.0]
         self._missing: dict[InstrumentId, int] = {}
         self._deliveries: set[asyncio.Task[None]] = set()
@@ -124,7 +140,7 @@ class Desk:
         ]  # fmt: skip
         running = [asyncio.create_task(each) for each in work]
         async with asyncio.timeout(3_600):
-            await self.lockstep.start(dict.fromkeys(IDS, CLOSE_NS))
+            await self.lockstep.start(dict.fromkeys(self.ids, CLOSE_NS))
             await self.over.wait()
         for task in running:
             task.cancel()
@@ -141,19 +157,23 @@ class Desk:
     def _is_quiet(self) -> bool:
         return self.runner.is_idle and not len(self.inbox) and not self.health.is_due
 
-    def _on_clock(self, _name: str, clock: ExchangeClock) -> None:
+    def _on_clock(self, name: str, clock: ExchangeClock) -> None:
         self.clocks.append(clock)
         if clock.ended:
+            self._ended.add(name)
+        if self._ended == self.exchanges.keys():
             self.over.set()
 
     def _check(self, events: tuple[e.Event, ...]) -> None:
         if isinstance(events[0], e.BarsClosed):
-            slots = {(bar.close_ns - CLOSE_NS) // HOUR_NS for bar in events[0].bars}
-            assert slots == {self.exchange.now}, "the market has moved on without us"
+            for bar in events[0].bars:
+                now = self.exchanges[bar.instrument.exchange].now
+                slot = (bar.close_ns - CLOSE_NS) // HOUR_NS
+                assert slot == now, "the market has moved on without us"
 
-    def _deliver(self, number: int, slot: Slot) -> None:
+    def _deliver(self, ids: Sequence[InstrumentId], number: int, slot: Slot) -> None:
         """Bars of a slot reach the feed one by one, each instrument after its own delay."""
-        for place, instrument in enumerate(IDS):
+        for place, instrument in enumerate(ids):
             if instrument not in slot:
                 self._missing[instrument] = self._missing.get(instrument, 0) + 1
                 continue
@@ -196,6 +216,40 @@ def test_whole_slots_go_in_together_one_after_the_other() -> None:
     desk = ran([WHOLE] * 5, delays_s=[0.0, 0.3, 0.01])
 
     assert desk.sections() == [dict.fromkeys(IDS, slot) for slot in range(1, 6)]
+
+
+def test_a_slot_of_two_exchanges_is_whole_when_both_have_it() -> None:
+    slots = [WHOLE] * 4
+    desk = ran(slots, delays_s=[0.0, 0.3, 0.01], there=[frozenset({THERE})] * 4)
+
+    assert desk.sections() == [dict.fromkeys((*IDS, THERE), slot) for slot in range(1, 5)]
+    assert desk.exchanges["okx"].acks == [(THERE.symbol, slot) for slot in range(5)]
+
+
+def test_an_exchange_without_a_bar_in_a_slot_holds_up_no_other() -> None:
+    desk = ran([WHOLE] * 3, there=[frozenset(), frozenset({THERE})])
+
+    first, second, third = desk.sections()
+    assert first == dict.fromkeys(IDS, 1)
+    assert second == dict.fromkeys((*IDS, THERE), 2)
+    assert third == dict.fromkeys(IDS, 3), "the other market has ended"
+
+
+def test_when_one_exchange_is_away_the_other_waits_and_no_slot_is_lost() -> None:
+    async def scenario() -> Desk:
+        desk = Desk([WHOLE] * 3, there=[frozenset({THERE})] * 3)
+
+        def die(events: tuple[e.Event, ...]) -> None:
+            if isinstance(events[0], e.BarsClosed) and desk.exchange.now == 1:
+                desk.exchanges["okx"].away = 9
+
+        desk.runner.observers.insert(0, die)
+        await desk.runs()
+        return desk
+
+    desk = run_virtual(scenario())
+
+    assert desk.sections() == [dict.fromkeys((*IDS, THERE), slot) for slot in (1, 2, 3)]
 
 
 def test_the_history_is_acknowledged_first_then_each_slot_symbol_by_symbol() -> None:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from daemon.core import events as e
 from daemon.core.blotter import ORDERS_REMEMBERED_MAX, Blotter
+from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Fill, Side
 from daemon.core.ports import Account, VenueFill
 from daemon.reconcile import Comparison, compare
@@ -115,6 +116,37 @@ def test_a_filled_order_with_our_prefix_that_we_never_intended_is_a_difference()
     assert differences(Blotter(), account) == (
         "the venue filled tdforeign, which this journal never intended",
     )
+
+
+def test_each_account_is_compared_with_the_orders_of_its_own_exchange() -> None:
+    """The same symbol is traded on both, and each venue knows its own fills alone."""
+    there = InstrumentId("okx", BTC.symbol)
+    shares = {BTC.exchange: START, "okx": D(500)}
+    opened = a_run_opened(
+        instruments=(*OPENED.instruments, an_instrument(id=there)),
+        accounts=tuple(
+            e.AccountOpened(
+                exchange=name,
+                market="",
+                market_key="",
+                account="",
+                allotted_quote=share,
+                balances=(e.Balance("USDT", share), e.Balance("BTC", D("0.5"))),
+            )
+            for name, share in shares.items()
+        ),
+    )
+    fill = a_fill()
+    blotter = a_blotter(fill)
+    other = Account(totals={"USDT": D(500), "BTC": D("0.5")}, fills=(), open_client_order_ids=())
+    stray = a_venue_fill(fill, instrument=there)
+
+    assert compare(opened, blotter, an_account(a_venue_fill(fill)), BTC.exchange).is_equal
+    assert compare(opened, blotter, other, "okx").is_equal
+    (told,) = compare(
+        opened, blotter, an_account(stray, USDT=str(D(500) - fill.quantity * fill.price)), "okx"
+    ).differences[:1]
+    assert told == f"the venue filled {ORDER}, which this journal never intended"
 
 
 def test_an_open_order_with_our_prefix_that_we_never_intended_is_a_difference() -> None:

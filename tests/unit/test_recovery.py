@@ -11,9 +11,9 @@ from daemon.core.ports import Account
 from daemon.recovery import settle
 from tests.builders import an_approval
 from tests.fakes import FakeVenue, Fate
-from tests.unit.core.simulation import ALLOTTED, IDS, INSTRUMENTS, a_core, settings_of
+from tests.unit.core.simulation import ACCOUNTS, ALLOTTED, IDS, INSTRUMENTS, a_core, settings_of
 
-BTC, ETH, _ = IDS
+BTC, ETH, THERE = IDS  # the last one is BTC too, on another exchange
 TS_NS = 10**18
 OPENED = e.RunOpened(
     ts_ns=0,
@@ -26,7 +26,8 @@ OPENED = e.RunOpened(
     timeframe_ns=3_600_000_000_000,
     instruments=tuple(INSTRUMENTS.values()),
     allotted_quote=ALLOTTED,
-    balances=(e.Balance("USDT", ALLOTTED),),
+    balances=ACCOUNTS[0].balances,
+    accounts=ACCOUNTS,
     config_hash="",
     first_open_ns=0,
     end_ns=None,
@@ -37,10 +38,12 @@ class BankingVenue(FakeVenue):
     """Knows its balances too; a deposit comes from somewhere else."""
 
     deposit = Decimal(0)
+    start = ACCOUNTS[0].allotted_quote
 
     async def account(self, instruments: Sequence[InstrumentId], since_ns: int) -> Account:
+        self.accounted = list(instruments)
         account = await super().account(instruments, since_ns)
-        totals = {"USDT": ALLOTTED + self.deposit, "BTC": Decimal(0), "ETH": Decimal(0)}
+        totals = {"USDT": self.start + self.deposit, "BTC": Decimal(0), "ETH": Decimal(0)}
         for each in account.fills:
             totals["USDT"] -= each.fill.quantity * each.fill.price + each.fill.fee
             totals[INSTRUMENTS[each.instrument].base] += each.fill.quantity
@@ -52,6 +55,8 @@ class Start:
 
     def __init__(self, *fates: Fate) -> None:
         self.venue = BankingVenue(*fates)
+        self.other = BankingVenue()
+        self.other.start = ACCOUNTS[1].allotted_quote
         self.core = a_core(settings_of(Random(0)))
         self.journal: list[e.Event] = []
         self.commands: list[e.Command] = []
@@ -74,12 +79,17 @@ class Start:
     def intends(self, instrument: InstrumentId) -> str:
         """Killed between the commit and the wire."""
         self._step(an_approval(instrument=instrument, quantity=Decimal(2), ts_ns=TS_NS))
+        return self.command().client_order_id
+
+    def command(self) -> e.SubmitOrder:
+        """The newest one."""
         command = self.commands[-1]
         assert isinstance(command, e.SubmitOrder)
-        return command.client_order_id
+        return command
 
     async def settles(self) -> e.Reconciled:
-        return await settle(self.core, {BTC.exchange: self.venue}, OPENED, self.take, TS_NS)
+        venues = {BTC.exchange: self.venue, THERE.exchange: self.other}
+        return await settle(self.core, venues, OPENED, self.take, TS_NS)
 
     def state(self, order: str) -> OrderState:
         return self.core.blotter.orders[order].state
@@ -119,11 +129,12 @@ async def test_every_open_order_is_asked_about_and_ended_ones_are_not() -> None:
     start = Start(Fate.FILLS, Fate.HALF_FILLS)
     over = await start.sends(BTC, is_reply_lost=False)
     lost = await start.sends(ETH)
-    never = start.intends(IDS[2])
+    never = start.intends(THERE)
 
     await start.settles()
 
-    assert start.venue.asked == [lost, never]
+    assert (start.venue.asked, start.other.asked) == ([lost], [never])
+    assert (start.venue.accounted, start.other.accounted) == ([BTC, ETH], [THERE])
     assert [start.state(each) for each in (over, lost, never)] == [
         OrderState.FILLED,
         OrderState.EXPIRED,
@@ -157,8 +168,26 @@ async def test_books_that_differ_halt_and_nothing_may_be_opened() -> None:
     reconciled = await start.settles()
 
     assert not reconciled.is_clean
-    assert reconciled.differences == ("USDT: the venue holds 10005, start and fills give 10000",)
+    assert reconciled.differences == (
+        "embedded: USDT: the venue holds 6005, start and fills give 6000",
+    )
     assert list(start.core.risk.halted) == [e.HaltReason.RECONCILE]
+
+
+async def test_a_fill_that_one_of_two_exchanges_alone_has_is_booked_on_its_instrument() -> None:
+    """The other exchange lists the same symbol, and its books stay as they are."""
+    start = Start()
+    order = start.intends(THERE)
+    await start.other.submit(start.command())
+
+    reconciled = await start.settles()
+
+    assert reconciled.is_clean
+    assert start.state(order) is OrderState.FILLED
+    book = start.core.book
+    assert (book.position(THERE).quantity, book.position(BTC).quantity) == (Decimal(2), Decimal(0))
+    assert book.cash_on("embedded") == 6_000
+    assert book.cash_on("embedded-b") == 4_000 - 200 - Decimal("0.2")
 
 
 async def test_the_result_is_the_last_thing_that_is_told() -> None:

@@ -30,6 +30,7 @@ from tests.builders import (
     a_signal,
     a_suppression,
     an_equity_mark,
+    an_instrument,
     an_intent,
     an_order_filled,
     predictions,
@@ -259,3 +260,38 @@ def test_the_summary_of_a_whole_story_agrees_with_its_core() -> None:
     }
     assert summary["gaps_traded"] == 0
     assert summary["holes"] != 0
+
+
+def test_what_happened_on_each_of_several_exchanges_is_told_apart() -> None:
+    there = InstrumentId("okx", BTC.symbol)
+    accounts = tuple(
+        e.AccountOpened(
+            exchange=name,
+            market="",
+            market_key="",
+            account="",
+            allotted_quote=D(5_000),
+            balances=(),
+        )
+        for name in (BTC.exchange, "okx")
+    )
+    opened = a_run_opened(instruments=(an_instrument(), an_instrument(id=there)), accounts=accounts)
+    bought = an_order_filled(instrument=there, quantity=D(2), price=D(100), fee=D(1))
+    story = (closed(0), closed(0, there), an_intent(instrument=there), bought)
+
+    summary = summarise((opened, *story, closed(1, there, close=110.0)), lookback=LOOKBACK)
+
+    assert summary["symbols"] == ["binance:BTC/USDT", "okx:BTC/USDT"]
+    nothing = {"orders": 0, "fills": 0, "round_trips": 0, "pnl_quote": "0"}
+    assert summary["exchanges"] == {
+        "binance": {"bars": 1, **nothing, "equity_quote": "5000"},
+        "okx": {
+            "bars": 2,
+            "orders": 1,
+            "fills": 1,
+            "round_trips": 0,
+            "pnl_quote": "19",
+            "equity_quote": "5019",
+        },
+    }
+    assert summary["equity_quote"] == "10019"

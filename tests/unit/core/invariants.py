@@ -17,7 +17,7 @@ from daemon.core.book import EXACT
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import TERMINAL, OrderState, Side
 from daemon.core.pipeline import Step
-from tests.unit.core.simulation import ALLOTTED, INSTRUMENTS
+from tests.unit.core.simulation import ACCOUNTS, ALLOTTED, INSTRUMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +37,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.cash = ALLOTTED
+        self.cash_on = {each.exchange: each.allotted_quote for each in ACCOUNTS}
         self.held: defaultdict[InstrumentId, Decimal] = defaultdict(Decimal)
         self.marks: dict[InstrumentId, Decimal] = {}
         self.trades: set[tuple[str, str]] = set()
@@ -58,12 +59,14 @@ class Ledger:
             self.trades.add((report.client_order_id, fill.trade_id))
             self.filled[report.client_order_id] += fill.quantity
             with localcontext(EXACT):
+                before = self.cash
                 self.cash -= sign * fill.quantity * fill.price
                 self.held[order.instrument] += sign * fill.quantity
                 if fill.fee_currency == instrument.base:
                     self.held[order.instrument] -= fill.fee
                 elif fill.fee_currency == instrument.quote:
                     self.cash -= fill.fee
+                self.cash_on[order.instrument.exchange] += self.cash - before
 
 
 class Invariants:
@@ -177,7 +180,9 @@ class Invariants:
         assert here <= Decimal(repr(config.max_position_ratio)) * equity * ROUNDING
         assert gross <= Decimal(repr(config.max_gross_exposure_ratio)) * equity * ROUNDING
         assert value <= config.max_order_notional_quote
-        assert sum(pending.values()) + value <= ledger.cash
+        exchange = event.instrument.exchange
+        there = sum(value for each, value in pending.items() if each.exchange == exchange)
+        assert there + value <= ledger.cash_on[exchange], "no exchange pays for another"
 
     def _pending(self, instrument: InstrumentId) -> Decimal:
         promised = self._promised.get(instrument)
@@ -221,7 +226,8 @@ class Invariants:
 
     def _books_close(self) -> None:
         book, ledger = self._core.book, self._ledger
-        assert book.cash == ledger.cash
+        assert book.cash == ledger.cash == sum(ledger.cash_on.values())
+        assert {each: book.cash_on(each) for each in ledger.cash_on} == ledger.cash_on
         for instrument in INSTRUMENTS:
             assert book.position(instrument).quantity == ledger.held[instrument]
         with localcontext(EXACT) as context:

@@ -37,8 +37,11 @@ from tests.builders import HOUR_NS, OPEN_NS, a_model_activated, a_payoff, a_run_
 
 LOT: Final = Decimal("0.001")
 TICK: Final = Decimal("0.01")
-BASES: Final = ("BTC", "ETH", "SOL")
-IDS: Final = tuple(InstrumentId("embedded", f"{base}/USDT") for base in BASES)
+BASES: Final = ("BTC", "ETH", "BTC")  # the last one on another exchange
+EXCHANGES: Final = ("embedded", "embedded", "embedded-b")
+IDS: Final = tuple(
+    InstrumentId(exchange, f"{base}/USDT") for exchange, base in zip(EXCHANGES, BASES, strict=True)
+)
 INSTRUMENTS: Final = {
     each: Instrument(
         id=each, base=base, quote="USDT", tick=TICK, lot=LOT, minimum_quantity=LOT,
@@ -47,6 +50,17 @@ INSTRUMENTS: Final = {
     for each, base in zip(IDS, BASES, strict=True)
 }  # fmt: skip
 ALLOTTED: Final = Decimal(10_000)
+ACCOUNTS: Final = tuple(
+    e.AccountOpened(
+        exchange=exchange,
+        market="synthetic",
+        market_key=exchange,
+        account=f"instance-{exchange}",
+        allotted_quote=Decimal(share),
+        balances=(e.Balance("USDT", Decimal(share)),),
+    )
+    for exchange, share in (("embedded", 6_000), ("embedded-b", 4_000))
+)
 MODEL: Final = "hand-made"
 SECOND_NS: Final = 1_000_000_000
 
@@ -314,7 +328,10 @@ class Simulation:
         start_ns = self._now_ns(-1)
         return [
             a_run_opened(
-                ts_ns=start_ns, instruments=tuple(INSTRUMENTS.values()), allotted_quote=ALLOTTED
+                ts_ns=start_ns,
+                instruments=tuple(INSTRUMENTS.values()),
+                allotted_quote=ALLOTTED,
+                accounts=ACCOUNTS,
             ),
             a_model_activated(
                 ts_ns=start_ns,

@@ -4,11 +4,11 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from daemon.core import events as e
-from daemon.core.book import Book
+from daemon.core.book import Book, shares
 from daemon.core.events import HaltReason
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Side
@@ -374,3 +374,25 @@ def test_an_unknown_instrument_has_no_position() -> None:
 
     assert (book.position(ETH).quantity, book.notional(ETH)) == decimals(0, 0)
     assert book.closed_return(ETH) is None
+
+
+@given(
+    st.decimals("0.01", "999999", places=2),
+    st.dictionaries(
+        st.sampled_from(["a", "b", "c"]), st.decimals("0", "999999", places=4), min_size=1
+    ),
+)
+def test_capital_is_divided_to_the_last_digit_and_no_account_gives_more_than_it_holds(
+    capital: Decimal, held: dict[str, Decimal]
+) -> None:
+    assume(sum(held.values()) >= capital)
+
+    divided = shares(capital, held)
+
+    assert sum(divided.values()) == capital
+    assert all(0 <= divided[name] <= held[name] for name in held)
+
+
+def test_capital_is_divided_as_the_accounts_hold_it() -> None:
+    assert shares(D(900), {"a": D(2_000), "b": D(1_000)}) == {"a": D(600), "b": D(300)}
+    assert shares(D(900), {"a": D(2_000)}) == {"a": D(900)}

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from daemon.core import events as e
 from daemon.core.blotter import Blotter
 from daemon.core.ids import client_order_id_for
+from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Fill, OrderState, OrderType, Side
 from daemon.core.pipeline import Pipeline, Step, apply, on
 from daemon.layers.execution import Execution
@@ -99,6 +100,41 @@ def test_an_approval_becomes_an_intent_first_and_a_command_second() -> None:
     shared = ("ts_ns", "instrument", "side", "order_type", "quantity", "decision_price")
     assert [getattr(intent, each) for each in shared] == [getattr(command, each) for each in shared]
     assert intent.order_type is OrderType.MARKET
+
+
+def test_the_same_decision_on_two_exchanges_has_two_ids_each_of_its_own_account() -> None:
+    there = InstrumentId("okx", BTC.symbol)
+    accounts = tuple(
+        e.AccountOpened(
+            exchange=name,
+            market="",
+            market_key="",
+            account=f"account-{name}",
+            allotted_quote=D(5_000),
+            balances=(),
+        )
+        for name in (BTC.exchange, "okx")
+    )
+    desk = Desk(bot="tradingd", accounts=accounts)
+
+    ids = []
+    for instrument in (BTC, there):
+        (command,) = desk.takes(an_approval(instrument=instrument)).commands
+        assert isinstance(command, e.SubmitOrder)
+        ids.append(command.client_order_id)
+
+    assert ids == [
+        client_order_id_for(
+            bot="tradingd",
+            account=f"account-{each.exchange}",
+            instrument=each,
+            close_ns=CLOSE_NS,
+            leg="entry",
+            ordinal=0,
+        )
+        for each in (BTC, there)
+    ]
+    assert ids[0] != ids[1]
 
 
 def test_the_id_is_derived_from_the_decision_alone() -> None:

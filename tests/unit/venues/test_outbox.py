@@ -15,7 +15,7 @@ from tests.virtual_time import run_virtual
 
 
 class Post:
-    def __init__(self, venue: FakeVenue, **settings: float) -> None:
+    def __init__(self, venue: FakeVenue, **settings: float | asyncio.Lock) -> None:
         self.venue = venue
         self.published: list[OrderReported] = []
         self.outbox = Outbox(venue, self._publish, **settings)  # type: ignore[arg-type]
@@ -262,3 +262,24 @@ def test_in_flight_is_zero_only_when_every_instrument_has_its_answers() -> None:
         assert len({each.client_order_id for each in post.published}) == 20
 
     posted(scenario, *[Fate.REPLY_LOST, Fate.FILLS, Fate.REFUSED] * 6)
+
+
+def test_outboxes_that_share_a_turn_send_one_order_after_the_other() -> None:
+    """As they were posted, whichever venue answers faster."""
+
+    async def run() -> tuple[list[str], list[str], list[str]]:
+        turn = asyncio.Lock()
+        slow, fast = Post(FakeVenue(), turn=turn), Post(FakeVenue(), turn=turn)
+        slow.venue.gate.clear()
+        slow.outbox.post(an_order())
+        fast.outbox.post(an_order("tdtwo"))
+        await asyncio.sleep(5)
+        meanwhile = list(fast.venue.sent)
+        slow.venue.gate.set()
+        await slow.outbox.idle()
+        await fast.outbox.idle()
+        for post in (slow, fast):
+            await post.stop()
+        return meanwhile, slow.venue.sent, fast.venue.sent
+
+    assert run_virtual(run()) == ([], ["tdone"], ["tdtwo"])
