@@ -273,6 +273,7 @@ def training_job(
         settings=training_settings(settings),
         seed=settings.run.seed,
         created_ns=created_ns,
+        cache_megabytes=settings.store.cache_megabytes,
     )
 
 

@@ -29,6 +29,7 @@ class TrainingJob(Struct, frozen=True, kw_only=True):
     settings: dict[str, int | float | bool | str]
     seed: int
     created_ns: int
+    cache_megabytes: int = 0
 
 
 class TrainingProgress(Struct, frozen=True, kw_only=True):

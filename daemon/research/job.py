@@ -20,6 +20,7 @@ from daemon.research.series import Series
 from daemon.research.training import TrainingSettings, train
 from daemon.store.bars import BarStore
 from daemon.store.code_version import code_version
+from daemon.store.matrix_cache import MatrixCache
 from daemon.store.models import ModelRegistry
 
 
@@ -38,10 +39,11 @@ def main() -> int:
 def _run(told: TrainingJob) -> str:
     length_ns = timeframe_ns(told.timeframe)
     store = BarStore.open(Path(told.bars_db), read_only=True)
+    cache = MatrixCache.beside(Path(told.bars_db), told.cache_megabytes)
     series = []
     for each in told.series:
-        opens, ohlcv = store.read_arrays(
-            each.market, each.symbol, length_ns, told.since_ns, told.until_ns
+        opens, ohlcv = cache.read_arrays(
+            store, each.market, each.symbol, length_ns, told.since_ns, told.until_ns
         )
         series.append(Series(each.name, opens, ohlcv, length_ns))
     store.close()

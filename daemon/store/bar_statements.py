@@ -37,6 +37,19 @@ NEXT_SERIES = text_of(
     .where(tuple_(*_SERIES) > tuple_(*(bindparam(column.name) for column in _SERIES)))
     .order_by(*_SERIES)
 )
+# Two seeks, where min and max of one SELECT would be a walk over all rows.
+EDGES = text_of(
+    select(
+        select(func.min(BAR.c.open_ns)).where(*_KEY).scalar_subquery(),
+        select(func.max(BAR.c.open_ns)).where(*_KEY).scalar_subquery(),
+    )
+)
+STAMP = text_of(
+    select(
+        *(func.count(), func.min(BAR.c.open_ns), func.max(BAR.c.open_ns)),
+        *(func.sum(BAR.c.revision), func.max(BAR.c.received_ns), func.total(BAR.c.close)),
+    ).where(*_IN_RANGE)
+)
 ROWS = text_of(select(func.count()).select_from(BAR).where(*_KEY))
 INSERT = text_of(insert(BAR))
 _GAP_KEY = (

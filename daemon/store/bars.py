@@ -20,6 +20,7 @@ from daemon.core.errors import TradingdError
 from daemon.core.instruments import InstrumentId
 from daemon.store.bar_statements import (
     DELETE_GAP,
+    EDGES,
     GAPS,
     GAPS_BESIDE,
     INSERT,
@@ -29,6 +30,7 @@ from daemon.store.bar_statements import (
     RANGE_NUMBERS,
     ROWS,
     SPAN,
+    STAMP,
     TAIL,
 )
 from daemon.store.gaps import Gap, overlaid, untold
@@ -175,6 +177,25 @@ class BarStore:
         is_newest = np.append(opens[1:] != opens[:-1], np.True_)[: len(opens)]
         columns = table.view(np.float64).reshape(-1, len(_COLUMNS))
         return opens[is_newest], columns[is_newest, 1:]
+
+    def edges(self, market: str, symbol: str, timeframe_ns: int) -> tuple[int, int] | None:
+        """First and last open time of the series; None when it has no bar."""
+        key = (market, symbol, timeframe_ns)
+        with self.rows(EDGES, *key, *key) as rows:
+            ((first, last),) = rows
+        return None if first is None else (first, last)
+
+    def stamp(
+        self, market: str, symbol: str, timeframe_ns: int, since_ns: int, until_ns: int
+    ) -> tuple[object, ...]:
+        """Another one whenever rows came to this range or went from it, in less time than reading.
+
+        Rows are never changed in place, so their count, revisions and arrivals tell; the sum of
+        closes is for a range that was pruned and filled again.
+        """
+        with self.rows(STAMP, market, symbol, timeframe_ns, since_ns, until_ns) as rows:
+            (found,) = rows
+        return tuple(found)
 
     def revisions(self, market: str, instrument: InstrumentId, bar: Bar) -> list[Bar]:
         """Everything ever stored for the slot of `bar`, oldest first."""
