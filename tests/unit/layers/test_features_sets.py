@@ -3,6 +3,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from daemon.layers.features.kernels import BUILT_IN
 from daemon.layers.features.matrix import BLOCK_ROWS, feature_matrix
 from daemon.layers.features.registry import FeatureRefused, Kernel, feature
 from daemon.layers.features.sets import Feature, FeatureSet, declare, heard
+from daemon.store.recordings import read_recording
 from tests.unit.layers.walks import Array, a_walk, rough_walks
 
 HOURLY = reference_features("1h")
@@ -252,6 +254,18 @@ def test_the_numbers_of_the_reference_set_have_not_changed() -> None:
     )
     assert hashlib.sha256(minutes.tobytes()).hexdigest() == (
         "148e78e8bcc6e331b9f2cfaa3fb12f44bb5ba2966a833d200bfd5150d0af6ba4"
+    )
+
+
+RECORDED = Path(__file__).parents[4] / "shared" / "data" / "BTCUSDT-1h-nic.csv.gz"
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason=f"no recording at {RECORDED}")
+def test_the_numbers_of_the_reference_set_have_not_changed_on_real_bars() -> None:
+    bars = np.array([row[1:] for row in read_recording(RECORDED)])
+
+    assert hashlib.sha256(feature_matrix(HOURLY, bars).tobytes()).hexdigest() == (
+        "ee26b4e8b47d0c55dfad4dd393f41b9ee8098e3897fdc0f3344bea73be95c6db"
     )
 
 

@@ -1,12 +1,16 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from daemon.boot import training_job
 from daemon.config import ConfigRefused, FeaturesSection, Settings, load
+from daemon.core.jobs import TrainingJob
 from daemon.feature_config import feature_set_of
 from daemon.layers.features.kernels import BUILT_IN
 from daemon.layers.features.matrix import feature_matrix
+from daemon.layers.features.sets import heard
 from daemon.research.feature_files import FeaturesFileRefused, kernels_with, own_kernels
 from tests.unit.layers.walks import a_walk
 
@@ -68,6 +72,31 @@ def test_any_change_of_the_file_changes_the_fingerprint(tmp_path: Path) -> None:
     after = feature_set_of(settings_with(file=str(path), add=add)).fingerprint
 
     assert before == again != after
+
+
+def test_a_training_process_makes_the_same_set_of_what_it_is_told(tmp_path: Path) -> None:
+    settings = settings_with(
+        file=str(a_file(tmp_path)),
+        add=[{"kernel": "drop_from_top"}, {"kernel": "rsi", "every_bars": 3}],
+    )
+    features = feature_set_of(settings)
+    job = training_job(
+        settings,
+        features,
+        bars_db=tmp_path,
+        registry=tmp_path,
+        market="synthetic",
+        series=(),
+        since_ns=0,
+        until_ns=1,
+        created_ns=2,
+    )
+
+    told = msgspec.json.decode(msgspec.json.encode(job), type=TrainingJob)
+    made = heard(told.features, kernels_with(told.features_file))
+
+    assert made == features
+    assert made.fingerprint == features.fingerprint
 
 
 def test_a_file_that_is_not_used_changes_nothing(tmp_path: Path) -> None:
