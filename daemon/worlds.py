@@ -172,6 +172,7 @@ async def real_site(
     history = make_client(exchange, urls=urls, use=Use.HISTORY)
     market_data = CcxtMarket(public, exchange, settings.data.fetched_timeframe)
     try:
+        transport = _transport(settings, exchange, market_data)
         instruments = await market_data.instruments(symbols)
         server_ns = await market_data.server_ns()
     except BaseException:
@@ -203,6 +204,6 @@ async def real_site(
         page_limit=market_data.page_limit,
         sends_empty_bars=market_data.sends_empty_bars,
         on_wire_time=public.budget.set_time,
-        transport=_transport(settings, exchange, market_data),
+        transport=transport,
         paper=paper,
     )

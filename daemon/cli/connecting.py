@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from daemon.cli.markets import market_spec, slots_per_s
-from daemon.core.errors import ExchangeUnreachable
+from daemon.core.errors import ExchangeUnreachable, UsageRefused
 from daemon.exchange_process import ExchangeProcess, attached
 from daemon.store.runs import ExchangeSpec, RunSpec, write_spec
 
@@ -60,12 +60,14 @@ async def _together(
         for task in done:
             task.result()
         _require_all([name for name, task in tasks.items() if task in late], within_s)
-    except BaseException:
+    except BaseException as error:
         for task in tasks.values():
             task.cancel()
         for made in await asyncio.gather(*tasks.values(), return_exceptions=True):
             if not isinstance(made, BaseException):
                 await made.close()
+        if isinstance(error, ValueError):  # a symbol, a timeframe or a way that is not there
+            raise UsageRefused(str(error)) from error
         raise
     return tuple(task.result() for task in tasks.values())
 

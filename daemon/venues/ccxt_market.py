@@ -53,7 +53,10 @@ class CcxtMarket:
         self.exchange = exchange
         if client.timeframes and timeframe not in client.timeframes:
             known = ", ".join(client.timeframes)
-            msg = f"{exchange} has no candles of {timeframe}; it has {known}"
+            msg = (
+                f"{exchange} has no candles of {timeframe}; it has {known} "
+                "(finer ones can be made into it: data.source_timeframe)"
+            )
             raise ValueError(msg)
         if not client.has.get("fetchOHLCV"):
             msg = f"{exchange} tells no candles of the past, so nothing can be learned or checked"

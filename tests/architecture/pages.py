@@ -302,7 +302,17 @@ def _sentence(text: str) -> str:
     return re.split(r"(?<=[.:]) (?=[A-Z`])", first)[0].rstrip(":")
 
 
+def exchange_table() -> str:
+    """How every exchange of the installed ccxt would be used."""
+    import ccxt
+
+    from tests.architecture.exchanges import HEADER, exchange_rows
+
+    return f"ccxt {ccxt.__version__}\n\n" + _table(HEADER, exchange_rows())
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "exchanges": exchange_table,
     "routes": route_trees,
     "orders": order_states,
     "exits": exit_codes,

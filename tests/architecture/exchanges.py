@@ -1,0 +1,66 @@
+"""Draws the table of every exchange that the installed ccxt knows: how it would be used here.
+
+Belongs here: asking the daemon's own adapter about each id, without a network. What the columns
+mean is said in docs/exchanges.md.
+"""
+
+from typing import Any
+
+from daemon.config.sections import TIMEFRAMES
+from daemon.layers.ingestion import Transport, transport_of
+from daemon.venues.ccxt_candles import Candles
+from daemon.venues.ccxt_client import make_client
+from daemon.venues.ccxt_market import CcxtMarket
+from tests.contract.payloads import EXCHANGES
+
+HEADER = ("ccxt id", "bars", "timeframes", "bars per request", "clock", "held to")
+UNKNOWN = "-"
+
+
+def exchange_rows() -> list[tuple[str, ...]]:
+    """One row per ccxt id."""
+    import ccxt
+
+    return [_row(exchange) for exchange in ccxt.exchanges]
+
+
+def _row(exchange: str) -> tuple[str, ...]:
+    client: Any = make_client(exchange)
+    offered = [each for each in TIMEFRAMES if each in (client.timeframes or {})]
+    why_not = _refusal(client, offered)
+    if why_not:
+        return (f"`{exchange}`", why_not, *[UNKNOWN] * 4)
+    market = CcxtMarket(client, exchange, offered[0])
+    return (
+        f"`{exchange}`",
+        _bars(client, market, offered[0]),
+        " ".join(offered),
+        _page(client, market),
+        "its own" if client.has.get("fetchTime") else "Date of its replies",
+        "documented payloads" if exchange in EXCHANGES else UNKNOWN,
+    )
+
+
+def _refusal(client: Any, offered: list[str]) -> str:
+    if not client.has.get("spot"):
+        return "refused: no spot markets"
+    if not client.has.get("fetchOHLCV"):
+        return "refused: no candles of the past"
+    return "" if offered else "refused: no timeframe of a fixed length"
+
+
+def _bars(client: Any, market: CcxtMarket, timeframe: str) -> str:
+    transport = transport_of(
+        "auto", has_candles=market.has_candle_stream, has_trades=market.has_trade_stream
+    )
+    if transport is Transport.TRADES:
+        return "made of trades"
+    if transport is Transport.REST:
+        return "polled"
+    has_flag = Candles(client, timeframe).tap(lambda _symbol, _raw: None)
+    return "candles, closed flag" if has_flag else "candles"
+
+
+def _page(client: Any, market: CcxtMarket) -> str:
+    told = ((client.features or {}).get("spot") or {}).get("fetchOHLCV") or {}
+    return str(market.page_limit) if told.get("limit") else f"{market.page_limit}, assumed"
