@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from daemon.core.bars import Bar, BarRejectReason, BarSource, RawBar, Suspicion
+from daemon.core.bars import Bar, BarRejectReason, BarSource, Suspicion
 from daemon.core.errors import UsageRefused
-from daemon.core.timeframes import NS_PER_MS, rfc3339, timeframe_ns
-from daemon.layers.ingestion.gate import told
+from daemon.core.timeframes import rfc3339, timeframe_ns
+from daemon.layers.ingestion.gate import raw_of, told
 from daemon.layers.ingestion.sieve import Refused, Sifted, sift, sort_out
 
 if TYPE_CHECKING:
@@ -145,12 +145,6 @@ def _doubted(sifted: Sifted, places: dict[int, str]) -> list[Refused]:
         Refused(places.get(bar.open_ns, "store"), raw_of(bar), refusal, bar.open_ns)
         for bar, refusal in sifted.doubted
     ]
-
-
-def raw_of(bar: Bar) -> RawBar:
-    """The candle that a believed bar was told as."""
-    numbers = (bar.open, bar.high, bar.low, bar.close, bar.volume)
-    return RawBar(bar.open_ns // NS_PER_MS, *numbers)
 
 
 def _findings(  # private, and all of it is counted

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from daemon.bar_files import raw_of
 from daemon.core.bars import (
     Bar,
     BarQuality,
@@ -26,7 +25,7 @@ from daemon.core.bars import (
 )
 from daemon.core.errors import CheckFailed
 from daemon.core.timeframes import rfc3339, timeframe_ns
-from daemon.layers.ingestion.gate import Refusal, accept, same_numbers, told
+from daemon.layers.ingestion.gate import Refusal, accept, raw_of, same_numbers, told
 from daemon.layers.ingestion.sieve import Refused
 from daemon.layers.ingestion.suspicion import UNIT_JUMP
 from daemon.store.gaps import Gap

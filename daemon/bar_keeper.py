@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemon.core.events import BarRevised, BarsClosed, BarsMissed
+from daemon.core.bars import HARMLESS_REASONS
+from daemon.core.events import BarRejected, BarRevised, BarsClosed, BarsMissed
 from daemon.store.gaps import Gap
+from daemon.store.quarantine import Quarantine, Quarantined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from daemon.core.bars import Bar
     from daemon.core.events import Event
     from daemon.store.bars import BarStore
 
 BARS_PER_COMMIT = 2_000
+UNKNOWN_SOURCE = "unknown"  # journals of before sources were noted
 
 
 class BarKeeper:
@@ -36,6 +39,7 @@ class BarKeeper:
         """Hear of a committed step."""
         self._keep(_bars_of(events[0]))
         self._keep_gap(events[0])
+        self._keep_refused(events[0])
 
     def recovered(self, events: Iterator[Event]) -> Iterator[Event]:
         """The journal's events as they pass: a kill may have come between journal and store.
@@ -46,6 +50,7 @@ class BarKeeper:
         for event in events:
             waiting += _bars_of(event)
             self._keep_gap(event)
+            self._keep_refused(event)
             if len(waiting) >= BARS_PER_COMMIT:
                 self._keep(waiting)
                 waiting = []
@@ -64,6 +69,34 @@ class BarKeeper:
             gap = Gap(event.first_open_ns, event.count, event.cause)
             market, symbol = self._market_keys[event.instrument.exchange], event.instrument.symbol
             self._store.add_gaps(market, symbol, self._timeframe_ns, (gap,))
+
+    def _keep_refused(self, event: Event) -> None:
+        if isinstance(event, BarRejected):
+            market = self._market_keys[event.instrument.exchange]
+            keep_refused(self._store, market, self._timeframe_ns, (event,))
+
+
+def keep_refused(
+    store: BarStore, market: str, timeframe_ns: int, events: Iterable[BarRejected]
+) -> None:
+    """Candles that were refused go to quarantine; those that are only late or told twice do not."""
+    rows = [
+        Quarantined(
+            market=market,
+            symbol=event.instrument.symbol,
+            timeframe_ns=timeframe_ns,
+            open_ns=event.open_ns,
+            reason=event.reason.value,
+            detail=event.detail,
+            raw=event.raw,
+            source=UNKNOWN_SOURCE if event.source is None else event.source.value,
+            origin=event.instrument.exchange,
+            seen_ns=event.ts_ns,
+        )
+        for event in events
+        if event.reason not in HARMLESS_REASONS
+    ]
+    Quarantine(store).add(rows)
 
 
 def _bars_of(event: Event) -> list[Bar]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from daemon.app import DAY_NS
+from daemon.bar_keeper import keep_refused
 from daemon.core.errors import ModelForeign, ModelRefused, TradingdError
 from daemon.core.events import ModelActivated, Payoff
 from daemon.core.jobs import TrainingJob, TrainingProgress, TrainingSeries
@@ -55,6 +56,7 @@ async def load_bars(
     fetched_ns: int,
     history_bars: int,
     keep: int,
+    spike_scale: float,
     report: Report,
 ) -> tuple[Bar, ...]:
     """All bars before the first streamed slot into the store; returns the last `keep` of each
@@ -85,6 +87,7 @@ async def load_bars(
                 timeframe_ns=timeframe_ns,
                 since_ns=since_ns,
                 until_ns=until_ns,
+                spike_scale=spike_scale,
                 progress=partial(note, instrument),
             )
             if not history.bars:
@@ -92,6 +95,7 @@ async def load_bars(
                 msg = f"{name}: {site.market} has no bars before the first streamed one"
                 raise TradingdError(msg)
             store.append(site.market_key, timeframe_ns, history.bars)
+            keep_refused(store, site.market_key, fetched_ns, history.rejected)
             gaps = [Gap(each.first_open_ns, each.count, each.cause) for each in history.missed]
             store.add_gaps(site.market_key, instrument.symbol, timeframe_ns, gaps)
             newest.extend(history.bars[-keep:])
@@ -115,6 +119,7 @@ async def _fetched(
     timeframe_ns: int,
     since_ns: int,
     until_ns: int,
+    spike_scale: float,
     progress: Callable[[int, int], None],
 ) -> History:
     """One instrument's history, as the exchange gives it or made of finer bars."""
@@ -127,6 +132,7 @@ async def _fetched(
             until_ns=until_ns,
             page_limit=site.page_limit,
             venue_sends_empty_bars=site.sends_empty_bars,
+            spike_scale=spike_scale,
             progress=progress,
         )
     return await load_fine(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from daemon.bar_keeper import keep_refused
 from daemon.core.bars import MissCause
 from daemon.core.timeframes import floor_to_grid, timeframe_ns
 from daemon.layers.ingestion.history import load_history
@@ -130,6 +131,7 @@ async def fetch(
                     venue_sends_empty_bars=source.sends_empty_bars,
                 )
                 appended = store.append(source.market_key, length_ns, history.bars)
+                keep_refused(store, source.market_key, length_ns, history.rejected)
                 told.added += appended.added
                 told.known += appended.known
                 told.revised += appended.revised

@@ -14,6 +14,7 @@ from daemon.core.events import BarsMissed
 from daemon.layers.ingestion.aggregation import Aggregation, Aggregator, aggregated
 from daemon.layers.ingestion.grid import missing_slots
 from daemon.layers.ingestion.history import History, load_history
+from daemon.layers.ingestion.suspicion import PAST_BARS
 from daemon.store.gaps import Gap
 
 if TYPE_CHECKING:
@@ -60,6 +61,19 @@ class FineBars:
     def last_parts(self, coarse: Mapping[InstrumentId, Bar]) -> dict[InstrumentId, Bar]:
         """For each coarse bar the newest stored part, for a feed to go on from."""
         return {each: self._last_part(bar) for each, bar in coarse.items()}
+
+    def recent(self, fine: Mapping[InstrumentId, Bar]) -> dict[InstrumentId, list[Bar]]:
+        """The newest fine bars, up to those given, beside which the next ones are judged."""
+        return {
+            each: self._store.tail(
+                self._market_keys[each.exchange],
+                each,
+                self._fine_ns,
+                PAST_BARS,
+                until_ns=bar.close_ns,
+            )
+            for each, bar in fine.items()
+        }
 
     def _last_part(self, coarse: Bar) -> Bar:
         market_key = self._market_keys[coarse.instrument.exchange]

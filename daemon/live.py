@@ -7,6 +7,7 @@ before belongs to `session`, the steps themselves to `runner`, one exchange's ta
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING
 
 from daemon.core.bars import MissCause
@@ -24,6 +25,7 @@ from daemon.core.events import (
 from daemon.core.inbox import Inbox
 from daemon.core.timeframes import timeframe_ns
 from daemon.health import HealthTask
+from daemon.layers.ingestion.suspicion import PAST_BARS
 from daemon.lockstep import Lockstep
 from daemon.progress import Progress
 from daemon.runner import Runner
@@ -31,7 +33,7 @@ from daemon.site_tasks import SiteTasks
 from daemon.web.control import Control
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 
     from daemon.app import Core
     from daemon.config import Settings
@@ -77,6 +79,7 @@ class Live:
         self._end_ns: int | None = None
         self._stop = asyncio.Event()
         self._last_bars: dict[InstrumentId, Bar] = {}
+        self._recent: dict[InstrumentId, deque[Bar]] = {}
         self._accounted_ns: dict[InstrumentId, int] = {}
         self.inbox = Inbox()
         self.sites = self._site_tasks(reporter)
@@ -112,6 +115,8 @@ class Live:
         if isinstance(first, BarsClosed | HistoryLoaded):
             for bar in first.bars:
                 self._last_bars[bar.instrument] = bar
+                recent = self._recent.setdefault(bar.instrument, deque(maxlen=PAST_BARS))
+                recent.append(bar)
                 self._accounted_ns[bar.instrument] = bar.close_ns
         elif isinstance(first, BarsMissed):
             after_ns = first.first_open_ns + first.count * self._timeframe_ns
@@ -142,12 +147,14 @@ class Live:
             await each.clock_watch.check()
         enter: Callable[[Input], Awaitable[None]] = self.inbox.put
         last: Mapping[InstrumentId, Bar] = self._last_bars
+        recent: Mapping[InstrumentId, Iterable[Bar]] = self._recent
         if self._fine is not None:
             enter = self._fine.entrance(self.inbox.put, self._accounted_ns)
             last = self._fine.last_parts(self._last_bars)
+            recent = self._fine.recent(last)
         lockstep = self._lockstep(enter) if self._world.is_lockstep else None
         publish = enter if lockstep is None else lockstep.publish
-        feeds = [each.feed(publish, last, end_ns) for each in self.sites.values()]
+        feeds = [each.feed(publish, last, recent, end_ns) for each in self.sites.values()]
         work = [self.runner.run(), self._health.run(), self._watch(), self._control.run()]
         work += [feed.run() for feed in feeds]
         work += [task for each in self.sites.values() for task in each.work()]

@@ -238,6 +238,7 @@ class Session:
             fetched_ns=timeframe_ns(self._settings.data.fetched_timeframe),
             history_bars=self._settings.data.history_bars,
             keep=bars_needed(self._settings, self._features),
+            spike_scale=self._settings.data.spike_scale,
             report=self._reporter.progress,
         )
 

@@ -22,7 +22,7 @@ from daemon.layers.ingestion.feed_config import FeedConfig, Transport
 from daemon.venues.outbox import Outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
     from pathlib import Path
 
     from daemon.config import Settings
@@ -87,7 +87,13 @@ class SiteTasks:
         reporter.watch_clock(site.exchange, self.clock_watch.status)
         reporter.watch_exchange(site.exchange, self.status)
 
-    def feed(self, publish: Publish, last: Mapping[InstrumentId, Bar], end_ns: int | None) -> Feed:
+    def feed(
+        self,
+        publish: Publish,
+        last: Mapping[InstrumentId, Bar],
+        recent: Mapping[InstrumentId, Iterable[Bar]],
+        end_ns: int | None,
+    ) -> Feed:
         """Its bars behind `last` into `publish`, up to the one that closes at `end_ns`."""
         self._end_ns = end_ns
         site, data = self.site, self._settings.data
@@ -101,6 +107,7 @@ class SiteTasks:
             lockstep_silence_s=max(SILENCE_MIN_S, SILENCE_PER_SYMBOL_S * len(site.instruments)),
             venue_sends_empty_bars=site.sends_empty_bars,
             page_limit=site.page_limit,
+            spike_scale=data.spike_scale,
         )
 
         async def until_end(event: Input) -> None:
@@ -117,6 +124,7 @@ class SiteTasks:
             rng=random.Random(self._settings.run.seed),  # noqa: S311  # jitter, not secrets
             config=config,
             last=last,
+            recent=recent,
         )
         return self._feed
 

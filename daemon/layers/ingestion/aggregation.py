@@ -49,6 +49,8 @@ def merged(parts: Sequence[Bar], open_ns: int, close_ns: int) -> Bar:
         received_ns=max(bar.received_ns for bar in parts),
         source=parts[-1].source,
         quality=BarQuality.OK if traded[0].volume > 0 else BarQuality.NO_TRADES,
+        is_final=all(bar.is_final for bar in parts),
+        suspicion=next((bar.suspicion for bar in traded if bar.suspicion), None),
     )
 
 

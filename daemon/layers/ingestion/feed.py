@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from daemon.core.errors import ExchangeUnreachable
@@ -21,7 +22,7 @@ from daemon.layers.ingestion.trades import TradeBars
 from daemon.layers.ingestion.waiting import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
     from random import Random
 
     from daemon.core.bars import Bar, RawBar
@@ -46,7 +47,7 @@ class Feed:
 
     `last` are the newest bars that are known already, per instrument: everything after them is
     fetched before the stream's bars are let through. `ready` is set once every stream has said
-    something.
+    something. `recent` bars, oldest first, are what the next ones are believable beside.
     """
 
     def __init__(
@@ -61,11 +62,19 @@ class Feed:
         rng: Random,
         config: FeedConfig,
         last: Mapping[InstrumentId, Bar],
+        recent: Mapping[InstrumentId, Iterable[Bar]] = MappingProxyType({}),
     ) -> None:
         self.ready = asyncio.Event()
         self._followers = {
             instrument: _Follower(
-                Track(instrument, timeframe_ns, last.get(instrument), config, rng),
+                Track(
+                    instrument,
+                    timeframe_ns,
+                    last.get(instrument),
+                    config,
+                    rng,
+                    recent=recent.get(instrument, ()),
+                ),
                 market_data,
                 timeframe_ns=timeframe_ns,
                 market_clock=market_clock,
@@ -208,8 +217,9 @@ class _Follower:
             return
         if is_after_hole:
             await self._fill(bar.open_ns)
-        await self._publisher.emit(bar)
-        track.remember_reread(bar, self._wire.monotonic_s())
+        believed = await self._publisher.emit(bar)
+        if believed is not None:
+            track.remember_reread(believed, self._wire.monotonic_s())
 
     async def _on_timer(self) -> None:
         track, now_s = self.track, self._wire.monotonic_s()

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from daemon.core.timeframes import NS_PER_S
+from daemon.layers.ingestion.suspicion import SPIKE_SCALE
 from daemon.layers.ingestion.trades import TradeCounts
 
 AUTO = "auto"
@@ -56,6 +57,7 @@ class FeedConfig(Struct, frozen=True, kw_only=True):
     revision_check_s: float | None = None  # re-read a stream bar by REST so long after it came
     venue_sends_empty_bars: bool = True  # quiet slots have flat bars, so a missing one is an outage
     page_limit: int = 500
+    spike_scale: float = SPIKE_SCALE  # moves beyond so many usual ones are read twice
     reconnect_max_s: float = 30.0
     ready_after_s: float = 10.0  # a stream that says nothing for so long does not hold up the start
 

@@ -77,6 +77,7 @@ def accept(
         received_ns=now_ns,
         source=source,
         quality=BarQuality.NO_TRADES if volume == 0 else BarQuality.OK,
+        is_final=source is not BarSource.STREAM or raw.is_closed is True,
     )
     return bar if previous is None else _in_sequence(bar, previous)
 
@@ -125,6 +126,12 @@ def rejected(
         open_ns=open_time_ns(raw),
         source=source,
     )
+
+
+def raw_of(bar: Bar) -> RawBar:
+    """The candle that a believed bar was told as."""
+    numbers = (bar.open, bar.high, bar.low, bar.close, bar.volume)
+    return RawBar(bar.open_ns // NS_PER_MS, *numbers)
 
 
 def told(raw: RawBar) -> str:

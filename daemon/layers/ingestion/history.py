@@ -15,19 +15,24 @@ from msgspec import Struct
 from daemon.core.bars import Bar, BarRejectReason, BarSource, MissCause
 from daemon.core.errors import TradingdError
 from daemon.core.events import BarRejected, BarsMissed
-from daemon.layers.ingestion.gate import accept, open_time_ns, rejected
+from daemon.layers.ingestion.gate import Refusal, accept, open_time_ns, raw_of, rejected
 from daemon.layers.ingestion.grid import missing_slots, slots_between
+from daemon.layers.ingestion.second_read import confirmed, is_near
+from daemon.layers.ingestion.sieve import sift
+from daemon.layers.ingestion.suspicion import SPIKE_SCALE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Container, Sequence
 
     from daemon.core.bars import RawBar
     from daemon.core.instruments import InstrumentId
     from daemon.core.ports import MarketData
+    from daemon.layers.ingestion.sieve import Sifted
 
 PAGES_MAX = 10_000
 STILL_MAX = 3  # pages in a row that bring nothing newer than the one before
 REPEATS_KEPT = 100  # a candle that is refused again is told once
+SECOND_READS_MAX = 50  # with more spikes than that, it is not the market that is wild
 ROWS_MIN = 10  # some venues give a row or two less than asked, or begin a little earlier
 
 
@@ -48,6 +53,7 @@ async def load_history(
     until_ns: int,
     page_limit: int,
     venue_sends_empty_bars: bool = True,
+    spike_scale: float = SPIKE_SCALE,
     progress: Callable[[int, int], None] | None = None,
 ) -> History:
     """All bars that open at or after `since_ns` and close by `until_ns` (ns UTC, market time).
@@ -79,12 +85,41 @@ async def load_history(
     for begin_ns, end_ns in holes:
         async for page in ask(since_ns=begin_ns, until_ns=end_ns):
             reading.take(page, begin_ns, end_ns)
-    bars = reading.bars()
+    sifted = await _sifted(market_data, reading, timeframe_ns, until_ns, spike_scale)
+    doubted = {bar.open_ns for bar, _ in sifted.doubted}
     return History(
-        bars=bars,
-        missed=_holes(bars, timeframe_ns, cause, until_ns),
+        bars=sifted.bars,
+        missed=_holes(sifted.bars, timeframe_ns, cause, until_ns, doubted),
         rejected=tuple(reading.rejected),
     )
+
+
+async def _sifted(
+    market_data: MarketData,
+    reading: _Reading,
+    timeframe_ns: int,
+    until_ns: int,
+    spike_scale: float,
+) -> Sifted:
+    """What is believable of all that was read; each spike is asked for a second time first."""
+    asked: set[int] = set()
+    while True:
+        sifted = sift(reading.bars(), timeframe_ns=timeframe_ns, spike_scale=spike_scale)
+        spikes = [
+            bar
+            for bar, refusal in sifted.doubted
+            if refusal.reason is BarRejectReason.SPIKE and bar.open_ns not in asked
+        ]
+        if not spikes or len(asked) >= SECOND_READS_MAX:
+            break
+        for bar in spikes[: SECOND_READS_MAX - len(asked)]:
+            asked.add(bar.open_ns)
+            rows = await market_data.fetch(bar.instrument, bar.open_ns, 2)
+            reading.take_again(bar, rows)
+    for bar, refusal in sifted.doubted:
+        rejection = rejected(bar.instrument, raw_of(bar), refusal, bar.source, until_ns)
+        reading.rejected.append(rejection)
+    return sifted
 
 
 class _Reading:
@@ -117,6 +152,20 @@ class _Reading:
                 rejection = rejected(self._instrument, raw, bar, BarSource.BACKFILL, self._until_ns)
                 if rejection not in self.rejected[-REPEATS_KEPT:]:
                     self.rejected.append(rejection)
+
+    def take_again(self, was: Bar, rows: Sequence[RawBar]) -> None:
+        """Mark a bar that is told alike once more as confirmed; one told otherwise replaces it."""
+        del self.told[was.open_ns]
+        same_slot = [raw for raw in rows if open_time_ns(raw) == was.open_ns]
+        self.take(same_slot, was.open_ns, was.close_ns)
+        now = self.told.get(was.open_ns)
+        if now is None or is_near(now, was):
+            self.told[was.open_ns] = was if now is None else confirmed(now)
+        else:
+            detail = "told otherwise when it was asked for again"
+            refusal = Refusal(BarRejectReason.SPIKE, detail)
+            event = rejected(was.instrument, raw_of(was), refusal, was.source, self._until_ns)
+            self.rejected.append(event)
 
     def bars(self) -> tuple[Bar, ...]:
         return tuple(self.told[open_ns] for open_ns in sorted(self.told))
@@ -166,19 +215,24 @@ async def pages(
 
 
 def _holes(
-    bars: tuple[Bar, ...], timeframe_ns: int, cause: MissCause, ts_ns: int
+    bars: tuple[Bar, ...],
+    timeframe_ns: int,
+    cause: MissCause,
+    ts_ns: int,
+    doubted: Container[int] = (),
 ) -> tuple[BarsMissed, ...]:
     holes: list[BarsMissed] = []
     for before, after in itertools.pairwise(bars):
         slots = missing_slots(before.close_ns, after.open_ns, timeframe_ns)
-        if slots:
+        for is_doubted, run in itertools.groupby(slots, key=lambda open_ns: open_ns in doubted):
+            opens = list(run)
             holes.append(
                 BarsMissed(
                     ts_ns=ts_ns,
                     instrument=after.instrument,
-                    first_open_ns=slots[0],
-                    count=len(slots),
-                    cause=cause,
+                    first_open_ns=opens[0],
+                    count=len(opens),
+                    cause=MissCause.QUARANTINED if is_doubted else cause,
                 )
             )
     return tuple(holes)

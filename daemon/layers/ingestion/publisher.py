@@ -5,6 +5,7 @@ Belongs here: what is published and in which order. When to ask for candles belo
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,12 +25,19 @@ from daemon.layers.ingestion.gate import (
     Refusal,
     accept,
     open_time_ns,
+    raw_of,
     rejected,
     same_numbers,
     told,
 )
 from daemon.layers.ingestion.grid import missing_slots
 from daemon.layers.ingestion.history import pages
+from daemon.layers.ingestion.second_read import (
+    REVISION_MAX,
+    SECOND_READ_WAITS_S,
+    is_near,
+    judged,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -38,6 +46,7 @@ if TYPE_CHECKING:
     from daemon.core.clock import Clock
     from daemon.core.ports import MarketData
     from daemon.layers.ingestion.feed_config import FeedConfig
+    from daemon.layers.ingestion.suspicion import Doubt
     from daemon.layers.ingestion.track import Track
 
 
@@ -81,10 +90,44 @@ class Publisher:
             return None, False
         return bar, track.next_open_ns is not None and bar.open_ns > track.next_open_ns
 
-    async def emit(self, bar: Bar) -> None:
-        """Publish one bar; the slot after it is due next."""
-        await self._publish(BarsClosed(ts_ns=bar.received_ns, bars=(bar,)))
-        self._track.advance(bar)
+    async def emit(self, bar: Bar) -> Bar | None:
+        """Publish one bar, or what a second read made of it; None when its slot stays without.
+
+        The slot after it is due next, either way.
+        """
+        doubt = self._track.past.doubt(bar)
+        believed = bar if doubt is None else await self._read_again(bar, doubt)
+        if believed is None:
+            self._track.past.leave(bar)
+            await self.miss(bar.close_ns, MissCause.QUARANTINED)
+            return None
+        await self._publish(BarsClosed(ts_ns=believed.received_ns, bars=(believed,)))
+        self._track.advance(believed)
+        return believed
+
+    async def _read_again(self, bar: Bar, doubt: Doubt) -> Bar | None:
+        """What to believe of a slot whose first bar is suspicious; nothing when nobody answers."""
+        second = await self._second_read(bar)
+        believed = None if second is None else judged(bar, second, self._track.past.doubt(second))
+        if believed is None or not is_near(believed, bar):
+            refusal = Refusal(BarRejectReason(doubt.suspicion.value), doubt.detail)
+            await self._refuse(raw_of(bar), refusal, bar.source)
+        return believed
+
+    async def _second_read(self, bar: Bar) -> Bar | None:
+        for wait_s in SECOND_READ_WAITS_S:
+            await asyncio.sleep(wait_s)
+            try:
+                rows = await self._market_data.fetch(bar.instrument, bar.open_ns, 2)
+            except ExchangeUnreachable:
+                self._track.counts.unanswered += 1
+                continue
+            for raw in rows:
+                if open_time_ns(raw) == bar.open_ns:
+                    second = self._judge(raw, BarSource.POLL, is_reread=True)
+                    if isinstance(second, Bar):
+                        return second
+        return None
 
     async def rows(self, rows: Sequence[RawBar], until_ns: int | None = None) -> list[Bar]:
         """Publish the closed rows of one REST reply, up to the first slot it passes over.
@@ -107,8 +150,8 @@ class Publisher:
                 return published
             if bar.close_ns + self._timeframe_ns > bar.received_ns:
                 bar = msgspec.structs.replace(bar, source=BarSource.POLL)
-            await self.emit(bar)
-            published.append(bar)
+            believed = await self.emit(bar)
+            published += [] if believed is None else [believed]
         if until_ns is not None:
             await self._may_pass(until_ns)
         return published
@@ -123,21 +166,23 @@ class Publisher:
         await self.miss(open_ns)
         return True
 
-    async def miss(self, open_ns: int) -> None:
+    async def miss(self, open_ns: int, cause: MissCause | None = None) -> None:
         """Tell all slots before `open_ns` that have no bar yet as one run that never will."""
         track = self._track
         next_ns = open_ns if track.next_open_ns is None else track.next_open_ns
         slots = missing_slots(next_ns, open_ns, self._timeframe_ns)
         if not slots:
             return
-        is_outage = self._config.venue_sends_empty_bars or track.was_blind
+        if cause is None:
+            is_outage = self._config.venue_sends_empty_bars or track.was_blind
+            cause = MissCause.OUTAGE if is_outage else MissCause.NO_TRADES
         await self._publish(
             BarsMissed(
                 ts_ns=self.now_ns(),
                 instrument=track.instrument,
                 first_open_ns=slots[0],
                 count=len(slots),
-                cause=MissCause.OUTAGE if is_outage else MissCause.NO_TRADES,
+                cause=cause,
             )
         )
         track.counts.missed_slots += len(slots)
@@ -209,7 +254,12 @@ class Publisher:
         is_same = same_numbers(bar, was)
         if was.source is BarSource.STREAM:
             self._track.note_compared(is_same=is_same)
-        if not is_same:
+        if not is_near(bar, was, REVISION_MAX):
+            # Nobody restates a price by so much: which of the two is wrong, nobody can tell.
+            detail = f"revised far from close {was.close!r}"
+            refusal = Refusal(BarRejectReason.CONFLICTING, detail)
+            await self._refuse(raw_of(bar), refusal, bar.source)
+        elif not is_same:
             revised = msgspec.structs.replace(bar, quality=BarQuality.REVISED)
             self._track.revise(revised)
             await self._publish(BarRevised(ts_ns=bar.received_ns, bar=revised, was=was))

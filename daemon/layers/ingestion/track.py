@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from daemon.core.timeframes import NS_PER_S
 from daemon.layers.ingestion.feed_config import FeedCounts, Transport
 from daemon.layers.ingestion.gate import open_time_ns, tells, volume_of
+from daemon.layers.ingestion.suspicion import Past
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from random import Random
 
     from daemon.core.bars import Bar, BarRejectReason, RawBar
@@ -42,7 +43,12 @@ class Track:
         last: Bar | None,
         config: FeedConfig,
         rng: Random,
+        *,
+        recent: Iterable[Bar] = (),
     ) -> None:
+        self.past = Past(timeframe_ns, spike_scale=config.spike_scale)
+        for bar in recent:
+            self.past.take(bar)
         self.instrument = instrument
         self.last = last
         self.next_open_ns = None if last is None else last.close_ns
@@ -272,6 +278,7 @@ class Track:
     def advance(self, bar: Bar) -> None:
         """The bar was published; the next slot is due."""
         self.last = bar
+        self.past.take(bar)
         self.skip_to(bar.close_ns)
         self.was_blind = False
         self.counts.published += 1

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from daemon.core.bars import Bar, BarRejectReason, BarSource, MissCause, RawBar
 from daemon.core.clock import Clock, ManualClock
@@ -60,6 +60,7 @@ def watched(
     instruments: tuple[InstrumentId, ...] = (BTC,),
     market: FakeMarketData | None = None,
     start: int = 0,
+    recent: Mapping[InstrumentId, Sequence[Bar]] | None = None,
 ) -> Watch:
     """Run `scenario` beside a feed; market time starts at the open of slot `start`."""
 
@@ -84,6 +85,7 @@ def watched(
             rng=random.Random(7),
             config=config,
             last={} if last is None else last,
+            recent={} if recent is None else recent,
         )
         running = asyncio.create_task(feed.run())
         watch = Watch(feed, data, events)

@@ -57,6 +57,7 @@ def test_a_sound_candle_becomes_a_bar_with_both_its_times() -> None:
         volume=7.0,
         received_ns=open_of(4),
         source=BarSource.STREAM,
+        is_final=False,
     )
 
 
@@ -147,6 +148,21 @@ def test_an_older_slot_is_out_of_order() -> None:
 
 def test_a_later_slot_is_accepted_whatever_lies_between() -> None:
     assert isinstance(judged(a_raw(9), a_bar(5)), Bar)
+
+
+def test_a_bar_is_final_when_its_flag_or_history_says_so() -> None:
+    flagged, unflagged = judged(a_raw(3, is_closed=True)), judged(a_raw(3))
+    told_later = accept(
+        a_raw(3),
+        None,
+        instrument=BTC,
+        timeframe_ns=HOUR_NS,
+        now_ns=open_of(9),
+        source=BarSource.BACKFILL,
+    )
+
+    finals = [each.is_final for each in (flagged, unflagged, told_later) if isinstance(each, Bar)]
+    assert finals == [True, False, True]
 
 
 def test_what_is_kept_of_a_refused_candle_stays_short() -> None:
