@@ -278,6 +278,10 @@ def walkforward(  # noqa: PLR0917  # one parameter per option
     trials: Annotated[
         int, typer.Option(min=1, help="configurations you have looked at, this one included")
     ] = 1,
+    depth: Annotated[
+        list[int] | None,
+        typer.Option(min=1, max=16, help="of the trees; several are compared, the best judged"),
+    ] = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
@@ -292,6 +296,7 @@ def walkforward(  # noqa: PLR0917  # one parameter per option
         fee_bps=fee_bps,
         seed=seed,
         trials=trials,
+        depths=tuple(depth or ()),
     )
     raise typer.Exit(run_walkforward(request, config, as_json=json))
 

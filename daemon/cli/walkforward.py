@@ -38,6 +38,7 @@ class WalkRequest(Struct, frozen=True, kw_only=True):
     fee_bps: float | None
     seed: int | None
     trials: int
+    depths: tuple[int, ...]  # of the candidates; none leaves the configuration's own
 
 
 def run_walkforward(request: WalkRequest, config: Path | None, *, as_json: bool) -> int:
@@ -58,10 +59,12 @@ def run_walkforward(request: WalkRequest, config: Path | None, *, as_json: bool)
     load_libraries()
     started_s = time.process_time()
     told: dict[str, Any] = {**training_settings(settings), "trials": request.trials}
+    depths = dict.fromkeys(request.depths or (settings.model.depth,))
+    candidates = [TrainingSettings(**{**told, "max_depth": depth}) for depth in depths]
     fields, fit_cpu_s = walk_recorded(
         series,
         feature_set_of(settings),
-        TrainingSettings(**told),
+        candidates,
         seed=settings.run.seed,
         progress=lambda done, total, what: progress(what, done, total),
     )
@@ -124,6 +127,11 @@ def _lines(result: Mapping[str, Any]) -> Iterator[str]:
         f"above -last return   {result['auc_gap']:+.4f}  "
         f"({result['auc_gap_low']:+.4f} to {result['auc_gap_high']:+.4f})"
     )
+    if len(result["candidates"]) > 1:
+        depths = ", ".join(str(one["depth"]) for one in result["candidates"])
+        luck = result["overfitting_probability"]
+        told = "none of them traded" if luck is None else f"{luck:.2f} likely to be luck alone"
+        yield f"best of candidates   depth {result['depth']} of {depths}; {told}"
     if result["shuffled_auc"] is not None:
         band = 2.0 * result["shuffled_standard_error"]
         yield f"shuffled outcomes    {result['shuffled_auc']:.3f}  (0.5 ± {band:.3f})"

@@ -50,14 +50,19 @@ def evaluate(
     `fits_whole` grows the forest of all rows beside it. Raises `TrainingRefused` where there
     are fewer than ROWS_MIN rows, or they cannot be split or judged.
     """
-    if len(dataset) < ROWS_MIN:
-        raise TrainingRefused(
-            f"{len(dataset)} labelled bars of {', '.join(dataset.symbols)} are too few to learn "
-            f"from, at least {ROWS_MIN} are needed: a longer history, or one with fewer holes"
-        )
+    require_enough(dataset)
     plans = [Plan(dataset, settings, fits_whole), shuffled(dataset, settings, seed=seed)]
     made, control = walk_all(plans, seed=seed, progress=progress)
     judged = judge_walk(
         series, made.walked, settings, seed=seed, control=control_of(control.walked)
     )
     return Evaluated(made, judged, made.fit_cpu_s + control.fit_cpu_s)
+
+
+def require_enough(dataset: Dataset) -> None:
+    """Raises `TrainingRefused` for fewer than ROWS_MIN rows."""
+    if len(dataset) < ROWS_MIN:
+        raise TrainingRefused(
+            f"{len(dataset)} labelled bars of {', '.join(dataset.symbols)} are too few to learn "
+            f"from, at least {ROWS_MIN} are needed: a longer history, or one with fewer holes"
+        )

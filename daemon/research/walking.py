@@ -13,7 +13,7 @@ import numpy as np
 
 from daemon.core.errors import UsageRefused
 from daemon.core.timeframes import NS_PER_MS, rfc3339
-from daemon.research.evaluation import Evaluated, evaluate
+from daemon.research.candidates import pick
 from daemon.research.series import Series, content_sha256
 from daemon.research.verdict import BPS
 from daemon.research.walkforward import labelled
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from daemon.core.manifests import FoldResult
     from daemon.layers.features.sets import FeatureSet
+    from daemon.research.evaluation import Evaluated
     from daemon.research.settings import TrainingSettings
     from daemon.research.walkforward import Progress
     from daemon.store.recordings import Row
@@ -53,17 +54,20 @@ def series_of_rows(symbol: str, rows: Sequence[Row], timeframe_ns: int) -> Serie
 def walk_recorded(
     series: Series,
     feature_set: FeatureSet,
-    settings: TrainingSettings,
+    candidates: Sequence[TrainingSettings],
     *,
     seed: int,
     progress: Progress,
 ) -> tuple[dict[str, object], float]:
     """The fields of the result, and the CPU seconds that growing trees took.
 
+    Of several candidates, which may differ in their forests only, the best is judged.
+
     The same series, features, settings and seed give the same fields, bit for bit.
     """
-    dataset = labelled([series], feature_set, settings)
-    found = evaluate([series], dataset, settings, seed=seed, progress=progress)
+    dataset = labelled([series], feature_set, candidates[0])
+    picked = pick([series], dataset, candidates, seed=seed, progress=progress)
+    settings, found = picked.settings, picked.evaluated
     fields = {
         "symbol": series.symbol,
         "bars": len(series.open_ns),
@@ -75,6 +79,12 @@ def walk_recorded(
         "horizon_bars": settings.horizon_bars,
         "fee_bps": settings.fee_bps,
         "slippage_bps": settings.slippage_bps,
+        "depth": settings.max_depth,
+        "candidates": [
+            {"depth": one.max_depth, "sharpe_per_bar": _rounded(sharpe)}
+            for one, sharpe in zip(candidates, picked.sharpes, strict=True)
+        ],
+        "overfitting_probability": _rounded(picked.overfitting),
         "trials": settings.trials,
     }
     return {**fields, **_result(found)}, found.fit_cpu_s

@@ -43,7 +43,8 @@ def test_two_files_of_a_market_with_an_edge_give_the_same_result_in_any_process(
     series = a_market_with_edge(BARS, seed=1)
     early = recorded(tmp_path, "early.csv", series, 0, 1_500)
     later = recorded(tmp_path, "later.csv", series, 1_400, BARS)
-    options = ("--folds", "3", "--fee-bps", "1", "--seed", "5", "--symbol", "A/USDT")
+    options = ("--folds", "3", "--fee-bps", "1", "--seed", "5", "--symbol", "A/USDT",
+               "--depth", "6", "--depth", "2")  # fmt: skip
 
     first = walked(tmp_path, "--data", early, "--data", later, *options, hash_seed="1")
     second = walked(tmp_path, "--data", later, "--data", early, *options, hash_seed="2")
@@ -57,6 +58,8 @@ def test_two_files_of_a_market_with_an_edge_give_the_same_result_in_any_process(
     assert first["deflated_sharpe"] >= 0.95
     assert first["auc_low"] > first["baseline_auc"]
     assert first["verdict"].startswith("Edge shown")
+    assert ([one["depth"] for one in first["candidates"]], first["trials"]) == ([6, 2], 2)
+    assert 0.0 <= first["overfitting_probability"] <= 0.5
     assert abs(first["shuffled_auc"] - 0.5) < 4 * first["shuffled_standard_error"]
     assert math.isclose(first["mean_auc"], sum(f["auc"] for f in first["folds"]) / 3, abs_tol=1e-5)
     for result in (first, second):
@@ -74,7 +77,7 @@ def test_that_no_edge_is_shown_is_a_result_for_people_too(tmp_path: Path) -> Non
     assert lines[0].startswith("BTC/USDT  1500 bars of 1h")
     assert lines[-1].startswith("No edge shown: ")
     assert "10 bps fee" in lines[-1]
-    assert said.stderr == ""
+    assert {line.partition(" ")[0] for line in said.stderr.splitlines()} == {"growing"}
 
 
 def test_what_cannot_be_walked_is_refused_in_one_line(tmp_path: Path) -> None:

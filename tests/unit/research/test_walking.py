@@ -25,7 +25,7 @@ def test_joined_hourly_bitcoin_is_foretold_a_little_and_does_not_pay() -> None:
     found, fit_cpu_s = walk_recorded(
         series_of_rows("BTC/USDT", rows, HOUR_NS),
         reference_features(timeframe),
-        settings,
+        [settings],
         seed=42,
         progress=lambda *_: None,
     )
