@@ -81,7 +81,8 @@ class Live:
         self._last_bars: dict[InstrumentId, Bar] = {}
         self._recent: dict[InstrumentId, deque[Bar]] = {}
         self._accounted_ns: dict[InstrumentId, int] = {}
-        self.inbox = Inbox()
+        self.inbox = Inbox(now_ns=None if world.is_lockstep else self._market_ns)
+        self._overflowed = (0, 0)  # waits for room and messages let go, as last told
         self.sites = self._site_tasks(reporter)
         self._health = HealthTask(
             self.inbox.put,
@@ -249,7 +250,20 @@ class Live:
             tasks.create_task(self._reporter.notifier.feed_watchdog(self._progress.is_made))
             while True:
                 self._reporter.write_status()
+                self._tell_overflow()
                 await asyncio.sleep(WATCH_EVERY_S)
+
+    def _tell_overflow(self) -> None:
+        """Bars came faster than steps: told each second in which one had to wait."""
+        now = self.inbox.waits_for_room, sum(each.coalesced for each in self.sites.values())
+        waits, coalesced = (new - old for new, old in zip(now, self._overflowed, strict=True))
+        if waits:
+            self._reporter.emit("queue.overflow", waiting=len(self.inbox), coalesced=coalesced)
+        self._overflowed = now
+
+    def _market_ns(self, event: BarsClosed) -> int:
+        exchanges = {bar.instrument.exchange for bar in event.bars}
+        return max(self.sites[each].site.clock.now_ns() for each in exchanges)
 
     # --- stopping -----------------------------------------------------------------------------
 

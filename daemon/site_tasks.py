@@ -128,6 +128,11 @@ class SiteTasks:
         )
         return self._feed
 
+    @property
+    def coalesced(self) -> int:
+        """Stream messages let go while the queue had no room."""
+        return 0 if self._feed is None else self._feed.dropped
+
     def work(self) -> list[Coroutine[object, object, None]]:
         """What runs beside the feed until it is cancelled."""
         tasks = [self.outbox.run(), self.clock_watch.run(), self._mind_process()]

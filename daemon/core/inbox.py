@@ -1,13 +1,19 @@
 """The one bounded queue: all that enters the daemon, in the order in which it will be believed.
 
-Bars wait for room, so a slow step slows the feed and nothing is dropped (a feed that fell behind
-fetches what it missed). Order reports, operator commands and ticks have room of their own and go
-first. Belongs here: order and room. What an input means belongs to the layers.
+A bar that was let in is never taken out again, so its instrument's order is the journal's. When
+there is no room the feed waits, one bar per instrument; what its stream says meanwhile coalesces in
+the feed, which fetches what it let go (`layers/ingestion/waiting`). Order reports, operator
+commands and ticks have room of their own and go first. A bar that waited is stamped with the moment
+it is taken, so that it is not decided on as if it were fresh.
+Belongs here: order and room. What an input means belongs to the layers.
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from daemon.core.events import (
     BarRejected,
@@ -40,8 +46,14 @@ MARKET_EVENTS = (
 class Inbox:
     """Two lanes, one consumer."""
 
-    def __init__(self, market_max: int = MARKET_MAX) -> None:
+    def __init__(
+        self, market_max: int = MARKET_MAX, now_ns: Callable[[BarsClosed], int] | None = None
+    ) -> None:
+        """`now_ns` is the market time of these bars; without it they keep their own stamp, as in
+        lock-step, where the market stands while they wait.
+        """
         self._market_max = market_max
+        self._now_ns = now_ns
         self._market: deque[Input] = deque()
         self._urgent: deque[Input] = deque()
         self._arrived = asyncio.Event()
@@ -74,7 +86,7 @@ class Inbox:
             return self._urgent.popleft()
         event = self._market.popleft()
         if isinstance(event, BarsClosed):
-            event = self._join(event)
+            event = self._stamped(self._join(event))
         self._let_in()
         return event
 
@@ -91,6 +103,11 @@ class Inbox:
             if not let_in.done():  # else whoever waited was cancelled
                 self._market.append(event)
                 let_in.set_result(None)
+
+    def _stamped(self, event: BarsClosed) -> BarsClosed:
+        if self._now_ns is None:
+            return event
+        return replace(event, ts_ns=max(event.ts_ns, self._now_ns(event)))
 
     def _join(self, first: BarsClosed) -> BarsClosed:
         bars: dict[InstrumentId, Bar] = {bar.instrument: bar for bar in first.bars}

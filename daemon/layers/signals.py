@@ -100,7 +100,7 @@ class Signals:
         wanted = Direction.LONG if row.probability_up > 0.5 else Direction.SHORT
         known = self._desired.get(row.instrument)
         held = self._held.get(row.instrument, Direction.FLAT)
-        if reason := self._unfit(row, known):
+        if reason := self._unfit(row, event, known):
             return self._suppress(row, event, reason)
         minimum = self._config.confidence_min_ratio
         if not row.confidence >= minimum:
@@ -116,13 +116,15 @@ class Signals:
         is_kept = held is wanted and known is not None and known.direction is wanted
         return self._weigh(row, event, wanted, is_held=is_kept)
 
-    def _unfit(self, row: Prediction, known: Desired | None) -> SuppressReason | None:
+    def _unfit(
+        self, row: Prediction, event: Predictions, known: Desired | None
+    ) -> SuppressReason | None:
         """Why nothing may be decided on this prediction, whatever it says."""
         if not (0.0 <= row.probability_up <= 1.0 and row.standard_error >= 0.0):
             return SuppressReason.NOT_FINITE
         if known is not None and row.close_ns <= known.close_ns:
             return SuppressReason.DUPLICATE_BAR
-        if row.received_ns - row.close_ns > self._bar_age_max_ns:
+        if max(row.received_ns, event.ts_ns) - row.close_ns > self._bar_age_max_ns:
             return SuppressReason.STALE_BAR
         if self._model is None:
             return SuppressReason.NO_MODEL

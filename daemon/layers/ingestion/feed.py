@@ -90,6 +90,11 @@ class Feed:
         """What became of the instrument's candles so far."""
         return self._followers[instrument].track.counts
 
+    @property
+    def dropped(self) -> int:
+        """Stream messages let go because nobody took them; their bars are fetched again."""
+        return sum(each.track.counts.dropped for each in self._followers.values())
+
     def look_again(self) -> None:
         """We were blind for a while and nobody noticed: ask REST for everything since the last
         bar.

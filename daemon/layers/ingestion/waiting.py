@@ -14,7 +14,7 @@ from daemon.core.bars import RawBar
 if TYPE_CHECKING:
     from daemon.layers.ingestion.feed_config import FeedCounts
 
-WAITING_MAX = 1_000
+WAITING_MAX = 128  # messages of one instrument: memory for hundreds of them stays small
 
 
 class Waiting:
@@ -30,7 +30,9 @@ class Waiting:
         if _is_partial(newest) and newest.open_ms == raw.open_ms:
             self._items.pop()
         elif len(self._items) >= WAITING_MAX:
-            self._items.popleft()  # a hole that the next bar makes good by REST
+            # A hole that the next bar makes good by REST. That a stream broke is never forgotten.
+            oldest = next(n for n, item in enumerate(self._items) if isinstance(item, RawBar))
+            del self._items[oldest]
             self._counts.dropped += 1
         self._items.append(raw)
         self._arrived.set()
