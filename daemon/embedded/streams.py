@@ -102,10 +102,15 @@ class MarketStreams:
                 self._pending.append((name, trade_event(step, event_ms)))
             elif name.kind is StreamKind.AGGREGATE_TRADE and step.volume:
                 self._pending.append((name, aggregate_event(step, event_ms)))
-            elif name.kind is StreamKind.KLINE and self._exchange.clock.bars_per_s is not None:
+            elif name.kind is StreamKind.KLINE and self._shows_partial(step):
                 self._add_partial(name)
         if any(name.kind in BOOK_KINDS for name in names):
             self._books.refresh(step.symbol_id)
+
+    def _shows_partial(self, step: Step) -> bool:
+        """The last price of a slot is told by its closed candle, which follows at once."""
+        last_ms = self._exchange.tape.slot_open_ms + self._exchange.market.timeframe_ms - 1
+        return self._exchange.clock.bars_per_s is not None and step.ts_ms < last_ms
 
     def settled(self, outcome: Outcome) -> None:
         for symbol_id in {report.order.symbol_id for report in outcome.reports}:

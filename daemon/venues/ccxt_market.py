@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
 PAGE_LIMIT_DEFAULT = 500
+# Candle streams of one connection by its documentation; ccxt keeps all of them on one.
+STREAMS_MAX = {"binance": 1_024, "binanceus": 1_024}
 LOT_DEFAULT = Decimal("0.00000001")
 CANDLE_FIELDS = 6
 
@@ -95,6 +97,13 @@ class CcxtMarket:
             within_s=self._first_contact_within_s, attempts=FIRST_CONTACT_ATTEMPTS
         )
         found = tuple(self._instrument(symbol) for symbol in symbols)
+        most = STREAMS_MAX.get(self._client.id, len(symbols))
+        if len(symbols) > most:
+            msg = (
+                f"{self.exchange} carries at most {most} candle streams on a connection, and"
+                f" {len(symbols)} symbols are wanted: leave some out"
+            )
+            raise ValueError(msg)
         self._candles.expect(tuple(symbols))
         return found
 
