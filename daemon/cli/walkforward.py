@@ -96,7 +96,8 @@ def _settings(request: WalkRequest, config: Path | None, recorded: str) -> Setti
 def _table(result: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"{result['symbol']}  {result['bars']} bars of {result['timeframe']}, "
-        f"{result['from'][:10]} to {result['until'][:10]}, {result['horizon_bars']} ahead; "
+        f"{result['from'][:10]} to {result['until'][:10]}, "
+        f"{result['horizon_bars']} ahead by {result['label']}; "
         f"{result['fee_bps']:g} bps fee and {result['slippage_bps']:g} bps slippage a side"
     )
     yield ""

@@ -62,13 +62,10 @@ def labelled_rows(
     Raises `TrainingRefused` where the series do not belong together or give no row at all.
     """
     _require_one_market(series)
-    by_symbol = {one.symbol: one for one in series}
-    for symbol in feature_set.references:
-        if symbol not in by_symbol:
-            raise TrainingRefused(f"the features read {symbol}, and there are no bars of it")
-    references = {symbol: by_symbol[symbol] for symbol in feature_set.references}
+    by_name = {one.symbol: one for one in series}
     parts = []
     for number, one in enumerate(series):
+        references = {symbol: _reference(one, symbol, by_name) for symbol in feature_set.references}
         runs = unbroken(one, accepts_zero_volume=zero_volume is not ZeroVolume.REJECT)
         rows = feature_rows(one, runs, feature_set, references, zero_volume=zero_volume)
         labels = labels_of(one, runs, horizon_bars, rule, dead_zone_ratio=dead_zone_ratio)
@@ -85,6 +82,16 @@ def labelled_rows(
         timeframe_ns=series[0].timeframe_ns,
         **{name: column[order] for name, column in whole.items()},
     )
+
+
+def _reference(reader: Series, symbol: str, by_name: Mapping[str, Series]) -> Series:
+    """The symbol's bars of the reader's exchange, which is in the names where there are several."""
+    exchange, mark, _ = reader.symbol.partition(":")
+    # A swap has a colon of its own, behind its slash.
+    name = f"{exchange}:{symbol}" if mark and "/" not in exchange else symbol
+    if name not in by_name:
+        raise TrainingRefused(f"the features read {name}, and there are no bars of it")
+    return by_name[name]
 
 
 def feature_rows(

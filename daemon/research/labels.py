@@ -48,7 +48,8 @@ def labels_of(
         made = direction(series, runs, horizon_bars)
     else:
         made = triple_barrier(series, runs, horizon_bars, rule)
-    moves = np.abs(np.expm1(made.forward_log_return))
+    closes = series.ohlcv[:, CLOSE]
+    moves = np.abs(closes[made.row + horizon_bars] / closes[made.row] - 1.0)
     return replace(made, teaches=moves > dead_zone_ratio) if dead_zone_ratio else made
 
 

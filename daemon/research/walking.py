@@ -77,6 +77,7 @@ def walk_recorded(
         "features": feature_set.fingerprint,
         "seed": seed,
         "horizon_bars": settings.horizon_bars,
+        "label": settings.label,
         "fee_bps": settings.fee_bps,
         "slippage_bps": settings.slippage_bps,
         "depth": settings.max_depth,

@@ -59,8 +59,10 @@ class Features:
         self._newest_open_ns: list[int | None] = [None] * len(self._slots)
         self._held = [0] * len(self._slots)
         self._short_of_bars_by = [FeaturesRefusedReason.WARMING_UP] * len(self._slots)
+        # Of each instrument's slot, the slot of what it reads: its own exchange's.
         self._references = {
-            symbol: self._slot_of(symbol, instruments) for symbol in features.references
+            symbol: [self._slot_of(symbol, each) for each in instruments]
+            for symbol in features.references
         }
         # The rest is needed only to wait for references.
         self._over_ns = [-1] * len(self._slots)  # newest slot of the grid that is decided
@@ -158,8 +160,8 @@ class Features:
                 - self._timeframe_ns * np.arange(self._features.lookback - 1, -1, -1)
             )
         references = {
-            symbol: np.repeat(self._bars[slot : slot + 1], len(ready), axis=0)
-            for symbol, slot in self._references.items()
+            symbol: self._bars[[slots[self._slots[bar.instrument]] for bar in ready]]
+            for symbol, slots in self._references.items()
         }
         values: list[list[float]] = feature_matrix(self._features, windows, times, references)[
             :, 0
@@ -204,7 +206,7 @@ class Features:
             return self._short_of_bars_by[slot]
         if self._zero_volume is ZeroVolume.FLAG and _is_quiet(bar):
             return FeaturesRefusedReason.ZERO_VOLUME
-        if any(self._lacks(reference, bar) for reference in self._references.values()):
+        if any(self._lacks(reference, bar) for reference in self._read_by(slot)):
             return FeaturesRefusedReason.REFERENCE_MISSING
         return None
 
@@ -216,26 +218,29 @@ class Features:
         return not is_there or self._held[reference] < self._features.lookback
 
     def _waits(self, bar: Bar) -> bool:
-        return any(self._over_ns[slot] < bar.open_ns for slot in self._references.values())
+        reads = self._read_by(self._slots[bar.instrument])
+        return any(self._over_ns[reference] < bar.open_ns for reference in reads)
 
-    def _slot_of(self, symbol: str, instruments: Sequence[InstrumentId]) -> int:
-        for instrument in instruments:
-            if instrument.symbol == symbol:
-                return self._slots[instrument]
-        raise FeatureRefused(
-            f"feature set {self._features.name} reads {symbol}, which is none of the instruments"
-        )
+    def _read_by(self, slot: int) -> list[int]:
+        return [slots[slot] for slots in self._references.values()]
+
+    def _slot_of(self, symbol: str, reader: InstrumentId) -> int:
+        reference = InstrumentId(reader.exchange, symbol)
+        if reference not in self._slots:
+            raise FeatureRefused(
+                f"feature set {self._features.name} reads {symbol}, which is none of the "
+                f"instruments of {reader.exchange}"
+            )
+        return self._slots[reference]
 
     def _row(self, bar: Bar, values: tuple[float, ...]) -> FeatureRow:
+        # A row is known when the last of its bars is.
+        reads = self._read_by(self._slots[bar.instrument])
         return FeatureRow(
             instrument=bar.instrument,
             trace=trace_for(bar.instrument, self._timeframe, bar.close_ns),
             close_ns=bar.close_ns,
-            received_ns=max(
-                bar.received_ns, *(self._received_ns[slot] for slot in self._references.values())
-            )
-            if self._references
-            else bar.received_ns,
+            received_ns=max([bar.received_ns, *(self._received_ns[each] for each in reads)]),
             close=bar.close,
             values=values,
         )

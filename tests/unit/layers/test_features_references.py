@@ -23,7 +23,7 @@ from daemon.layers.features.handler import Features
 from daemon.layers.features.matrix import feature_matrix
 from daemon.layers.features.registry import FeatureRefused
 from daemon.layers.features.sets import FeatureSet, declare
-from daemon.research.datasets import feature_rows
+from daemon.research.datasets import feature_rows, labelled_rows
 from daemon.research.series import Series, unbroken
 from tests.unit.layers.walks import BTC, ETH, HOUR_NS, Array, a_bar, a_walk
 
@@ -36,6 +36,8 @@ FEATURES = replace(
     ),
 )
 WALKS = {BTC: a_walk(40, seed=5), ETH: a_walk(40, seed=6)}
+KRAKEN_BTC = InstrumentId("kraken", "BTC/USDT")
+KRAKEN_ETH = InstrumentId("kraken", "ETH/USDT")
 WINDOW_HAS_HOLE = FeaturesRefusedReason.WINDOW_HAS_HOLE
 REFERENCE_MISSING = FeaturesRefusedReason.REFERENCE_MISSING
 
@@ -208,8 +210,37 @@ def test_a_bar_is_answered_once() -> None:
 
 
 def test_a_reference_that_is_no_instrument_is_refused() -> None:
-    with pytest.raises(FeatureRefused, match="reads BTC/USDT, which is none of the instruments"):
+    with pytest.raises(FeatureRefused, match="reads BTC/USDT, which is none of the instruments of"):
         Features(FEATURES, (ETH,), timeframe="1h", zero_volume=ZeroVolume.ACCEPT)
+
+
+def test_where_there_are_several_exchanges_each_reads_its_own() -> None:
+    here, there = WALKS[BTC], a_walk(40, seed=9)
+    ids = (BTC, ETH, KRAKEN_BTC, KRAKEN_ETH)
+    layer = Features(FEATURES, ids, timeframe="1h", zero_volume=ZeroVolume.ACCEPT)
+    walks = {BTC: here, ETH: WALKS[ETH], KRAKEN_BTC: there, KRAKEN_ETH: WALKS[ETH]}
+    live: dict[str, list[float]] = {}
+    for slot in range(12):
+        event = BarsClosed(
+            ts_ns=slot, bars=tuple(a_bar(slot, walks[each][slot], each) for each in ids)
+        )
+        layer.apply_bars_closed(event)
+        for rows in layer.on_bars_closed(event):
+            layer.apply_feature_rows(rows)
+            live |= {str(row.instrument): list(row.values) for row in rows.rows}
+
+    series = [a_series(str(each), walk[:13], set()) for each, walk in walks.items()]
+    dataset = labelled_rows(series, FEATURES, horizon_bars=1, zero_volume=ZeroVolume.ACCEPT)
+
+    newest = {
+        dataset.symbols[number]: values
+        for number, values, bar in zip(
+            dataset.symbol.tolist(), dataset.features.tolist(), dataset.bar.tolist(), strict=True
+        )
+        if bar == 11
+    }
+    assert newest == live
+    assert live[str(ETH)] != live[str(KRAKEN_ETH)]
 
 
 def a_series(symbol: str, walk: Array, lacking: set[int]) -> Series:
