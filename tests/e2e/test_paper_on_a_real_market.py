@@ -13,16 +13,17 @@ import pytest
 from daemon.config import config_hash, load
 from daemon.core.clock import WireClock
 from daemon.core.events import BarsClosed, OrderFilled, Reconciled, RunOpened
+from daemon.core.instruments import InstrumentId
 from daemon.core.timeframes import NS_PER_S, floor_to_grid, rfc3339
-from daemon.exchange_process import Endpoint
 from daemon.reporting import Reporter
 from daemon.session import Session
-from daemon.sites import World
+from daemon.sites import Site, World
+from daemon.store.bars import BarStore
 from daemon.store.journal_reader import JournalReader
 from daemon.store.runs import RunPaths, RunSpec, new_run, run_id_for
 from daemon.venues.embedded_link import EmbeddedLink
 from daemon.worlds import real_site
-from tests.exchange.processes import serving
+from tests.exchange.processes import Child, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +42,7 @@ def _settings(folder: Path) -> Settings:
         {
             "run.state_dir": folder / "state",
             "data.exchange": "binance",
+            "data.also": ("binanceus=BTC/USDT",),
             "data.timeframe": "1s",
             "data.history_bars": HISTORY_BARS,
             "data.max_decision_age_ratio": 1.0,  # a whole second: the machine is shared
@@ -56,26 +58,39 @@ def _settings(folder: Path) -> Settings:
     )
 
 
-async def _session(
-    settings: Settings, spec: RunSpec, paths: RunPaths, endpoint: Endpoint
-) -> dict[str, object]:
-    urls = {"rest": endpoint.rest, "stream": endpoint.stream, "ws_api": endpoint.ws_api}
-    site = await real_site(
-        settings, exchange="binance", symbols=settings.data.symbols, mode="paper", urls=urls
-    )
+async def _site(settings: Settings, exchange: str, ready: dict[str, str]) -> Site:
+    urls = {name: ready[name] for name in ("rest", "stream", "ws_api")}
+    symbols = settings.data.by_exchange[exchange]
+    site = await real_site(settings, exchange=exchange, symbols=symbols, mode="paper", urls=urls)
     # The stand-in's market runs some seconds ahead of its server clock; a real one's does not.
-    link = EmbeddedLink(endpoint.rest)
+    link = EmbeddedLink(ready["rest"])
     site.clock.anchor((await link.clock()).market_ns)
     site.first_open_ns = floor_to_grid(site.clock.now_ns(), NS_PER_S)
     await link.close()
-    world = World((site,))
+    return site
+
+
+async def _session(
+    settings: Settings, spec: RunSpec, paths: RunPaths, stand_ins: dict[str, dict[str, str]]
+) -> dict[str, object]:
+    sites = [await _site(settings, name, ready) for name, ready in stand_ins.items()]
+    world = World(tuple(sites))
     try:
         return await Session(settings, spec, paths, world, Reporter(settings, spec, paths)).run()
     finally:
         await world.close()
 
 
-async def test_the_whole_daemon_trades_on_paper_in_real_time_and_sends_nothing(
+async def _sent(child: Child) -> list[object]:
+    client = child.client()
+    try:
+        trades: list[object] = await client.fetch_my_trades("BTC/USDT")
+    finally:
+        await client.close()
+    return trades
+
+
+async def test_the_whole_daemon_trades_on_paper_in_real_time_on_two_exchanges_and_sends_nothing(
     tmp_path: Path,
 ) -> None:
     settings = _settings(tmp_path)
@@ -90,26 +105,22 @@ async def test_the_whole_daemon_trades_on_paper_in_real_time_and_sends_nothing(
         seed=settings.run.seed,
         config_hash=config_hash(settings),
         bars=BARS,
+        exchange_name="binance",
+        also=settings.data.also,
     )
     paths = new_run(settings.run.state_dir, spec)
-    arguments = ("--timeframe", "1s", "--speed", "1", "--start", "now", "--edge", "0.9")
-    history = ("--history-bars", "4000", "--from", rfc3339(now_ns + AHEAD_NS))
-    async with serving(tmp_path / "exchange", *arguments, *history) as child:
-        ready = child.ready
-        endpoint = Endpoint(
-            rest=ready["rest"],
-            stream=ready["stream"],
-            ws_api=ready["ws_api"],
-            key=ready["key"],
-            secret=ready["secret"],
-        )
+    arguments = [
+        *("--timeframe", "1s", "--speed", "1", "--start", "now", "--edge", "0.9"),
+        *("--history-bars", "4000", "--from", rfc3339(now_ns + AHEAD_NS)),
+    ]
+    async with (
+        serving(tmp_path / "one", *arguments) as one,
+        serving(tmp_path / "two", *arguments, "--seed", "7") as two,
+    ):
         async with asyncio.timeout(240):
-            result = await _session(settings, spec, paths, endpoint)
-        client = child.client()
-        try:
-            sent = await client.fetch_my_trades("BTC/USDT")
-        finally:
-            await client.close()
+            stand_ins = {"binance": one.ready, "binanceus": two.ready}
+            result = await _session(settings, spec, paths, stand_ins)
+        sent = [*await _sent(one), *await _sent(two)]
 
     journal = JournalReader.open(paths.journal)
     bars = [bar for _, event in journal.read_kinds(BarsClosed) for bar in event.bars]
@@ -118,8 +129,20 @@ async def test_the_whole_daemon_trades_on_paper_in_real_time_and_sends_nothing(
     assert opened is not None
     assert reconciled is not None
     assert reconciled.is_clean
-    assert opened.account == "paper-tradingd"
-    assert result["bars"] == len(bars) == 2 * BARS
-    assert all(0 <= bar.received_ns - bar.close_ns < 60 * NS_PER_S for bar in bars)
-    assert [event for _, event in journal.read_kinds(OrderFilled)]
+    accounts = [(each.exchange, each.account) for each in opened.accounts]
+    assert accounts == [("binance", "paper-tradingd"), ("binanceus", "paper-tradingd")]
+    assert result["bars"] == len(bars) == 3 * BARS
+    late_ns = [bar.received_ns - bar.close_ns for bar in bars]
+    # A little early at most: the stand-in's time was asked once, and its answer took its time.
+    assert -NS_PER_S < min(late_ns) <= max(late_ns) < 60 * NS_PER_S
+    filled = {event.instrument.exchange for _, event in journal.read_kinds(OrderFilled)}
+    assert filled == {"binance", "binanceus"}
     assert sent == []
+    store = BarStore.open(paths.bars, read_only=True)
+    (one_bar,), (two_bar,) = (
+        store.tail(name, InstrumentId(name, "BTC/USDT"), NS_PER_S, 1)
+        for name in ("binance", "binanceus")
+    )
+    store.close()
+    assert one_bar.close_ns == two_bar.close_ns
+    assert one_bar.close != two_bar.close
