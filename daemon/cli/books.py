@@ -30,7 +30,7 @@ from daemon.store.journal_reader import JournalReader
 from daemon.store.runs import read_spec, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from daemon.config import Settings
@@ -57,7 +57,9 @@ def reconcile_run(run: str, config: Path | None, state_dir: Path | None, *, as_j
         for name, account in accounts.items()
     }
     result = {"run": paths.run, "label": spec.label, **_result(told)}
-    lines = [*pairs(result), "equal" if result["equal"] else "NOT EQUAL"]
+    shown = {name: value for name, value in result.items() if name != "accounts"}
+    lines = [*pairs(shown), *(_lines(told) if len(told) > 1 else [])]
+    lines.append("equal" if result["equal"] else "NOT EQUAL")
     show(result, lines, as_json=as_json)
     return 0 if result["equal"] else CheckFailed.exit_code
 
@@ -152,6 +154,12 @@ def _told(
         differences=list(comparison.differences),
         balances={name: plain(total) for name, total in sorted(account.totals.items())},
     )
+
+
+def _lines(told: dict[str, _Compared]) -> Iterator[str]:
+    for name, one in told.items():
+        yield name
+        yield from pairs(msgspec.structs.asdict(one), indent="  ")
 
 
 def _result(told: dict[str, _Compared]) -> dict[str, object]:

@@ -92,7 +92,7 @@ def start_run(request: RunRequest, config: Path | None, state_dir: Path | None) 
         settings = load(path, {"run.state_dir": state_dir, **overrides_of(spec)})
         require_same(spec, settings, paths)
     else:
-        spec, overrides = None, _overrides(request, path)
+        spec, overrides = None, asked_for(request, path)
         settings = load(path, {"run.state_dir": state_dir, **overrides})
         if is_recording(market_of(request, settings)):
             overrides |= _overrides_of_recording(request, settings)
@@ -142,7 +142,8 @@ def _require_one_url(request: RunRequest, settings: Settings) -> None:
         raise UsageRefused(msg)
 
 
-def _overrides(request: RunRequest, path: Path | None) -> dict[str, object]:
+def asked_for(request: RunRequest, path: Path | None) -> dict[str, object]:
+    """The settings that the command line gives; None where it says nothing."""
     exchange, is_alone = None, False
     if request.market is not None:
         exchange, is_alone = _exchange_of(request.market, path)
