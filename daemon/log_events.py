@@ -46,6 +46,7 @@ FIELDS: Final = {
     "count": "slots of the grid",
     "decision_price": "close of the bar that decided",
     "decisions": "bars for which the model gave a probability",
+    "deflated_sharpe": "how sure the Sharpe ratio is above what so many trials show by luck",
     "denied": "signals that risk said no to, by reason",
     "detail": "in words",
     "differences": "where books and venue differ",
@@ -63,6 +64,7 @@ FIELDS: Final = {
     "exchanges": "the same of each, where a run has several",
     "expires": "market time from which the signal no longer holds",
     "exposure_ratio": "value of all positions as a ratio of equity",
+    "failed": "names of the declared tests that did not hold, see verdict.md",
     "fee": "what the fill cost",
     "fee_currency": "currency of the fee",
     "fees_quote": "fees so far",
@@ -121,6 +123,7 @@ FIELDS: Final = {
     "round_trips": "positions that came back to nothing",
     "rows": "labelled rows it learnt from",
     "seed": "of market and training",
+    "shuffled_auc": "AUC of the same forests on shuffled outcomes",
     "side": "buy or sell",
     "signals": "desired positions that differ from the one held",
     "silent_s": "seconds without a sign of life",
@@ -311,7 +314,7 @@ ROWS: Final = (
     _event("model.training", "info", "progress of a training", "done total detail?"),
     _event(
         "model.trained", "info", "a model was made",
-        f"model rows {_AUC} baseline_auc? edge_shown verdict",
+        f"model rows {_AUC} baseline_auc? shuffled_auc? deflated_sharpe edge_shown failed verdict",
     ),
     _event(
         "model.activated", "info", "decisions use this model",

@@ -152,7 +152,7 @@ class Reporter:
         )
 
     def trained(self, manifest: Manifest) -> None:
-        scored = manifest.out_of_sample
+        scored, control = manifest.out_of_sample, manifest.control
         self.emit(
             "model.trained",
             model=manifest.model_id,
@@ -161,7 +161,10 @@ class Reporter:
             auc_low=round(scored.auc_low, 4),
             auc_high=round(scored.auc_high, 4),
             baseline_auc=round(scored.baseline_auc, 4),
+            shuffled_auc=None if control is None else round(control.auc, 4),
+            deflated_sharpe=round(manifest.net_return.deflated_sharpe, 4),
             edge_shown=manifest.edge_shown,
+            failed=list(manifest.failed),
             verdict=manifest.verdict,
         )
 
