@@ -28,7 +28,9 @@ class FakeWorld:
 
 def a_world(*absent: int, sends_empty_bars: bool = True) -> FakeWorld:
     data = FakeMarketData()
-    data.rows[BTC] = [a_raw(n, 100.0 + n / 1000, volume=7.0) for n in range(24 * DAYS) if n not in absent]
+    data.rows[BTC] = [
+        a_raw(n, 100.0 + n / 1000, volume=7.0) for n in range(24 * DAYS) if n not in absent
+    ]
     return FakeWorld(data, sends_empty_bars)
 
 

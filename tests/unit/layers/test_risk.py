@@ -330,6 +330,41 @@ def test_a_stale_feed_opens_nothing_until_it_recovers() -> None:
     assert desk.denied() == "approved"
 
 
+def test_each_exchange_is_stale_by_itself_and_pays_for_its_own_orders() -> None:
+    there = InstrumentId("okx", BTC.symbol)
+    accounts = tuple(
+        e.AccountOpened(
+            exchange=name,
+            market="",
+            market_key="",
+            account="",
+            allotted_quote=D(share),
+            balances=(),
+        )
+        for name, share in ((BTC.exchange, 300), ("okx", 9_700))
+    )
+    lot = D("0.001")
+    instruments = (an_instrument(lot=lot), an_instrument(id=there, lot=lot))
+    desk = Desk(
+        kelly_ratio=1.0,
+        max_position_ratio=1.0,
+        max_gross_exposure_ratio=1.0,
+        max_order_notional_quote=D(50_000),
+    )
+    desk.takes(a_run_opened(instruments=instruments, accounts=accounts))
+    desk.closes(100.0, there, hour=-1)
+    desk.closes(100.0, there)
+    desk.takes(a_feed_stale(instrument=there))
+
+    order = approved(desk.asked(instrument=BTC))
+
+    assert order.bound_by is e.BoundBy.FREE_CAPITAL
+    assert 290 < order.notional_quote <= 300
+    assert desk.denied(instrument=there) == "stale_data"
+    desk.takes(e.FeedRecovered(ts_ns=CLOSE_NS, instrument=there))
+    assert approved(desk.asked(instrument=there)).notional_quote > 300
+
+
 def test_a_feed_that_was_stale_when_the_process_died_does_not_block_the_next_one() -> None:
     desk = Desk()
     desk.takes(a_feed_stale(instrument=BTC))
