@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from weakref import WeakSet
 
 from daemon.core.errors import ExchangeUnreachable
 from daemon.venues.ccxt_outcomes import explain
@@ -63,6 +64,8 @@ class Streams(Generic[Said]):
         self._is_left = False  # somebody stopped listening although the stream had not ended
         self._reset_s = float("-inf")
         self._is_tapped = kind.tap(self._hear)
+        self._abandoned: WeakSet[Any] = WeakSet()  # connections that we ourselves have ended
+        self._listen_for_ends()
 
     def expect(self, symbols: tuple[str, ...]) -> None:
         """These will be watched: one request subscribes to all of them."""
@@ -118,10 +121,7 @@ class Streams(Generic[Said]):
         except Exception as error:  # noqa: BLE001  # a stream may raise anything, KeyError included
             reason = explain(error)
         self._is_primed = False
-        _put(
-            waiting,
-            ExchangeUnreachable(f"{self._exchange}: the {self._kind.name} stream ended: {reason}"),
-        )
+        _put(waiting, self._ended(reason))
 
     async def _prime(self) -> None:
         """Subscribe to all in one request; each one's own watch then finds itself subscribed."""
@@ -140,6 +140,35 @@ class Streams(Generic[Said]):
         with contextlib.suppress(Exception, asyncio.CancelledError):
             await self._kind.prime(symbols)
 
+    def _listen_for_ends(self) -> None:
+        """Hear of every connection that ends.
+
+        When one ends while nobody waits for its next message, ccxt opens another by itself and
+        tells no one: what was said in between is missing, so the streams have ended all the same.
+        """
+        if not hasattr(self._client, "clients"):
+            return
+        for name in ("on_error", "on_close"):
+            setattr(self._client, name, self._noting(getattr(self._client, name)))
+
+    def _noting(self, end: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+        def ended(socket: Any, error: Any) -> None:
+            end(socket, error)
+            if socket in self._abandoned:
+                return
+            self._abandoned.add(socket)
+            self._is_primed = False
+            reason = explain(error) if isinstance(error, Exception) else "the connection was closed"
+            for waiting in self._waiting.values():
+                _put(waiting, self._ended(reason))
+
+        return ended
+
+    def _ended(self, reason: str) -> ExchangeUnreachable:
+        return ExchangeUnreachable(
+            f"{self._exchange}: the {self._kind.name} stream ended: {reason}"
+        )
+
     async def _reset(self) -> None:
         self._is_left = False
         now_s = asyncio.get_running_loop().time()
@@ -150,6 +179,7 @@ class Streams(Generic[Said]):
         sockets = list(self._client.clients.values())
         self._client.clients.clear()
         for socket in sockets:
+            self._abandoned.add(socket)
             # With an error set, ccxt does not take the new connection for the one that closes here.
             socket.error = socket.error or ExchangeUnreachable("silent for too long")
             with contextlib.suppress(Exception):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from daemon.embedded.market import MarketBar
 
+TOLD_MAX: Final = 20
 OBJECTS_GROWTH_MAX: Final = 0.25  # of what was alive at half of the run, by its end
 
 
@@ -71,7 +72,8 @@ def main() -> int:
     }
     sys.stdout.write(orjson.dumps(result).decode() + "\n")
     if wrong:
-        sys.stderr.write(f"{wrong[0]} (and {len(wrong) - 1} more)\n")
+        told = "\n".join(wrong[:TOLD_MAX])
+        sys.stderr.write(f"{told}\n{len(wrong)} things do not hold\n")
     return 1 if wrong else 0
 
 

@@ -1,0 +1,47 @@
+"""docs/faults.md against the tests and kinds that there really are."""
+
+import re
+from pathlib import Path
+
+from daemon.embedded.fault_rules import FaultKind
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "faults.md").read_text()
+ROWS = [line.split("|") for line in PAGE.splitlines() if re.match(r"\| F\d\d ", line)]
+
+
+def names_there_are() -> set[str]:
+    folders = (ROOT / "tests" / "exchange", ROOT / "tests" / "unit" / "layers")
+    return {
+        name
+        for folder in folders
+        for path in folder.glob("test_*.py")
+        for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+
+
+def test_every_fault_from_1_to_26_has_its_row_in_order() -> None:
+    assert [row[1].split()[0] for row in ROWS] == [f"F{number:02}" for number in range(1, 27)]
+
+
+def test_every_test_of_the_table_is_there_and_every_test_of_a_fault_is_in_the_table() -> None:
+    told = {name for row in ROWS for name in re.findall(r"`(test_\w+)`", row[4])}
+    there = names_there_are()
+
+    assert told - there == set()
+    assert {name for name in there if re.match(r"test_f\d\d_", name)} - told == set()
+    assert all(re.search(r"`test_\w+`", row[4]) for row in ROWS)
+
+
+def test_every_kind_is_explained_and_none_is_made_up() -> None:
+    kinds = PAGE.split("## What it does")[1].split("## What the daemon")[0]
+    explained = {
+        name
+        for line in kinds.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", line.split("|")[1]))
+    }
+
+    assert explained == set(FaultKind)
+    injected = {name for row in ROWS for name in re.findall(r"`(\w+)`", row[2])}
+    assert injected <= set(FaultKind)
