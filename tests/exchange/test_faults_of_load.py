@@ -16,7 +16,8 @@ from daemon.embedded.fault_rules import FaultKind
 from daemon.venues.ccxt_market import CcxtMarket
 from tests.exchange.feeding import ETH, IDS, PATIENT, feeding
 from tests.exchange.test_ccxt_market import Heard, a_market, drop_streams
-from tests.soak.ingestion import Plan, outcome_of
+from tests.soak._chaos_market import Plan
+from tests.soak.ingestion import outcome_of
 
 CLOSED = {"stream": "kline", "candle": "closed"}
 PRICES = '"o":"1","c":"1","h":"1","l":"1","v":"1","x":true'
@@ -80,7 +81,10 @@ async def test_f22_a_peer_that_answers_no_ping_is_left_without_a_bar_lost(tmp_pa
     def impatient(data: CcxtMarket) -> None:
         data._client.streaming = {**data._client.streaming, "keepAlive": 100}
 
-    rules = [{"kind": "no_pong", "times": 1}, {"kind": "stall", **CLOSED, "nth": [6]}]
+    rules: list[dict[str, Any]] = [
+        {"kind": "no_pong", "times": 1},
+        {"kind": "stall", **CLOSED, "nth": [6]},
+    ]
     async with feeding(tmp_path, *rules, config=PATIENT, prepare=impatient) as fed:
         await fed.until(lambda: "FeedRecovered" in fed.kinds())
         await fed.reach(20)
