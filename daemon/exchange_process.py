@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from daemon.config import Settings
 
 READY_WITHIN_S = 60.0
+READY_PER_SYMBOL_S = 0.5  # a synthetic one is computed from its beginning; 40 ms when all is quiet
 STOP_WITHIN_S = 10.0
 LINGER_S = 900
 
@@ -109,7 +110,8 @@ class ExchangeProcess:
         )  # fmt: skip
         assert child.stdout is not None
         try:
-            async with asyncio.timeout(READY_WITHIN_S):
+            wanted = 0 if spec is None else len(spec.symbols)
+            async with asyncio.timeout(READY_WITHIN_S + READY_PER_SYMBOL_S * wanted):
                 line = await child.stdout.readline()
         except TimeoutError:
             line = b""

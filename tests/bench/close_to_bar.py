@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from daemon.core.events import Input
 
 SYMBOLS = (1, 50, 500)
-SLOTS = 3
-SLOT_S = 8.0
+SLOTS = 2
+SLOT_MIN_S = 4.0
+SLOT_PER_SYMBOL_S = 0.06  # 17 messages each: about as many a second as Binance sends for 500
 MINUTE_NS = 60_000_000_000
 GIVE_UP_S = 300.0
 
@@ -50,12 +51,13 @@ async def _measured(count: int) -> list[dict[str, object]]:
     arguments = ["--symbols", ",".join(symbols), "--timeframe", "1m", "--history-bars", "60"]
     with tempfile.TemporaryDirectory() as folder:
         begun_s = time.monotonic()
+        slot_s = max(SLOT_MIN_S, SLOT_PER_SYMBOL_S * count)
         async with serving(
-            Path(folder), *arguments, "--speed", str(1 / SLOT_S), "--seed", "1"
+            Path(folder), *arguments, "--speed", str(1 / slot_s), "--seed", "1"
         ) as child:
             sys.stderr.write(f"close_to_bar: {count} symbols are served\n")
             served_s = time.monotonic() - begun_s
-            ready_s, late_ms = await _late_ms(child.ready, symbols)
+            ready_s, late_ms = await _late_ms(child.ready, symbols, slot_s)
     last = [max(each) for each in late_ms]
     middle = sorted(value for each in late_ms for value in each)
     rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
@@ -73,7 +75,9 @@ def _figure(name: str, symbols: int, value: float, unit: str) -> dict[str, objec
     return {"figure": name, "symbols": symbols, "value": round(value, 1), "unit": unit}
 
 
-async def _late_ms(ready: dict[str, str], symbols: list[str]) -> tuple[float, list[list[float]]]:
+async def _late_ms(
+    ready: dict[str, str], symbols: list[str], slot_s: float
+) -> tuple[float, list[list[float]]]:
     """Seconds until the feed was ready, and of each slot how late every bar was published."""
     link = EmbeddedLink(ready["rest"])
     urls = {name: ready[name] for name in ("rest", "stream", "ws_api")}
@@ -97,7 +101,7 @@ async def _late_ms(ready: dict[str, str], symbols: list[str]) -> tuple[float, li
         wire=WireClock(),
         publish=publish,
         rng=random.Random(1),
-        config=FeedConfig(market_rate=60 / SLOT_S),
+        config=FeedConfig(market_rate=60 / slot_s),
         last={},
     )
     begun_s = time.monotonic()
@@ -106,7 +110,7 @@ async def _late_ms(ready: dict[str, str], symbols: list[str]) -> tuple[float, li
         async with asyncio.timeout(GIVE_UP_S):
             await feed.ready.wait()
             ready_s = time.monotonic() - begun_s
-            closes = await _closes(link)
+            closes = await _closes(link, slot_s)
             while not all(len(came_s[each]) == len(symbols) for each in closes):  # noqa: ASYNC110
                 await asyncio.sleep(0.2)  # a figure is waited for, nothing is tested
     finally:
@@ -128,7 +132,7 @@ async def _followed(clock: MarketClock, link: EmbeddedLink) -> None:
         await asyncio.sleep(1.0)
 
 
-async def _closes(link: EmbeddedLink) -> dict[int, float]:
+async def _closes(link: EmbeddedLink, slot_s: float) -> dict[int, float]:
     """The next slots' closes: market ms, and when that is on this machine's monotonic clock.
 
     Asked in the middle of each slot, where the exchange's answer is exact; the first slot that
@@ -146,5 +150,5 @@ async def _closes(link: EmbeddedLink) -> dict[int, float]:
             left_ms = close_ms - now.market_ms
             if close_ms > first and left_ms > now.timeframe_ms / 8:
                 closes[close_ms] = middle_s + left_ms / now.rate / 1_000
-        await asyncio.sleep(SLOT_S / 10)
+        await asyncio.sleep(slot_s / 10)
     return closes
