@@ -68,8 +68,10 @@ def fetch_bars(  # noqa: PLR0917  # the options of the command
             )
         )
     except (ExchangeUnreachable, KeyboardInterrupt) as error:
-        kept = f"{told.added} bars were fetched and are kept; the same command goes on from there"
+        kept = f"{told.added} bars came and are kept; the same command goes on from there"
         if isinstance(error, ExchangeUnreachable):
+            if not told.added:
+                raise
             raise ExchangeUnreachable(f"{error}; {kept}") from error
         sys.stderr.write(f"\ntradingd: stopped: {kept}\n")
         raise

@@ -135,7 +135,7 @@ def _lines(result: dict[str, object]) -> list[str]:
         assert isinstance(rows, list)
         days = result["keep_predictions_days" if kind == "journals" else f"keep_{kind}_days"]
         kept = f"kept for {days:g} days" if days else "kept for ever"
-        lines.append(f"{kind}: {kept}, {len(rows)} to tell of")
+        lines.append(f"{kind}: {kept}{'' if rows or not days else ', nothing is older'}")
         for row in rows:
             told = ", ".join(f"{name} {value}" for name, value in row.items())
             lines.append(f"  {told}" if "stays" in row else f"  {told}: {word}")

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from daemon.cli.data_export import export_bars
+from daemon.cli.data_import import import_file
 from daemon.cli.data_shown import show_gaps, show_series
 from daemon.core.bars import MissCause
 from daemon.core.errors import UsageRefused
@@ -94,6 +96,35 @@ def test_a_file_brings_the_newest_revisions_back_bit_for_bit(state: Path, ending
         for bar in bars
     ]
     assert rows[0][4] == 42_000.1 + 0.2
+
+
+def test_an_export_that_is_imported_and_exported_again_is_the_same_file(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    store = BarStore.open(first / "bars.db")
+    rng = Random(1)
+    bars = [
+        a_bar(
+            open_ns=OPEN_NS + n * HOUR_NS,
+            open=42_000 + rng.gauss(0, 50),
+            close=42_000 + rng.gauss(0, 50),
+            high=42_300 + rng.random() * 9,
+            low=41_700 - rng.random() * 9,
+            volume=rng.uniform(1, 1_000),
+        )
+        for n in range(300)
+    ]
+    store.append("binance", HOUR_NS, bars)
+    store.close()
+    file = exported(first, "bars.csv")
+
+    imported = import_file(
+        file, "BTC/USDT", None, "binance", (), None, second, revises=False, as_json=True
+    )
+
+    assert imported == 0
+    assert exported(second, "bars.csv").read_bytes() == file.read_bytes()
 
 
 def test_a_file_that_is_there_is_overwritten_only_by_force(state: Path) -> None:
