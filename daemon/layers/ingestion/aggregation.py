@@ -80,7 +80,7 @@ class Aggregation:
         self._from_ns = from_ns
         self._at_ns = from_ns  # every fine slot before it is accounted for
         self._parts: dict[int, Bar] = {}
-        self._is_blind = False  # some fine slot of the open coarse slot is unknown
+        self._spoiled: MissCause | None = None  # why the open coarse slot cannot become whole
         self._published: deque[tuple[Bar, dict[int, Bar]]] = deque(maxlen=REVISABLE_SLOTS)
 
     def add(self, bar: Bar) -> tuple[list[BarsMissed], Bar | None]:
@@ -112,9 +112,10 @@ class Aggregation:
         assert self._at_ns is not None
         bar: Bar | None = None
         missed: list[BarsMissed] = []
-        self._is_blind = self._is_blind or first_open_ns > self._at_ns
+        if first_open_ns > self._at_ns:
+            self._spoil(MissCause.OUTAGE)
         while self._at_ns < end_ns:
-            self._is_blind = self._is_blind or cause is not MissCause.NO_TRADES
+            self._spoil(cause)
             close_ns = floor_to_grid(self._at_ns, self._coarse_ns) + self._coarse_ns
             self._at_ns = min(close_ns, end_ns)
             if self._at_ns < close_ns:
@@ -146,16 +147,21 @@ class Aggregation:
     def _begin(self, open_ns: int) -> None:
         self._from_ns = self._at_ns = open_ns
 
+    def _spoil(self, cause: MissCause) -> None:
+        """A fine slot has no bar: an outage outweighs a bar that is not believed."""
+        if cause is not MissCause.NO_TRADES and self._spoiled is not MissCause.OUTAGE:
+            self._spoiled = cause
+
     def _finish(self, close_ns: int) -> Bar | MissCause | None:
         """The bar of the coarse slot that ends, why it has none, or None before the beginning."""
         open_ns = close_ns - self._coarse_ns
         parts, self._parts = self._parts, {}
-        is_blind, self._is_blind = self._is_blind, False
+        spoiled, self._spoiled = self._spoiled, None
         assert self._from_ns is not None
         if open_ns < self._from_ns:
             return None
-        if is_blind:
-            return MissCause.OUTAGE
+        if spoiled is not None:
+            return spoiled
         if not parts:
             return MissCause.NO_TRADES
         bar = merged(list(parts.values()), open_ns, close_ns)

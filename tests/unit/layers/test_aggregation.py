@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.bars import Bar, BarQuality, BarSource, MissCause
+from daemon.core.bars import Bar, BarQuality, BarSource, MissCause, Suspicion
 from daemon.core.events import BarRevised, BarsClosed, BarsMissed, FeedRecovered, Input
 from daemon.core.timeframes import NS_PER_MS, timeframe_ns
 from daemon.layers.ingestion.aggregation import (
@@ -160,6 +160,17 @@ def test_a_slot_of_quiet_parts_alone_is_a_quiet_bar() -> None:
     assert bar.quality is BarQuality.NO_TRADES
 
 
+def test_a_bar_is_as_final_and_as_suspicious_as_its_parts() -> None:
+    parts = [a_fine(n) for n in range(4)]
+    doubtful = a_fine(2, is_final=False, suspicion=Suspicion.SPIKE)
+
+    sure = merged(parts, open_of(0), open_of(1))
+    bar = merged([*parts[:2], doubtful, parts[3]], open_of(0), open_of(1))
+
+    assert (sure.is_final, sure.suspicion) == (True, None)
+    assert (bar.is_final, bar.suspicion) == (False, Suspicion.SPIKE)
+
+
 # --- missing parts --------------------------------------------------------------------------------
 
 
@@ -272,7 +283,11 @@ def test_a_revision_that_changes_nothing_coarse_is_kept_alone() -> None:
 
 
 @given(
-    st.lists(st.sampled_from(["bar", "quiet", "outage", "no_trades"]), min_size=1, max_size=60),
+    st.lists(
+        st.sampled_from(["bar", "quiet", "outage", "no_trades", "quarantined"]),
+        min_size=1,
+        max_size=60,
+    ),
     st.integers(0, 7),
 )
 def test_every_coarse_slot_is_told_exactly_once_and_by_the_rule(
@@ -297,6 +312,8 @@ def test_every_coarse_slot_is_told_exactly_once_and_by_the_rule(
         parts = kinds[slot * 4 - start : slot * 4 - start + 4]
         if "outage" in parts:
             assert missed[slot] is OUTAGE
+        elif "quarantined" in parts:
+            assert missed[slot] is MissCause.QUARANTINED
         elif set(parts) == {"no_trades"}:
             assert missed[slot] is NO_TRADES
         else:
