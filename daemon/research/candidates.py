@@ -10,7 +10,7 @@ import numpy as np
 
 from daemon.research.controls import control_of, shuffled
 from daemon.research.datasets import Dataset
-from daemon.research.evaluation import Evaluated, require_enough
+from daemon.research.evaluation import Evaluated, evaluate, require_enough
 from daemon.research.judgement import judge_walk
 from daemon.research.net_returns import calibrated_forward, net_returns
 from daemon.research.overfitting import BLOCKS, probability_of_overfitting
@@ -26,7 +26,7 @@ class Picked:
 
     settings: TrainingSettings
     evaluated: Evaluated
-    sharpes: tuple[float, ...]  # per bar, of each candidate in the order given
+    sharpes: tuple[float, ...]  # per bar, of the candidates in the order given; empty for one
     overfitting: float | None
 
 
@@ -45,6 +45,10 @@ def pick(
     the pick was overfitting joins the declared tests. One candidate is simply judged. Raises
     `TrainingRefused` as `evaluate` does.
     """
+    if len(candidates) == 1:
+        (only,) = candidates
+        alone = evaluate(series, dataset, only, seed=seed, progress=progress)
+        return Picked(only, alone, (), None)
     require_enough(dataset)
     plans = [Plan(dataset, settings) for settings in candidates]
     *made, control = walk_all(
@@ -81,8 +85,7 @@ def _best(made: Sequence[Walked], sharpes: Sequence[float]) -> int:
 
 
 def _overfitting(returns: FloatArray) -> float | None:
-    """None where there was no choice, or nothing to choose by."""
-    bars, candidates = returns.shape
-    if candidates < 2 or bars < 2 * BLOCKS or not returns.any():
+    """None where there was nothing to choose by."""
+    if len(returns) < 2 * BLOCKS or not returns.any():
         return None
     return probability_of_overfitting(returns)

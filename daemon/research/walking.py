@@ -83,7 +83,7 @@ def walk_recorded(
         "depth": settings.max_depth,
         "candidates": [
             {"depth": one.max_depth, "sharpe_per_bar": _rounded(sharpe)}
-            for one, sharpe in zip(candidates, picked.sharpes, strict=True)
+            for one, sharpe in zip(candidates, picked.sharpes, strict=False)
         ],
         "overfitting_probability": _rounded(picked.overfitting),
         "trials": settings.trials,
