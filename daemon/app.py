@@ -75,7 +75,13 @@ def build_core(
         bar_age_max_ns=round(settings.data.max_decision_age_ratio * length_ns),
         model_age_max_ns=round(settings.model.max_age_days * DAY_NS),
     )
-    risk = Risk(settings.risk, book, blotter, costs=costs)
+    risk = Risk(
+        settings.risk,
+        book,
+        blotter,
+        costs=costs,
+        quarantine_max_per_day=settings.data.quarantine_max_per_day,
+    )
     execution = Execution(blotter)
     monitoring = Monitoring(settings.health, timeframe_ns=length_ns)
     core = Core(
@@ -120,6 +126,9 @@ def routes(core: Core) -> list[Route]:
         apply(e.BarsMissed, features.apply_bars_missed),
         on(e.BarsMissed, features.on_bars_missed, e.FeatureRows),
         apply(e.BarsMissed, monitoring.apply_bars_missed),
+        apply(e.BarRejected, risk.apply_bar_rejected),
+        on(e.BarRejected, risk.on_bar_rejected, e.DataDistrusted),
+        apply(e.DataDistrusted, risk.apply_data_distrusted),
         apply(e.BarRevised, features.apply_bar_revised),
         apply(e.BarsClosed, features.apply_bars_closed),
         apply(e.BarsClosed, book.apply_bars_closed),

@@ -17,6 +17,7 @@ from daemon.core.events import RunOpened
 from daemon.core.instruments import Instrument, InstrumentId
 from daemon.core.timeframes import NS_PER_MS, timeframe_ns
 from daemon.layers.ingestion.aggregation import Aggregation, aggregated
+from daemon.layers.ingestion.sieve import sift
 from daemon.store.bars import BarStore
 from daemon.store.journal_reader import JournalReader
 from daemon.store.runs import newest_daemon_run
@@ -37,6 +38,7 @@ class Recorded(Struct, frozen=True, kw_only=True):
     name: str  # for people
     bars: tuple[Bar, ...]
     instruments: tuple[Instrument, ...]
+    quarantined: int = 0  # rows that the gate of a live feed would not believe
 
 
 def recorded_bars(settings: Settings, files: Mapping[str, Sequence[Path]]) -> Recorded:
@@ -60,11 +62,15 @@ def _from_files(settings: Settings, files: Mapping[str, Sequence[Path]]) -> Reco
         name=", ".join(each.name for each in found),
         bars=tuple(bars),
         instruments=tuple(instrument for each in found for instrument in each.instruments),
+        quarantined=sum(each.quarantined for each in found),
     )
 
 
 def _symbol_of_files(settings: Settings, symbol: str, paths: Sequence[Path]) -> Recorded:
-    """One symbol's files, joined on time; overlaps may be identical, never contradict."""
+    """One symbol's files, joined on time; overlaps may be identical, never contradict.
+
+    Rows that are hard to believe are left out, as a live feed would: their slots are holes.
+    """
     from daemon.embedded.recorded import RecordedMarket
     from daemon.store.recordings import read_recording
 
@@ -101,11 +107,16 @@ def _symbol_of_files(settings: Settings, symbol: str, paths: Sequence[Path]) -> 
         )
         for each in found
     )
+    sifted = sift(bars, timeframe_ns=length_ms * NS_PER_MS, spike_scale=settings.data.spike_scale)
+    if not sifted.bars:
+        msg = f"{name}: not one of its {len(bars)} bars is believed; see tradingd data verify"
+        raise UsageRefused(msg)
     return Recorded(
         market=f"replay-{market.fingerprint}",
         name=name,
-        bars=_decided_on(settings, bars),
+        bars=_decided_on(settings, sifted.bars),
         instruments=(instrument,),
+        quarantined=len(sifted.doubted),
     )
 
 

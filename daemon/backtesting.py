@@ -85,6 +85,7 @@ class Backtest:
         return {
             **result,
             "models": self._models.used,
+            "quarantined": self.recorded.quarantined,
             "from": rfc3339(self.first_ns),
             "until": rfc3339(self.until_ns),
             "journal_chain": writer.chain.hex(),

@@ -36,14 +36,14 @@ FIELDS: Final = {
     "baseline_auc": "AUC of minus the last return on the same rows",
     "bound_by": "rule that decided the size",
     "brier": "mean squared error of the probabilities",
-    "cause": "no_trades: nobody traded; outage: we or the venue were blind",
+    "cause": "no_trades, outage (we or the venue were blind), quarantined (told, not believed)",
     "close": "last price of the bar",
     "closed_return_ratio": "net return of the round trip that ended, as a ratio of its cost",
     "coalesced": "bars that were joined or will be fetched again",
     "columns": "features in the row",
     "confidence": "2 x |probability_up - 0.5|",
     "config_hash": "hash of the effective configuration, secrets left out",
-    "count": "slots of the grid",
+    "count": "slots of the grid; of data.distrusted, candles that were not believed",
     "decision_price": "close of the bar that decided",
     "decisions": "bars for which the model gave a probability",
     "deflated_sharpe": "how sure the Sharpe ratio is above what so many trials show by luck",
@@ -110,12 +110,14 @@ FIELDS: Final = {
     "psi_worst": "population stability index of the feature that moved most",
     "psi_worst_feature": "that feature",
     "quality": "ok, no_trades or revised",
+    "quarantined_slots": "slots without a bar, because what was told of them is not believed",
     "quantity": "in base units",
     "raw": "what was received, cut",
     "raw_probability_up": "the forest's own probability, before calibration",
     "realized_quote": "realized profit or loss of the account so far, net of fees",
     "reason": "why",
     "reasons": "why, all of them",
+    "rejected": "candles that were not believed, by reason",
     "repeated": "how many times since it was last said",
     "rest": "address of the REST interface",
     "resume": "command that ends the halt",
@@ -144,6 +146,7 @@ FIELDS: Final = {
     "trade_id": "the venue's id of the fill",
     "trained_through": "end of the last label the model has seen",
     "unresolved": "orders whose end is not known",
+    "until": "market time at which it is over",
     "value": "the value that met the limit",
     "values": "the features, in the model's order",
     "venue_order": "the venue's id of the order",
@@ -188,6 +191,7 @@ def _event(name: str, level: str, when: str, fields: str) -> LogEvent:
 _BAR = "trace exchange symbol bar"
 _ORDER = "trace exchange symbol bar? order"
 _AUC = "auc auc_low auc_high"
+_REFUSED = "exchange symbol at reason detail? raw source?"
 
 ROWS: Final = (
     # the run
@@ -199,8 +203,9 @@ ROWS: Final = (
     _event("run.resumed", "info", "a killed run goes on where its journal ends", "events steps"),
     _event(
         "run.finished", "info", "the last line: what came of it",
-        "mode market label? symbols exchanges? bars decisions signals suppressed denied orders "
-        "fills round_trips holes outage_slots gaps_traded fees_quote pnl_quote equity_quote "
+        "mode market label? symbols exchanges? bars decisions signals suppressed denied "
+        "rejected? quarantined_slots? orders fills round_trips holes outage_slots gaps_traded "
+        "fees_quote pnl_quote equity_quote "
         f"drawdown_ratio {_AUC} auc_n health halted? edge_shown verdict reason?",
     ),
     _event("daemon.stopping", "info", "a stop was asked for", "reason? unresolved?"),
@@ -219,8 +224,12 @@ ROWS: Final = (
         "bar.closed", "info", "a bar was believed and its step committed",
         f"{_BAR} close volume late_ms source quality",
     ),
-    _event("bar.rejected", "warning", "a bar was not believed", "exchange symbol at reason raw"),
-    _event("bar.repeated", "debug", "a bar came again", "exchange symbol at reason raw"),
+    _event("bar.rejected", "warning", "a bar was not believed", _REFUSED),
+    _event("bar.repeated", "debug", "a bar came again", _REFUSED),
+    _event(
+        "data.distrusted", "error", "too much of a symbol's data is not believed: opens nothing",
+        "exchange symbol at count limit until",
+    ),
     _event(
         "bar.revised", "warning", "the venue changed a bar after it was believed",
         f"{_BAR} close was_close volume was_volume source",

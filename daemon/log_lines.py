@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from daemon.core import events as e
-from daemon.core.bars import Bar, BarRejectReason
+from daemon.core.bars import Bar
 from daemon.core.ids import trace_for
 from daemon.core.instruments import InstrumentId, plain
 from daemon.core.timeframes import NS_PER_MS, NS_PER_S, SECONDS, rfc3339
@@ -17,7 +17,6 @@ from daemon.core.timeframes import NS_PER_MS, NS_PER_S, SECONDS, rfc3339
 Fields: TypeAlias = dict[str, object]
 Memory: TypeAlias = dict[str, int]  # trace of a decision -> close of its bar
 
-RAW_LENGTH_MAX = 200
 RESUME_COMMAND = "tradingd resume --reason R --confirm"
 
 
@@ -97,21 +96,6 @@ def bar_closed(event: e.BarsClosed, _: Memory) -> Iterator[Fields]:
             "source": bar.source,
             "quality": bar.quality,
         }
-
-
-def bar_rejected(event: e.BarRejected, _: Memory) -> Iterator[Fields]:
-    if event.reason is not BarRejectReason.DUPLICATE:
-        yield _rejection(event)
-
-
-def bar_repeated(event: e.BarRejected, _: Memory) -> Iterator[Fields]:
-    if event.reason is BarRejectReason.DUPLICATE:
-        yield _rejection(event)
-
-
-def _rejection(event: e.BarRejected) -> Fields:
-    raw = event.raw[:RAW_LENGTH_MAX]
-    return {**_named(event.instrument), **_at(event), "reason": event.reason, "raw": raw}
 
 
 def bar_revised(event: e.BarRevised, _: Memory) -> Iterator[Fields]:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
+from daemon import log_data_lines as data_lines
 from daemon import log_lines as lines
 from daemon.core import events as e
 from daemon.log_clock_lines import clock_agrees, clock_off
@@ -27,7 +28,10 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.HistoryLoaded: (("history.loaded", lines.history_loaded),),
     e.BarsClosed: (("bar.closed", lines.bar_closed),),
     e.BarsMissed: (("feed.gap", lines.feed_gap),),
-    e.BarRejected: (("bar.rejected", lines.bar_rejected), ("bar.repeated", lines.bar_repeated)),
+    e.BarRejected: (
+        ("bar.rejected", data_lines.bar_rejected),
+        ("bar.repeated", data_lines.bar_repeated),
+    ),
     e.BarRevised: (("bar.revised", lines.bar_revised),),
     e.FeedStale: (("feed.stale", lines.feed_stale),),
     e.FeedRecovered: (("feed.recovered", lines.feed_recovered),),
@@ -59,6 +63,7 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.ModelActivated: (("model.activated", lines.model_activated),),
     e.PredictionResolved: (("outcome.resolved", lines.outcome_resolved),),
     e.HealthSampled: (("health.sampled", lines.health_sampled),),
+    e.DataDistrusted: (("data.distrusted", data_lines.data_distrusted),),
     e.TradingHalted: (("daemon.halted", lines.daemon_halted),),
     e.TradingResumed: (("daemon.resumed", lines.asked),),
     e.HaltRequested: (("operator.halt_requested", lines.asked),),

@@ -279,6 +279,9 @@ class Reporter:
             "health": self._health,
             "exchanges": {name: self._exchange(core, name) for name in self._exchanges},
             "clock": {name: watch() for name, watch in self._clocks.items()},
+            "quarantined_today": {
+                each.symbol: count for each, count in core.risk.distrust.counts().items()
+            },
             "not_traded": dict(self._not_traded.most_common()),
             **self._last,
         }

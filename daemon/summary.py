@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 
 from daemon.core import events as e
-from daemon.core.bars import MissCause
+from daemon.core.bars import HARMLESS_REASONS, MissCause
 from daemon.core.book import Book
 from daemon.core.instruments import InstrumentId, names_of, plain
 from daemon.core.pipeline import ARITHMETIC
@@ -45,6 +45,8 @@ class Tally(Struct):
     health: e.HealthStatus = e.HealthStatus.UNKNOWN
     halted: dict[str, str] = field(default_factory=dict)
     suppressed: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    quarantined_slots: int = 0
     denied: Counter[str] = field(default_factory=Counter)
     probabilities: list[float] = field(default_factory=list)
     outcomes: list[int] = field(default_factory=list)
@@ -93,6 +95,8 @@ def _summarised(events: Iterable[e.Event], lookback: int) -> dict[str, object]:
         "signals": tally.signals,
         "suppressed": dict(sorted(tally.suppressed.items())),
         "denied": dict(sorted(tally.denied.items())),
+        "rejected": dict(sorted(tally.rejected.items())),
+        "quarantined_slots": tally.quarantined_slots,
         "orders": tally.orders,
         "fills": tally.fills,
         "round_trips": book.round_trips,
@@ -161,6 +165,8 @@ def _closed(tally: Tally, event: e.BarsClosed) -> None:
 
 
 def _missed(tally: Tally, event: e.BarsMissed) -> None:
+    if event.cause is MissCause.QUARANTINED:
+        tally.quarantined_slots += event.count
     if event.cause is MissCause.OUTAGE:
         tally.holes += 1
         tally.outage_slots += event.count
@@ -182,6 +188,11 @@ def _thinned(tally: Tally, event: e.JournalThinned) -> None:
 
 def _signalled(tally: Tally, _event: e.SignalEmitted) -> None:
     tally.signals += 1
+
+
+def _rejected(tally: Tally, event: e.BarRejected) -> None:
+    if event.reason not in HARMLESS_REASONS:
+        tally.rejected[event.reason.value] += 1
 
 
 def _suppressed(tally: Tally, event: e.SignalSuppressed) -> None:
@@ -236,6 +247,7 @@ COUNTED: dict[type[e.Event], Callable[[Tally, Any], None]] = {
     e.HistoryLoaded: _loaded,
     e.BarsClosed: _closed,
     e.BarsMissed: _missed,
+    e.BarRejected: _rejected,
     e.Predictions: _predicted,
     e.SignalEmitted: _signalled,
     e.SignalSuppressed: _suppressed,

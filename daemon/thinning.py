@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from daemon.app import Core
     from daemon.core.instruments import InstrumentId
 
-GOING = (e.BarsClosed, e.FeatureRows, e.Predictions, e.SignalSuppressed, e.BarRejected)
+GOING = (e.BarsClosed, e.FeatureRows, e.Predictions, e.SignalSuppressed)
 VALUED = (e.OrderFilled, e.TradingResumed)  # applied with the prices of the moment
 WINDOW_GROWTH = 4
 WINDOWS_TRIED = 3

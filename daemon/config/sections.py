@@ -134,6 +134,7 @@ class DataSection(Section):
     stale_after_s: Seconds = 90.0
     zero_volume: Literal["accept", "flag", "reject"] = "flag"
     spike_scale: Annotated[Real, Field(ge=5, le=1_000)] = 30.0
+    quarantine_max_per_day: Natural = 10
 
     @property
     def quote(self) -> str:

@@ -106,6 +106,7 @@ class DenyReason(StrEnum):
     NO_PAYOFFS = "no_payoffs"
     NOT_FINITE = "not_finite"
     NOT_RECONCILED = "not_reconciled"
+    DATA_DISTRUSTED = "data_distrusted"
     CLOCK_OFF = "clock_off"
 
 
@@ -580,6 +581,17 @@ class HealthSampled(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     lost: int
 
 
+class DataDistrusted(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """So much of what was told of one instrument today is not believed that nothing is opened in it
+    until the day is over.
+    """
+
+    instrument: InstrumentId
+    until_ns: int
+    count: int
+    limit: int
+
+
 class TradingHalted(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     """Entries stop until an operator resumes; exits go on, nothing is liquidated."""
 
@@ -636,7 +648,8 @@ JOURNALED: tuple[type[Event], ...] = (
     RunOpened, ModelActivated, HistoryLoaded, BarsClosed, BarsMissed, BarRejected, BarRevised,
     FeedStale, FeedRecovered, ClockChecked, OrderReported, Reconciled, HealthTick, HaltRequested,
     ResumeRequested, RunClosed, FeatureRows, Predictions, SignalEmitted, SignalSuppressed,
-    OrderApproved, OrderDenied, OrderIntended, OrderAccepted, OrderRefused, OrderNotSent,
+    DataDistrusted, OrderApproved, OrderDenied, OrderIntended, OrderAccepted, OrderRefused,
+    OrderNotSent,
     OrderOutcomeUnknown, OrderAbsent, OrderFilled, OrderCompleted, PositionChanged, EquityMarked,
     PredictionResolved, HealthSampled, TradingHalted, TradingResumed, JournalThinned,
 )  # fmt: skip

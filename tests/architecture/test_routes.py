@@ -14,13 +14,13 @@ from tests.unit.core.simulation import a_core, a_run, settings_of
 
 # Said for people and for the record; nothing in the core waits for them.
 TERMINAL = {
-    *(e.BarRejected, e.RunClosed, e.SignalSuppressed, e.OrderDenied, e.JournalThinned),
+    *(e.RunClosed, e.SignalSuppressed, e.OrderDenied, e.JournalThinned),
 }
 SEEDS = range(20)
 # A run that begins has nothing pending yet; tests/unit/layers shows what becomes of it otherwise.
 # A feed is seldom stale while a bar waits for it; tests/unit/layers shows that too.
 SELDOM = {("FeedStale", e.FeatureRows)}
-NOT_REACHED = {("HistoryLoaded", e.PredictionResolved)}
+NOT_REACHED = {("HistoryLoaded", e.PredictionResolved), ("BarRejected", e.DataDistrusted)}
 
 
 def the_routes() -> list[Route]:

@@ -18,7 +18,7 @@ from tests.unit.layers.test_suspicion import a_market
 HEADER = "timestamp,open,high,low,close,volume"
 NOW_NS = parse_time("2026-01-01T00:00Z")
 DATA = Path(__file__).parents[3] / "shared" / "data"
-# What README.md beside the files says of each, in our names; see docs/data.md where we differ.
+# What README.md beside the files says of each, in our names; see docs/quality.md where we differ.
 FOUND = {
     "BTCUSDT-1h-nic": {"gaps": 28, "missing_bars": 128, "zero_volume": 4},
     "ETHUSDT-1h-djienne": {"gaps": 27, "missing_bars": 127, "zero_volume": 5, "spikes": 1},

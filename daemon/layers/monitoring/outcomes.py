@@ -149,7 +149,7 @@ class Outcomes:
         first_close_ns = event.first_open_ns + self._timeframe_ns
         last_close_ns = event.first_open_ns + event.count * self._timeframe_ns
         for each in self._pending.get(event.instrument, {}).values():
-            if event.cause is MissCause.OUTAGE:
+            if event.cause is not MissCause.NO_TRADES:
                 if first_close_ns <= each.due_ns and last_close_ns > each.close_ns:
                     each.lost = Unscored.OUTAGE
             elif first_close_ns <= each.due_ns and (

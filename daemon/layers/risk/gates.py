@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from daemon.core.events import (
     ClockChecked,
+    DataDistrusted,
     DenyReason,
     Direction,
     HaltReason,
@@ -52,6 +53,7 @@ class Situation(Struct, frozen=True, kw_only=True):
     halts: tuple[HaltReason, ...]
     is_reconciled: bool
     is_stale: bool
+    distrust: DataDistrusted | None
     clock: ClockChecked | None  # the measurement that took the trust away, if one did
     health: HealthStatus
     open_orders: tuple[Order, ...]
@@ -92,6 +94,13 @@ def fresh_data(now: Situation, _config: RiskSection) -> Denial | None:
     if now.mark is not None and now.marked_ns != now.signal.close_ns:
         return Denial(DenyReason.STALE_DATA, str(now.marked_ns), str(now.signal.close_ns))
     return None
+
+
+def trusted_data(now: Situation, _config: RiskSection) -> Denial | None:
+    """A feed of which so much was not believed today may be wrong about what was."""
+    if now.distrust is None:
+        return None
+    return Denial(DenyReason.DATA_DISTRUSTED, str(now.distrust.count), str(now.distrust.limit))
 
 
 def clock_agrees(now: Situation, _config: RiskSection) -> Denial | None:
@@ -166,6 +175,7 @@ ENTRY_GATES: tuple[Gate, ...] = (
     reconciled,
     no_order_in_the_way,
     fresh_data,
+    trusted_data,
     clock_agrees,
     model_not_critical,
     has_price,

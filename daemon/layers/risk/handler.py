@@ -19,6 +19,7 @@ from daemon.core.events import (
     TradingHalted,
     TradingResumed,
 )
+from daemon.layers.risk.distrust import Distrust
 from daemon.layers.risk.gates import Situation
 from daemon.layers.risk.sizing import Room, Tally
 from daemon.layers.risk.verdicts import enter, leave
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
     from daemon.core.blotter import Blotter
     from daemon.core.book import Book
     from daemon.core.events import (
+        BarRejected,
         BarsClosed,
         ClockChecked,
+        DataDistrusted,
         EquityMarked,
         Event,
         FeedRecovered,
@@ -58,7 +61,15 @@ NO_SKILL_AUC = 0.5
 class Risk:
     """Gates, sizes and halts; reads book and blotter, and changes neither."""
 
-    def __init__(self, config: RiskSection, book: Book, blotter: Blotter, *, costs: Costs) -> None:
+    def __init__(
+        self,
+        config: RiskSection,
+        book: Book,
+        blotter: Blotter,
+        *,
+        costs: Costs,
+        quarantine_max_per_day: int = 0,
+    ) -> None:
         self._config = config
         self._book = book
         self._blotter = blotter
@@ -66,6 +77,7 @@ class Risk:
         self._is_reconciled = False
         self._halted: dict[HaltReason, str] = {}
         self._stale: set[InstrumentId] = set()
+        self.distrust = Distrust(quarantine_max_per_day)
         self._clocks: dict[str, ClockChecked] = {}  # of exchanges whose time is not ours
         self._model: ModelActivated | None = None
         self._health = HealthStatus.UNKNOWN
@@ -95,6 +107,12 @@ class Risk:
 
     def apply_feed_recovered(self, event: FeedRecovered) -> None:
         self._stale.discard(event.instrument)
+
+    def apply_bar_rejected(self, event: BarRejected) -> None:
+        self.distrust.note(event)
+
+    def apply_data_distrusted(self, event: DataDistrusted) -> None:
+        self.distrust.keep(event)
 
     def apply_clock_checked(self, event: ClockChecked) -> None:
         if event.is_trusted:
@@ -183,6 +201,11 @@ class Risk:
             detail = "; ".join(event.differences)
             yield TradingHalted(ts_ns=event.ts_ns, reason=HaltReason.RECONCILE, detail=detail)
 
+    def on_bar_rejected(self, event: BarRejected) -> Iterator[Event]:
+        verdict = self.distrust.verdict(event)
+        if verdict is not None:
+            yield verdict
+
     def on_halt_requested(self, event: HaltRequested) -> Iterator[Event]:
         detail = f"{event.who}: {event.reason}"
         yield TradingHalted(ts_ns=event.ts_ns, reason=HaltReason.OPERATOR, detail=detail)
@@ -239,6 +262,7 @@ class Risk:
             halts=tuple(sorted(self._halted)),
             is_reconciled=self._is_reconciled,
             is_stale=instrument in self._stale,
+            distrust=self.distrust.of(instrument, signal.ts_ns),
             clock=self._clocks.get(instrument.exchange),
             health=self._health,
             open_orders=tuple(blotter.open_orders(instrument)),

@@ -43,6 +43,7 @@ from tests.builders import (
     an_unknown_outcome,
 )
 
+QUARANTINE_MAX = 3
 GOOD = a_payoff(win_ratio=0.02, loss_ratio=0.015)
 FREE = Costs(fee_ratio=0.0, slippage_ratio=0.0)
 DAY_NS = 24 * HOUR_NS
@@ -64,7 +65,13 @@ class Desk:
         **config: Any,
     ) -> None:
         self.book, self.blotter = Book(), Blotter()
-        self.risk = Risk(RiskSection(**config), self.book, self.blotter, costs=costs)
+        self.risk = Risk(
+            RiskSection(**config),
+            self.book,
+            self.blotter,
+            costs=costs,
+            quarantine_max_per_day=QUARANTINE_MAX,
+        )
         self.pipeline = Pipeline(self._routes())
         self.journal: list[e.Event] = []
         if journal is not None:
@@ -187,6 +194,9 @@ class Desk:
             on(e.EquityMarked, risk.on_equity_marked),
             apply(e.HealthSampled, risk.apply_health_sampled),
             on(e.HealthSampled, risk.on_health_sampled),
+            apply(e.BarRejected, risk.apply_bar_rejected),
+            on(e.BarRejected, risk.on_bar_rejected),
+            apply(e.DataDistrusted, risk.apply_data_distrusted),
             apply(e.FeedStale, risk.apply_feed_stale),
             apply(e.FeedRecovered, risk.apply_feed_recovered),
             apply(e.ClockChecked, risk.apply_clock_checked),
