@@ -149,6 +149,19 @@ def a_run_opened(**changes: Any) -> e.RunOpened:
     return _filled(e.RunOpened, defaults, changes)
 
 
+def an_account_opened(exchange: str, quote: int, **changes: Any) -> e.AccountOpened:
+    """Its share of the capital is all it holds."""
+    defaults = {
+        "exchange": exchange,
+        "market": exchange,
+        "market_key": exchange,
+        "account": f"account-{exchange}",
+        "allotted_quote": Decimal(quote),
+        "balances": (e.Balance("USDT", Decimal(quote)),),
+    }
+    return _filled(e.AccountOpened, defaults, changes)
+
+
 def a_model_activated(**changes: Any) -> e.ModelActivated:
     defaults = {
         "model": MODEL,

@@ -18,6 +18,7 @@ from tests.builders import (
     a_refusal,
     a_run_opened,
     an_acceptance,
+    an_account_opened,
     an_instrument,
     an_intent,
     an_order_completed,
@@ -121,17 +122,12 @@ def test_a_filled_order_with_our_prefix_that_we_never_intended_is_a_difference()
 def test_each_account_is_compared_with_the_orders_of_its_own_exchange() -> None:
     """The same symbol is traded on both, and each venue knows its own fills alone."""
     there = InstrumentId("okx", BTC.symbol)
-    shares = {BTC.exchange: START, "okx": D(500)}
+    shares = {BTC.exchange: int(START), "okx": 500}
     opened = a_run_opened(
         instruments=(*OPENED.instruments, an_instrument(id=there)),
         accounts=tuple(
-            e.AccountOpened(
-                exchange=name,
-                market="",
-                market_key="",
-                account="",
-                allotted_quote=share,
-                balances=(e.Balance("USDT", share), e.Balance("BTC", D("0.5"))),
+            an_account_opened(
+                name, share, balances=(e.Balance("USDT", D(share)), e.Balance("BTC", D("0.5")))
             )
             for name, share in shares.items()
         ),

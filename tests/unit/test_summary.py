@@ -29,6 +29,7 @@ from tests.builders import (
     a_run_opened,
     a_signal,
     a_suppression,
+    an_account_opened,
     an_equity_mark,
     an_instrument,
     an_intent,
@@ -264,17 +265,7 @@ def test_the_summary_of_a_whole_story_agrees_with_its_core() -> None:
 
 def test_what_happened_on_each_of_several_exchanges_is_told_apart() -> None:
     there = InstrumentId("okx", BTC.symbol)
-    accounts = tuple(
-        e.AccountOpened(
-            exchange=name,
-            market="",
-            market_key="",
-            account="",
-            allotted_quote=D(5_000),
-            balances=(),
-        )
-        for name in (BTC.exchange, "okx")
-    )
+    accounts = tuple(an_account_opened(name, 5_000) for name in (BTC.exchange, "okx"))
     opened = a_run_opened(instruments=(an_instrument(), an_instrument(id=there)), accounts=accounts)
     bought = an_order_filled(instrument=there, quantity=D(2), price=D(100), fee=D(1))
     story = (closed(0), closed(0, there), an_intent(instrument=there), bought)

@@ -20,6 +20,7 @@ from tests.builders import (
     TRACE,
     a_fill,
     a_run_opened,
+    an_account_opened,
     an_approval,
     an_order_reported,
 )
@@ -104,17 +105,7 @@ def test_an_approval_becomes_an_intent_first_and_a_command_second() -> None:
 
 def test_the_same_decision_on_two_exchanges_has_two_ids_each_of_its_own_account() -> None:
     there = InstrumentId("okx", BTC.symbol)
-    accounts = tuple(
-        e.AccountOpened(
-            exchange=name,
-            market="",
-            market_key="",
-            account=f"account-{name}",
-            allotted_quote=D(5_000),
-            balances=(),
-        )
-        for name in (BTC.exchange, "okx")
-    )
+    accounts = tuple(an_account_opened(name, 5_000) for name in (BTC.exchange, "okx"))
     desk = Desk(bot="tradingd", accounts=accounts)
 
     ids = []

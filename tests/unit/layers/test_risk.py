@@ -35,6 +35,7 @@ from tests.builders import (
     a_signal,
     an_absence,
     an_acceptance,
+    an_account_opened,
     an_equity_mark,
     an_instrument,
     an_intent,
@@ -343,15 +344,7 @@ def test_a_stale_feed_opens_nothing_until_it_recovers() -> None:
 def test_each_exchange_is_stale_by_itself_and_pays_for_its_own_orders() -> None:
     there = InstrumentId("okx", BTC.symbol)
     accounts = tuple(
-        e.AccountOpened(
-            exchange=name,
-            market="",
-            market_key="",
-            account="",
-            allotted_quote=D(share),
-            balances=(),
-        )
-        for name, share in ((BTC.exchange, 300), ("okx", 9_700))
+        an_account_opened(name, share) for name, share in ((BTC.exchange, 300), ("okx", 9_700))
     )
     lot = D("0.001")
     instruments = (an_instrument(lot=lot), an_instrument(id=there, lot=lot))
