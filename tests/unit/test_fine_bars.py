@@ -8,11 +8,12 @@ import pytest
 
 from daemon.core.bars import Bar, MissCause
 from daemon.fine_bars import FineBars, load_fine
+from daemon.layers.ingestion.aggregation import decimal_sum
 from daemon.layers.ingestion.history import History
 from daemon.store.bars import BarStore
 from daemon.store.gaps import Gap
 from tests.fakes import FakeMarketData
-from tests.unit.layers.candles import BTC, HOUR_NS, a_raw, open_of
+from tests.unit.layers.candles import BTC, HOUR_NS, a_raw, open_of, volume_of
 
 DAY_NS = 24 * HOUR_NS
 DAYS = 4
@@ -26,11 +27,18 @@ class FakeWorld:
     page_limit: int = 7
 
 
+def closes(slot: int) -> float:
+    """No straight line, or the bars would be taken for invented ones."""
+    return 100.0 + slot * slot % 7 / 100
+
+
+def volume(*slots: int) -> float:
+    return decimal_sum(volume_of(slot) for slot in slots)
+
+
 def a_world(*absent: int, sends_empty_bars: bool = True) -> FakeWorld:
     data = FakeMarketData()
-    data.rows[BTC] = [
-        a_raw(n, 100.0 + n / 1000, volume=7.0) for n in range(24 * DAYS) if n not in absent
-    ]
+    data.rows[BTC] = [a_raw(n, closes(n)) for n in range(24 * DAYS) if n not in absent]
     return FakeWorld(data, sends_empty_bars)
 
 
@@ -65,7 +73,8 @@ def test_stretches_leave_no_seam(tmp_path: Path, stretch_bars: int) -> None:
     history, told = loaded(store, a_world(), stretch_bars)
 
     assert days(history.bars) == list(range(DAYS))
-    assert [bar.volume for bar in history.bars] == [7.0 * 24] * DAYS
+    expected = [volume(*range(24 * day, 24 * day + 24)) for day in range(DAYS)]
+    assert [bar.volume for bar in history.bars] == expected
     assert history.missed == ()
     assert len(store.read("m", BTC, HOUR_NS)) == 24 * DAYS
     assert told[-1] == (24 * DAYS, 24 * DAYS)
@@ -94,7 +103,7 @@ def test_where_quiet_hours_have_no_bar_a_day_is_whole_without_them(tmp_path: Pat
     history, _ = loaded(store, a_world(29, 30, 31, sends_empty_bars=False), 30)
 
     assert days(history.bars) == list(range(DAYS))
-    assert history.bars[1].volume == 7.0 * 21
+    assert history.bars[1].volume == volume(*range(24, 29), *range(32, 48))
     (gap,) = store.gaps("m", BTC.symbol, HOUR_NS)
     assert gap == Gap(open_of(29), 3, MissCause.NO_TRADES)
 
