@@ -151,7 +151,7 @@ def a_run_opened(**changes: Any) -> e.RunOpened:
 
 def an_account_opened(exchange: str, quote: int, **changes: Any) -> e.AccountOpened:
     """Its share of the capital is all it holds."""
-    defaults = {
+    defaults: dict[str, Any] = {
         "exchange": exchange,
         "market": exchange,
         "market_key": exchange,
@@ -159,7 +159,7 @@ def an_account_opened(exchange: str, quote: int, **changes: Any) -> e.AccountOpe
         "allotted_quote": Decimal(quote),
         "balances": (e.Balance("USDT", Decimal(quote)),),
     }
-    return _filled(e.AccountOpened, defaults, changes)
+    return e.AccountOpened(**defaults | changes)
 
 
 def a_model_activated(**changes: Any) -> e.ModelActivated:
