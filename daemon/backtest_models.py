@@ -108,4 +108,4 @@ class Models:
         )
         # Kept as a candidate, so that reports and parity find it; nothing trades with it.
         manifest = self._registry.register(trained.manifest, trained.arrays, trained.archive)
-        return manifest, active_model(manifest, dict(trained.arrays))
+        return manifest, active_model(manifest, dict(trained.arrays), trained.archive)

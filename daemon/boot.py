@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import sys
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,9 +24,10 @@ from daemon.core.jobs import TrainingJob, TrainingProgress, TrainingSeries
 from daemon.core.labels import rule_of
 from daemon.core.manifests import Manifest, model_key
 from daemon.fine_bars import load_fine
-from daemon.layers.inference.forest import CompiledForest
 from daemon.layers.inference.model import ActiveModel, Calibration
+from daemon.layers.inference.predictors import COMPILED, Predictor, compiled
 from daemon.layers.ingestion.history import History, load_history
+from daemon.model_process import ModelProcess
 from daemon.store.gaps import Gap
 
 if TYPE_CHECKING:
@@ -187,10 +189,11 @@ def max_age_ns(settings: Settings) -> int:
 def load_model(
     registry: ModelRegistry, model_id: str, features: FeatureSet
 ) -> tuple[Manifest, ActiveModel]:
-    """The verified model as arrays; ModelRefused when anything about it does not fit."""
+    """The verified model, ready to predict; ModelRefused when anything about it does not fit."""
     manifest, arrays = registry.load(model_id, feature_fingerprint=features.fingerprint)
+    archive = None if manifest.kind in COMPILED else registry.archive(model_id)
     try:
-        model = active_model(manifest, arrays)
+        model = active_model(manifest, arrays, archive)
         model.require_features(features.fingerprint, features.names)
         model.check_probe(manifest.probes.rows, manifest.probes.probabilities)
     except ValueError as error:
@@ -199,13 +202,22 @@ def load_model(
     return manifest, model
 
 
-def active_model(manifest: Manifest, arrays: dict[str, npt.NDArray[np.generic]]) -> ActiveModel:
+def active_model(
+    manifest: Manifest, arrays: dict[str, npt.NDArray[np.generic]], archive: bytes | None = None
+) -> ActiveModel:
+    """`archive` is needed where the kind has no compiled form: it is then served by a process."""
     table = manifest.calibration
+    predictor: Predictor
+    if manifest.kind in COMPILED:
+        predictor = compiled(manifest.kind, arrays)
+    else:
+        assert archive is not None, "a model without a compiled form needs its archive"
+        predictor = ModelProcess(archive, len(manifest.feature_set.names))
     return ActiveModel(
         model_id=manifest.model_id,
         feature_fingerprint=manifest.feature_set.fingerprint,
         feature_names=manifest.feature_set.names,
-        forest=CompiledForest.from_arrays(arrays),
+        predictor=predictor,
         calibration=Calibration(table.knots, table.probabilities, table.standard_errors),
     )
 
@@ -233,6 +245,8 @@ def activation(manifest: Manifest, ts_ns: int) -> ModelActivated:
 def training_settings(settings: Settings) -> dict[str, int | float | bool | str]:
     """What the configuration says about a training, by the names research uses."""
     return {
+        "classifier": settings.model.classifier,
+        "parameters": json.dumps(settings.model.parameters, sort_keys=True),
         "n_estimators": settings.model.trees,
         "max_depth": settings.model.depth,
         "min_samples_leaf": settings.model.min_leaf,

@@ -39,6 +39,9 @@ SAME = "same"
 SOURCE_BARS_MAX = 10_000_000  # of one symbol's history, before anything is decided
 
 
+CLASSIFIERS = ("random_forest", "extra_trees", "logistic", "gradient_boosting", "lightgbm")
+
+
 def refuse(key: str, text: str) -> NoReturn:
     """Refuse a value that contradicts another one; the error is shown at `key`."""
     raise PydanticCustomError("contradiction", "{text}", {"key": key, "text": text})
@@ -77,6 +80,14 @@ def _timeframe(value: str) -> str:
 
 def _source_timeframe(value: str) -> str:
     return value if value == SAME else _timeframe(value)
+
+
+def _classifier(value: str) -> str:
+    if value not in CLASSIFIERS and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", value):
+        known = ", ".join(CLASSIFIERS)
+        text = f"should be one of {known}, or package.module:Class of your own"
+        raise PydanticCustomError("classifier", "{text}", {"text": text})
+    return value
 
 
 def _secret(value: SecretStr) -> SecretStr:
@@ -250,6 +261,8 @@ class FeaturesSection(Section):
 
 
 class ModelSection(Section):
+    classifier: Annotated[str, AfterValidator(_classifier)] = "random_forest"
+    parameters: dict[str, float | int | bool | str] = Field(default_factory=dict)
     trees: Annotated[Count, Field(le=5_000)] = 300
     depth: Annotated[Count, Field(le=16)] = 6
     min_leaf: Count = 20

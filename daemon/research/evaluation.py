@@ -1,4 +1,4 @@
-"""A walk-forward from rows to verdict: the forests, the control beside them, and what they show.
+"""A walk-forward from rows to verdict: the models, the control beside them, and what they show.
 
 The order of these steps belongs here, so that a training and a walk-forward alone cannot differ;
 each step belongs in its own module.
@@ -6,8 +6,8 @@ each step belongs in its own module.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from daemon.research.classifiers import Fitted
 from daemon.research.controls import control_of, shuffled
 from daemon.research.datasets import Dataset, TrainingRefused
 from daemon.research.judgement import Judgement, judge_walk
@@ -15,23 +15,20 @@ from daemon.research.series import Series
 from daemon.research.settings import TrainingSettings
 from daemon.research.walkforward import Plan, Progress, Walked, walk_all
 
-if TYPE_CHECKING:
-    from sklearn.ensemble import RandomForestClassifier
-
 ROWS_MIN = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluated:
-    """A walk-forward and its verdict; `fit_cpu_s` includes the control's forests."""
+    """A walk-forward and its verdict; `fit_cpu_s` includes the control's fits."""
 
     made: Walked
     judged: Judgement
     fit_cpu_s: float
 
     @property
-    def whole(self) -> "RandomForestClassifier":
-        """The forest of all rows, where it was asked for."""
+    def whole(self) -> Fitted:
+        """The model of all rows, where it was asked for."""
         assert self.made.whole is not None, "evaluate with fits_whole"
         return self.made.whole
 
@@ -47,7 +44,7 @@ def evaluate(
 ) -> Evaluated:
     """Walk forward over `dataset`, which must be made of `series` in their order, and judge it.
 
-    `fits_whole` grows the forest of all rows beside it. Raises `TrainingRefused` where there
+    `fits_whole` fits the model of all rows beside it. Raises `TrainingRefused` where there
     are fewer than ROWS_MIN rows, or they cannot be split or judged.
     """
     require_enough(dataset)

@@ -3,7 +3,9 @@
 Names, units and defaults belong here; reading them from a file belongs in `config`.
 """
 
+import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from daemon.core.bars import ZeroVolume
 from daemon.core.labels import BarrierUnit, LabelKind, LabelRule, rule_of
@@ -11,12 +13,14 @@ from daemon.core.labels import BarrierUnit, LabelKind, LabelRule, rule_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSettings:
-    """How a forest is made and judged; costs are per side of a trade.
+    """How a model is made and judged; costs are per side of a trade.
 
     `sample_ratio` is the share of the rows each tree is grown on: half of them costs two thirds of
     the time and has shown the same AUC on hourly bars. `processors` changes nothing but the time.
     """
 
+    classifier: str = "random_forest"  # a name of `classifiers`, or package.module:Class
+    parameters: str = "{}"  # a JSON object over that classifier's defaults, its keys sorted
     n_estimators: int = 300
     max_depth: int = 6
     min_samples_leaf: int = 20
@@ -59,6 +63,14 @@ class TrainingSettings:
             raise ValueError("volatility needs 2 or more bars")
         if not 0.0 <= self.confidence_min_ratio < 1.0:
             raise ValueError("confidence_min_ratio must be at least 0 and below 1")
+
+    @property
+    def own_parameters(self) -> dict[str, Any]:
+        """What the classifier is given beside its defaults."""
+        own = json.loads(self.parameters)
+        if not isinstance(own, dict):
+            raise TypeError("parameters must be a JSON object")
+        return own
 
     @property
     def rule(self) -> LabelRule:

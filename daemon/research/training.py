@@ -1,4 +1,4 @@
-"""Makes a model of bars: walk-forward, calibration, payoffs, verdict, and the forest as arrays.
+"""Makes a model of bars: walk-forward, calibration, payoffs, verdict, and the model as arrays.
 
 The order of these steps and the manifest belong here; each step belongs in its own module, and
 keeping the result belongs in `store/models`.
@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from daemon.core.errors import ModelRefused
 from daemon.core.manifests import (
     MANIFEST_SCHEMA,
     Costs,
@@ -26,24 +25,23 @@ from daemon.core.manifests import (
     with_content_id,
 )
 from daemon.layers.features.sets import FeatureSet
-from daemon.layers.inference.forest import CompiledForest
-from daemon.research.compile_forest import compile_forest
+from daemon.research.classifiers import short_name
+from daemon.research.compiling import compile_model
 from daemon.research.datasets import Dataset, TrainingRefused
 from daemon.research.evaluation import evaluate
 from daemon.research.judgement import usual
 from daemon.research.series import FloatArray, Series, content_sha256
+from daemon.research.serving import one_by_one
 from daemon.research.settings import TrainingSettings
 from daemon.research.walkforward import (
     Progress,
     WalkForward,
     labelled,
-    probability_up,
     walk_forward,
 )
 
 __all__ = ["Trained", "TrainingRefused", "TrainingSettings", "train", "walk_forward"]
 
-KIND = "rf"
 PROBES = 32
 
 
@@ -52,8 +50,10 @@ class Trained:
     """A model that can be registered, and the walk-forward that vouches for it."""
 
     manifest: Manifest
-    arrays: Mapping[str, npt.NDArray[np.generic]]  # of the compiled forest
-    archive: bytes  # joblib of the fitted forest, for research
+    arrays: Mapping[
+        str, npt.NDArray[np.generic]
+    ]  # of the compiled model, or only how many features it reads
+    archive: bytes  # joblib of the fitted model
     walked: WalkForward
 
 
@@ -69,21 +69,21 @@ def train(
     created_ns: int = 0,
     code_version: str = "",
 ) -> Trained:
-    """One forest for all symbols together, judged only on what it had not seen.
+    """One model for all symbols together, judged only on what it had not seen.
 
     The same series, features, settings and seed give the same bytes; `created_ns` and
     `code_version` are only noted down. Raises `TrainingRefused` where the data carries no model,
-    `ModelRefused` should the compiled forest not repeat scikit-learn's bits.
+    `ModelRefused` should the compiled model not say what scikit-learn says.
     """
     series = sorted(series, key=lambda one: one.symbol)
     dataset = labelled(series, feature_set, settings)
     found = evaluate(series, dataset, settings, seed=seed, progress=progress, fits_whole=True)
-    walked, judged, forest = found.made.walked, found.judged, found.whole
-    compiled = compile_forest(forest)
+    walked, judged = found.made.walked, found.judged
+    kind, made = short_name(settings.classifier), _made(found.whole, settings, dataset.features)
     manifest = Manifest(
         schema=MANIFEST_SCHEMA,
         model_id="",
-        kind=KIND,
+        kind=kind,
         market=market,
         symbols=dataset.symbols,
         timeframe=timeframe,
@@ -104,11 +104,11 @@ def train(
         control=judged.control,
         reference=_usual_features(dataset, feature_set, settings),
         reference_probability=judged.probability,
-        probes=_probes(forest, compiled, dataset.features),
+        probes=made.probes,
         settings=_noted(settings),
         seed=seed,
         libraries=_libraries(),
-        arrays_sha256=_arrays_sha256(compiled.arrays()),
+        arrays_sha256=_arrays_sha256(made.arrays),
         edge_shown=judged.verdict.edge_shown,
         failed=tuple(test.value for test in judged.verdict.failed),
         verdict=judged.verdict.sentence,
@@ -116,7 +116,7 @@ def train(
         code_version=code_version,
         files={},
     )
-    return Trained(with_content_id(manifest), compiled.arrays(), _archived(forest), walked)
+    return Trained(with_content_id(manifest), made.arrays, made.archive, walked)
 
 
 def _noted(settings: TrainingSettings) -> dict[str, int | float | str | bool]:
@@ -157,13 +157,26 @@ def _data_ranges(series: Sequence[Series], dataset: Dataset) -> tuple[DataRange,
     )
 
 
-def _probes(forest: Any, compiled: CompiledForest, features: FloatArray) -> Probes:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Made:
+    arrays: Mapping[str, npt.NDArray[np.generic]]
+    archive: bytes
+    probes: Probes
+
+
+def _made(fitted: Any, settings: TrainingSettings, features: FloatArray) -> _Made:
+    """The model as it will be stored: compiled, or as an archive for a process of its own."""
     places = np.linspace(0, len(features) - 1, PROBES).astype(np.int64)
     rows = np.ascontiguousarray(features[places])
-    said = probability_up(forest, rows)
-    if compiled.probability_up(rows).tobytes() != said.tobytes():
-        raise ModelRefused("the compiled forest does not give the bits scikit-learn gives")
-    return Probes(tuple(tuple(row) for row in rows.tolist()), tuple(said.tolist()))
+    compiled = compile_model(short_name(settings.classifier), fitted, rows)
+    arrays: Mapping[str, npt.NDArray[np.generic]]
+    if compiled is None:
+        said = one_by_one(fitted, fitted.classes_.tolist().index(1), rows)
+        arrays = {"n_features": np.asarray(features.shape[1], np.int64)}
+    else:
+        said, arrays = compiled.probability_up(rows), compiled.arrays()
+    probes = Probes(tuple(tuple(row) for row in rows.tolist()), tuple(said.tolist()))
+    return _Made(arrays, _archived(fitted), probes)
 
 
 def _libraries() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Forests fitted on the past of each fold, and what they said about rows they had not seen.
+"""Models fitted on the past of each fold, and what they said about rows they had not seen.
 
 Fitting and scoring belong here; what becomes of the scores belongs in `training` and `verdict`.
 """
@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,15 +16,13 @@ from daemon.core.bars import ZeroVolume
 from daemon.core.manifests import FoldResult
 from daemon.layers.features.sets import FeatureSet
 from daemon.layers.monitoring.skill import Gap, Skill, auc_gap, auc_with_interval
+from daemon.research.classifiers import GROWN, OWN, Fitted, make_classifier, short_name
 from daemon.research.datasets import Dataset, TrainingRefused, labelled_rows
 from daemon.research.series import FloatArray, IntArray, Series
 from daemon.research.settings import TrainingSettings
 from daemon.research.splits import Fold, purged_walk_forward
 
-if TYPE_CHECKING:
-    from sklearn.ensemble import RandomForestClassifier
-
-# Trees grown, trees in all, what is done; called from the fitting threads, one at a time.
+# Units of work done, units in all, what is done; called from the fitting threads, one at a time.
 Progress = Callable[[int, int, str], None]
 
 OVERLAP_BLOCK_HORIZONS = 4
@@ -33,12 +31,12 @@ TREES_A_STEP = 25
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WalkForward:
-    """Raw probabilities of rows no fold's forest was taught; arrays follow the order of time."""
+    """Raw probabilities of rows no fold's model was taught; arrays follow the order of time."""
 
     dataset: Dataset
     tested: IntArray  # (t,) rows of the dataset
     fold: IntArray  # (t,) number of the fold that tested them, from 0
-    raw: FloatArray  # (t,) probability of up as the forest says it
+    raw: FloatArray  # (t,) probability of up as the model says it
     clusters: IntArray  # (t,) outcomes that may depend on each other share one
     folds: tuple[FoldResult, ...]
 
@@ -61,7 +59,7 @@ class WalkForward:
         return auc_with_interval(self.baseline, self.up, self.clusters)
 
     def gap(self) -> Gap:
-        """How much more AUC the forests have than the baseline, row by row compared."""
+        """How much more AUC the models have than the baseline, row by row compared."""
         return auc_gap(self.raw, self.baseline, self.up, self.clusters)
 
 
@@ -73,7 +71,7 @@ def walk_forward(
     seed: int,
     progress: Progress,
 ) -> WalkForward:
-    """Purged expanding walk-forward of a forest over pooled symbols.
+    """Purged expanding walk-forward of a classifier over pooled symbols.
 
     Raises `TrainingRefused` where the data cannot be split or a training part has one outcome only.
     """
@@ -104,8 +102,8 @@ def walk(
 
 def walk_and_fit(
     dataset: Dataset, settings: TrainingSettings, *, seed: int, progress: Progress
-) -> "tuple[WalkForward, RandomForestClassifier]":
-    """The walk-forward over `dataset` and, fitted beside it, the forest of all its rows."""
+) -> tuple[WalkForward, Fitted]:
+    """The walk-forward over `dataset` and, fitted beside it, the model of all its rows."""
     plan = Plan(dataset, settings, fits_whole=True)
     found = walk_all([plan], seed=seed, progress=progress)[0]
     assert found.whole is not None
@@ -113,7 +111,7 @@ def walk_and_fit(
 
 
 class Plan(NamedTuple):
-    """One walk-forward of several that share the processors; `fits_whole` asks for the forest of
+    """One walk-forward of several that share the processors; `fits_whole` asks for the model of
     all rows as well.
     """
 
@@ -124,12 +122,12 @@ class Plan(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Walked:
-    """What came of a plan: `forests` are those of the folds, `whole` the one of all rows."""
+    """What came of a plan: `models` are those of the folds, `whole` the one of all rows."""
 
     walked: WalkForward
-    forests: "tuple[RandomForestClassifier, ...]"
-    whole: "RandomForestClassifier | None"
-    fit_cpu_s: float  # of growing trees, and nothing else
+    models: tuple[Fitted, ...]
+    whole: Fitted | None
+    fit_cpu_s: float  # of fitting, and nothing else
 
 
 def walk_all(plans: Sequence[Plan], *, seed: int, progress: Progress) -> list[Walked]:
@@ -142,10 +140,10 @@ def walk_all(plans: Sequence[Plan], *, seed: int, progress: Progress) -> list[Wa
     ]
 
 
-def probability_up(forest: Any, features: FloatArray) -> FloatArray:
-    """Raw probability of up, (n,), by scikit-learn in one thread: the reference for exact bits."""
-    up = forest.classes_.tolist().index(1)
-    probability: FloatArray = forest.predict_proba(features)[:, up]
+def probability_up(model: Fitted, features: FloatArray) -> FloatArray:
+    """Raw probability of up, (n,), by the fitted classifier: the reference of what is compiled."""
+    up = model.classes_.tolist().index(1)
+    probability: FloatArray = model.predict_proba(features)[:, up]
     return probability
 
 
@@ -164,13 +162,13 @@ def block_bars(decided_ns: IntArray, horizon_bars: int) -> int:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
     plan: Plan
-    fold: Fold | None  # None: the forest of all rows
+    fold: Fold | None  # None: the model of all rows
     train: IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Done:
-    forest: "RandomForestClassifier"
+    model: Fitted
     raw: FloatArray
     fit_cpu_s: float
 
@@ -199,64 +197,91 @@ def _jobs(plan: Plan) -> list[_Job]:
 def _run(
     jobs: Sequence[_Job], seed: int, progress: Progress, settings: TrainingSettings
 ) -> list[_Done]:
-    # Threads are enough, growing trees holds no lock. Every fit is single-threaded inside and has
-    # the same fixed seed, so the result is that of a loop; the longest go first to end together.
+    # Every fit is single-threaded inside and has the same fixed seed, so the result is that of a
+    # loop; the longest go first to end together. Libraries fit without Python's lock, so threads
+    # are enough for them; whoever brings his own class gets processes.
     import joblib
 
-    tally = _Tally(progress, sum(job.plan.settings.n_estimators for job in jobs))
+    is_own = short_name(settings.classifier) == OWN
+    tally = _Tally(progress, sum(_units(job) for job in jobs))
     longest_first = sorted(range(len(jobs)), key=lambda place: -_work(jobs[place]))
-    pool = joblib.Parallel(n_jobs=settings.processors or joblib.cpu_count(), backend="threading")
-    finished = pool(joblib.delayed(_fit)(jobs[place], seed, tally) for place in longest_first)
-    done = dict(zip(longest_first, finished, strict=True))
+    pool = joblib.Parallel(
+        n_jobs=settings.processors or joblib.cpu_count(),
+        backend="loky" if is_own else "threading",
+        return_as="generator",
+    )
+    add = _nothing if is_own else tally.add
+    done: dict[int, _Done] = {}
+    finished = pool(joblib.delayed(_fit)(jobs[place], seed, add) for place in longest_first)
+    for place, one in zip(longest_first, finished, strict=True):
+        done[place] = one
+        if is_own:
+            tally.add(_units(jobs[place]))
     return [done[place] for place in range(len(jobs))]
+
+
+def _units(job: _Job) -> int:
+    """Trees, where they are counted one by one, else the whole fit as one."""
+    settings = job.plan.settings
+    return settings.n_estimators if settings.classifier in GROWN else 1
 
 
 def _work(job: _Job) -> int:
     return len(job.train) * job.plan.settings.n_estimators
 
 
+def _nothing(_units: int) -> None:
+    """A process of its own cannot count with us."""
+
+
 class _Tally:
-    """Counts trees over all threads and passes the count on, one caller at a time."""
+    """Counts units over all threads and passes the count on, one caller at a time."""
 
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress = progress
         self._lock = threading.Lock()
         self._total = total
-        self._grown = 0
+        self._done = 0
         self.add(0)
 
-    def add(self, trees: int) -> None:
+    def add(self, units: int) -> None:
         with self._lock:
-            self._grown += trees
-            self._progress(self._grown, self._total, "growing trees")
+            self._done += units
+            self._progress(self._done, self._total, "fitting")
 
 
-def _fit(job: _Job, seed: int, tally: _Tally) -> _Done:
-    from sklearn.ensemble import RandomForestClassifier
-
+def _fit(job: _Job, seed: int, add: Callable[[int], None]) -> _Done:
     dataset, settings, _ = job.plan
-    forest = RandomForestClassifier(
-        max_depth=settings.max_depth,
-        min_samples_leaf=settings.min_samples_leaf,
-        max_samples=None if settings.sample_ratio >= 1.0 else settings.sample_ratio,
-        random_state=seed,
-        n_jobs=1,
-        warm_start=True,
-    )
+    model: Any = make_classifier(settings, seed=seed)
     features, up = dataset.features[job.train], dataset.up[job.train]
+    if settings.classifier in GROWN:
+        spent_s = _grow(model, features, up, settings.n_estimators, add)
+    else:
+        before_s = time.thread_time()
+        model.fit(features, up)
+        spent_s = time.thread_time() - before_s
+        add(1)
+    if job.fold is None:
+        return _Done(model, np.empty(0), spent_s)
+    return _Done(model, probability_up(model, dataset.features[job.fold.test]), spent_s)
+
+
+def _grow(
+    forest: Any, features: FloatArray, up: IntArray, wanted: int, add: Callable[[int], None]
+) -> float:
+    """CPU seconds of growing. In steps it gives the trees that growing at once gives, and something
+    to show meanwhile.
+    """
     spent_s = 0.0
-    # Growing in steps gives the trees that growing at once gives, and something to show meanwhile.
-    for grown in range(0, settings.n_estimators, TREES_A_STEP):
-        trees = min(grown + TREES_A_STEP, settings.n_estimators)
+    for grown in range(0, wanted, TREES_A_STEP):
+        trees = min(grown + TREES_A_STEP, wanted)
         forest.set_params(n_estimators=trees)
         before_s = time.thread_time()
         forest.fit(features, up)
         spent_s += time.thread_time() - before_s
-        tally.add(trees - grown)
+        add(trees - grown)
     forest.set_params(warm_start=False)
-    if job.fold is None:
-        return _Done(forest, np.empty(0), spent_s)
-    return _Done(forest, probability_up(forest, dataset.features[job.fold.test]), spent_s)
+    return spent_s
 
 
 def _walked(plan: Plan, done: Sequence[tuple[_Job, _Done]]) -> Walked:
@@ -272,11 +297,11 @@ def _walked(plan: Plan, done: Sequence[tuple[_Job, _Done]]) -> Walked:
         _result(dataset, fold, one, clusters[numbers == number])
         for number, (fold, one) in enumerate(zip(folds, raw, strict=True))
     )
-    forests = [one.forest for _, one in done]
+    models = [one.model for _, one in done]
     return Walked(
         walked=WalkForward(dataset, tested, numbers, np.concatenate(raw), clusters, results),
-        forests=tuple(forests[: len(folds)]),
-        whole=forests[-1] if plan.fits_whole else None,
+        models=tuple(models[: len(folds)]),
+        whole=models[-1] if plan.fits_whole else None,
         fit_cpu_s=sum(one.fit_cpu_s for _, one in done),
     )
 

@@ -184,6 +184,15 @@ class ModelRegistry:
                 artifacts.read_verified(path, manifest.files[_ARRAYS])
             )
 
+    def archive(self, model_id: str) -> bytes:
+        """The verified bytes of the archived model, for a process that may run what is in them."""
+        manifest = self.manifest(model_id)
+        with _about(model_id):
+            if _ARCHIVE not in manifest.files:
+                raise ModelRefused(f"the manifest names no {_ARCHIVE}")
+            path = self._root / model_id / _ARCHIVE
+            return artifacts.read_verified(path, manifest.files[_ARCHIVE])
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
         self._root.mkdir(parents=True, exist_ok=True)

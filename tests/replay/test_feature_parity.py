@@ -19,7 +19,7 @@ from daemon.core.pipeline import Pipeline, apply, on
 from daemon.layers.features.catalog import reference_features
 from daemon.layers.features.handler import Features
 from daemon.layers.inference import ActiveModel, Calibration, Inference
-from daemon.research.compile_forest import compile_forest
+from daemon.research.compiling import compile_forest
 from daemon.research.datasets import Dataset, labelled_rows
 from daemon.research.series import CLOSE, VOLUME, Series, unbroken
 from tests.unit.layers.walks import BTC, ETH, HOUR_NS, a_bar, a_walk
@@ -54,7 +54,7 @@ def a_model(dataset: Dataset) -> tuple[RandomForestClassifier, ActiveModel]:
         model_id="m1",
         feature_fingerprint=HOURLY.fingerprint,
         feature_names=HOURLY.names,
-        forest=compile_forest(fitted),
+        predictor=compile_forest(fitted),
         calibration=Calibration((0.0, 1.0), (0.0, 1.0), (0.0, 0.0)),
     )
     return fitted, model

@@ -37,7 +37,7 @@ def a_model() -> ActiveModel:
         model_id="m1",
         feature_fingerprint=HOURLY.fingerprint,
         feature_names=HOURLY.names,
-        forest=CompiledForest(
+        predictor=CompiledForest(
             feature=np.array([HOURLY.names.index("lag_0"), 0, 0], dtype=np.int32),
             threshold=np.zeros(3),
             children=np.array([1, 2, 1, 1, 2, 2], dtype=np.int32),

@@ -120,7 +120,7 @@ def case(seed: int, edge: float) -> Case:
     dataset = labelled_rows(series, features, horizon_bars=1)
     found = evaluate(series, dataset, SETTINGS, seed=seed, progress=lambda *_: None)
     fresh = known(market, features, SETTLING_BARS + BARS, FRESH_BARS)
-    scores = [probability_up(forest, fresh.dataset.features) for forest in found.made.forests]
+    scores = [probability_up(forest, fresh.dataset.features) for forest in found.made.models]
     judged = found.judged
     assert judged.control is not None
     free = judge_walk(series, found.made.walked, FREE, seed=seed, control=judged.control)

@@ -1,6 +1,6 @@
 """The active model: turns feature rows into calibrated probabilities with their standard errors.
 
-Belongs here: the forest with its calibration and what it was taught to read. Files and manifests
+Belongs here: the predictor with its calibration and what it was taught to read. Files and manifests
 belong to the store, the choice of a model to the edge.
 """
 
@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.layers.inference.forest import CompiledForest, Rows
+from daemon.layers.inference.forest import Rows
+from daemon.layers.inference.predictors import Predictor
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,12 @@ class Estimates(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ActiveModel:
-    """A forest, its calibration, and the features it reads; ValueError when these do not fit."""
+    """A predictor, its calibration, and the features it reads; ValueError when these do not fit."""
 
     model_id: str
     feature_fingerprint: str
     feature_names: tuple[str, ...]
-    forest: CompiledForest
+    predictor: Predictor
     calibration: Calibration
 
     def __post_init__(self) -> None:
@@ -84,10 +85,10 @@ class ActiveModel:
             raise ValueError(f"model {self.model_id} does not say which features it reads")
         if len(set(self.feature_names)) != len(self.feature_names):
             raise ValueError(f"model {self.model_id} names a feature twice: {self.feature_names}")
-        if len(self.feature_names) != self.forest.n_features:
+        if len(self.feature_names) != self.predictor.n_features:
             raise ValueError(
                 f"model {self.model_id} names {len(self.feature_names)} features, "
-                f"its forest reads {self.forest.n_features}"
+                f"it reads {self.predictor.n_features}"
             )
 
     def require_features(self, fingerprint: str, names: Sequence[str]) -> None:
@@ -108,12 +109,12 @@ class ActiveModel:
 
         Every row gives the same bits alone and among others. ValueError on another shape or type.
         """
-        raw = self.forest.probability_up(rows)
+        raw = self.predictor.probability_up(rows)
         probability, standard_error = self.calibration.calibrate(raw)
         return Estimates(probability, standard_error, raw)
 
     def check_probe(self, rows: Sequence[Sequence[float]], expected: Sequence[float]) -> None:
-        """Compare raw probabilities with those the fitted forest gave, bit for bit.
+        """Compare raw probabilities with those the trained model gave, bit for bit.
 
         `rows` (m, k) and `expected` (m,) come with the model. They are asked for together and one
         by one; ValueError names the first that differs, or says that there are none.
@@ -122,14 +123,14 @@ class ActiveModel:
         wanted = np.array(expected, dtype=np.float64)
         if probes.ndim != 2 or not len(probes) or wanted.shape != (len(probes),):
             raise ValueError(f"model {self.model_id} has no usable probe rows")
-        together = self.forest.probability_up(probes)
-        alone = np.concatenate([self.forest.probability_up(row[np.newaxis]) for row in probes])
+        together = self.predictor.probability_up(probes)
+        alone = np.concatenate([self.predictor.probability_up(row[np.newaxis]) for row in probes])
         answers = zip(together.tolist(), alone.tolist(), wanted.tolist(), strict=True)
         for i, (among_others, on_its_own, want) in enumerate(answers):
             if not (among_others == want and on_its_own == want):
                 raise ValueError(
                     f"model {self.model_id}, probe row {i}: {among_others!r} among others and "
-                    f"{on_its_own!r} alone, but the trained forest said {want!r}"
+                    f"{on_its_own!r} alone, but the trained model said {want!r}"
                 )
 
 

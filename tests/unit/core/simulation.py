@@ -116,7 +116,7 @@ def a_model(features: FeatureSet) -> ActiveModel:
         model_id=MODEL,
         feature_fingerprint=features.fingerprint,
         feature_names=features.names,
-        forest=a_forest(len(features.names), features.names.index("lag_0")),
+        predictor=a_forest(len(features.names), features.names.index("lag_0")),
         calibration=Calibration((0.0, 1.0), (0.0, 1.0), (0.01, 0.01)),
     )
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
 from daemon.layers.inference.forest import BLOCK_ROWS, CompiledForest
-from daemon.research.compile_forest import compile_forest
+from daemon.research.compiling import compile_forest
 
 Array = NDArray[np.float64]
 COLUMNS = 10

@@ -41,7 +41,7 @@ def a_model(calibration: Calibration = TABLE) -> ActiveModel:
         model_id="forest-1",
         feature_fingerprint="f" * 64,
         feature_names=("rsi", "lag_0"),
-        forest=a_forest(),
+        predictor=a_forest(),
         calibration=calibration,
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from daemon.layers.features.catalog import reference_features
-from daemon.research.compile_forest import compile_forest
+from daemon.research.compiling import compile_forest
 from daemon.research.datasets import labelled_rows
 from daemon.research.net_returns import calibrated_forward, net_returns
 from daemon.research.payoffs import surest_calls
@@ -66,7 +66,7 @@ def test_another_future_leaves_model_calibration_and_threshold_of_a_fold_as_they
     assert [each.test_start_ns for each in after.walked.folds] == [
         each.test_start_ns for each in before.walked.folds
     ]
-    arrays = [compile_forest(each.forests[fold]).arrays() for each in (before, after)]
+    arrays = [compile_forest(each.models[fold]).arrays() for each in (before, after)]
     for name, array in arrays[0].items():
         assert array.tobytes() == arrays[1][name].tobytes()
     known = [calibrated_forward(each.walked, SETTINGS) for each in (before, after)]

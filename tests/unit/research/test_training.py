@@ -224,7 +224,7 @@ def test_a_registered_model_loads_and_repeats_its_probes_bit_for_bit(tmp_path: P
         model_id=model_id,
         feature_fingerprint=manifest.feature_set.fingerprint,
         feature_names=manifest.feature_set.names,
-        forest=CompiledForest.from_arrays(arrays),
+        predictor=CompiledForest.from_arrays(arrays),
         calibration=Calibration(table.knots, table.probabilities, table.standard_errors),
     )
     assert len(manifest.probes.rows) == 32
