@@ -51,7 +51,7 @@ def run_backtest(  # noqa: PLR0917  # the options of the command
     as_json: bool,
 ) -> int:
     """Prints what `run.finished` would say, and keeps the run for parity, export and report."""
-    settings, files = _asked(data, symbol, config, state_dir)
+    settings, files = asked_bars(data, symbol, config, state_dir)
     backtest = Backtest(settings, files, model=model, start=start, say=progress)
     identity = _identity(settings, backtest, model, start)
     spec = RunSpec(
@@ -77,7 +77,7 @@ def run_backtest(  # noqa: PLR0917  # the options of the command
     return 0
 
 
-def _asked(
+def asked_bars(
     data: Sequence[str], symbol: str | None, config: Path | None, state_dir: Path | None
 ) -> tuple[Settings, Mapping[str, Sequence[Path]]]:
     """The settings for these bars, and the files by symbol."""

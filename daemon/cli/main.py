@@ -238,6 +238,37 @@ def parity(
 
 
 @app.command()
+def train(  # noqa: PLR0917  # one parameter per option
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="a recording, or BTC/USDT=recording; may be repeated; default: the bars in the "
+            "store of the newest run's market"
+        ),
+    ] = None,
+    symbol: Annotated[str | None, typer.Option(help="symbol of the recording")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="first bar to learn from")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="no bar that closes later")] = None,
+    trials: Annotated[
+        int, typer.Option("--search", min=1, help="try so many parameters and keep the best")
+    ] = 1,
+    promote: Annotated[
+        str | None, typer.Option("--promote", help="make it the active one; the reason why")
+    ] = None,
+    config: Config = None,
+    state_dir: State = None,
+    json: Json = False,
+) -> None:
+    """Train, judge and register a model; a candidate, unless it is promoted."""
+    from daemon.cli.training import train_model
+
+    code = train_model(
+        data or (), symbol, since, until, trials, promote, config, state_dir, as_json=json
+    )
+    raise typer.Exit(code)
+
+
+@app.command()
 def backtest(  # noqa: PLR0917  # one parameter per option
     data: Annotated[
         list[str] | None,

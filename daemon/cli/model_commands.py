@@ -87,15 +87,17 @@ def promote_model(
 ) -> int:
     """Verified first; ModelRefused, with nothing changed, when it must not be used."""
     directory = _state(config, state_dir)
+    _tell(directory, promoted(directory, model, reason), as_json=as_json)
+    return 0
+
+
+def promoted(directory: Path, model: str, reason: str) -> Change:
+    """Make it the active one and note who asked and why; UsageRefused, ModelRefused."""
     registry = ModelRegistry(directory / "models")
     checked = _checked(reason)
-    manifest = registry.manifest(model)
-    replaced = registry.active_for(manifest.key)
+    before = registry.active_for(registry.manifest(model).key)
     registry.activate(model)
-    return _changed(
-        directory, "promote", model, None if replaced == model else replaced, checked,
-        as_json=as_json,
-    )  # fmt: skip
+    return _noted(directory, "promote", model, None if before == model else before, checked)
 
 
 def rollback_model(
@@ -114,12 +116,12 @@ def rollback_model(
         msg = f"which model? active are: {names};{asked} name one"
         raise UsageRefused(msg)
     back, again = registry.rollback(active[0].key)
-    return _changed(directory, "rollback", again, back, checked, as_json=as_json)
+    change = _noted(directory, "rollback", again, back, checked)
+    _tell(directory, change, as_json=as_json)
+    return 0
 
 
-def _changed(
-    directory: Path, what: str, model: str, replaced: str | None, reason: str, *, as_json: bool
-) -> int:
+def _noted(directory: Path, what: str, model: str, replaced: str | None, reason: str) -> Change:
     change = Change(
         ts=rfc3339(WireClock().now_ns()),
         what=what,
@@ -129,11 +131,15 @@ def _changed(
         reason=reason,
     )
     note(directory / "models", change)
-    line = f"{model} is active" + (f" instead of {replaced}" if replaced else "")
+    return change
+
+
+def _tell(directory: Path, change: Change, *, as_json: bool) -> None:
+    line = f"{change.model} is active"
+    line += f" instead of {change.replaced}" if change.replaced else ""
     if holder(directory) is not None:
         line += "; the running daemon keeps its model, the next new run takes this one"
     show(msgspec.to_builtins(change), [line], as_json=as_json)
-    return 0
 
 
 def _state(config: Path | None, state_dir: Path | None) -> Path:

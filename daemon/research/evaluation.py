@@ -41,17 +41,24 @@ def evaluate(
     seed: int,
     progress: Progress,
     fits_whole: bool = False,
+    overfitting: float | None = None,
 ) -> Evaluated:
     """Walk forward over `dataset`, which must be made of `series` in their order, and judge it.
 
-    `fits_whole` fits the model of all rows beside it. Raises `TrainingRefused` where there
+    `fits_whole` fits the model of all rows beside it; `overfitting` is what a search for these
+    settings has shown. Raises `TrainingRefused` where there
     are fewer than ROWS_MIN rows, or they cannot be split or judged.
     """
     require_enough(dataset)
     plans = [Plan(dataset, settings, fits_whole), shuffled(dataset, settings, seed=seed)]
     made, control = walk_all(plans, seed=seed, progress=progress)
     judged = judge_walk(
-        series, made.walked, settings, seed=seed, control=control_of(control.walked)
+        series,
+        made.walked,
+        settings,
+        seed=seed,
+        control=control_of(control.walked),
+        overfitting=overfitting,
     )
     return Evaluated(made, judged, made.fit_cpu_s + control.fit_cpu_s)
 

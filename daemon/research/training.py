@@ -68,16 +68,26 @@ def train(
     progress: Progress,
     created_ns: int = 0,
     code_version: str = "",
+    overfitting: float | None = None,
 ) -> Trained:
     """One model for all symbols together, judged only on what it had not seen.
 
     The same series, features, settings and seed give the same bytes; `created_ns` and
-    `code_version` are only noted down. Raises `TrainingRefused` where the data carries no model,
-    `ModelRefused` should the compiled model not say what scikit-learn says.
+    `code_version` are only noted down, and `overfitting` is what a search has shown. Raises
+    `TrainingRefused` where the data carries no model, `ModelRefused` should the compiled model not
+    say what scikit-learn says.
     """
     series = sorted(series, key=lambda one: one.symbol)
     dataset = labelled(series, feature_set, settings)
-    found = evaluate(series, dataset, settings, seed=seed, progress=progress, fits_whole=True)
+    found = evaluate(
+        series,
+        dataset,
+        settings,
+        seed=seed,
+        progress=progress,
+        fits_whole=True,
+        overfitting=overfitting,
+    )
     walked, judged = found.made.walked, found.judged
     kind, made = short_name(settings.classifier), _made(found.whole, settings, dataset.features)
     manifest = Manifest(

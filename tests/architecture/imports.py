@@ -44,6 +44,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "joblib": ("research/",),
     "msgspec": ("",),
     "numpy": ("layers/", "research/", "embedded/", "reports/", "store/", "app.py", "boot.py"),
+    "optuna": ("research/",),
     "orjson": ("logs.py", "store/", "embedded/", "venues/", "web/", "cli/"),
     "pandas": ("research/",),
     "pyarrow": ("embedded/", "reports/", "research/", "store/"),
@@ -57,7 +58,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "typer": ("cli/",),
 }
 # These cost seconds and a hundred megabytes: only a function that needs them may pay.
-LAZY = {"bokeh", "ccxt", "joblib", "pandas", "sklearn"}
+LAZY = {"bokeh", "ccxt", "joblib", "optuna", "pandas", "sklearn"}
 
 CORE_LIBRARIES = {"msgspec"}
 CORE_BANNED = {

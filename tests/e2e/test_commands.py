@@ -140,3 +140,6 @@ def test_a_backtest_is_a_run_that_can_be_made_again_proven_and_shown(tmp_path: P
     tradingd.command("report", "-o", str(tmp_path / "page.html"))
     assert (tmp_path / "page.html").stat().st_size > 1_000_000
     tradingd.command("run", "--resume", result["run"], code=2)
+    model = tradingd.query("train", "--promote", "to try it")
+    states = {each["model"]: each["state"] for each in tradingd.query("models", "list")["models"]}
+    assert states[model["model"]] == "active"
