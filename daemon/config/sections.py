@@ -262,7 +262,7 @@ class FeaturesSection(Section):
 
 class ModelSection(Section):
     classifier: Annotated[str, AfterValidator(_classifier)] = "random_forest"
-    parameters: dict[str, float | int | bool | str] = Field(default_factory=dict)
+    parameters: dict[str, float | int | bool | str] = {}
     trees: Annotated[Count, Field(le=5_000)] = 300
     depth: Annotated[Count, Field(le=16)] = 6
     min_leaf: Count = 20
