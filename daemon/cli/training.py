@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from daemon.backtest_bars import Recorded
     from daemon.config import Settings
+    from daemon.core.manifests import Manifest
     from daemon.research.series import Series
 
 
@@ -76,8 +77,16 @@ def train_model(  # noqa: PLR0917  # the options of the command
     )
     registry = ModelRegistry(settings.run.state_dir / "models")
     manifest = registry.register(trained.manifest, trained.arrays, trained.archive)
+    result = _result(manifest, overfitting)
+    if promote is not None:
+        promoted(settings.run.state_dir, manifest.model_id, promote)
+    show(result, pairs(result), as_json=as_json)
+    return 0
+
+
+def _result(manifest: Manifest, overfitting: float | None) -> dict[str, object]:
     scored, net = manifest.out_of_sample, manifest.net_return
-    result = {
+    return {
         "model": manifest.model_id,
         "kind": manifest.kind,
         "symbols": list(manifest.symbols),
@@ -94,10 +103,6 @@ def train_model(  # noqa: PLR0917  # the options of the command
         "edge_shown": manifest.edge_shown,
         "verdict": manifest.verdict,
     }
-    if promote is not None:
-        promoted(settings.run.state_dir, manifest.model_id, promote)
-    show(result, pairs(result), as_json=as_json)
-    return 0
 
 
 def progress_of(done: int, total: int, what: str) -> None:

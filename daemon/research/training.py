@@ -28,7 +28,7 @@ from daemon.layers.features.sets import FeatureSet
 from daemon.research.classifiers import short_name
 from daemon.research.compiling import compile_model
 from daemon.research.datasets import Dataset, TrainingRefused
-from daemon.research.evaluation import evaluate
+from daemon.research.evaluation import Evaluated, evaluate
 from daemon.research.judgement import usual
 from daemon.research.series import FloatArray, Series, content_sha256
 from daemon.research.serving import one_by_one
@@ -80,53 +80,62 @@ def train(
     series = sorted(series, key=lambda one: one.symbol)
     dataset = labelled(series, feature_set, settings)
     found = evaluate(
-        series,
-        dataset,
-        settings,
-        seed=seed,
-        progress=progress,
-        fits_whole=True,
+        series, dataset, settings, seed=seed, progress=progress, fits_whole=True,
         overfitting=overfitting,
-    )
-    walked, judged = found.made.walked, found.judged
-    kind, made = short_name(settings.classifier), _made(found.whole, settings, dataset.features)
+    )  # fmt: skip
+    made = _made(found.whole, settings, dataset.features)
+    told = _told(series, dataset, feature_set, settings, found)
     manifest = Manifest(
         schema=MANIFEST_SCHEMA,
         model_id="",
-        kind=kind,
         market=market,
-        symbols=dataset.symbols,
         timeframe=timeframe,
-        timeframe_ns=dataset.timeframe_ns,
-        feature_set=_reference(feature_set),
-        label=settings.label,
-        horizon_bars=settings.horizon_bars,
-        data=_data_ranges(series, dataset),
-        trained_through_ns=int(dataset.return_end_ns.max()),
-        train_rows=len(dataset),
-        folds=walked.folds,
-        out_of_sample=judged.out_of_sample,
-        calibration=judged.calibration,
-        payoffs=judged.payoffs,
-        costs=Costs(settings.fee_bps, settings.slippage_bps),
-        net_return=judged.net_return,
-        surest=judged.surest,
-        control=judged.control,
-        reference=_usual_features(dataset, feature_set, settings),
-        reference_probability=judged.probability,
         probes=made.probes,
-        settings=_noted(settings),
         seed=seed,
         libraries=_libraries(),
         arrays_sha256=_arrays_sha256(made.arrays),
-        edge_shown=judged.verdict.edge_shown,
-        failed=tuple(test.value for test in judged.verdict.failed),
-        verdict=judged.verdict.sentence,
         created_ns=created_ns,
         code_version=code_version,
         files={},
+        **told,
     )
-    return Trained(with_content_id(manifest), made.arrays, made.archive, walked)
+    return Trained(with_content_id(manifest), made.arrays, made.archive, found.made.walked)
+
+
+def _told(
+    series: Sequence[Series],
+    dataset: Dataset,
+    feature_set: FeatureSet,
+    settings: TrainingSettings,
+    found: Evaluated,
+) -> dict[str, Any]:
+    """What the manifest says of the data, of what was chosen, and of what was found."""
+    walked, judged = found.made.walked, found.judged
+    return {
+        "kind": short_name(settings.classifier),
+        "symbols": dataset.symbols,
+        "timeframe_ns": dataset.timeframe_ns,
+        "feature_set": _reference(feature_set),
+        "label": settings.label,
+        "horizon_bars": settings.horizon_bars,
+        "data": _data_ranges(series, dataset),
+        "trained_through_ns": int(dataset.return_end_ns.max()),
+        "train_rows": len(dataset),
+        "folds": walked.folds,
+        "out_of_sample": judged.out_of_sample,
+        "calibration": judged.calibration,
+        "payoffs": judged.payoffs,
+        "costs": Costs(settings.fee_bps, settings.slippage_bps),
+        "net_return": judged.net_return,
+        "surest": judged.surest,
+        "control": judged.control,
+        "reference": _usual_features(dataset, feature_set, settings),
+        "reference_probability": judged.probability,
+        "settings": _noted(settings),
+        "edge_shown": judged.verdict.edge_shown,
+        "failed": tuple(test.value for test in judged.verdict.failed),
+        "verdict": judged.verdict.sentence,
+    }
 
 
 def _noted(settings: TrainingSettings) -> dict[str, int | float | str | bool]:
