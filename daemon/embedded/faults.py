@@ -21,7 +21,7 @@ from daemon.embedded.fault_rules import (
 from daemon.embedded.market import Market
 
 SPOILING = frozenset({FaultKind.BAR_MISSING, FaultKind.BAR_VALUE})
-BARS_REMEMBERED = 20_000
+BARS_REMEMBERED = 100_000
 
 __all__ = ["FaultKind", "FaultRule", "Faults"]
 
