@@ -63,7 +63,9 @@ class FakeMarket:
         if rest or is_outside or (symbol_id, slot) in self.holes:
             return None
         price = Decimal(self.base[symbol_id] + slot)
-        return MarketBar(open_ms, price, price + 3, price - 3, price + 1, Decimal(4), 40)
+        # Volumes on a line, like the prices, would pass for invented.
+        volume = Decimal("4.1") if slot % 2 else Decimal("3.9")
+        return MarketBar(open_ms, price, price + 3, price - 3, price + 1, volume, 40)
 
     def bars(
         self, symbol_id: str, start_open_ms: int, end_open_ms: int, limit: int
