@@ -133,7 +133,7 @@ async def test_f09_a_bar_that_changes_after_its_close_is_a_revision_with_both_nu
 
         (revised,) = fed.revised()
         assert revised.was.open_ns == revised.bar.open_ns == FROM_NS + 3 * HOUR_NS
-        assert (revised.was.volume, revised.bar.volume) == (3.6, 4.0)
+        assert (revised.was.volume, revised.bar.volume) == (3.69, 4.1)
         assert fed.slots()[:10] == list(range(10))
 
 
