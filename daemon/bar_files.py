@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from daemon.core.bars import Bar, BarRejectReason, BarSource, Suspicion
 from daemon.core.errors import UsageRefused
-from daemon.core.timeframes import rfc3339, timeframe_ns
+from daemon.core.timeframes import NS_PER_MS, rfc3339, timeframe_ns
 from daemon.layers.ingestion.gate import raw_of, told
 from daemon.layers.ingestion.sieve import Refused, Sifted, sift, sort_out
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from daemon.core.bars import ToldBar
     from daemon.core.instruments import InstrumentId
+    from daemon.store.recordings import Row
 
 # What a file's candles are refused for, by the name under which it is counted.
 COUNTED = {
@@ -123,6 +124,32 @@ def check_file(
         places=places,
     )
     return Checked(sifted.bars, refused, places, timeframe, findings)
+
+
+def believed_rows(
+    rows: Sequence[Row], instrument: InstrumentId, length_ns: int, *, spike_scale: float
+) -> tuple[list[Row], int]:
+    """Sound rows of a recording, in order, without those that are hard to believe; how many were
+    not.
+    """
+    bars = [
+        Bar(
+            instrument=instrument,
+            open_ns=open_ms * NS_PER_MS,
+            close_ns=open_ms * NS_PER_MS + length_ns,
+            open=open_,
+            high=high,
+            low=low,
+            close=close,
+            volume=volume,
+            received_ns=open_ms * NS_PER_MS + length_ns,
+            source=BarSource.RECORDING,
+        )
+        for open_ms, open_, high, low, close, volume in rows
+    ]
+    sifted = sift(bars, timeframe_ns=length_ns, spike_scale=spike_scale)
+    doubted = {bar.open_ns // NS_PER_MS for bar, _ in sifted.doubted}
+    return [row for row in rows if row[0] not in doubted], len(doubted)
 
 
 def check_stored(

@@ -5,18 +5,21 @@ Belongs here: options, the table and the measured time. The walk-forward belongs
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from daemon.bar_files import believed_rows
 from daemon.boot import training_settings
 from daemon.cli.markets import timeframes_of
 from daemon.cli.output import progress, show
 from daemon.cli.running import config_path
 from daemon.config import load
 from daemon.core.errors import UsageRefused
+from daemon.core.instruments import InstrumentId
 from daemon.core.timeframes import timeframe_ns
 from daemon.feature_config import feature_set_of
 from daemon.store.joining import joined
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from daemon.config import Settings
+    from daemon.store.recordings import Row
 
 
 class WalkRequest(Struct, frozen=True, kw_only=True):
@@ -53,8 +57,9 @@ def run_walkforward(request: WalkRequest, config: Path | None, *, as_json: bool)
         recorded, rows = joined(request.data)
     except ValueError as error:
         raise UsageRefused(str(error)) from error
-    read_s = time.process_time() - started_s
     settings = _settings(request, config, recorded)
+    rows, quarantined = _believed(settings, rows)
+    read_s = time.process_time() - started_s
     series = series_of_rows(settings.data.symbols[0], rows, timeframe_ns(settings.data.timeframe))
     load_libraries()
     started_s = time.process_time()
@@ -72,11 +77,32 @@ def run_walkforward(request: WalkRequest, config: Path | None, *, as_json: bool)
     result = {
         "timeframe": settings.data.timeframe,
         **fields,
+        "quarantined": quarantined,
         "fit_cpu_s": round(fit_cpu_s, 3),
         "other_cpu_s": round(other_cpu_s, 3),
     }
     show(result, _table(result), as_json=as_json)
     return 0
+
+
+def _believed(settings: Settings, rows: list[Row]) -> tuple[list[Row], int]:
+    """The rows a live feed would believe, and how many are holes instead, which is said."""
+    symbol, length_ns = settings.data.symbols[0], timeframe_ns(settings.data.timeframe)
+    kept, quarantined = believed_rows(
+        rows,
+        InstrumentId(settings.data.exchange, symbol),
+        length_ns,
+        spike_scale=settings.data.spike_scale,
+    )
+    if not kept:
+        msg = f"not one of {len(rows)} bars is believed; see tradingd data verify"
+        raise UsageRefused(msg)
+    if quarantined:
+        sys.stderr.write(
+            f"{quarantined} of {len(rows)} bars are hard to believe and left out as holes; "
+            "see tradingd data verify\n"
+        )
+    return kept, quarantined
 
 
 def _settings(request: WalkRequest, config: Path | None, recorded: str) -> Settings:

@@ -77,7 +77,7 @@ def test_that_no_edge_is_shown_is_a_result_for_people_too(tmp_path: Path) -> Non
     assert lines[0].startswith("BTC/USDT  1500 bars of 1h")
     assert lines[-1].startswith("No edge shown: ")
     assert "10 bps fee" in lines[-1]
-    assert {line.partition(" ")[0] for line in said.stderr.splitlines()} == {"growing"}
+    assert {line.partition(" ")[0] for line in said.stderr.splitlines()} == {"fitting"}
 
 
 def test_what_cannot_be_walked_is_refused_in_one_line(tmp_path: Path) -> None:
