@@ -199,7 +199,7 @@ def test_a_candle_of_the_future_is_off_the_grid_of_what_can_be_known(tmp_path: P
         (b"", "empty file"),
         (b"a,b\n1,2\n", "no timestamp, open"),
         (HEADER.encode() + b"\n", "holds no bars"),
-        (gzip.compress(b"x")[:-3], "broken gzip"),
+        (gzip.compress(b"x", mtime=0)[:-3], "broken gzip"),
         (HEADER.encode() + b"\n1709251200000,1,1,1,1,1\n", "two bars"),
     ],
 )

@@ -171,7 +171,7 @@ def test_a_model_predicts_the_same_for_a_row_alone_and_among_others() -> None:
 @pytest.mark.parametrize(
     ("wrong", "complaint"),
     [
-        ({"feature_names": ("rsi",)}, "names 1 features, its forest reads 2"),
+        ({"feature_names": ("rsi",)}, "names 1 features, it reads 2"),
         ({"feature_names": ("rsi", "rsi")}, "names a feature twice"),
         ({"feature_fingerprint": ""}, "does not say which features it reads"),
     ],
@@ -212,7 +212,7 @@ def test_a_probe_that_is_off_by_one_bit_is_refused() -> None:
     wanted = [(0.2 + 0.4) / 2, math.nextafter((0.8 + 0.4) / 2, 1.0)]
 
     with pytest.raises(
-        ValueError, match=r"probe row 1: 0\.6\d+1 among others .* forest said 0\.6\d+2$"
+        ValueError, match=r"probe row 1: 0\.6\d+1 among others .* trained model said 0\.6\d+2$"
     ):
         a_model().check_probe([(1.0, 0.4), (1.0, 0.6)], wanted)
 
