@@ -455,6 +455,17 @@ def a_health_sample(**changes: Any) -> e.HealthSampled:
     return _filled(e.HealthSampled, defaults, changes)
 
 
+def a_distrust(**changes: Any) -> e.DataDistrusted:
+    defaults = {
+        "ts_ns": RECEIVED_NS,
+        "instrument": BTC,
+        "until_ns": CLOSE_NS + 24 * HOUR_NS,
+        "count": 11,
+        "limit": 10,
+    }
+    return _filled(e.DataDistrusted, defaults, changes)
+
+
 def a_halt(**changes: Any) -> e.TradingHalted:
     defaults = {
         "reason": e.HaltReason.DRAWDOWN,
@@ -498,7 +509,7 @@ JOURNALED_BUILDERS: Final[tuple[Callable[..., e.Event], ...]] = (
     a_run_opened, a_model_activated, a_history_loaded, a_bars_closed, a_bars_missed, a_bar_rejected,
     a_bar_revised, a_feed_stale, a_feed_recovered, a_clock_checked, an_order_reported, a_reconciled,
     a_health_tick, a_halt_requested, a_resume_requested, a_run_closed, feature_rows, predictions,
-    a_signal, a_suppression, an_approval, a_denial, an_intent, an_acceptance, a_refusal,
+    a_signal, a_suppression, a_distrust, an_approval, a_denial, an_intent, an_acceptance, a_refusal,
     an_order_not_sent, an_unknown_outcome, an_absence, an_order_filled, an_order_completed,
     a_position_changed, an_equity_mark, a_resolution, a_health_sample, a_halt, a_resumption,
     a_journal_thinned,
