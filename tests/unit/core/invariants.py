@@ -136,9 +136,11 @@ class Invariants:
             self._ledger.marks[bar.instrument] = Decimal(repr(bar.close))
 
     def _resumes(self, _event: e.TradingResumed) -> None:
+        # Only whoever ends a drawdown halt has accepted that loss.
+        if e.HaltReason.DRAWDOWN in self._halts:
+            self._peak = self._ledger.equity
         self._halts.clear()
         self._must_halt = False
-        self._peak = self._ledger.equity
 
     def _reconciles(self, event: e.Reconciled) -> None:
         self._is_reconciled = event.is_clean
