@@ -116,7 +116,7 @@ async def fetch(
     done = 0
     progress(0, told.slots)
     proven: list[Span] = []
-    missed: list[Gap] = []
+    doubted: list[Gap] = []
     try:
         for since, until in spans:
             is_linked = False
@@ -135,9 +135,7 @@ async def fetch(
                 told.added += appended.added
                 told.known += appended.known
                 told.revised += appended.revised
-                missed += [
-                    Gap(each.first_open_ns, each.count, each.cause) for each in history.missed
-                ]
+                doubted += [Gap(each, 1, MissCause.QUARANTINED) for each in history.doubted]
                 told.rejected.update(each.reason.value for each in history.rejected)
                 # An exchange that keeps a short history answers with what it has: slots before its
                 # first bar are not proven empty by that.
@@ -149,7 +147,7 @@ async def fetch(
                 done += (piece[1] - piece[0]) // length_ns
                 progress(done, told.slots)
     finally:
-        told.gaps = _record_gaps(source, store, proven, missed)
+        told.gaps = _record_gaps(source, store, proven, doubted)
 
 
 def _wanted(
@@ -180,7 +178,7 @@ def _pieces(since_ns: int, until_ns: int, source: Source) -> list[Span]:
     return list(pairwise([*range(since_ns, until_ns, width_ns), until_ns]))
 
 
-def _record_gaps(source: Source, store: BarStore, proven: list[Span], told: list[Gap]) -> int:
+def _record_gaps(source: Source, store: BarStore, proven: list[Span], doubted: list[Gap]) -> int:
     """Note the holes that answers have shown to be holes; returns how many were new."""
     if not proven:
         return 0
@@ -191,6 +189,5 @@ def _record_gaps(source: Source, store: BarStore, proven: list[Span], told: list
     usual = MissCause.OUTAGE if source.sends_empty_bars else MissCause.NO_TRADES
     store.add_gaps(*series, [replace(gap, cause=usual) for gap in new])
     holes = [(gap.first_open_ns, gap.until_ns(length_ns)) for gap in new]
-    unusual = [gap for gap in told if gap.cause is not usual]
-    store.add_gaps(*series, clipped(unusual, holes, length_ns))
+    store.add_gaps(*series, clipped(doubted, holes, length_ns))
     return len(new)

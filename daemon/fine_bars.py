@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from daemon.bar_keeper import BarKeeper
 from daemon.core.bars import MissCause
-from daemon.core.events import BarsMissed
 from daemon.layers.ingestion.aggregation import Aggregation, Aggregator, aggregated
-from daemon.layers.ingestion.grid import missing_slots
-from daemon.layers.ingestion.history import History, load_history
+from daemon.layers.ingestion.history import History, holes_between, load_history
 from daemon.layers.ingestion.suspicion import PAST_BARS
 from daemon.store.gaps import Gap
 
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from daemon.core.bars import Bar
-    from daemon.core.events import BarRejected, Input
+    from daemon.core.events import BarRejected, BarsMissed, Input
     from daemon.core.instruments import InstrumentId
     from daemon.core.ports import MarketData
     from daemon.store.bars import BarStore
@@ -116,7 +114,9 @@ async def load_fine(
     bars: list[Bar] = []
     missed: list[BarsMissed] = []
     rejected: list[BarRejected] = []
+    doubted: set[int] = set()
     last: Bar | None = None
+    cause = MissCause.OUTAGE if world.sends_empty_bars else MissCause.NO_TRADES
     step_ns = stretch_bars * fine_ns
     total = (until_ns - since_ns) // fine_ns
     for start_ns in range(since_ns, until_ns, step_ns):
@@ -132,9 +132,13 @@ async def load_fine(
             progress=lambda done, _, before=before: progress(before + done, total),  # type: ignore[misc]
         )
         rejected += stretch.rejected
+        doubted |= stretch.doubted
         if not stretch.bars:
             continue
-        holes = [*_seam(last, stretch.bars[0], fine_ns, world), *stretch.missed]
+        first = stretch.bars[0]
+        ends = (first,) if last is None else (last, first)
+        seam = holes_between(ends, fine_ns, cause, first.received_ns, doubted)
+        holes = [*seam, *stretch.missed]
         last = stretch.bars[-1]
         store.append(world.market_key, fine_ns, stretch.bars)
         gaps = [Gap(each.first_open_ns, each.count, each.cause) for each in holes]
@@ -143,20 +147,3 @@ async def load_fine(
         bars += coarse
         missed += missing
     return History(bars=tuple(bars), missed=tuple(missed), rejected=tuple(rejected))
-
-
-def _seam(last: Bar | None, first: Bar, fine_ns: int, world: Fetched) -> list[BarsMissed]:
-    """What is missing between two stretches."""
-    slots = range(0) if last is None else missing_slots(last.close_ns, first.open_ns, fine_ns)
-    if not slots:
-        return []
-    cause = MissCause.OUTAGE if world.sends_empty_bars else MissCause.NO_TRADES
-    return [
-        BarsMissed(
-            ts_ns=first.received_ns,
-            instrument=first.instrument,
-            first_open_ns=slots[0],
-            count=len(slots),
-            cause=cause,
-        )
-    ]

@@ -108,6 +108,22 @@ def test_where_quiet_hours_have_no_bar_a_day_is_whole_without_them(tmp_path: Pat
     assert gap == Gap(open_of(29), 3, MissCause.NO_TRADES)
 
 
+@pytest.mark.parametrize("spoiled", [29, 30, 31])  # before, at and after the seam
+def test_no_coarse_bar_is_made_around_a_fine_one_that_cannot_be_read(
+    tmp_path: Path, spoiled: int
+) -> None:
+    """Where quiet hours have no bar, this one would pass for one of them."""
+    store = BarStore.open(tmp_path / "bars.db")
+    world = a_world(sends_empty_bars=False)
+    world.history_data.rows[BTC][spoiled] = a_raw(spoiled, float("nan"))
+
+    history, _ = loaded(store, world, 30)
+
+    assert days(history.bars) == [0, 2, 3]
+    assert [each.cause for each in history.missed] == [MissCause.QUARANTINED]
+    assert store.gaps("m", BTC.symbol, HOUR_NS) == [Gap(open_of(spoiled), 1, MissCause.QUARANTINED)]
+
+
 def test_a_feed_goes_on_from_the_newest_part_of_the_last_coarse_bar(tmp_path: Path) -> None:
     store = BarStore.open(tmp_path / "bars.db")
     history, _ = loaded(store, a_world(), 1_000)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from daemon.core.bars import Bar, BarQuality, BarRejectReason, BarSource, RawBar
+from daemon.core.bars import HARMLESS_REASONS, Bar, BarQuality, BarRejectReason, BarSource, RawBar
 from daemon.core.events import BarRejected
 from daemon.core.timeframes import NS_PER_MS
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from daemon.core.instruments import InstrumentId
 
 RAW_TEXT_MAX = 500
+# A slot of which only such a candle was told had something in it that nobody can read any more.
+SPOILING_REASONS = frozenset(BarRejectReason) - HARMLESS_REASONS - {BarRejectReason.IN_FUTURE}
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _NOT_A_NUMBER = frozenset({"nan", "inf", "infinity"})
 # A time before 1973 read as ms is a time in s; one after 5138 is a time in us or ns.

@@ -15,7 +15,14 @@ from msgspec import Struct
 from daemon.core.bars import Bar, BarRejectReason, BarSource, MissCause
 from daemon.core.errors import TradingdError
 from daemon.core.events import BarRejected, BarsMissed
-from daemon.layers.ingestion.gate import Refusal, accept, open_time_ns, raw_of, rejected
+from daemon.layers.ingestion.gate import (
+    SPOILING_REASONS,
+    Refusal,
+    accept,
+    open_time_ns,
+    raw_of,
+    rejected,
+)
 from daemon.layers.ingestion.grid import missing_slots, slots_between
 from daemon.layers.ingestion.second_read import confirmed, is_near
 from daemon.layers.ingestion.sieve import sift
@@ -37,11 +44,16 @@ ROWS_MIN = 10  # some venues give a row or two less than asked, or begin a littl
 
 
 class History(Struct, frozen=True, kw_only=True):
-    """Closed bars in order, the holes between them, and the candles that were refused."""
+    """Closed bars in order, the holes between them, and the candles that were refused.
+
+    `doubted` are the open times of slots, inside and at both ends, that were told and stay without
+    a bar all the same: nobody may call them quiet.
+    """
 
     bars: tuple[Bar, ...]
     missed: tuple[BarsMissed, ...]
     rejected: tuple[BarRejected, ...]
+    doubted: frozenset[int] = frozenset()
 
 
 async def load_history(
@@ -76,7 +88,7 @@ async def load_history(
     bars = reading.bars()
     holes = [
         (hole.first_open_ns, hole.first_open_ns + hole.count * timeframe_ns)
-        for hole in _holes(bars, timeframe_ns, cause, until_ns)
+        for hole in holes_between(bars, timeframe_ns, cause, until_ns)
     ]
     if bars:
         near_ns = ROWS_MIN * timeframe_ns
@@ -86,11 +98,19 @@ async def load_history(
         async for page in ask(since_ns=begin_ns, until_ns=end_ns):
             reading.take(page, begin_ns, end_ns)
     sifted = await _sifted(market_data, reading, timeframe_ns, until_ns, spike_scale)
-    doubted = {bar.open_ns for bar, _ in sifted.doubted}
+    believed = {bar.open_ns for bar in sifted.bars}
+    doubted = frozenset(
+        each.open_ns
+        for each in reading.rejected
+        if each.open_ns is not None
+        and each.reason in SPOILING_REASONS
+        and each.open_ns not in believed
+    )
     return History(
         bars=sifted.bars,
-        missed=_holes(sifted.bars, timeframe_ns, cause, until_ns, doubted),
+        missed=holes_between(sifted.bars, timeframe_ns, cause, until_ns, doubted),
         rejected=tuple(reading.rejected),
+        doubted=doubted,
     )
 
 
@@ -214,13 +234,14 @@ async def pages(
     raise TradingdError(msg)
 
 
-def _holes(
-    bars: tuple[Bar, ...],
+def holes_between(
+    bars: Sequence[Bar],
     timeframe_ns: int,
     cause: MissCause,
     ts_ns: int,
     doubted: Container[int] = (),
 ) -> tuple[BarsMissed, ...]:
+    """The slots between bars, as runs of one cause: `cause`, or what was told is not believed."""
     holes: list[BarsMissed] = []
     for before, after in itertools.pairwise(bars):
         slots = missing_slots(before.close_ns, after.open_ns, timeframe_ns)

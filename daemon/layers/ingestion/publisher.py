@@ -6,6 +6,7 @@ Belongs here: what is published and in which order. When to ask for candles belo
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,6 +23,7 @@ from daemon.core.events import (
 )
 from daemon.core.timeframes import NS_PER_S
 from daemon.layers.ingestion.gate import (
+    SPOILING_REASONS,
     Refusal,
     accept,
     open_time_ns,
@@ -173,18 +175,21 @@ class Publisher:
         slots = missing_slots(next_ns, open_ns, self._timeframe_ns)
         if not slots:
             return
-        if cause is None:
-            is_outage = self._config.venue_sends_empty_bars or track.was_blind
-            cause = MissCause.OUTAGE if is_outage else MissCause.NO_TRADES
-        await self._publish(
-            BarsMissed(
-                ts_ns=self.now_ns(),
-                instrument=track.instrument,
-                first_open_ns=slots[0],
-                count=len(slots),
-                cause=cause,
+        is_outage = self._config.venue_sends_empty_bars or track.was_blind
+        usual = MissCause.OUTAGE if is_outage else MissCause.NO_TRADES
+        for is_spoiled, run in itertools.groupby(slots, key=track.spoiled.__contains__):
+            opens = list(run)
+            # A slot that was told, if only as nonsense, was not without trades.
+            why = MissCause.QUARANTINED if is_spoiled else usual
+            await self._publish(
+                BarsMissed(
+                    ts_ns=self.now_ns(),
+                    instrument=track.instrument,
+                    first_open_ns=opens[0],
+                    count=len(opens),
+                    cause=why if cause is None else cause,
+                )
             )
-        )
         track.counts.missed_slots += len(slots)
         track.skip_to(open_ns)
 
@@ -293,6 +298,8 @@ class Publisher:
 
     async def _refuse(self, raw: RawBar, refusal: Refusal, source: BarSource) -> None:
         track = self._track
+        if refusal.reason in SPOILING_REASONS:
+            track.spoil(open_time_ns(raw))
         if refusal.reason is BarRejectReason.DUPLICATE:
             track.counts.duplicates += 1
         elif track.is_news(refusal.reason, told(raw)):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 RECONNECT_MIN_S = 0.05
 REFUSALS_TOLD_MAX = 20  # per published bar; more of them are only counted
 REFUSALS_KEPT_MAX = 100
+SPOILED_KEPT_MAX = 10_000
 REREADS_MAX = 1_000
 REREAD_TRIES = 3
 DISAGREEMENTS_MAX = 3  # in a row: from then on bars made of trades are asked of REST
@@ -80,6 +81,7 @@ class Track:
         self._rereads: deque[tuple[float, Bar, int]] = deque(maxlen=REREADS_MAX)
         self._refused: deque[tuple[BarRejectReason, str]] = deque(maxlen=REFUSALS_KEPT_MAX)
         self._told = 0  # refusals since the last published bar
+        self.spoiled: set[int] = set()  # open times of slots to come that were told as nonsense
 
     # --- the stream -----------------------------------------------------------------------------
 
@@ -298,6 +300,13 @@ class Track:
         self.poll_at_s = None
         self._asks = self._witnesses = 0
         self._told = 0
+        self.spoiled = {each for each in self.spoiled if each >= open_ns}
+
+    def spoil(self, open_ns: int | None) -> None:
+        """What was told of a slot is not believed: should no bar come, it was not quiet there."""
+        is_to_come = open_ns is not None and open_ns >= (self.next_open_ns or 0)
+        if open_ns is not None and is_to_come and len(self.spoiled) < SPOILED_KEPT_MAX:
+            self.spoiled.add(open_ns)
 
     def revise(self, bar: Bar) -> None:
         """The venue changed a published bar."""

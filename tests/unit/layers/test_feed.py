@@ -418,7 +418,7 @@ def test_a_bad_row_of_rest_is_told_and_its_slot_is_a_hole_once_a_later_bar_came(
 
     told = [each.reason for each in watch.events if isinstance(each, BarRejected)]
     assert told == [BarRejectReason.MALFORMED, BarRejectReason.MALFORMED]
-    assert watch.missed() == [(0, 1, MissCause.OUTAGE)]
+    assert watch.missed() == [(0, 1, MissCause.QUARANTINED)]
     assert watch.bars() == [1]
 
 
@@ -862,3 +862,18 @@ def test_instruments_do_not_wait_for_each_other() -> None:
 
     assert watch.bars(ETH) == [0]
     assert watch.bars(BTC) == []
+
+
+def test_a_slot_that_rest_tells_only_as_nonsense_is_not_called_quiet() -> None:
+    """Where quiet slots have no bars, a coarse bar would be made without it."""
+
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(0), a_raw(1, float("nan")), a_raw(3)]
+        watch.market.say(BTC, a_raw(3, is_closed=True))
+        await asyncio.sleep(5)
+
+    config = FeedConfig(market_rate=0.0, venue_sends_empty_bars=False)
+    watch = watched(scenario, config=config, last={BTC: a_bar(-1)}, start=9)
+
+    assert watch.bars() == [0, 3]
+    assert watch.missed() == [(1, 1, MissCause.QUARANTINED), (2, 1, MissCause.NO_TRADES)]

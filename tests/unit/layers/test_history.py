@@ -231,3 +231,16 @@ def test_a_page_that_ignores_since_and_limit_makes_no_hole() -> None:
 
     assert slots_of(history) == list(range(100))
     assert history.missed == ()
+
+
+def test_a_slot_that_was_told_as_nonsense_is_not_called_quiet() -> None:
+    """Told twice and never readable: something traded there, and nobody knows what."""
+    market = a_market(0, 1, 2, 3, 5, 6, 7, 8)
+    market.rows[BTC][2] = a_raw(2, float("nan"))
+
+    history = loaded(market, until=9, sends_empty=False)
+
+    assert history.missed == (
+        a_miss(2, 1, MissCause.QUARANTINED),
+        a_miss(4, 1, MissCause.NO_TRADES),
+    )
