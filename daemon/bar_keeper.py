@@ -30,7 +30,15 @@ class BarKeeper:
     `market_keys` say for each exchange under which name its series lie there.
     """
 
-    def __init__(self, store: BarStore, market_keys: Mapping[str, str], timeframe_ns: int) -> None:
+    def __init__(
+        self,
+        store: BarStore,
+        market_keys: Mapping[str, str],
+        timeframe_ns: int,
+        told_ns: int | None = None,
+    ) -> None:
+        """`told_ns` is the timeframe of the candles that were told, where bars are made of them."""
+        self._told_ns = told_ns or timeframe_ns
         self._store = store
         self._market_keys = market_keys
         self._timeframe_ns = timeframe_ns
@@ -73,7 +81,7 @@ class BarKeeper:
     def _keep_refused(self, event: Event) -> None:
         if isinstance(event, BarRejected):
             market = self._market_keys[event.instrument.exchange]
-            keep_refused(self._store, market, self._timeframe_ns, (event,))
+            keep_refused(self._store, market, self._told_ns, (event,))
 
 
 def keep_refused(

@@ -145,6 +145,7 @@ async def _fetched(
         coarse_ns=timeframe_ns,
         since_ns=since_ns,
         until_ns=until_ns,
+        spike_scale=spike_scale,
         progress=progress,
     )
 

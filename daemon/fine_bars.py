@@ -12,7 +12,7 @@ from daemon.bar_keeper import BarKeeper
 from daemon.core.bars import MissCause
 from daemon.layers.ingestion.aggregation import Aggregation, Aggregator, aggregated
 from daemon.layers.ingestion.history import History, holes_between, load_history
-from daemon.layers.ingestion.suspicion import PAST_BARS
+from daemon.layers.ingestion.suspicion import PAST_BARS, SPIKE_SCALE
 from daemon.store.gaps import Gap
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ async def load_fine(
     since_ns: int,
     until_ns: int,
     progress: Callable[[int, int], None],
+    spike_scale: float = SPIKE_SCALE,
     stretch_bars: int = STRETCH_BARS,
 ) -> History:
     """Fetch fine history into the store; returns the coarse bars and holes that it makes."""
@@ -129,6 +130,7 @@ async def load_fine(
             until_ns=min(start_ns + step_ns, until_ns),
             page_limit=world.page_limit,
             venue_sends_empty_bars=world.sends_empty_bars,
+            spike_scale=spike_scale,
             progress=lambda done, _, before=before: progress(before + done, total),  # type: ignore[misc]
         )
         rejected += stretch.rejected

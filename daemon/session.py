@@ -172,7 +172,8 @@ class Session:
             self._fine_bars(),
         )
         keys = {site.exchange: site.market_key for site in self._world.sites}
-        self._keeper = BarKeeper(self._bars, keys, self._timeframe_ns)
+        told_ns = timeframe_ns(self._settings.data.fetched_timeframe)
+        self._keeper = BarKeeper(self._bars, keys, self._timeframe_ns, told_ns)
         live.runner.observers.append(self._keeper.note)
         return live
 

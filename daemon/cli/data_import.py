@@ -17,6 +17,7 @@ from daemon.cli.data_store import opened_store
 from daemon.cli.output import pairs, show
 from daemon.cli.running import config_path
 from daemon.config import load
+from daemon.core.bars import BarRejectReason
 from daemon.core.clock import WireClock
 from daemon.core.errors import UsageRefused
 from daemon.core.instruments import InstrumentId
@@ -138,18 +139,42 @@ def accept_quarantined(  # the options of the command
         raise UsageRefused(msg)
     with opened_store(config, state_dir, read_only=False) as store:
         waiting = Quarantine(store).waiting(symbol=symbol)
-        chosen = [row for row in waiting if row.id in ids or row.reason == reason]
+        chosen = [row for row in waiting if row.id in ids or _is_chosen(store, row, reason)]
         missing = set(ids) - {row.id for row in chosen}
         if missing or not chosen:
-            wanted = f"row {min(missing)}" if missing else f"row of reason {reason}"
+            wanted = (
+                f"row {min(missing)}" if missing else f"row of reason {reason} that lacks a bar"
+            )
             msg = f"no {wanted} of {symbol} waits; see tradingd data quarantine --symbol {symbol}"
             raise UsageRefused(msg)
+        if reason is not None:
+            _require_one_series(chosen)
         instrument = InstrumentId(chosen[0].market, symbol)
         now_ns = WireClock().now_ns()
         accepted = accept_rows(store, chosen, instrument=instrument, now_ns=now_ns)
     result: dict[str, object] = {"accepted": accepted, "waiting": len(waiting) - accepted}
     show(result, pairs(result), as_json=as_json)
     return 0
+
+
+def _is_chosen(store: BarStore, row: Quarantined, reason: str | None) -> bool:
+    """Of a kind those whose slot has no bar yet: where a second telling was believed instead, only
+    naming the row puts the first in its place. What conflicts has a bar by its nature.
+    """
+    if row.reason != reason:
+        return False
+    if row.open_ns is None or reason == BarRejectReason.CONFLICTING.value:
+        return True
+    instrument = InstrumentId(row.market, row.symbol)
+    span = (row.open_ns, row.open_ns + 1)
+    return not store.read(row.market, instrument, row.timeframe_ns, *span)
+
+
+def _require_one_series(rows: Sequence[Quarantined]) -> None:
+    series = sorted({f"{row.market} {timeframe_text(row.timeframe_ns)}" for row in rows})
+    if len(series) > 1:
+        msg = f"--reason means rows of several series ({', '.join(series)}): name them by --id"
+        raise UsageRefused(msg)
 
 
 def _shown(row: Quarantined) -> dict[str, object]:

@@ -8,7 +8,8 @@ from daemon.core.events import BarRevised, BarsClosed, BarsMissed, Event
 from daemon.core.instruments import InstrumentId
 from daemon.store.bars import BarStore
 from daemon.store.gaps import Gap
-from tests.builders import BTC, HOUR_NS, OPEN_NS, a_bar
+from daemon.store.quarantine import Quarantine
+from tests.builders import BTC, HOUR_NS, OPEN_NS, a_bar, a_bar_rejected
 
 FIRST = a_bar()
 REVISED = a_bar(close=42_104.0, received_ns=FIRST.received_ns + 1)
@@ -61,6 +62,19 @@ def test_a_recovery_gives_the_store_what_a_kill_kept_from_it_and_nothing_twice(
     assert store.read("m", BTC, HOUR_NS) == [REVISED, LATER]
     assert store.revision_count("m", "BTC/USDT", HOUR_NS) == 1
     assert [gap.count for gap in store.gaps("m", "BTC/USDT", HOUR_NS)] == [3]
+    store.close()
+
+
+def test_a_refused_part_waits_among_the_parts_and_not_among_the_bars_made_of_them(
+    tmp_path: Path,
+) -> None:
+    """Accepted there, five minutes would take the place of the hour that begins with them."""
+    store = BarStore.open(tmp_path / "bars.db")
+    keeper = BarKeeper(store, {BTC.exchange: "m"}, HOUR_NS, HOUR_NS // 12)
+
+    keeper.note((a_bar_rejected(),))
+
+    assert [row.timeframe_ns for row in Quarantine(store).waiting()] == [HOUR_NS // 12]
     store.close()
 
 

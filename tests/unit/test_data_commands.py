@@ -83,6 +83,33 @@ def test_what_is_imported_waits_is_accepted_and_then_verified(
     assert waiting["rows"][0]["origin"] == "bars.csv line 52"
 
 
+def test_accepting_a_kind_leaves_slots_alone_that_have_a_bar_by_now(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The bad tick was told otherwise later; only naming it puts it in the good bar's place."""
+    state = tmp_path / "state"
+    imported(a_file(tmp_path, is_dirty=True), tmp_path)
+    imported(a_file(tmp_path), tmp_path)
+
+    with pytest.raises(UsageRefused, match="no row of reason spike that lacks a bar"):
+        accept_quarantined(SYMBOL, [], "spike", None, state, as_json=True)
+
+    capsys.readouterr()
+    verified(None, tmp_path, symbol=SYMBOL)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["accepted"], told["spikes"], told["quarantine"]) == (60, 0, {"spike": 1})
+
+
+def test_accepting_a_kind_does_not_reach_into_another_series(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    for exchange in ("binance", "okx"):
+        file = a_file(tmp_path, is_dirty=True)
+        import_file(file, SYMBOL, None, exchange, (), None, state, revises=False, as_json=True)
+
+    with pytest.raises(UsageRefused, match=r"several series .binance 1h, okx 1h.: name them by"):
+        accept_quarantined(SYMBOL, [], "spike", None, state, as_json=True)
+
+
 def test_what_makes_no_sense_is_refused_in_one_line(tmp_path: Path) -> None:
     imported(a_file(tmp_path), tmp_path)
 
