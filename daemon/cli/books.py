@@ -69,7 +69,7 @@ def export_run(
 ) -> int:
     """Fills, orders or equity of a run, from its journal alone."""
     if what not in EXPORTS:
-        msg = f"cannot export {what!r}; choose one of {', '.join(EXPORTS)}"
+        msg = f"cannot export {what!r} to stdout; choose one of {', '.join(EXPORTS)}, or say -o DIR"
         raise UsageRefused(msg)
     settings = load(config_path(config), {"run.state_dir": state_dir})
     paths = resolve(settings.run.state_dir, run)

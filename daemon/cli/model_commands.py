@@ -202,6 +202,8 @@ def _cell(row: dict[str, Any], name: str) -> str:
         return str(row.get(name, "-"))[:16]
     if name == "symbols":
         return ",".join(row.get(name, ()))
+    if name == "edge_shown" and name in row:
+        return "yes" if row[name] else "no"
     return str(row.get(name, "-"))
 
 

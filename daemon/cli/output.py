@@ -35,6 +35,10 @@ def pairs(result: Mapping[str, object], *, indent: str = "") -> list[str]:
 def _text(value: object) -> str:
     if value is None:
         return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"  # JSON has every digit
     if isinstance(value, dict):
         return ", ".join(f"{key} {_text(each)}" for key, each in value.items()) or "none"
     if isinstance(value, list | tuple):

@@ -80,7 +80,10 @@ def train_model(  # noqa: PLR0917  # the options of the command
     result = _result(manifest, overfitting)
     if promote is not None:
         promoted(settings.run.state_dir, manifest.model_id, promote)
-    show(result, pairs(result), as_json=as_json)
+        nexts = []
+    else:
+        nexts = [f"use it: tradingd models promote {manifest.model_id} --reason WHY"]
+    show(result, [*pairs(result), *nexts], as_json=as_json)
     return 0
 
 

@@ -221,7 +221,7 @@ def _drawdown(facts: Facts, shared: Any) -> Any:
     chart.varea("t", 0, "value", source=source, fill_color=DOWN, fill_alpha=0.25)
     line = chart.line("t", "value", source=source, line_color=DOWN)
     _hover(chart, line, [("drawdown", "@value{0.00%}"), ("", "@at UTC")], is_line=True)
-    chart.yaxis.formatter = _models().NumeralTickFormatter(format="0.0%")
+    chart.yaxis.formatter = _models().NumeralTickFormatter(format="0.0[00]%")
     return chart
 
 
