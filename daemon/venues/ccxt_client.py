@@ -6,6 +6,7 @@ Belongs here: construction and wiring of clients. What is asked of them belongs 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -13,6 +14,8 @@ from daemon.core.instruments import exchange_behind
 from daemon.venues.budget import Use
 from daemon.venues.ccxt_budget import keep_budget, shared_budget
 from daemon.venues.ccxt_outcomes import note_reply
+from daemon.venues.ccxt_pace import pace_messages
+from daemon.venues.stream_limits import limits_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,7 +47,7 @@ def make_client(
     `urls` of the embedded exchange are {"rest", "stream", "ws_api"} as its ready line tells them;
     every url of that client is then on loopback, or ValueError. Signed requests are valid for
     `validity_ms`. What it asks is for `use`, out of one budget that it shares with every other
-    client of that exchange in this process.
+    client of that exchange in this process. `sibling()` makes another of the kind, without a key.
     """
     import ccxt.pro
 
@@ -71,6 +74,8 @@ def make_client(
     guard_replies(client, is_json=speaks_binance(exchange))
     address = "" if urls is None else urls["rest"]
     keep_budget(client, shared_budget(exchange, address, client.rateLimit), exchange, use)
+    pace_messages(client, limits_of(client.id).messages_per_s)
+    client.sibling = partial(make_client, exchange, urls=urls, validity_ms=validity_ms, use=use)
     return client
 
 

@@ -25,15 +25,14 @@ from daemon.venues.ccxt_reads import (
     OddReply,
     Reader,
 )
-from daemon.venues.ccxt_streams import Streams
+from daemon.venues.ccxt_shards import Clients, Shards, Spread
 from daemon.venues.ccxt_trades import Trades
+from daemon.venues.stream_limits import StreamLimits, limits_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
 PAGE_LIMIT_DEFAULT = 500
-# Candle streams of one connection by its documentation; ccxt keeps all of them on one.
-STREAMS_MAX = {"binance": 1_024, "binanceus": 1_024}
 LOT_DEFAULT = Decimal("0.00000001")
 CANDLE_FIELDS = 6
 
@@ -51,6 +50,7 @@ class CcxtMarket:
         wire: WireClock | None = None,
         first_contact_within_s: float = FIRST_CONTACT_WITHIN_S,
         within_s: float = WITHIN_S,
+        limits: StreamLimits | None = None,
     ) -> None:
         self.exchange = exchange
         if client.timeframes and timeframe not in client.timeframes:
@@ -69,8 +69,19 @@ class CcxtMarket:
         self._first_contact_within_s = first_contact_within_s
         rng = rng or random.Random()  # noqa: S311  # it spreads retries, nothing hangs on it
         self._reader = Reader(client, exchange, rng=rng, wire=self._wire, within_s=within_s)
-        self._candles = Streams(client, exchange, Candles(client, timeframe))
-        self._trades = Streams(client, exchange, Trades(client))
+        # ccxt keeps all candle streams of a client on one connection.
+        limits = limits or limits_of(client.id)
+        self._clients, self._spread = Clients(client), Spread(limits.streams)
+        self._candles: Shards[RawBar] = Shards(
+            self._clients,
+            exchange,
+            lambda each: Candles(each, timeframe),
+            spread=self._spread,
+            limits=limits,
+        )
+        self._trades: Shards[RawTrade] = Shards(
+            self._clients, exchange, Trades, spread=self._spread, limits=limits
+        )
 
     @property
     def page_limit(self) -> int:
@@ -97,14 +108,7 @@ class CcxtMarket:
             within_s=self._first_contact_within_s, attempts=FIRST_CONTACT_ATTEMPTS
         )
         found = tuple(self._instrument(symbol) for symbol in symbols)
-        most = STREAMS_MAX.get(self._client.id, len(symbols))
-        if len(symbols) > most:
-            msg = (
-                f"{self.exchange} carries at most {most} candle streams on a connection, and"
-                f" {len(symbols)} symbols are wanted: leave some out"
-            )
-            raise ValueError(msg)
-        self._candles.expect(tuple(symbols))
+        self._spread.add(symbols)
         return found
 
     async def server_ns(self) -> int:
@@ -155,7 +159,7 @@ class CcxtMarket:
     async def close(self) -> None:
         await self._candles.close()
         await self._trades.close()
-        await self._client.close()
+        await self._clients.close()
 
     async def _server_ns(self) -> int:
         told = await self._client.fetch_time()

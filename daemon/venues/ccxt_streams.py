@@ -46,17 +46,18 @@ class Kind(Protocol[Said]):
         ...
 
     async def prime(self, symbols: list[str]) -> None:
-        """Subscribe to all of them in one request."""
+        """Subscribe to all of them in one message."""
         ...
 
 
 class Streams(Generic[Said]):
-    """All subscriptions of one kind of one client."""
+    """All subscriptions of one kind of one client, thus of one connection."""
 
-    def __init__(self, client: Any, exchange: str, kind: Kind[Said]) -> None:
+    def __init__(self, client: Any, exchange: str, kind: Kind[Said], *, per_message: int) -> None:
         self._client = client
         self._exchange = exchange
         self._kind = kind
+        self._per_message = per_message
         self._waiting: dict[str, asyncio.Queue[Said | ExchangeUnreachable]] = {}
         self._symbols: set[str] = set()
         self._primes: set[asyncio.Task[None]] = set()
@@ -68,7 +69,7 @@ class Streams(Generic[Said]):
         self._listen_for_ends()
 
     def expect(self, symbols: tuple[str, ...]) -> None:
-        """These will be watched: one request subscribes to all of them."""
+        """These will be watched: they are subscribed to together, so many in each message."""
         self._symbols.update(symbols)
 
     async def of(self, symbol: str) -> AsyncIterator[Said]:
@@ -124,15 +125,18 @@ class Streams(Generic[Said]):
         _put(waiting, self._ended(reason))
 
     async def _prime(self) -> None:
-        """Subscribe to all in one request; each one's own watch then finds itself subscribed."""
+        """Subscribe to all together; each one's own watch then finds itself subscribed."""
         if not (self._kind.can_prime and len(self._symbols) > 1 and self._is_tapped):
             return
         if not self._is_primed:
             self._is_primed = True
-            prime = asyncio.create_task(self._subscribe(sorted(self._symbols)))
-            self._primes.add(prime)
-            prime.add_done_callback(self._primes.discard)
-        await asyncio.sleep(0)  # the request is noted before any symbol asks for itself
+            symbols = sorted(self._symbols)
+            for start in range(0, len(symbols), self._per_message):
+                chunk = symbols[start : start + self._per_message]
+                prime = asyncio.create_task(self._subscribe(chunk))
+                self._primes.add(prime)
+                prime.add_done_callback(self._primes.discard)
+        await asyncio.sleep(0)  # the requests are noted before any symbol asks for itself
 
     async def _subscribe(self, symbols: list[str]) -> None:
         # A failure reaches the symbols' own watches too; cancellation by a closed connection

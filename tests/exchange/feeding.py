@@ -7,7 +7,7 @@ to the tests.
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from daemon.layers.ingestion import Feed, FeedConfig, load_history
 from daemon.strays import Strays
 from daemon.venues.ccxt_client import make_client
 from daemon.venues.ccxt_market import CcxtMarket
+from daemon.venues.stream_limits import StreamLimits
 from tests.exchange.fake_market import FROM_MS, HOUR_MS, FakeMarket
 from tests.exchange.loopback import Loopback, loopback
 
@@ -64,6 +65,7 @@ class Feeding:
     data: CcxtMarket
     feed: Feed
     market: FakeMarket
+    ids: Sequence[InstrumentId] = IDS
     events: list[Input] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
 
@@ -102,7 +104,7 @@ class Feeding:
 
     async def reach(self, slot: int) -> None:
         """Wait until every slot before `slot` is accounted for."""
-        await self.until(lambda: all(self.reached(each) >= slot for each in IDS))
+        await self.until(lambda: all(self.reached(each) >= slot for each in self.ids))
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         async with asyncio.timeout(WITHIN_S):
@@ -111,7 +113,7 @@ class Feeding:
 
     def assert_true_to_the_exchange(self, slots: int) -> None:
         """Each slot of each symbol exactly once, in order, with the exchange's own numbers."""
-        for instrument in IDS:
+        for instrument in self.ids:
             found = [slot for slot in self.slots(instrument) if slot < slots]
             assert found == list(range(slots)), instrument
             for bar in self.bars(instrument):
@@ -136,8 +138,10 @@ async def feeding(
     late_slots: int = 0,
     publish: Callable[[Input], Awaitable[None]] | None = None,
     prepare: Callable[[CcxtMarket], None] | None = None,
+    ids: Sequence[InstrumentId] = IDS,
+    limits: StreamLimits | None = None,
 ) -> AsyncIterator[Feeding]:
-    """A feed of both symbols at ten bars a second, with `rules` in force from the start.
+    """A feed of `ids` at ten bars a second, with `rules` in force from the start.
 
     With lock-step (a market rate of 0) the test plays the slots; so many of `late_slots` pass
     between the history and the subscription. `publish` stands between the feed and the list of
@@ -148,14 +152,15 @@ async def feeding(
     async with loopback(directory, market=market, bars_per_s=bars_per_s) as lab:
         ends = lab.endpoints
         urls = {"rest": ends.rest, "stream": ends.stream, "ws_api": ends.ws_api}
-        data = CcxtMarket(make_client("embedded", urls=urls), "embedded", "1h")
+        client = make_client("embedded", urls=urls)
+        data = CcxtMarket(client, "embedded", "1h", limits=limits)
         if prepare is not None:
             prepare(data)
-        await data.instruments([each.symbol for each in IDS])
-        last = {each: await _last_bar(data, each) for each in IDS}
+        await data.instruments([each.symbol for each in ids])
+        last = {each: await _last_bar(data, each) for each in ids}
         await lab.play(late_slots)
         lab.faults.add(list(rules))
-        made = Feeding(lab, data, None, market)  # type: ignore[arg-type]  # it needs our list
+        made = Feeding(lab, data, None, market, ids)  # type: ignore[arg-type]  # it needs our list
 
         async def note(event: Input) -> None:
             if publish is not None:
@@ -164,7 +169,7 @@ async def feeding(
 
         made.feed = Feed(
             data,
-            IDS,
+            ids,
             timeframe_ns=HOUR_NS,
             market_clock=ExchangeTime(lab.exchange),
             wire=WireClock(),
