@@ -38,8 +38,11 @@ class ModelProcess:
     verified one. The process ends when this object does, or when our process does.
     """
 
-    def __init__(self, archive: bytes, n_features: int) -> None:
+    def __init__(
+        self, archive: bytes, n_features: int, *, answer_within_s: float = ANSWER_WITHIN_S
+    ) -> None:
         self.n_features = n_features
+        self._answer_within_s = answer_within_s
         self._archive = archive
         self._starts = 0
         self._child: subprocess.Popen[bytes] | None = None
@@ -65,11 +68,10 @@ class ModelProcess:
 
     def _asked(self, rows: Rows) -> Rows:
         try:
-            child, within_s = self._living(), ANSWER_WITHIN_S
-            assert child.stdin is not None
-            child.stdin.write(COUNT.pack(len(rows)) + rows.astype("<f8").tobytes())
-            child.stdin.flush()
-            said = np.frombuffer(_read(child, 8 * len(rows), within_s), "<f8")
+            child = self._living()
+            until_s = _now_s() + self._answer_within_s
+            _write(child, COUNT.pack(len(rows)) + rows.astype("<f8").tobytes(), until_s)
+            said = np.frombuffer(_read(child, 8 * len(rows), until_s), "<f8")
         except (OSError, TimeoutError, EOFError):
             self.close()
             return np.full(len(rows), np.nan)
@@ -87,32 +89,48 @@ class ModelProcess:
             [sys.executable, "-m", "daemon.research.serving"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=0,
             env={"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
             start_new_session=True,  # a Ctrl-C is for us
         )
         weakref.finalize(self, _end, child)
         self._child = child
         digest = hashlib.sha256(self._archive).digest()
-        assert child.stdin is not None
-        child.stdin.write(COUNT.pack(len(self._archive)) + digest + self._archive)
-        child.stdin.flush()
-        (width,) = COUNT.unpack(_read(child, COUNT.size, START_WITHIN_S))
+        until_s = _now_s() + START_WITHIN_S
+        _write(child, COUNT.pack(len(self._archive)) + digest + self._archive, until_s)
+        (width,) = COUNT.unpack(_read(child, COUNT.size, until_s))
         if width != self.n_features:
             raise EOFError(f"the archived model reads {width} features, not {self.n_features}")
         return child
 
 
-def _read(child: subprocess.Popen[bytes], count: int, within_s: float) -> bytes:
+def _write(child: subprocess.Popen[bytes], data: bytes, until_s: float) -> None:
+    """All of `data`, to a process that may have stopped reading; TimeoutError, OSError."""
+    assert child.stdin is not None
+    pipe, left = child.stdin.fileno(), memoryview(data)
+    os.set_blocking(pipe, False)  # a full pipe must not hold us past the moment
+    while left:
+        _wait_for(pipe, select.POLLOUT, until_s)
+        left = left[os.write(pipe, left) :]
+
+
+def _wait_for(pipe: int, what: int, until_s: float) -> None:
+    poll = select.poll()  # select would refuse a descriptor above 1023
+    poll.register(pipe, what)
+    if not poll.poll(max(0.0, until_s - _now_s()) * 1_000):
+        raise TimeoutError
+
+
+def _now_s() -> float:
+    return WireClock().monotonic_s()
+
+
+def _read(child: subprocess.Popen[bytes], count: int, until_s: float) -> bytes:
     """Exactly `count` bytes of what the process says; TimeoutError, EOFError."""
     assert child.stdout is not None
-    clock = WireClock()
-    until_s = clock.monotonic_s() + within_s
     said = b""
     while len(said) < count:
-        left_s = until_s - clock.monotonic_s()
-        ready, _, _ = select.select([child.stdout], [], [], max(0.0, left_s))
-        if not ready:
-            raise TimeoutError
+        _wait_for(child.stdout.fileno(), select.POLLIN, until_s)
         part = os.read(child.stdout.fileno(), count - len(said))
         if not part:
             raise EOFError
