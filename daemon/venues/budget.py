@@ -149,7 +149,8 @@ class Budget:
         now_s = self._wire.monotonic_s()
         self._forget(now_s)
         if used > self._used:
-            self._count(now_s, used - self._used)
+            # Whatever it says, its count begins anew with its next window.
+            self._count(now_s, used - self._used, self.limit.window_s)
 
     async def spend(self, weight: float, use: Use) -> Spent:
         """Wait for room and take it; NoRoom, with numbers, when that would take too long.
@@ -175,7 +176,9 @@ class Budget:
         spent.is_settled = True
         self._flying.discard(spent)
         self._used -= spent.weight
-        self._count(self._wire.monotonic_s(), spent.weight)
+        # What is heavier than a whole window counts for as many windows as it fills.
+        lasts_s = self.limit.window_s * max(1.0, spent.weight / self.limit.weight)
+        self._count(self._wire.monotonic_s(), spent.weight, lasts_s)
         self._changed.set()
 
     async def _room_for(self, weight: float, use: Use) -> None:
@@ -232,9 +235,7 @@ class Budget:
         if not self._counted and not self._flying:
             self._used = 0.0
 
-    def _count(self, now_s: float, weight: float) -> None:
-        """What is heavier than a whole window counts for as many windows as it fills."""
-        lasts_s = self.limit.window_s * max(1.0, weight / self.limit.weight)
+    def _count(self, now_s: float, weight: float, lasts_s: float) -> None:
         until_s = now_s + lasts_s
         if self._counted:
             until_s = max(until_s, self._counted[-1][0])

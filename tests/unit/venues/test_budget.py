@@ -152,6 +152,20 @@ def test_what_others_use_at_the_same_address_counts_too() -> None:
     run_virtual(scenario())
 
 
+def test_what_the_exchange_says_it_counted_blocks_one_window_however_much_it_says() -> None:
+    async def scenario() -> None:
+        budget = a_budget()
+
+        budget.heard(1e12)
+        with pytest.raises(NoRoom):
+            await budget.spend(1, Use.ORDER)
+        await asyncio.sleep(60)
+
+        await budget.spend(1, Use.ORDER)
+
+    run_virtual(scenario())
+
+
 def test_one_request_heavier_than_the_whole_window_goes_alone_and_counts_for_long() -> None:
     async def scenario() -> None:
         budget = a_budget(1, 1.0)
