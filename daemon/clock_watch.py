@@ -121,7 +121,6 @@ class ClockWatch:
             self._tell(reading)
         elif has_jumped:
             self._reading = None  # what was measured before the jump says nothing any more
-        self._was_apart_s = self._apart_s()
         is_trusted = self._is_within()
         if is_trusted != self._is_trusted:
             self._is_trusted = is_trusted

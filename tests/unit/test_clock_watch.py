@@ -180,6 +180,19 @@ def test_a_step_of_this_machines_clock_is_noticed_within_a_second_and_measured_a
     assert bench.times[-1] - EPOCH_NS == pytest.approx(31.2 * NS_PER_S, abs=NS_PER_S)
 
 
+def test_a_step_in_the_middle_of_a_measurement_is_noticed_too() -> None:
+    bench = Bench()
+    bench.takes_s = [(0.2, 0.2)]  # it goes from 302 s to 304 s, and its first answer counts
+
+    def step() -> None:
+        bench.machine.set_by_ns = 3_600 * NS_PER_S
+
+    watched(bench, (301.0, step), (6.0, nothing))
+
+    assert bench.jumps == 1
+    assert (bench.last.is_trusted, bench.last.offset_ms) == (False, -3_600_000.0)
+
+
 def test_an_exchange_that_cannot_be_asked_keeps_the_trust_for_an_hour_and_no_longer() -> None:
     bench = Bench()
 
