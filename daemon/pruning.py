@@ -62,6 +62,7 @@ def old_bars(settings: Settings, path: Path) -> list[PrunedSeries]:
             assert span is not None, "a series has a bar"
             end_ns = span.last_open_ns + key.timeframe_ns
             until_ns = end_ns - max(keep_ns, needed * key.timeframe_ns)
+            until_ns -= until_ns % key.timeframe_ns  # a gap that is cut there stays on the grid
             rows = pruning.count(key, until_ns)
             if rows:
                 found.append(PrunedSeries(key, until_ns, rows))

@@ -243,3 +243,18 @@ def test_nothing_is_pruned_under_a_running_daemon_and_a_dry_run_only_tells(
     prune(config, tmp_path, is_dry=False, as_json=False)
     assert "rows 300: gone" in capsys.readouterr().out
     assert len(slots_in(tmp_path / "bars.db")) == 700
+
+
+def test_a_gap_that_is_cut_at_an_odd_age_stays_on_the_grid(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, keep_bars_days=30.33)
+    a_store(tmp_path / "bars.db", range(800))
+    store = BarStore.open(tmp_path / "bars.db")
+    store.add_gaps(*SERIES, [Gap(OPEN_NS, 200, MissCause.OUTAGE)])
+
+    old = old_bars(settings, tmp_path / "bars.db")
+    list(prune_bars(tmp_path / "bars.db", old))
+
+    (gap,) = store.gaps(*SERIES)
+    assert (gap.first_open_ns - OPEN_NS) % HOUR_NS == 0
+    assert gap.until_ns(HOUR_NS) == OPEN_NS + 200 * HOUR_NS
+    store.close()
