@@ -119,9 +119,10 @@ class Lockstep:
         return [each for each in self._instruments if self._newest.get(each, 0) < close_ns]
 
     async def _flush(self, close_ns: int) -> None:
-        for missed in sorted(self._missed, key=lambda each: (each.instrument, each.first_open_ns)):
+        due = [each for each in self._missed if each.first_open_ns < close_ns]
+        self._missed = [each for each in self._missed if each.first_open_ns >= close_ns]
+        for missed in sorted(due, key=lambda each: (each.instrument, each.first_open_ns)):
             await self._put(missed)
-        self._missed.clear()
         bars = self._slots.pop(close_ns)
         ordered = tuple(bars[each] for each in sorted(bars))
         await self._put(BarsClosed(ts_ns=max(bar.received_ns for bar in ordered), bars=ordered))

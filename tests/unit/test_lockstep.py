@@ -426,3 +426,34 @@ def test_how_fast_bars_travel_leaves_no_trace_in_the_journal(slots: list[Slot]) 
     fast, slow = ran(slots, [0.0]), ran(slots, [0.7, 0.0, 0.1])
 
     assert fast.journal.steps == slow.journal.steps
+
+
+def test_a_hole_is_told_behind_the_bars_that_come_before_it() -> None:
+    """Told before them, it would make late repeats of bars that nobody has had yet."""
+    told: list[e.Input] = []
+
+    async def put(event: e.Input) -> None:
+        told.append(event)
+
+    async def scenario() -> None:
+        ids = (BTC, ETH)
+        lockstep = Lockstep(
+            {BTC.exchange: FakeExchange([])}, "run-1", ids, put, is_quiet=bool, on_clock=print
+        )
+        running = asyncio.create_task(lockstep.run())
+        hole = e.BarsMissed(
+            ts_ns=1, instrument=BTC, first_open_ns=CLOSE_NS + HOUR_NS, count=1,
+            cause=MissCause.OUTAGE,
+        )  # fmt: skip
+        closed = [(BTC, 1), (BTC, 3), (ETH, 1), (ETH, 2), (ETH, 3)]
+        await lockstep.publish(hole)
+        for bar in (a_slot_bar(*each) for each in closed):
+            await lockstep.publish(e.BarsClosed(ts_ns=bar.received_ns, bars=(bar,)))
+        await asyncio.sleep(60)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    run_virtual(scenario())
+
+    kinds = [type(each).__name__ for each in told]
+    assert kinds == ["BarsClosed", "BarsMissed", "BarsClosed", "BarsClosed"]
