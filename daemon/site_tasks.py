@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from daemon.clock_watch import ClockWatch
 from daemon.core.errors import ExchangeUnreachable, TradingdError
-from daemon.core.events import BarsClosed
+from daemon.core.events import BarsClosed, BarsMissed
 from daemon.core.timeframes import timeframe_ns
 from daemon.exchange_process import ExchangeProcess
 from daemon.layers.ingestion.feed import Feed
@@ -151,11 +151,16 @@ class SiteTasks:
             self._end()
 
     def _is_too_late(self, event: Input) -> bool:
-        """Nothing after the last slot of the run, and no bar after a stop was asked for, enters."""
-        if not isinstance(event, BarsClosed):
+        """Nothing after the last slot of the run enters, and after a stop neither bars nor holes.
+
+        A hole that is told behind bars that were kept out would, after a resume, stand for them.
+        """
+        if not isinstance(event, BarsClosed | BarsMissed):
             return False
         if self._stop.is_set():
             return True
+        if isinstance(event, BarsMissed):
+            return False
         if self._end_ns is not None and any(bar.close_ns > self._end_ns for bar in event.bars):
             self._end()
             return True
