@@ -19,6 +19,7 @@ class Candles:
     """Candle streams of one client in one timeframe."""
 
     name = "candle"
+    may_lose = True  # each tells its whole slot
 
     def __init__(self, client: Any, timeframe: str) -> None:
         self._client = client

@@ -35,6 +35,11 @@ class Kind(Protocol[Said]):
         """Whether one request may subscribe to many symbols."""
         ...
 
+    @property
+    def may_lose(self) -> bool:
+        """Whether a message that nobody took may be let go, because a later one stands for it."""
+        ...
+
     def tap(self, hear: Callable[[str, Said], None]) -> bool:
         """Have `hear` called with each symbol's messages as they come; False when that cannot be
         done.
@@ -113,7 +118,7 @@ class Streams(Generic[Said]):
                 said = await self._kind.watch(symbol)
                 if not self._is_tapped:
                     for each in said:
-                        _put(waiting, each)
+                        self._put(waiting, each)
         except asyncio.CancelledError:
             current = asyncio.current_task()
             if current is not None and current.cancelling():
@@ -122,7 +127,7 @@ class Streams(Generic[Said]):
         except Exception as error:  # noqa: BLE001  # a stream may raise anything, KeyError included
             reason = explain(error)
         self._is_primed = False
-        _put(waiting, self._ended(reason))
+        self._put(waiting, self._ended(reason))
 
     async def _prime(self) -> None:
         """Subscribe to all together; each one's own watch then finds itself subscribed."""
@@ -164,7 +169,7 @@ class Streams(Generic[Said]):
             self._is_primed = False
             reason = explain(error) if isinstance(error, Exception) else "the connection was closed"
             for waiting in self._waiting.values():
-                _put(waiting, self._ended(reason))
+                self._put(waiting, self._ended(reason))
 
         return ended
 
@@ -192,13 +197,21 @@ class Streams(Generic[Said]):
     def _hear(self, symbol: str, said: Said) -> None:
         waiting = self._waiting.get(symbol)
         if waiting is not None:
-            _put(waiting, said)
+            self._put(waiting, said)
 
+    def _put(
+        self,
+        waiting: asyncio.Queue[Said | ExchangeUnreachable],
+        said: Said | ExchangeUnreachable,
+    ) -> None:
+        """Queue a copy; when nobody takes them the oldest goes, and layer 1 fetches the rest.
 
-def _put(
-    waiting: asyncio.Queue[Said | ExchangeUnreachable], said: Said | ExchangeUnreachable
-) -> None:
-    """Queue a copy; when nobody takes them the oldest goes, and layer 1 fetches what is missing."""
-    if waiting.full():
-        waiting.get_nowait()
-    waiting.put_nowait(said)
+        Of messages that each count the stream has then ended, or nobody would know of the loss.
+        """
+        if waiting.full() and not self._kind.may_lose:
+            while not waiting.empty():
+                waiting.get_nowait()
+            waiting.put_nowait(self._ended("more came than could be taken"))
+        if waiting.full():
+            waiting.get_nowait()
+        waiting.put_nowait(said)

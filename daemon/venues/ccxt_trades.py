@@ -27,6 +27,7 @@ class Trades:
     """
 
     name = "trade"
+    may_lose = False  # a bar without one of its trades is another bar
     can_prime = False  # a watch of one symbol does not find itself in a subscription of many
 
     def __init__(self, client: Any) -> None:
