@@ -19,7 +19,7 @@ from daemon import __version__
 from daemon.cli.output import pairs, show
 from daemon.cli.running import config_path
 from daemon.config import FeaturesSection, config_hash, load, warnings_for
-from daemon.core.errors import DaemonNotRunning, UsageRefused
+from daemon.core.errors import DaemonNotRunning, JournalBroken, UsageRefused
 from daemon.core.instruments import plain
 from daemon.store.lock import holder
 from daemon.store.runs import newest_daemon_run, read_result
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.config import Settings
+    from daemon.store.runs import RunPaths
 
 LIBRARIES = ("ccxt", "numpy", "scikit-learn", "msgspec", "SQLAlchemy", "aiohttp")
 # The smallest order of the large spot exchanges; the exact one is known only once connected.
@@ -95,9 +96,21 @@ def _how_to_start(directory: Path) -> str:
         result = read_result(paths)
     except UsageRefused:
         return "start one with: tradingd run"
+    if result is None and not _has_opened(paths):
+        return f"run {paths.run} ended before it could trade, and holds nothing: tradingd run"
     if result is None:
         return f"run {paths.run} was cut off and may hold positions: tradingd run --resume last"
     return f"run {paths.run} has ended; start another with: tradingd run"
+
+
+def _has_opened(paths: RunPaths) -> bool:
+    from daemon.core.events import RunOpened
+    from daemon.store.journal_reader import JournalReader
+
+    try:
+        return JournalReader.open(paths.journal).latest(RunOpened) is not None
+    except JournalBroken:
+        return paths.journal.exists()  # what cannot be read may hold anything
 
 
 def show_version(*, as_json: bool) -> int:

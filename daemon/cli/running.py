@@ -245,7 +245,6 @@ async def _run(
     try:
         spec = record_endpoints(paths, spec, world)
         reporter = Reporter(settings, spec, paths, world)
-        reporter.started()
         return await _session(settings, spec, paths, world, reporter)
     finally:
         await world.close()
@@ -254,10 +253,11 @@ async def _run(
 async def _session(
     settings: Settings, spec: RunSpec, paths: RunPaths, world: World, reporter: Reporter
 ) -> int:
-    from daemon.session import Session, StoppedEarly
+    from daemon.session import Session, StoppedEarly  # a second, in which a signal would kill
 
     session = Session(settings, spec, paths, world, reporter)
     _on_signals(session)
+    reporter.started()  # whoever reads the pid in it may signal at once
     try:
         result = await session.run()
     except StoppedEarly:

@@ -12,6 +12,7 @@ import pytest
 
 from daemon.core.errors import DaemonNotRunning
 from tests.e2e.command import ROOT, Tradingd, finished
+from tests.e2e.watched import Watched
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,6 +99,20 @@ def test_status_of_a_running_daemon_names_its_run_and_a_sigterm_ends_it_graceful
     assert finished(rest)["bars"] > 0
     assert process.wait() == 0
     assert tradingd.query("reconcile")["equal"]
+
+
+def test_a_sigterm_right_after_the_first_line_is_graceful_and_leaves_nothing_held(
+    tmp_path: Path,
+) -> None:
+    tradingd = Tradingd(tmp_path)
+    daemon = Watched(tradingd.start("--market", "synthetic"))
+    code, last = daemon.end(signal.SIGTERM)
+
+    said = tradingd.command("status", code=3).stderr
+
+    assert code == 0
+    assert last[-1]["event"] == "daemon.stopping"
+    assert "ended before it could trade, and holds nothing" in said
 
 
 def test_every_wrong_setting_is_told_at_once_with_file_and_line(tmp_path: Path) -> None:
