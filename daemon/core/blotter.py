@@ -40,6 +40,10 @@ class Blotter:
         for orders in self._open.values():
             yield from orders.values()
 
+    def with_open(self) -> list[InstrumentId]:
+        """Instruments that have an open order."""
+        return [each for each, orders in self._open.items() if orders]
+
     def unresolved(self) -> list[Order]:
         """Orders whose fate nobody knows; nothing else may be ordered for their instruments."""
         return [each for each in self.all_open() if each.is_unresolved]

@@ -104,11 +104,11 @@ class Book:
 
     @property
     def equity(self) -> Decimal:
-        return self.cash + sum((self.notional(each) for each in self.positions), ZERO)
+        return self.cash + sum(self._notionals(), ZERO)
 
     @property
     def gross_notional(self) -> Decimal:
-        return sum((abs(self.notional(each)) for each in self.positions), ZERO)
+        return sum(map(abs, self._notionals()), ZERO)
 
     @property
     def realized(self) -> Decimal:
@@ -140,6 +140,15 @@ class Book:
             exposure_ratio=self.exposure_ratio,
             fees_quote=self.fees,
         )
+
+    def _notionals(self) -> list[Decimal]:
+        """Of what is held; every signal asks for their sums, so it is kept short."""
+        marks = self.marks
+        return [
+            position.quantity * marks.get(each, position.average_price)
+            for each, position in self.positions.items()
+            if position.quantity
+        ]
 
     # --- applying -----------------------------------------------------------------------------
 

@@ -235,7 +235,12 @@ class Risk:
 
     def _situation(self, signal: SignalEmitted) -> Situation:
         book, blotter, instrument = self._book, self._blotter, signal.instrument
-        pending = {each: blotter.pending_entries(each) for each in book.instruments}
+        # Of the few that have any: with many symbols this would grow with their square.
+        pending = {
+            each: blotter.pending_entries(each)
+            for each in blotter.with_open()
+            if each in book.instruments
+        }
         pending_on_exchange = sum(
             (amount for each, amount in pending.items() if each.exchange == instrument.exchange),
             Decimal(0),
@@ -245,7 +250,7 @@ class Risk:
             cash=book.cash_on(instrument.exchange),
             held_here=abs(book.notional(instrument)),
             held_everywhere=book.gross_notional,
-            pending_here=pending[instrument],
+            pending_here=pending.get(instrument, Decimal(0)),
             pending_everywhere=sum(pending.values(), Decimal(0)),
             pending_on_exchange=pending_on_exchange,
         )
