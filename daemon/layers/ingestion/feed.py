@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from daemon.core.errors import ExchangeUnreachable
 from daemon.core.timeframes import NS_PER_MS, floor_to_grid
 from daemon.layers.ingestion.feed_config import Transport
-from daemon.layers.ingestion.gate import open_time_ns
+from daemon.layers.ingestion.gate import open_time_ns, slot_of
 from daemon.layers.ingestion.grid import closed_rows
 from daemon.layers.ingestion.publisher import Publisher
 from daemon.layers.ingestion.track import Track
@@ -315,7 +315,7 @@ class _Follower:
         limit_s = self._wire.monotonic_s() + self._config.ask_limit_s
         while True:
             rows = await self._publisher.ask(open_ns + self._timeframe_ns)
-            opens = [open_time_ns(raw) or 0 for raw in rows or ()]
+            opens = [slot_of(raw, self._timeframe_ns) or 0 for raw in rows or ()]
             if rows and max(opens) >= open_ns:
                 before = [raw for raw in rows if (open_time_ns(raw) or 0) < open_ns]
                 await self._publisher.rows(before, open_ns)

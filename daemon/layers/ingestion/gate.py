@@ -94,6 +94,18 @@ def open_time_ns(raw: RawBar) -> int | None:
     return value * NS_PER_MS
 
 
+def slot_of(raw: RawBar, timeframe_ns: int) -> int | None:
+    """Open time of a candle, if it can be one: in ms and on the grid.
+
+    A time in another unit lies far in the future. Such a row must not prove that what comes before
+    it is over, or that a reply reaches so far.
+    """
+    open_ns = open_time_ns(raw)
+    if open_ns is None or open_ns % timeframe_ns or open_ns >= _MICROSECONDS_MIN * NS_PER_MS:
+        return None
+    return open_ns
+
+
 def volume_of(raw: RawBar) -> float | None:
     """Volume of a candle as it came, or None when it is no number."""
     return _number(raw.volume)

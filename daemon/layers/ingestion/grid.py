@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemon.layers.ingestion.gate import open_time_ns
+from daemon.layers.ingestion.gate import open_time_ns, slot_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +30,6 @@ def closed_rows(rows: Sequence[RawBar], timeframe_ns: int, by_ns: int) -> list[R
 
     Rows without a readable open time pass too, for the gate to refuse.
     """
-    newest_ns = max((open_time_ns(raw) or 0 for raw in rows), default=0)
+    newest_ns = max((slot_of(raw, timeframe_ns) or 0 for raw in rows), default=0)
     latest_ns = max(newest_ns, by_ns)
     return [raw for raw in rows if (open_time_ns(raw) or 0) + timeframe_ns <= latest_ns]

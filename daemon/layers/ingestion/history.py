@@ -22,6 +22,7 @@ from daemon.layers.ingestion.gate import (
     open_time_ns,
     raw_of,
     rejected,
+    slot_of,
 )
 from daemon.layers.ingestion.grid import missing_slots, slots_between
 from daemon.layers.ingestion.second_read import confirmed, is_near
@@ -217,7 +218,7 @@ async def pages(
         wanted = min(page_limit, max(slots + 1, ROWS_MIN))
         page = await market_data.fetch(instrument, cursor_ns, wanted)
         page.sort(key=lambda raw: open_time_ns(raw) or 0)
-        newest_ns = max((open_time_ns(raw) or 0 for raw in page), default=None)
+        newest_ns = max((slot_of(raw, timeframe_ns) or 0 for raw in page), default=None)
         if newest_ns is None:
             cursor_ns += wanted * timeframe_ns * was_empty
             was_empty = not was_empty

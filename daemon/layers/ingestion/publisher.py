@@ -30,6 +30,7 @@ from daemon.layers.ingestion.gate import (
     raw_of,
     rejected,
     same_numbers,
+    slot_of,
     told,
 )
 from daemon.layers.ingestion.grid import missing_slots
@@ -216,7 +217,7 @@ class Publisher:
             return None
         found.sort(key=lambda raw: open_time_ns(raw) or 0)
         for raw in found:
-            track.seen_ns = max(track.seen_ns, open_time_ns(raw) or 0)
+            track.seen_ns = max(track.seen_ns, slot_of(raw, self._timeframe_ns) or 0)
         return found
 
     async def glance(self) -> list[RawBar] | None:

@@ -877,3 +877,15 @@ def test_a_slot_that_rest_tells_only_as_nonsense_is_not_called_quiet() -> None:
 
     assert watch.bars() == [0, 3]
     assert watch.missed() == [(1, 1, MissCause.QUARANTINED), (2, 1, MissCause.NO_TRADES)]
+
+
+def test_a_row_with_its_time_in_another_unit_does_not_close_the_bar_before_it() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(0, 100.1), a_raw(1, open_ms=float(open_of(1) // 1_000))]
+        await asyncio.sleep(HOUR_S - 50)  # within the grace that a clock ahead of ours gets
+        watch.feed.look_again()
+        await asyncio.sleep(10)
+        assert watch.bars() == []
+
+    config = FeedConfig(transport=Transport.REST, venue_sends_empty_bars=False, grace_s=60.0)
+    watched(scenario, config=config, last={BTC: a_bar(-1)})

@@ -244,3 +244,13 @@ def test_a_slot_that_was_told_as_nonsense_is_not_called_quiet() -> None:
         a_miss(2, 1, MissCause.QUARANTINED),
         a_miss(4, 1, MissCause.NO_TRADES),
     )
+
+
+def test_a_row_with_its_time_in_another_unit_does_not_end_the_history() -> None:
+    """Its time lies thousands of years ahead: the reply does not reach there."""
+    market = a_market(*range(60))
+    market.rows[BTC][4] = a_raw(4, open_ms=float(open_of(4) // 1_000))
+
+    history = loaded(market, until=60)
+
+    assert slots_of(history) == [slot for slot in range(60) if slot != 4]
