@@ -113,7 +113,9 @@ class Aggregation:
         bar: Bar | None = None
         missed: list[BarsMissed] = []
         if first_open_ns > self._at_ns:
-            self._spoil(MissCause.OUTAGE)
+            # Whoever left this out knew nothing of it either.
+            untold = (first_open_ns - self._at_ns) // self._fine_ns
+            _, missed = self.miss(self._at_ns, untold, MissCause.OUTAGE, ts_ns)
         while self._at_ns < end_ns:
             self._spoil(cause)
             close_ns = floor_to_grid(self._at_ns, self._coarse_ns) + self._coarse_ns

@@ -382,3 +382,9 @@ def test_real_hours_make_the_real_days_but_for_volumes_the_venue_has_changed_sin
 
     assert prices == days > 2_300
     assert days - volumes == 10
+
+
+def test_slots_that_nobody_told_of_are_an_outage_whatever_is_told_of_those_behind_them() -> None:
+    heard = Heard(a_hole(9, 3, NO_TRADES))
+
+    assert heard.missed() == [(0, 3, OUTAGE)]
