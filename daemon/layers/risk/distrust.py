@@ -30,7 +30,8 @@ class Distrust:
         if event.reason in HARMLESS_REASONS:
             return
         day = event.ts_ns // DAY_NS
-        if self._day.get(event.instrument) != day:
+        # Market time may be put back a little: a day that was counted does not begin anew.
+        if self._day.get(event.instrument, -1) < day:
             self._day[event.instrument] = day
             self._count[event.instrument] = 0
         self._count[event.instrument] += 1

@@ -58,3 +58,12 @@ def test_distrust_survives_a_restart_and_is_not_told_twice() -> None:
 
     assert again.denied() == "data_distrusted"
     assert rejections(again, 1) == []
+
+
+def test_a_clock_that_is_put_back_over_midnight_does_not_begin_the_day_anew() -> None:
+    desk = Desk()
+    midnight_ns = (CLOSE_NS // (24 * HOUR_NS) + 1) * 24 * HOUR_NS
+    rejections(desk, QUARANTINE_MAX - 2, ts_ns=midnight_ns)
+    rejections(desk, 1, ts_ns=midnight_ns - 1)
+
+    assert len(rejections(desk, 1, ts_ns=midnight_ns)) == 1
