@@ -90,13 +90,13 @@ def _run(path: Path, content: bytes, name: str) -> ModuleType:
     sys.modules[name] = module  # dataclasses and annotations look themselves up there
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # somebody else's file may raise anything
+    except (Exception, SystemExit) as error:  # somebody else's file may raise anything
         del sys.modules[name]
         raise FeaturesFileRefused(_one_line(path, error)) from error
     return module
 
 
-def _one_line(path: Path, error: Exception) -> str:
+def _one_line(path: Path, error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f"{path}:{error.lineno}: {error.msg}"
     lines = [

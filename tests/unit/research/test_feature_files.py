@@ -116,6 +116,7 @@ def test_no_compiled_copy_of_the_file_is_left_behind(tmp_path: Path) -> None:
     [
         ("def f(:\n", ":1: invalid syntax"),
         ("\nimport nothing_like_it\n", ":2: ModuleNotFoundError: No module named"),
+        ("raise SystemExit(0)\n", ":1: SystemExit: 0"),
         ("x = 1\n", ": no function in it is marked with @feature(lookback=...)"),
         (OWN.replace("volume_now", "rsi"), ": 'rsi' is the name of a built-in kernel"),
         (OWN.replace("(volume)", "(price)"), "'price' is no column"),
