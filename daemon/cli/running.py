@@ -39,9 +39,10 @@ from daemon.store.runs import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from daemon.config import Settings
     from daemon.reporting import Reporter
-    from daemon.session import Session
     from daemon.sites import World
     from daemon.store.runs import RunPaths
 
@@ -218,6 +219,7 @@ async def _run(
     from daemon.cli.choosing import unfinished
     from daemon.reporting import Reporter
 
+    stops = _Stops()
     if spec is None:
         market = market_of(request, settings)
         spec = await unfinished(
@@ -236,27 +238,36 @@ async def _run(
     if finished is not None and finished.get("is_closed"):
         Reporter(settings, spec, paths).show_finished(finished)
         return 0
+    connecting = asyncio.ensure_future(connect(settings, spec, paths, speed=request.speed))
+    stops.then(connecting.cancel)
     try:
-        world = await connect(settings, spec, paths, speed=request.speed)
-    except BaseException:
+        world = await connecting
+    except BaseException as error:
         if not paths.journal.exists():
             discard(paths)
+        if isinstance(error, asyncio.CancelledError) and stops.is_asked:
+            return 0
         raise
     try:
         spec = record_endpoints(paths, spec, world)
         reporter = Reporter(settings, spec, paths, world)
-        return await _session(settings, spec, paths, world, reporter)
+        return await _session(settings, spec, paths, world, reporter, stops)
     finally:
         await world.close()
 
 
-async def _session(
-    settings: Settings, spec: RunSpec, paths: RunPaths, world: World, reporter: Reporter
+async def _session(  # noqa: PLR0917  # what a run is made of
+    settings: Settings,
+    spec: RunSpec,
+    paths: RunPaths,
+    world: World,
+    reporter: Reporter,
+    stops: _Stops,
 ) -> int:
     from daemon.session import Session, StoppedEarly  # a second, in which a signal would kill
 
     session = Session(settings, spec, paths, world, reporter)
-    _on_signals(session)
+    stops.then(session.stop)
     reporter.started()  # whoever reads the pid in it may signal at once
     try:
         result = await session.run()
@@ -271,21 +282,29 @@ async def _session(
     return 0
 
 
-def _on_signals(session: Session) -> None:
-    """The first SIGINT or SIGTERM drains, a second SIGINT leaves at once: the journal is whole
-    anyway.
+class _Stops:
+    """The process's signals: the first SIGINT or SIGTERM asks for a graceful end, wherever the run
+    stands; a second SIGINT leaves at once, and the journal is whole anyway.
     """
-    loop = asyncio.get_running_loop()
-    seen: list[int] = []
 
-    def hear(number: int) -> None:
-        if seen and number == signal.SIGINT:
+    def __init__(self) -> None:
+        self.is_asked = False
+        self._stop: Callable[[], object] = lambda: None
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._hear, number)
+
+    def then(self, stop: Callable[[], object]) -> None:
+        """What a stop means from now on; one that was asked for before is carried out."""
+        self._stop = stop
+        if self.is_asked:
+            stop()
+
+    def _hear(self, number: int) -> None:
+        if self.is_asked and number == signal.SIGINT:
             os._exit(INTERRUPTED)
-        seen.append(number)
-        session.stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, hear, number)
+        self.is_asked = True
+        self._stop()
 
 
 # --- which run ------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -113,6 +114,23 @@ def test_a_sigterm_right_after_the_first_line_is_graceful_and_leaves_nothing_hel
     assert code == 0
     assert last[-1]["event"] == "daemon.stopping"
     assert "ended before it could trade, and holds nothing" in said
+
+
+def test_a_sigterm_before_the_first_line_leaves_no_run_and_no_exchange(tmp_path: Path) -> None:
+    tradingd = Tradingd(tmp_path)
+    process = tradingd.start("--market", "synthetic")
+    assert process.stdout is not None
+    begun = tradingd.state / "runs" / "last"
+    while process.poll() is None and not begun.exists():
+        os.sched_yield()
+
+    process.send_signal(signal.SIGTERM)
+    said = process.stdout.read()
+    process.stdout.close()
+
+    assert process.wait() == 0
+    # A fast machine may have said its first line by then; a stop before it leaves nothing at all.
+    assert said or list((tradingd.state / "runs").iterdir()) == []
 
 
 def test_every_wrong_setting_is_told_at_once_with_file_and_line(tmp_path: Path) -> None:
