@@ -29,7 +29,8 @@ TARGET = "charts"
 # Readable on a light and on a dark page, so that one document serves both.
 INK, GRID = "#808890", "rgba(128,136,144,0.25)"
 UP, DOWN, LINE, HOLD, BAND = "#1a9850", "#d73027", "#3b7ddd", "#9a7fd1", "#3b7ddd"
-MARKS = {"buy": ("triangle", UP), "sell": ("inverted_triangle", DOWN)}
+# Of other colours than the candles they lie on.
+MARKS = {"buy": ("triangle", LINE), "sell": ("inverted_triangle", "#f0a030")}
 HEIGHTS = {"price": 300, "equity": 220, "drawdown": 130, "auc": 160}
 
 
@@ -114,7 +115,7 @@ def _figure(name: str, title: str, shared: Any, **options: Any) -> Any:
 
 
 def _legend(chart: Any) -> None:
-    chart.legend.location = "top_left"
+    chart.add_layout(chart.legend[0], "above")
     chart.legend.orientation = "horizontal"
     chart.legend.background_fill_alpha = 0
     chart.legend.border_line_color = None
