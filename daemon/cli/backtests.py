@@ -1,7 +1,7 @@
 """`tradingd backtest`: recorded bars through the live route table, kept as a run of its own.
 
 Belongs here: which bars, which model, and where the run is kept. The backtest itself belongs to
-`backtesting`.
+`backtests`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from daemon.backtesting import Backtest
+from daemon.backtests.backtest import Backtest
 from daemon.cli.markets import timeframes_of
 from daemon.cli.output import pairs, progress, show
 from daemon.cli.running import config_path

@@ -25,7 +25,7 @@ from daemon.core.errors import (
 )
 from daemon.core.instruments import plain
 from daemon.core.timeframes import rfc3339
-from daemon.holdings import blotter_of
+from daemon.running.holdings import blotter_of
 from daemon.store.journal_reader import JournalReader
 from daemon.store.runs import read_spec, resolve
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from daemon.config import Settings
     from daemon.core.blotter import Blotter
     from daemon.core.ports import Account
-    from daemon.reconcile import Comparison
+    from daemon.running.reconcile import Comparison
     from daemon.store.runs import RunPaths, RunSpec
 
 
@@ -50,7 +50,7 @@ def reconcile_run(run: str, config: Path | None, state_dir: Path | None, *, as_j
     fills = Counter(each.instrument.exchange for _, each in journal.read_kinds(e.OrderFilled))
     _require_endpoints(spec, opened)
     accounts = asyncio.run(_accounts(settings, spec, paths, opened))
-    from daemon.reconcile import compare
+    from daemon.running.reconcile import compare
 
     told = {
         name: _told(blotter, account, compare(opened, blotter, account, name), name, fills[name])
@@ -101,8 +101,8 @@ async def _accounts(
     """What each venue says; an embedded exchange that has ended is woken up on its ledger, its
     market frozen.
     """
-    from daemon.exchange_process import ExchangeProcess, attached
-    from daemon.worlds import embedded_account
+    from daemon.running.exchange_process import ExchangeProcess, attached
+    from daemon.running.worlds import embedded_account
 
     found = {}
     url = spec.options.get("exchange_url")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from daemon.config import changes, config_hash
 from daemon.core.errors import TradingdError, UsageRefused
-from daemon.exchange_process import ExchangeProcess
-from daemon.holdings import held_by, outlives
+from daemon.running.exchange_process import ExchangeProcess
+from daemon.running.holdings import held_by, outlives
 from daemon.store.runs import newest_daemon_run, read_result, read_spec
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import msgspec
 
 from daemon.cli.markets import market_spec, slots_per_s
 from daemon.core.errors import ExchangeUnreachable, UsageRefused
-from daemon.exchange_process import ExchangeProcess, attached
+from daemon.running.exchange_process import ExchangeProcess, attached
 from daemon.store.runs import ExchangeSpec, RunSpec, write_spec
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.config import Settings
-    from daemon.exchange_process import Endpoint
-    from daemon.sites import Site, World
+    from daemon.running.exchange_process import Endpoint
+    from daemon.running.sites import Site, World
     from daemon.store.runs import RunPaths
 
 FIRST_CONTACT_S = 14.0
@@ -32,14 +32,14 @@ async def connect(
     settings: Settings, spec: RunSpec, paths: RunPaths, *, speed: str | None
 ) -> World:
     """The world of this run, ready to use; ExchangeUnreachable, and then nothing is left open."""
-    from daemon.sites import World
+    from daemon.running.sites import World
 
     wanted = settings.data.by_exchange
     if settings.data.is_embedded:
         pace = slots_per_s(settings, speed)
         making = {name: _embedded(settings, spec, paths, name, pace) for name in wanted}
         return World(await _together(making, within_s=None))
-    from daemon.worlds import real_site
+    from daemon.running.worlds import real_site
 
     making = {
         name: real_site(settings, exchange=name, symbols=symbols, mode=spec.mode)
@@ -81,7 +81,7 @@ def _require_all(silent: list[str], within_s: float | None) -> None:
 async def _embedded(
     settings: Settings, spec: RunSpec, paths: RunPaths, name: str, speed: str | None
 ) -> Site:
-    from daemon.worlds import embedded_site
+    from daemon.running.worlds import embedded_site
 
     state_dir = paths.exchange_of(name)
     process = await _process(settings, spec, name, state_dir, speed)

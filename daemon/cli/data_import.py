@@ -1,6 +1,6 @@
 """Commands that bring bars of files into the store, and decide about what was not believed.
 
-Belongs here: what is asked and how the answer looks. What is stored belongs to `bar_import`.
+Belongs here: what is asked and how the answer looks. What is stored belongs to `bars.importing`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from daemon.bar_files import check_file
-from daemon.bar_import import DECIDABLE, accept_rows, import_bars
+from daemon.bars.files import check_file
+from daemon.bars.importing import DECIDABLE, accept_rows, import_bars
 from daemon.cli.data_quality import kinds, say_progress
 from daemon.cli.data_store import opened_store
 from daemon.cli.output import pairs, show
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from daemon.bar_files import Checked
-    from daemon.bar_import import Imported
+    from daemon.bars.files import Checked
+    from daemon.bars.importing import Imported
     from daemon.store.quarantine import Quarantined
 
 SHOWN_MAX = 50

@@ -9,6 +9,8 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from daemon.app import build_core
+from daemon.bars.pruning import DAY_NS, old_bars, old_runs, prune_bars, remove_runs
+from daemon.bars.thinning import find_cut, thin
 from daemon.cli.data_store import named
 from daemon.cli.output import progress, show
 from daemon.cli.replays import settings_of
@@ -19,21 +21,19 @@ from daemon.core.errors import TradingdError
 from daemon.core.events import ModelActivated, RunOpened
 from daemon.core.timeframes import rfc3339
 from daemon.feature_config import feature_set_of
-from daemon.model_use import use_models
-from daemon.pruning import DAY_NS, old_bars, old_runs, prune_bars, remove_runs
+from daemon.running.model_use import use_models
 from daemon.store.bar_pruning import BarPruning
 from daemon.store.journal_reader import JournalReader
 from daemon.store.lock import StateLock
 from daemon.store.models import ModelRegistry
 from daemon.store.runs import BACKTEST, RunPaths, all_runs, read_spec
-from daemon.thinning import find_cut, thin
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.app import Core
+    from daemon.bars.pruning import OldRun
     from daemon.config import Settings
-    from daemon.pruning import OldRun
     from daemon.store.bar_pruning import PrunedSeries
 
 

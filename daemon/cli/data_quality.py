@@ -1,6 +1,6 @@
 """Commands that say what bars are worth: verify a file or a series of the store.
 
-Belongs here: what is asked and how the answer looks. The judgement belongs to `bar_files`.
+Belongs here: what is asked and how the answer looks. The judgement belongs to `bars.files`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from daemon.bar_files import FACTS, check_file, check_stored
+from daemon.bars.files import FACTS, check_file, check_stored
 from daemon.cli.data_store import chosen, length_of, named, opened_store
 from daemon.cli.output import progress, show
 from daemon.cli.running import config_path
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from daemon.bar_files import Findings
+    from daemon.bars.files import Findings
     from daemon.core.bars import Bar
 
 PROGRESS_EVERY = 20_000

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from daemon.config.exchanges import EMBEDDED
 from daemon.core.errors import UsageRefused
 from daemon.core.instruments import plain
-from daemon.exchange_process import MarketSpec
+from daemon.running.exchange_process import MarketSpec
 
 if TYPE_CHECKING:
     from daemon.config import Settings

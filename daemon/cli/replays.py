@@ -14,7 +14,7 @@ from daemon.config import load, restored
 from daemon.core.errors import CheckFailed, JournalBroken, UsageRefused
 from daemon.core.events import ModelActivated, RunOpened
 from daemon.feature_config import feature_set_of
-from daemon.model_use import use_models
+from daemon.running.model_use import use_models
 from daemon.store.journal_reader import JournalReader
 from daemon.store.models import ModelRegistry
 from daemon.store.runs import read_spec, resolve

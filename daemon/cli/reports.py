@@ -14,12 +14,12 @@ from daemon.cli.running import config_path
 from daemon.config import HealthSection, load
 from daemon.core.errors import ModelRefused, UsageRefused
 from daemon.reports.facts import gather
+from daemon.running.summary import summarise
 from daemon.store.artifacts import replace_durably
 from daemon.store.code_version import code_version
 from daemon.store.journal_reader import JournalReader
 from daemon.store.models import ModelRegistry
 from daemon.store.runs import read_spec, resolve
-from daemon.summary import summarise
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from daemon.config import Settings
-    from daemon.reporting import Reporter
-    from daemon.sites import World
+    from daemon.running.reporting import Reporter
+    from daemon.running.sites import World
     from daemon.store.runs import RunPaths
 
 DEFAULT_EDGE = 0.4  # large enough that a short run trades; no real market is like this
@@ -217,7 +217,7 @@ async def _run(
     request: RunRequest, settings: Settings, spec: RunSpec | None, typed: tuple[str, ...]
 ) -> int:
     from daemon.cli.choosing import unfinished
-    from daemon.reporting import Reporter
+    from daemon.running.reporting import Reporter
 
     stops = _Stops()
     if spec is None:
@@ -264,7 +264,10 @@ async def _session(  # noqa: PLR0917  # what a run is made of
     reporter: Reporter,
     stops: _Stops,
 ) -> int:
-    from daemon.session import Session, StoppedEarly  # a second, in which a signal would kill
+    from daemon.running.session import (  # a second, in which a signal would kill
+        Session,
+        StoppedEarly,
+    )
 
     session = Session(settings, spec, paths, world, reporter)
     stops.then(session.stop)

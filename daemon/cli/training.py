@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemon.backtest_bars import recorded_bars
-from daemon.boot import training_settings
+from daemon.backtests.tested_bars import recorded_bars
 from daemon.cli.backtests import asked_bars
 from daemon.cli.model_commands import promoted
 from daemon.cli.output import pairs, progress, show
@@ -21,6 +20,7 @@ from daemon.research.backtest import series_of
 from daemon.research.search import search
 from daemon.research.training import TrainingSettings, train
 from daemon.research.walkforward import labelled
+from daemon.running.boot import training_settings
 from daemon.store.code_version import code_version
 from daemon.store.models import ModelRegistry
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from daemon.backtest_bars import Recorded
+    from daemon.backtests.tested_bars import Recorded
     from daemon.config import Settings
     from daemon.core.manifests import Manifest
     from daemon.research.series import Series

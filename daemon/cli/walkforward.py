@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from daemon.bar_files import believed_rows
-from daemon.boot import training_settings
+from daemon.bars.files import believed_rows
 from daemon.cli.markets import timeframes_of
 from daemon.cli.output import progress, show
 from daemon.cli.running import config_path
@@ -22,6 +21,7 @@ from daemon.core.errors import UsageRefused
 from daemon.core.instruments import InstrumentId
 from daemon.core.timeframes import timeframe_ns
 from daemon.feature_config import feature_set_of
+from daemon.running.boot import training_settings
 from daemon.store.joining import joined
 
 if TYPE_CHECKING:

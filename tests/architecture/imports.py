@@ -21,6 +21,10 @@ AREAS: dict[str, frozenset[str]] = {
     "embedded": frozenset({"core", "embedded"}),
     "research": frozenset({"core", "config", "store", "layers", "research"}),
     "reports": frozenset({"core", "layers", "reports", "research", "store"}),
+    "running": EVERYTHING,
+    "logs": frozenset({"core", "layers", "logs"}),
+    "bars": EVERYTHING,
+    "backtests": EVERYTHING,
     "cli": EVERYTHING,
     "": EVERYTHING,
 }
@@ -38,7 +42,7 @@ SECTIONS = {
 
 # Where a library may be imported: path prefixes below daemon/.
 CONFINED: dict[str, tuple[str, ...]] = {
-    "aiohttp": ("embedded/", "venues/", "web/", "lockstep.py"),
+    "aiohttp": ("embedded/", "venues/", "web/", "running/lockstep.py"),
     "bokeh": ("reports/",),
     "ccxt": ("venues/ccxt_",),
     "joblib": ("research/",),
@@ -50,11 +54,11 @@ CONFINED: dict[str, tuple[str, ...]] = {
         "reports/",
         "store/",
         "app.py",
-        "boot.py",
-        "model_process.py",
+        "running/boot.py",
+        "running/model_process.py",
     ),
     "optuna": ("research/",),
-    "orjson": ("logs.py", "store/", "embedded/", "venues/", "web/", "cli/"),
+    "orjson": ("logs/", "store/", "embedded/", "venues/", "web/", "cli/"),
     "pandas": ("research/",),
     "pyarrow": ("embedded/", "reports/", "research/", "store/"),
     "pydantic": ("config/",),
@@ -63,7 +67,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "sklearn": ("research/",),
     "sqlalchemy": ("store/",),
     "sqlite3": ("store/", "embedded/ledger.py"),
-    "structlog": ("logs.py",),
+    "structlog": ("logs/",),
     "typer": ("cli/",),
 }
 # These cost seconds and a hundred megabytes: only a function that needs them may pay.
@@ -82,7 +86,7 @@ LAYERS_BANNED = {
 LAYERS_BANNED_CALLS = {"datetime.now", "datetime.utcnow", "date.today", "np.random", "numpy.random"}
 ENVIRONMENT = {"os.environ", "os.getenv", "os.environb", "os.putenv"}
 # reporting asks only how lines are shown: NO_COLOR, and JOURNAL_STREAM of systemd.
-ENVIRONMENT_READERS = ("config/loading.py", "sd_notify.py", "reporting.py")
+ENVIRONMENT_READERS = ("config/loading.py", "running/sd_notify.py", "running/reporting.py")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from daemon.cli.exchange import exchange
 from daemon.cli.main import app
 from daemon.config.refusals import section_keys
 from daemon.core.events import JOURNALED
-from daemon.log_events import REGISTRY
+from daemon.logs.registry import REGISTRY
 from tests.architecture.pages import COMMAND, DAEMON, PARTS, ROOT, drawn, pages
 
 PAGES = [*pages(), ROOT / "deploy" / "README.md", ROOT / "CHANGELOG.md"]
@@ -157,10 +157,10 @@ def test_a_link_names_what_its_source_defines() -> None:
 
 
 def test_a_name_that_its_source_does_not_define_is_found() -> None:
-    link = "[`Runner.leap`](daemon/runner.py)"
+    link = "[`Runner.leap`](daemon/running/runner.py)"
 
     assert list(strange_names(ROOT / "README.md", link)) == [
-        "README.md: daemon/runner.py defines no leap"
+        "README.md: daemon/running/runner.py defines no leap"
     ]
 
 

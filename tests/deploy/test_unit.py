@@ -8,7 +8,7 @@ import pytest
 
 from daemon.config import load
 from daemon.core.errors import ExchangeUnreachable, LiveRefused, ModelRefused, UsageRefused
-from daemon.live import DRAIN_WITHIN_S
+from daemon.running.live import DRAIN_WITHIN_S
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 UNIT = DEPLOY / "tradingd.service"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daemon.log_events import REGISTRY
+from daemon.logs.registry import REGISTRY
 from tests.e2e.command import ROOT, Tradingd, finished
 
 if TYPE_CHECKING:

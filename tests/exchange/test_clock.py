@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from daemon.clock_watch import ClockWatch
 from daemon.core.clock import WireClock
 from daemon.core.events import ClockChecked, Input, Outcome
 from daemon.core.orders import OrderState
 from daemon.core.timeframes import NS_PER_S
+from daemon.running.clock_watch import ClockWatch
 from daemon.venues.ccxt_client import make_client
 from daemon.venues.ccxt_market import CcxtMarket
 from daemon.venues.ccxt_venue import CcxtVenue

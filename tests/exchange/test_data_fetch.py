@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from daemon.bars.fetching import Fetched, fetch, open_source
 from daemon.core.bars import MissCause
 from daemon.core.timeframes import NS_PER_MS
-from daemon.fetching import Fetched, fetch, open_source
 from daemon.store.bars import BarStore
 from tests.exchange.fake_market import FROM_MS, HOUR_MS, FakeMarket
 from tests.exchange.loopback import loopback

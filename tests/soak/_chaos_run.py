@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from daemon.app import build_core
-from daemon.bar_keeper import BarKeeper
 from daemon.config import Settings, load
 from daemon.core.clock import WireClock
 from daemon.core.errors import ExchangeUnreachable
@@ -30,14 +29,15 @@ from daemon.core.events import (
     Predictions,
 )
 from daemon.core.inbox import Inbox
-from daemon.exchange_process import Endpoint, ExchangeProcess
 from daemon.feature_config import feature_set_of
 from daemon.layers.ingestion import Feed, FeedConfig, load_history
-from daemon.runner import Runner
+from daemon.running.bar_keeper import BarKeeper
+from daemon.running.exchange_process import Endpoint, ExchangeProcess
+from daemon.running.runner import Runner
+from daemon.running.strays import Strays
+from daemon.running.worlds import embedded_site
 from daemon.store.bars import BarStore
 from daemon.store.journal import SqliteJournal
-from daemon.strays import Strays
-from daemon.worlds import embedded_site
 from tests.builders import a_model_activated, a_run_opened
 from tests.exchange.processes import serving
 from tests.soak._chaos_market import HISTORY_BARS, MINUTE_NS, Plan, write_recordings
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from daemon.core.bars import Bar
     from daemon.core.instruments import InstrumentId
-    from daemon.sites import Site
+    from daemon.running.sites import Site
 
 SETTLE_S: Final = 4.0  # what closed last is read again, perhaps in vain at first
 TICK_S: Final = 0.05

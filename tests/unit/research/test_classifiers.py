@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from daemon.boot import load_model
 from daemon.core.manifests import Manifest
 from daemon.layers.features.catalog import reference_features
 from daemon.layers.inference.model import ActiveModel
 from daemon.layers.inference.predictors import COMPILED
-from daemon.model_process import STARTS_MAX, ModelProcess
 from daemon.research.series import FloatArray
 from daemon.research.training import Trained, TrainingRefused, TrainingSettings, train
+from daemon.running.boot import load_model
+from daemon.running.model_process import STARTS_MAX, ModelProcess
 from daemon.store.models import ModelRegistry
 from tests.unit.research.markets import a_market_with_edge
 

@@ -4,7 +4,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from daemon.boot import training_job
 from daemon.config import ConfigRefused, FeaturesSection, Settings, load
 from daemon.core.jobs import TrainingJob
 from daemon.feature_config import feature_set_of
@@ -12,6 +11,7 @@ from daemon.layers.features.kernels import BUILT_IN
 from daemon.layers.features.matrix import feature_matrix
 from daemon.layers.features.sets import heard
 from daemon.research.feature_files import FeaturesFileRefused, kernels_with, own_kernels
+from daemon.running.boot import training_job
 from tests.unit.layers.walks import a_walk
 
 OWN = '''"""Two of mine."""

@@ -1,0 +1,31 @@
+"""Which lines a measured clock becomes.
+
+Belongs here: the lines of `ClockChecked`; those of all other events are in `lines`.
+"""
+
+from collections.abc import Iterator
+
+from daemon.core.events import ClockChecked
+from daemon.core.timeframes import rfc3339
+from daemon.logs.lines import Fields, Memory
+
+
+def clock_off(event: ClockChecked, _: Memory) -> Iterator[Fields]:
+    if not event.is_trusted:
+        action = "set this machine's clock by NTP; until it agrees nothing is opened"
+        yield {**_clock(event), "action": action}
+
+
+def clock_agrees(event: ClockChecked, _: Memory) -> Iterator[Fields]:
+    if event.is_trusted:
+        yield _clock(event)
+
+
+def _clock(event: ClockChecked) -> Fields:
+    return {
+        "exchange": event.exchange,
+        "at": rfc3339(event.ts_ns),
+        "offset_ms": event.offset_ms,
+        "error_ms": event.error_ms,
+        "limit": f"{event.limit_ms:g} ms",
+    }

@@ -1,0 +1,114 @@
+"""Turns committed steps into log lines, so that layers need not know that logs exist.
+
+Belongs here: which event becomes which line, and what must be remembered for it. What stands in a
+line belongs to `lines`, names and meanings to `registry`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+from daemon.core import events as e
+from daemon.logs import data_lines, lines
+from daemon.logs.clock_lines import clock_agrees, clock_off
+from daemon.logs.lines import Fields, Memory
+
+Build: TypeAlias = Callable[[Any, Memory], Iterator[Fields]]
+
+DECISIONS_REMEMBERED_MAX = 10_000
+# Events that say nothing by themselves: the edge logs the run, the facts they cause log the rest.
+SILENT: tuple[type[e.Event], ...] = (
+    e.RunOpened,
+    e.HealthTick,
+    e.RunClosed,
+    e.JournalThinned,
+)
+LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
+    e.HistoryLoaded: (("history.loaded", lines.history_loaded),),
+    e.BarsClosed: (("bar.closed", lines.bar_closed),),
+    e.BarsMissed: (("feed.gap", lines.feed_gap),),
+    e.BarRejected: (
+        ("bar.rejected", data_lines.bar_rejected),
+        ("bar.repeated", data_lines.bar_repeated),
+    ),
+    e.BarRevised: (("bar.revised", lines.bar_revised),),
+    e.FeedStale: (("feed.stale", lines.feed_stale),),
+    e.FeedRecovered: (("feed.recovered", lines.feed_recovered),),
+    e.ClockChecked: (("clock.off", clock_off), ("clock.agrees", clock_agrees)),
+    e.FeatureRows: (
+        ("features.computed", lines.features_computed),
+        ("features.refused", lines.features_refused),
+    ),
+    e.Predictions: (("model.predicted", lines.model_predicted),),
+    e.SignalEmitted: (("signal.emitted", lines.signal_emitted),),
+    e.SignalSuppressed: (("signal.suppressed", lines.signal_suppressed),),
+    e.OrderApproved: (("risk.sized", lines.risk_sized),),
+    e.OrderDenied: (("order.denied", lines.order_denied),),
+    e.OrderIntended: (("order.submitted", lines.order_submitted),),
+    e.OrderReported: (("order.reported", lines.order_reported),),
+    e.OrderAccepted: (("order.accepted", lines.order_accepted),),
+    e.OrderRefused: (("order.refused", lines.order_ended),),
+    e.OrderNotSent: (("order.not_sent", lines.order_ended),),
+    e.OrderOutcomeUnknown: (("order.unknown", lines.order_ended),),
+    e.OrderAbsent: (("order.absent", lines.order_ended),),
+    e.OrderFilled: (("order.filled", lines.order_filled), ("order.adopted", lines.order_adopted)),
+    e.OrderCompleted: (("order.completed", lines.order_completed),),
+    e.PositionChanged: (("position.changed", lines.position_changed),),
+    e.EquityMarked: (("equity.marked", lines.equity_marked),),
+    e.Reconciled: (
+        ("books.reconciled", lines.books_reconciled),
+        ("books.differed", lines.books_differed),
+    ),
+    e.ModelActivated: (("model.activated", lines.model_activated),),
+    e.PredictionResolved: (("outcome.resolved", lines.outcome_resolved),),
+    e.HealthSampled: (("health.sampled", lines.health_sampled),),
+    e.DataDistrusted: (("data.distrusted", data_lines.data_distrusted),),
+    e.TradingHalted: (("daemon.halted", lines.daemon_halted),),
+    e.TradingResumed: (("daemon.resumed", lines.asked),),
+    e.HaltRequested: (("operator.halt_requested", lines.asked),),
+    e.ResumeRequested: (("operator.resume_requested", lines.asked),),
+}
+
+
+class Log(Protocol):
+    """What the tap needs of the logs."""
+
+    def is_enabled(self, event: str) -> bool: ...
+
+    def write(self, event: str, fields: Mapping[str, object]) -> None: ...
+
+
+class Tap:
+    """Hears of committed steps. Lines below the level cost one look into a dictionary."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._lines = {
+            kind: tuple(row for row in rows if log.is_enabled(row[0]))
+            for kind, rows in LINES.items()
+        }
+        self._closes: Memory = {}
+        self._reasons: Counter[str] = Counter()
+
+    def __call__(self, events: Sequence[e.Event]) -> None:
+        """Log one committed step."""
+        self.recall(events)
+        for event in events:
+            for name, build in self._lines.get(type(event), ()):
+                for fields in build(event, self._closes):
+                    self._log.write(name, fields)
+
+    def recall(self, events: Iterable[e.Event]) -> None:
+        """Learn from events of an earlier life without logging them again."""
+        for event in events:
+            kind = type(event)
+            if kind is e.SignalSuppressed or kind is e.OrderDenied:
+                self._reasons[event.reason.value] += 1  # type: ignore[attr-defined]
+            elif kind is e.OrderIntended:
+                self._closes[event.trace] = event.close_ns  # type: ignore[attr-defined]
+                if len(self._closes) > DECISIONS_REMEMBERED_MAX:
+                    del self._closes[next(iter(self._closes))]  # the oldest
+
+    def reasons(self) -> dict[str, int]:
+        """Why it did not trade: how often each reason was given, most frequent first."""
+        return dict(self._reasons.most_common())

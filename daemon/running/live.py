@@ -1,0 +1,308 @@
+"""The running part of a session: its tasks, from the first subscription to the last answer.
+
+Belongs here: which tasks run side by side, when the run is over and how it stops. What must be done
+before belongs to `session`, the steps themselves to `runner`, one exchange's tasks to `site_tasks`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from daemon.core.bars import MissCause
+from daemon.core.events import (
+    BarsClosed,
+    BarsMissed,
+    Command,
+    Event,
+    HealthTick,
+    HistoryLoaded,
+    LookUpOrder,
+    RunClosed,
+    SubmitOrder,
+)
+from daemon.core.inbox import Inbox
+from daemon.core.timeframes import timeframe_ns
+from daemon.layers.ingestion.suspicion import PAST_BARS
+from daemon.running.health import HealthTask
+from daemon.running.lockstep import Lockstep
+from daemon.running.progress import Progress
+from daemon.running.runner import Runner
+from daemon.running.site_tasks import SiteTasks
+from daemon.web.control import Control
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+
+    from daemon.app import Core
+    from daemon.config import Settings
+    from daemon.core.bars import Bar
+    from daemon.core.clock import WireClock
+    from daemon.core.events import Input
+    from daemon.core.instruments import InstrumentId
+    from daemon.core.ports import Journal
+    from daemon.running.fine_bars import FineBars
+    from daemon.running.reporting import Reporter
+    from daemon.running.sites import World
+    from daemon.store.runs import RunPaths
+
+DRAIN_WITHIN_S = 30.0
+QUIET_CHECK_S = 0.02
+STUCK_AFTER_S = 20.0
+WATCH_EVERY_S = 1.0
+
+
+class Live:
+    """The queue, the loop around the core and the tasks at the edge of one run."""
+
+    def __init__(  # noqa: PLR0917  # what a run is made of
+        self,
+        core: Core,
+        world: World,
+        journal: Journal,
+        settings: Settings,
+        paths: RunPaths,
+        reporter: Reporter,
+        wire: WireClock,
+        fine: FineBars | None = None,
+    ) -> None:
+        self._core = core
+        self._world = world
+        self._settings = settings
+        self._paths = paths
+        self._reporter = reporter
+        self._wire = wire
+        self._fine = fine
+        self._timeframe_ns = timeframe_ns(settings.data.timeframe)
+        self._ids = [each.id for each in world.instruments]
+        self._end_ns: int | None = None
+        self._stop = asyncio.Event()
+        self._last_bars: dict[InstrumentId, Bar] = {}
+        self._recent: dict[InstrumentId, deque[Bar]] = {}
+        self._accounted_ns: dict[InstrumentId, int] = {}
+        self.inbox = Inbox(now_ns=None if world.is_lockstep else self._market_ns)
+        self._overflowed = (0, 0)  # waits for room and messages let go, as last told
+        self.sites = self._site_tasks(reporter)
+        self._health = HealthTask(
+            self.inbox.put,
+            every_bars=settings.health.sample_every_bars,
+            timeframe_ns=self._timeframe_ns,
+        )
+        self._progress = Progress(
+            wire.monotonic_s,
+            lambda: len(self.inbox) + (not self.runner.is_idle),
+            stuck_after_s=STUCK_AFTER_S,
+        )
+        self._control = Control(
+            paths.state_dir, put=self.inbox.put, now_ns=world.now_ns, status=self._trading
+        )
+        self.runner = Runner(core.pipeline, journal, self.inbox, act=self._act)
+        self.runner.observers += [
+            reporter.tap,
+            self._health.note,
+            self._progress.note,
+            self.note,
+            self._control.note,
+        ]
+
+    def stop(self) -> None:
+        """Ask for a graceful end: no new bar enters, what is in flight gets its answer."""
+        self._stop.set()
+
+    def note(self, events: tuple[Event, ...]) -> None:
+        """Hear of a step, committed now or found in the journal."""
+        first = events[0]
+        if isinstance(first, BarsClosed | HistoryLoaded):
+            for bar in first.bars:
+                self._last_bars[bar.instrument] = bar
+                recent = self._recent.setdefault(bar.instrument, deque(maxlen=PAST_BARS))
+                recent.append(bar)
+                self._accounted_ns[bar.instrument] = bar.close_ns
+        elif isinstance(first, BarsMissed):
+            after_ns = first.first_open_ns + first.count * self._timeframe_ns
+            self._accounted_ns[first.instrument] = after_ns
+        if self.is_over:
+            self._stop.set()
+
+    @property
+    def newest_close_ns(self) -> int | None:
+        """Close of the newest bar that is known, of any instrument."""
+        return max((bar.close_ns for bar in self._last_bars.values()), default=None)
+
+    @property
+    def is_over(self) -> bool:
+        """Every slot of the run has come, or every market has ended before."""
+        if all(each.is_over for each in self.sites.values()):
+            return True
+        return self._end_ns is not None and all(
+            self._accounted_ns.get(each, 0) >= self._end_ns for each in self._ids
+        )
+
+    async def run(self, end_ns: int | None) -> None:
+        """Until the slot that closes at `end_ns`, the end of the market or `stop`; then drain."""
+        self._end_ns = end_ns
+        if self.is_over or self._stop.is_set():
+            return
+        for each in self.sites.values():
+            await each.clock_watch.check()
+        enter: Callable[[Input], Awaitable[None]] = self.inbox.put
+        last: Mapping[InstrumentId, Bar] = self._last_bars
+        recent: Mapping[InstrumentId, Iterable[Bar]] = self._recent
+        if self._fine is not None:
+            enter = self._fine.entrance(self.inbox.put, self._accounted_ns)
+            last = self._fine.last_parts(self._last_bars)
+            recent = self._fine.recent(last)
+        lockstep = self._lockstep(enter) if self._world.is_lockstep else None
+        publish = enter if lockstep is None else lockstep.publish
+        feeds = [each.feed(publish, last, recent, end_ns) for each in self.sites.values()]
+        work = [self.runner.run(), self._health.run(), self._watch(), self._control.run()]
+        work += [feed.run() for feed in feeds]
+        work += [task for each in self.sites.values() for task in each.work()]
+        if lockstep is not None:
+            work.append(lockstep.run())
+        running = [asyncio.create_task(each) for each in work]
+        try:
+            for feed in feeds:
+                await _first_of(feed.ready.wait(), running, self._stop)
+            self._reporter.ready()
+            if lockstep is not None:
+                await lockstep.start({each: self._last_bars[each].close_ns for each in self._ids})
+            await _first_of(self._stop.wait(), running, self._stop)
+            await self._drain()
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Account for slots nothing came for at the end, sample health once more, close the run."""
+        now_ns = self._world.now_ns()
+        for instrument, after_ns in sorted(self._accounted_ns.items()):
+            if self._end_ns is not None and after_ns < self._end_ns:
+                missed = BarsMissed(
+                    ts_ns=now_ns,
+                    instrument=instrument,
+                    first_open_ns=after_ns,
+                    count=(self._end_ns - after_ns) // self._timeframe_ns,
+                    cause=MissCause.OUTAGE,
+                )
+                await self.runner.take(missed)
+        await self.runner.take(HealthTick(ts_ns=now_ns))
+        await self.runner.take(RunClosed(ts_ns=now_ns))
+
+    # --- parts --------------------------------------------------------------------------------
+
+    def _site_tasks(self, reporter: Reporter) -> dict[str, SiteTasks]:
+        # Whose answer comes first must not be chance where the same seed gives the same run.
+        are_ordered = self._world.is_lockstep and len(self._world.sites) > 1
+        turn = asyncio.Lock() if are_ordered else None
+        return {
+            site.exchange: SiteTasks(
+                site,
+                self._settings,
+                wire=self._wire,
+                reporter=reporter,
+                put=self.inbox.put,
+                stop=self._stop,
+                is_quiet=self._is_quiet,
+                on_over=self._on_site_over,
+                turn=turn,
+            )
+            for site in self._world.sites
+        }
+
+    def _lockstep(self, enter: Callable[[Input], Awaitable[None]]) -> Lockstep:
+        lockstep = Lockstep(
+            {site.exchange: site.link for site in self._world.sites if site.link is not None},
+            self._paths.run,
+            self._ids,
+            enter,
+            is_quiet=self._is_quiet,
+            on_clock=lambda exchange, now: self.sites[exchange].on_clock(now),
+        )
+        self.runner.observers.append(lockstep.note)
+        return lockstep
+
+    def _on_site_over(self) -> None:
+        if self.is_over:
+            self._stop.set()
+
+    def _trading(self) -> dict[str, object]:
+        halts = {reason.value: detail for reason, detail in self._core.risk.halted.items()}
+        return {
+            "run": self._paths.run,
+            "trading": "halted" if halts else "active",
+            "halts": halts,
+        }
+
+    def _act(self, command: Command) -> None:
+        if isinstance(command, SubmitOrder | LookUpOrder):
+            self.sites[command.instrument.exchange].outbox.post(command)
+
+    # --- tasks --------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        """Say every second how it goes, and feed the service manager's watchdog while steps are
+        made.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._reporter.notifier.feed_watchdog(self._progress.is_made))
+            while True:
+                self._reporter.write_status()
+                self._tell_overflow()
+                await asyncio.sleep(WATCH_EVERY_S)
+
+    def _tell_overflow(self) -> None:
+        """Bars came faster than steps: told each second in which one had to wait."""
+        now = self.inbox.waits_for_room, sum(each.coalesced for each in self.sites.values())
+        waits, coalesced = (new - old for new, old in zip(now, self._overflowed, strict=True))
+        if waits:
+            self._reporter.emit("queue.overflow", waiting=len(self.inbox), coalesced=coalesced)
+        self._overflowed = now
+
+    def _market_ns(self, event: BarsClosed) -> int:
+        exchanges = {bar.instrument.exchange for bar in event.bars}
+        return max(self.sites[each].site.clock.now_ns() for each in exchanges)
+
+    # --- stopping -----------------------------------------------------------------------------
+
+    def _is_quiet(self) -> bool:
+        return (
+            self.runner.is_idle
+            and not len(self.inbox)
+            and not any(each.outbox.in_flight for each in self.sites.values())
+            and not self._health.is_due
+        )
+
+    async def _drain(self) -> None:
+        """Wait, within bounds, until everything that was sent has its answer."""
+        try:
+            async with asyncio.timeout(DRAIN_WITHIN_S):
+                while not self._is_quiet():  # noqa: ASYNC110  # four parties, none knows it all
+                    await asyncio.sleep(QUIET_CHECK_S)
+        except TimeoutError:
+            left = [each.client_order_id for each in self._core.blotter.all_open()]
+            self._reporter.emit("daemon.stopping", unresolved=left)
+
+
+async def _first_of(
+    wanted: Coroutine[object, object, object],
+    running: list[asyncio.Task[None]],
+    stop: asyncio.Event,
+) -> None:
+    """Wait for `wanted` or for a stop; a running task that ends is an error and is raised here."""
+    goal, stopped = asyncio.ensure_future(wanted), asyncio.ensure_future(stop.wait())
+    try:
+        done, _ = await asyncio.wait({goal, stopped, *running}, return_when=asyncio.FIRST_COMPLETED)
+        for task in running:
+            if task in done:
+                task.result()
+                msg = f"{task.get_name()} ended by itself"
+                raise AssertionError(msg)
+        if goal in done:
+            goal.result()
+    finally:
+        goal.cancel()
+        stopped.cancel()
+        await asyncio.gather(goal, stopped, return_exceptions=True)

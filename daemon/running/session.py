@@ -1,0 +1,275 @@
+"""One run of the daemon from start to end: recover, load, train, go, and say how it went.
+
+Belongs here: the order of those things. The tasks of a running daemon belong to `live`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from daemon.app import build_core
+from daemon.core.clock import WireClock
+from daemon.core.events import (
+    HistoryLoaded,
+    ModelActivated,
+    OrderFilled,
+    RunClosed,
+    RunOpened,
+)
+from daemon.core.orders import Fill
+from daemon.core.ports import VenueFill
+from daemon.core.timeframes import timeframe_ns
+from daemon.feature_config import bars_needed, feature_set_of
+from daemon.layers.features.golden import golden_check
+from daemon.running.bar_keeper import BarKeeper
+from daemon.running.boot import (
+    activation,
+    load_bars,
+    load_model,
+    max_age_ns,
+    train,
+    training_job,
+    usable_model,
+)
+from daemon.running.fine_bars import FineBars
+from daemon.running.live import Live
+from daemon.running.opening import opening
+from daemon.running.recovery import settle
+from daemon.running.strays import Strays
+from daemon.running.summary import summarise
+from daemon.store.bars import BarStore
+from daemon.store.journal import SqliteJournal
+from daemon.store.models import ModelRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from daemon.config import Settings
+    from daemon.core.bars import Bar
+    from daemon.core.events import Event
+    from daemon.core.jobs import TrainingProgress
+    from daemon.core.manifests import Manifest
+    from daemon.core.orders import Order
+    from daemon.running.reporting import Reporter
+    from daemon.running.sites import World
+    from daemon.store.runs import RunPaths, RunSpec
+
+
+class StoppedEarly(Exception):  # not an error: somebody asked for it
+    """A stop came before the first decision; there is nothing to sum up."""
+
+
+class Session:
+    """A run; what it needs from outside is in `world`, what it says goes to `reporter`."""
+
+    def __init__(
+        self, settings: Settings, spec: RunSpec, paths: RunPaths, world: World, reporter: Reporter
+    ) -> None:
+        self._settings = settings
+        self._spec = spec
+        self._paths = paths
+        self._world = world
+        self._reporter = reporter
+        self._wire = WireClock()
+        self._timeframe_ns = timeframe_ns(settings.data.timeframe)
+        self._features = feature_set_of(settings)
+        self._registry = ModelRegistry(paths.models)
+        self._live: Live | None = None
+        self._is_stopping = False
+        self._starting: asyncio.Task[tuple[RunOpened, Live]] | None = None
+        self.is_closed = False  # the run reached its end, and a resume only shows it again
+
+    def stop(self) -> None:
+        """Ask for a graceful end, wherever the run stands."""
+        self._is_stopping = True
+        self._reporter.stopping()
+        if self._starting is not None:
+            self._starting.cancel()
+        if self._live is not None:
+            self._live.stop()
+
+    async def run(self) -> dict[str, object]:
+        """To the end of the run, or until `stop`; returns the fields of `run.finished`."""
+        strays = Strays(lambda text: self._reporter.emit("task.failed", error=text))
+        strays.listen(asyncio.get_running_loop())
+        self._journal = SqliteJournal.open(self._paths.journal)
+        self._bars = BarStore.open(self._paths.bars)
+        try:
+            try:
+                opened, live = await self._start()
+            except StoppedEarly:
+                if not any(True for _ in self._journal.read_kinds(RunOpened)):
+                    raise
+                return self._summary()
+            self.is_closed = any(True for _ in self._journal.read_kinds(RunClosed))
+            if not self._is_stopping and not self.is_closed:
+                await live.run(opened.end_ns)
+                if live.is_over:
+                    await live.close()
+                    self.is_closed = True
+            return self._summary()
+        finally:
+            await self._journal.close()
+            self._bars.close()
+
+    def _summary(self) -> dict[str, object]:
+        events = (event for _, event in self._journal.read())
+        return summarise(events, lookback=self._features.lookback)
+
+    async def _start(self) -> tuple[RunOpened, Live]:
+        """Recover, unless a stop comes first: history and training are given up at once."""
+        self._starting = asyncio.ensure_future(self._recover())
+        try:
+            return await self._starting
+        except asyncio.CancelledError:
+            if not self._is_stopping:
+                raise
+            raise StoppedEarly from None
+        finally:
+            self._starting = None
+
+    async def _recover(self) -> tuple[RunOpened, Live]:
+        """The one way to begin: journal, then whatever of history, model and books is missing."""
+        known = [event for _, event in self._journal.read_kinds(RunOpened)]
+        activated = [event for _, event in self._journal.read_kinds(ModelActivated)]
+        golden_check(self._features)
+        bars = () if activated else await self._load_bars()
+        live = self._live = self._build()
+        core, take = self._core, live.runner.take
+        for model_id in dict.fromkeys(each.model for each in activated):
+            self._use(model_id)
+        count = core.pipeline.recover(self._recorded(live))
+        self._reporter.use(core)
+        opened = known[-1] if known else await self._open(live)
+        now_ns = self._world.now_ns()
+        if not activated or self._is_too_old(activated[-1], now_ns):
+            model_id = await self._choose_model(live.newest_close_ns or self._world.first_open_ns)
+            await take(activation(self._use(model_id), now_ns))
+        if not activated:
+            await take(HistoryLoaded(ts_ns=now_ns, bars=bars))
+        if count:
+            self._reporter.emit("run.resumed", events=count, steps=self._journal.last_step())
+        self._reporter.state("reconciling with the venue")
+        for site in self._world.sites:
+            if site.paper is not None:
+                site.paper.restore(*self._booked(site.exchange))
+        venues = {site.exchange: site.venue for site in self._world.sites}
+        await settle(core, venues, opened, take, now_ns)
+        return opened, live
+
+    def _build(self) -> Live:
+        ids = [each.id for each in self._world.instruments]
+        self._core = build_core(self._settings, self._features, None, ids)
+        live = Live(
+            self._core,
+            self._world,
+            self._journal,
+            self._settings,
+            self._paths,
+            self._reporter,
+            self._wire,
+            self._fine_bars(),
+        )
+        keys = {site.exchange: site.market_key for site in self._world.sites}
+        told_ns = timeframe_ns(self._settings.data.fetched_timeframe)
+        self._keeper = BarKeeper(self._bars, keys, self._timeframe_ns, told_ns)
+        live.runner.observers.append(self._keeper.note)
+        return live
+
+    def _fine_bars(self) -> FineBars | None:
+        if self._settings.data.parts_per_bar == 1:
+            return None
+        keys = {site.exchange: site.market_key for site in self._world.sites}
+        fine_ns = timeframe_ns(self._settings.data.fetched_timeframe)
+        return FineBars(self._bars, keys, fine_ns=fine_ns, coarse_ns=self._timeframe_ns)
+
+    def _use(self, model_id: str) -> Manifest:
+        """Hand a verified model to the core, ready for its activation."""
+        manifest, model = load_model(self._registry, model_id, self._features)
+        self._core.inference.use_model(model)
+        self._core.monitoring.use_references(
+            manifest.model_id, manifest.reference, manifest.reference_probability
+        )
+        return manifest
+
+    def _is_too_old(self, event: ModelActivated, now_ns: int) -> bool:
+        """Layer 4 would refuse it on every bar, so a start trains a new one."""
+        return now_ns - event.trained_through_ns > max_age_ns(self._settings)
+
+    def _recorded(self, live: Live) -> Iterator[Event]:
+        for event in self._keeper.recovered(event for _, event in self._journal.read()):
+            live.note((event,))
+            yield event
+
+    async def _open(self, live: Live) -> RunOpened:
+        opened = await opening(self._world, self._settings, self._spec)
+        await live.runner.take(opened)
+        return opened
+
+    def _booked(self, exchange: str) -> tuple[list[Order], list[VenueFill]]:
+        """Orders and fills of a paper venue, which forgets them with its process."""
+        orders = self._core.blotter.orders.values()
+        fills = [
+            VenueFill(
+                client_order_id=event.client_order_id,
+                venue_order_id=event.client_order_id,
+                instrument=event.instrument,
+                side=event.side,
+                fill=Fill(
+                    trade_id=event.trade_id,
+                    price=event.price,
+                    quantity=event.quantity,
+                    fee=event.fee,
+                    fee_currency=event.fee_currency,
+                    ts_ns=event.ts_ns,
+                    is_maker=event.is_maker,
+                ),
+            )
+            for _, event in self._journal.read_kinds(OrderFilled)
+            if event.instrument.exchange == exchange
+        ]
+        return [each for each in orders if each.instrument.exchange == exchange], fills
+
+    async def _load_bars(self) -> tuple[Bar, ...]:
+        return await load_bars(
+            self._world,
+            self._bars,
+            timeframe_ns=self._timeframe_ns,
+            fetched_ns=timeframe_ns(self._settings.data.fetched_timeframe),
+            history_bars=self._settings.data.history_bars,
+            keep=bars_needed(self._settings, self._features),
+            spike_scale=self._settings.data.spike_scale,
+            report=self._reporter.progress,
+        )
+
+    async def _choose_model(self, until_ns: int) -> str:
+        """The active model if it fits what comes, else one trained on the bars up to `until_ns`."""
+        world, settings = self._world, self._settings
+        found = usable_model(
+            self._registry,
+            market=world.model_market,
+            symbols=tuple(world.names.values()),
+            settings=settings,
+            features=self._features,
+            first_close_ns=until_ns + self._timeframe_ns,
+        )
+        if found is not None:
+            return found
+        job = training_job(
+            settings,
+            self._features,
+            bars_db=self._paths.bars,
+            registry=self._paths.models,
+            market=world.model_market,
+            series=world.training_series(),
+            since_ns=until_ns - settings.data.history_bars * self._timeframe_ns,
+            until_ns=until_ns,
+            created_ns=self._wire.now_ns(),
+        )
+        model_id = await train(job, self._on_training)
+        self._reporter.trained(self._registry.manifest(model_id))
+        return model_id
+
+    def _on_training(self, line: TrainingProgress) -> None:
+        self._reporter.progress("training", line.done, line.total, line.what)

@@ -1,0 +1,209 @@
+"""Builds the exchanges a run trades on: one in the box, or a real one on paper.
+
+Belongs here: which clock, feed and venue are plugged into the core. The run itself belongs to
+`session`.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from daemon.core.clock import MarketClock, WireClock
+from daemon.core.errors import LiveRefused, UsageRefused
+from daemon.core.timeframes import NS_PER_MS, floor_to_grid, timeframe_ns
+from daemon.layers.ingestion.feed_config import Transport, transport_of
+from daemon.running.sites import Site
+from daemon.venues.budget import Use
+from daemon.venues.embedded_link import EmbeddedLink, EmbeddedMarket
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from daemon.config import Settings
+    from daemon.core.events import RunOpened
+    from daemon.core.ports import Account
+    from daemon.running.exchange_process import ExchangeProcess
+    from daemon.venues.ccxt_market import CcxtMarket
+    from daemon.venues.ccxt_venue import CcxtVenue
+
+SYNTHETIC = "synthetic"
+LOCKSTEP = "lock-step"
+LOCKSTEP_ORDER_PATIENCE_S = 120.0  # the market waits, so an order may wait for room too
+HISTORY_WITHIN_S = 900.0  # a page may have to wait for the next minute's budget
+
+
+def market_name(market: str) -> str:
+    """What a market is called in events and logs: a recording by its file, not where it lies."""
+    return market.rsplit("/", 1)[-1]
+
+
+async def embedded_site(
+    process: ExchangeProcess,
+    settings: Settings,
+    *,
+    exchange: str,
+    symbols: Sequence[str],
+    market: str,
+    state_dir: Path | None,
+) -> Site:
+    """The embedded exchange as a signed account, over the wire, exactly as a real one would be."""
+    from daemon.venues.ccxt_client import make_client
+    from daemon.venues.ccxt_market import CcxtMarket
+
+    endpoint = process.endpoint
+    link = EmbeddedLink(endpoint.rest)
+    now = await link.clock()
+    fetched = settings.data.fetched_timeframe
+    clock = MarketClock(WireClock(), market_ns=now.market_ns, rate=now.rate)
+    urls = _urls(process)
+    public = make_client(exchange, urls=urls)
+    history = make_client(exchange, urls=urls, use=Use.HISTORY)
+    if now.mode == LOCKSTEP:
+        public.budget.let_orders_wait(LOCKSTEP_ORDER_PATIENCE_S)
+    inner = CcxtMarket(public, exchange, fetched)
+    market_data = EmbeddedMarket(inner, link, clock, timeframe_ns(fetched))
+    venue = _venue(process, settings, exchange)
+    try:
+        instruments = await market_data.instruments(symbols)
+    except BaseException:
+        for each in (market_data, history, venue):
+            await each.close()
+        raise
+    return Site(
+        exchange=exchange,
+        market=market_name(market),
+        market_key=embedded_key(exchange, market, endpoint.fingerprint),
+        label=now.label,
+        account=now.instance,
+        clock=clock,
+        market_data=market_data,
+        history_data=CcxtMarket(history, exchange, fetched, within_s=HISTORY_WITHIN_S),
+        venue=venue,
+        instruments=instruments,
+        # What has passed of the bar that is open by then is fetched, as after a restart.
+        first_open_ns=floor_to_grid(now.from_ms * NS_PER_MS, timeframe_ns(settings.data.timeframe)),
+        link=link,
+        process=process,
+        state_dir=state_dir,
+        is_lockstep=now.mode == LOCKSTEP,
+        market_rate=now.pace,
+        page_limit=inner.page_limit,
+        sends_empty_bars=inner.sends_empty_bars,
+        on_wire_time=public.budget.set_time,
+        transport=_transport(settings, exchange, inner),
+    )
+
+
+def _transport(settings: Settings, exchange: str, market: CcxtMarket) -> Transport:
+    try:
+        return transport_of(
+            settings.data.transport,
+            has_candles=market.has_candle_stream,
+            has_trades=market.has_trade_stream,
+        )
+    except ValueError as error:
+        msg = f"{exchange} {error}"
+        raise UsageRefused(msg) from None
+
+
+def embedded_key(exchange: str, market: str, fingerprint: str) -> str:
+    """Whose bars these are: two exchanges that replay one recording have a series each."""
+    kind = "synthetic" if market == SYNTHETIC else "replay"
+    _, _, label = exchange.partition("-")
+    return "-".join(each for each in (kind, fingerprint, label) if each)
+
+
+async def embedded_account(
+    process: ExchangeProcess, settings: Settings, exchange: str, opened: RunOpened
+) -> Account:
+    """What an embedded exchange says this run's account holds and has done."""
+    venue = _venue(process, settings, exchange)
+    ours = [each.id for each in opened.instruments if each.id.exchange == exchange]
+    try:
+        return await venue.account(ours, opened.ts_ns)
+    finally:
+        await venue.close()
+
+
+def _venue(process: ExchangeProcess, settings: Settings, exchange: str) -> CcxtVenue:
+    from daemon.venues.ccxt_client import make_client
+    from daemon.venues.ccxt_venue import CcxtVenue
+
+    keys = (process.endpoint.key, process.endpoint.secret)
+    validity_ms = settings.execution.validity_ms
+    client = make_client(
+        exchange,
+        urls=_urls(process),
+        credentials=keys,
+        validity_ms=validity_ms,
+        use=Use.ACCOUNT,
+    )
+    return CcxtVenue(client, exchange, validity_ms=validity_ms, grace_s=settings.execution.grace_s)
+
+
+def _urls(process: ExchangeProcess) -> dict[str, str]:
+    endpoint = process.endpoint
+    return {"rest": endpoint.rest, "stream": endpoint.stream, "ws_api": endpoint.ws_api}
+
+
+async def real_site(
+    settings: Settings,
+    *,
+    exchange: str,
+    symbols: Sequence[str],
+    mode: str,
+    urls: Mapping[str, str] | None = None,
+) -> Site:
+    """A real exchange's market on paper: its live book, our fills; nothing is ever sent to it.
+
+    `urls` lead the unchanged client of that exchange to a stand-in on loopback, for tests.
+    """
+    from daemon.venues.ccxt_client import make_client
+    from daemon.venues.ccxt_market import CcxtMarket
+    from daemon.venues.paper_venue import PaperVenue
+
+    if mode == "live":
+        msg = f"live trading on {exchange} is not armed; only paper is possible here"
+        raise LiveRefused(msg)
+    length_ns = timeframe_ns(settings.data.timeframe)
+    public = make_client(exchange, urls=urls)
+    history = make_client(exchange, urls=urls, use=Use.HISTORY)
+    market_data = CcxtMarket(public, exchange, settings.data.fetched_timeframe)
+    try:
+        transport = _transport(settings, exchange, market_data)
+        instruments = await market_data.instruments(symbols)
+        server_ns = await market_data.server_ns()
+    except BaseException:
+        await market_data.close()
+        raise
+    clock = MarketClock(WireClock(), market_ns=server_ns)
+    paper = PaperVenue(
+        market_data,
+        instruments,
+        clock,
+        start={settings.data.quote: Decimal(settings.risk.allotted_quote)},
+        fee_bps=settings.execution.fee_bps,
+        latency_ms=settings.execution.paper_latency_ms,
+    )
+    return Site(
+        exchange=exchange,
+        market=exchange,
+        market_key=exchange,
+        label=f"LIVE MARKET {exchange}, PAPER ORDERS",
+        account=f"paper-{settings.run.name}",
+        clock=clock,
+        market_data=market_data,
+        history_data=CcxtMarket(
+            history, exchange, settings.data.fetched_timeframe, within_s=HISTORY_WITHIN_S
+        ),
+        venue=paper,
+        instruments=instruments,
+        first_open_ns=floor_to_grid(server_ns, length_ns),
+        page_limit=market_data.page_limit,
+        sends_empty_bars=market_data.sends_empty_bars,
+        on_wire_time=public.budget.set_time,
+        transport=transport,
+        paper=paper,
+    )

@@ -1,0 +1,62 @@
+"""What still enters from an exchange once a stop was asked for."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+from daemon.config import load
+from daemon.core.bars import MissCause
+from daemon.core.events import BarsClosed, BarsMissed, FeedStale, Input
+from daemon.layers.ingestion import Transport
+from daemon.running.site_tasks import SiteTasks
+from tests.fakes import FakeMarketData
+from tests.unit.layers.candles import BTC, HOUR_NS, a_bar, a_raw, open_of
+from tests.virtual_time import VirtualMarket, VirtualWire, run_virtual
+
+
+def heard(*, is_stopping: bool) -> list[Input]:
+    """Three hours of an exchange that lacks the second one."""
+
+    async def run() -> list[Input]:
+        events: list[Input] = []
+        stop = asyncio.Event()
+
+        async def put(event: Input) -> None:
+            events.append(event)
+
+        clock = VirtualMarket(open_of(0))
+        data = FakeMarketData()
+        data.clock, data.rows[BTC] = clock, [a_raw(0), a_raw(2), a_raw(3)]
+        site: Any = SimpleNamespace(
+            exchange=BTC.exchange, venue=None, link=None, transport=Transport.REST,
+            market_rate=1.0, market_data=data, clock=clock, page_limit=10,
+            instruments=[SimpleNamespace(id=BTC)], sends_empty_bars=True,
+        )  # fmt: skip
+        reporter: Any = SimpleNamespace(
+            emit=print, watch_clock=lambda *_: None, watch_exchange=lambda *_: None
+        )
+        wire: Any = VirtualWire()
+        tasks = SiteTasks(
+            site, load(None, {"data.timeframe": "1h"}, {}), wire=wire, reporter=reporter, put=put,
+            stop=stop, is_quiet=lambda: True, on_over=lambda: None, turn=None,
+        )  # fmt: skip
+        feed = tasks.feed(put, {BTC: a_bar(-1)}, {}, None)
+        if is_stopping:
+            stop.set()
+        running = asyncio.create_task(feed.run())
+        await asyncio.sleep(3 * HOUR_NS / 1e9 + 60)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return [each for each in events if not isinstance(each, FeedStale)]
+
+    return run_virtual(run())
+
+
+def test_after_a_stop_a_hole_does_not_stand_for_the_bars_that_were_kept_out() -> None:
+    first, missed, third = heard(is_stopping=False)
+
+    assert isinstance(first, BarsClosed)
+    assert isinstance(missed, BarsMissed)
+    assert (missed.first_open_ns, missed.cause) == (open_of(1), MissCause.OUTAGE)
+    assert isinstance(third, BarsClosed)
+    assert heard(is_stopping=True) == []
