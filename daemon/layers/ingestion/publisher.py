@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from daemon.layers.ingestion.suspicion import Doubt
     from daemon.layers.ingestion.track import Track
 
+READINGS_MAX = 1_000
+
 
 class Publisher:
     """Everything that leaves layer 1 about one instrument passes here, one call at a time."""
@@ -72,6 +74,7 @@ class Publisher:
         self._market_clock = market_clock
         self._publish = publish
         self._config = config
+        self._readings: dict[int, Bar] = {}  # by open time: other numbers, read once
         # A clock that runs with the market is a little off; one that stands with it is exact.
         grace_s = config.grace_for_s(timeframe_ns)
         self._future_ns = round(grace_s * config.market_rate * NS_PER_S)
@@ -235,7 +238,9 @@ class Publisher:
     async def reread(self, bars: Sequence[Bar]) -> list[Bar]:
         """Compare bars with what REST tells after the venue has settled them.
 
-        Returns those of which the reply has no believable row; ExchangeUnreachable without one.
+        A bar is revised once two readings, one after the other, tell the same other numbers: a
+        single odd row must not take the place of a good bar. Returns those that have to be read
+        again, for that or because the reply has no believable row; ExchangeUnreachable without one.
         """
         left = {bar.open_ns: bar for bar in bars}
         async for page in pages(
@@ -251,10 +256,20 @@ class Publisher:
                 if was is None:
                     continue
                 bar = self._judge(raw, BarSource.POLL, is_reread=True)
-                if isinstance(bar, Bar):
+                if isinstance(bar, Bar) and self._is_settled(bar, was):
                     del left[was.open_ns]
                     await self._compare(bar, was)
         return list(left.values())
+
+    def _is_settled(self, bar: Bar, was: Bar) -> bool:
+        """Whether a reading repeats the published bar, or the reading before it."""
+        before = self._readings.pop(bar.open_ns, None)
+        if same_numbers(bar, was) or (before is not None and same_numbers(bar, before)):
+            return True
+        if len(self._readings) >= READINGS_MAX:
+            del self._readings[next(iter(self._readings))]
+        self._readings[bar.open_ns] = bar
+        return False
 
     async def _compare(self, bar: Bar, was: Bar) -> None:
         is_same = same_numbers(bar, was)

@@ -7,7 +7,9 @@ waiting and asking belong to `feed`.
 from __future__ import annotations
 
 import math
+from bisect import insort
 from collections import deque
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from daemon.core.timeframes import NS_PER_S
@@ -28,7 +30,8 @@ REFUSALS_TOLD_MAX = 20  # per published bar; more of them are only counted
 REFUSALS_KEPT_MAX = 100
 SPOILED_KEPT_MAX = 10_000
 REREADS_MAX = 1_000
-REREAD_TRIES = 3
+REREAD_TRIES = 8
+REREAD_AGAIN_S = 5.0
 DISAGREEMENTS_MAX = 3  # in a row: from then on bars made of trades are asked of REST
 WITNESSES_MIN = 2  # replies that must agree before a slot counts as empty
 LOCKSTEP_CONFIRM_S = 0.05
@@ -78,7 +81,7 @@ class Track:
         self._reconnects = 0  # in a row
         self._partial: RawBar | None = None
         self._newest: RawBar | None = None
-        self._rereads: deque[tuple[float, Bar, int]] = deque(maxlen=REREADS_MAX)
+        self._rereads: deque[tuple[float, Bar, int]] = deque()
         self._refused: deque[tuple[BarRejectReason, str]] = deque(maxlen=REFUSALS_KEPT_MAX)
         self._told = 0  # refusals since the last published bar
         self.spoiled: set[int] = set()  # open times of slots to come that were told as nonsense
@@ -326,8 +329,12 @@ class Track:
 
     def remember_reread(self, bar: Bar, now_s: float, tries: int = 0) -> None:
         """Have this bar compared with REST later, if the configuration wants so."""
-        if self._config.revision_check_s is not None and tries < REREAD_TRIES:
-            self._rereads.append((now_s + self._config.revision_check_s, bar, tries))
+        wait_s = self._config.revision_check_s
+        if wait_s is not None and tries < REREAD_TRIES:
+            due_s = now_s + (min(wait_s, REREAD_AGAIN_S) if tries else wait_s)
+            if len(self._rereads) >= REREADS_MAX:
+                self._rereads.popleft()
+            insort(self._rereads, (due_s, bar, tries), key=itemgetter(0))
 
     @property
     def reread_at_s(self) -> float:

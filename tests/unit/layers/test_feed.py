@@ -399,7 +399,7 @@ def test_a_bar_the_venue_changed_after_the_close_is_told_as_revised() -> None:
         watch.market.rows[BTC] = [a_raw(0, 100.9, volume=9.0), a_raw(1)]
         await asyncio.sleep(HOUR_S + 0.5)
         watch.market.say(BTC, a_raw(0, is_closed=True))
-        await asyncio.sleep(10)
+        await asyncio.sleep(15)
 
     watch = watched(scenario, config=FeedConfig(revision_check_s=5.0), last={BTC: a_bar(-1)})
 
@@ -460,12 +460,26 @@ def test_a_re_read_without_an_answer_or_a_good_row_is_made_again() -> None:
         watch.market.rows[BTC] = [a_raw(0, -1.0), a_raw(1)]
         await asyncio.sleep(6)
         watch.market.rows[BTC] = [a_raw(0, 100.9), a_raw(1)]
-        await asyncio.sleep(6)
+        await asyncio.sleep(12)
 
     watch = watched(scenario, config=FeedConfig(revision_check_s=5.0), last={BTC: a_bar(-1)})
 
     assert watch.kinds() == ["BarsClosed", "BarRevised"]
     assert watch.feed.counts(BTC).unanswered > 5
+
+
+def test_one_odd_reading_does_not_take_the_place_of_a_good_bar() -> None:
+    async def scenario(watch: Watch) -> None:
+        await asyncio.sleep(HOUR_S + 0.5)
+        watch.market.say(BTC, a_raw(0, is_closed=True))
+        watch.market.rows[BTC] = [a_raw(0, 100.9), a_raw(1)]  # the price of now as that close
+        await asyncio.sleep(6)
+        watch.market.rows[BTC] = [a_raw(0), a_raw(1)]
+        await asyncio.sleep(60)
+
+    watch = watched(scenario, config=FeedConfig(revision_check_s=5.0), last={BTC: a_bar(-1)})
+
+    assert watch.kinds() == ["BarsClosed"]
 
 
 def test_a_bar_that_rest_itself_changes_later_is_told_as_revised_too() -> None:
