@@ -96,7 +96,7 @@ def _how_to_start(directory: Path) -> str:
         result = read_result(paths)
     except UsageRefused:
         return "start one with: tradingd run"
-    if result is None and not _has_opened(paths):
+    if not _has_opened(paths):
         return f"run {paths.run} ended before it could trade, and holds nothing: tradingd run"
     if result is None:
         return f"run {paths.run} was cut off and may hold positions: tradingd run --resume last"

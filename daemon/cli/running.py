@@ -275,7 +275,7 @@ async def _session(  # noqa: PLR0917  # what a run is made of
     try:
         result = await session.run()
     except StoppedEarly:
-        return 0
+        result = session.nothing()
     except Exception as error:
         if not isinstance(error, TradingdError):
             reporter.emit("daemon.failed", error=f"{type(error).__name__}: {error}")

@@ -113,6 +113,27 @@ class Session:
             await self._journal.close()
             self._bars.close()
 
+    def nothing(self) -> dict[str, object]:
+        """The fields of `run.finished` for a run that was stopped before it opened: all zero."""
+        first, settings = self._world.sites[0], self._settings
+        opened = RunOpened(
+            ts_ns=self._world.now_ns(),
+            run=self._spec.run,
+            bot=settings.run.name,
+            mode=self._spec.mode,
+            market=first.market,
+            account=first.account,
+            timeframe=settings.data.timeframe,
+            timeframe_ns=self._timeframe_ns,
+            instruments=self._world.instruments,
+            allotted_quote=settings.risk.allotted_quote,
+            balances=(),
+            config_hash=self._spec.config_hash,
+            first_open_ns=first.first_open_ns,
+            end_ns=None,
+        )
+        return summarise([opened], lookback=self._features.lookback)
+
     def _summary(self) -> dict[str, object]:
         events = (event for _, event in self._journal.read())
         return summarise(events, lookback=self._features.lookback)

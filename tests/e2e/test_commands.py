@@ -112,7 +112,8 @@ def test_a_sigterm_right_after_the_first_line_is_graceful_and_leaves_nothing_hel
     said = tradingd.command("status", code=3).stderr
 
     assert code == 0
-    assert last[-1]["event"] == "daemon.stopping"
+    assert [line["event"] for line in last[-2:]] == ["daemon.stopping", "run.finished"]
+    assert (last[-1]["bars"], last[-1]["orders"], last[-1]["edge_shown"]) == (0, 0, False)
     assert "ended before it could trade, and holds nothing" in said
 
 
