@@ -338,6 +338,21 @@ class RunClosed(Input, frozen=True, kw_only=True, gc=False, tag=True):
     """The run reached its end; a resume of it only shows the result again."""
 
 
+class JournalThinned(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """What was decided long ago was taken out of this journal; orders, fills and outcomes stand.
+
+    The journal before ended its part up to here in `chain`. All steps to `through_step` only serve
+    to recover: what follows can be recomputed, they cannot.
+    """
+
+    events: int  # that were taken out
+    chain: str
+    through_step: int
+    bars: dict[str, int]  # taken out, by exchange
+    decisions: int
+    suppressed: dict[str, int]  # by reason
+
+
 # --- facts --------------------------------------------------------------------------------------
 
 
@@ -627,21 +642,6 @@ class LookUpOrder(Command, frozen=True, kw_only=True, gc=False, tag=True):
     instrument: InstrumentId
     intended_ns: int
     reason: str
-
-
-class JournalThinned(Input, frozen=True, kw_only=True, gc=False, tag=True):
-    """What was decided long ago was taken out of this journal; orders, fills and outcomes stand.
-
-    The journal before ended its part up to here in `chain`. All steps to `through_step` only serve
-    to recover: what follows can be recomputed, they cannot.
-    """
-
-    events: int  # that were taken out
-    chain: str
-    through_step: int
-    bars: dict[str, int]  # taken out, by exchange
-    decisions: int
-    suppressed: dict[str, int]  # by reason
 
 
 JOURNALED: tuple[type[Event], ...] = (
