@@ -6,6 +6,7 @@ The exchange is a stand-in: an embedded one whose market runs in real time, one 
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(300)
 BARS = 25
+ASKED_TIMES = 20
 HISTORY_BARS = 900
 AHEAD_NS = 20 * NS_PER_S
 
@@ -64,10 +66,24 @@ async def _site(settings: Settings, exchange: str, ready: dict[str, str]) -> Sit
     site = await real_site(settings, exchange=exchange, symbols=symbols, mode="paper", urls=urls)
     # The stand-in's market runs some seconds ahead of its server clock; a real one's does not.
     link = EmbeddedLink(ready["rest"])
-    site.clock.anchor((await link.clock()).market_ns)
+    await _anchor(site, link)
     site.first_open_ns = floor_to_grid(site.clock.now_ns(), NS_PER_S)
     await link.close()
     return site
+
+
+async def _anchor(site: Site, link: EmbeddedLink) -> None:
+    """Take the quickest of several answers: a slow one leaves us behind, and bars from the future
+    are distrusted."""
+    wire = WireClock()
+    quickest_s = math.inf
+    for _ in range(ASKED_TIMES):
+        asked_s = wire.monotonic_s()
+        market_ns = (await link.clock()).market_ns
+        answered_s = wire.monotonic_s()
+        if answered_s - asked_s < quickest_s:
+            quickest_s = answered_s - asked_s
+            site.clock.anchor(market_ns + round(quickest_s * NS_PER_S / 2))
 
 
 async def _session(
@@ -133,7 +149,7 @@ async def test_the_whole_daemon_trades_on_paper_in_real_time_on_two_exchanges_an
     assert accounts == [("binance", "paper-tradingd"), ("binanceus", "paper-tradingd")]
     assert result["bars"] == len(bars) == 3 * BARS
     late_ns = [bar.received_ns - bar.close_ns for bar in bars]
-    # A little early at most: the stand-in's time was asked once, and its answer took its time.
+    # A little early at most: the answer that told the stand-in's time took its time.
     assert -NS_PER_S < min(late_ns) <= max(late_ns) < 60 * NS_PER_S
     filled = {event.instrument.exchange for _, event in journal.read_kinds(OrderFilled)}
     assert filled == {"binance", "binanceus"}
