@@ -12,6 +12,7 @@ from enum import StrEnum
 MONEY = Context(prec=60)
 ZERO = Decimal(0)
 FEE_STEP = Decimal("0.00000001")
+NOT_WORKING = -1
 
 
 class Side(StrEnum):
@@ -20,9 +21,36 @@ class Side(StrEnum):
 
 
 class OrderType(StrEnum):
+    """A stop loss waits for the price to turn against its side, a take profit for the contrary;
+    then it becomes a market order, or with LIMIT in its name a limit order."""
+
     LIMIT = "LIMIT"
     LIMIT_MAKER = "LIMIT_MAKER"
     MARKET = "MARKET"
+    STOP_LOSS = "STOP_LOSS"
+    STOP_LOSS_LIMIT = "STOP_LOSS_LIMIT"
+    TAKE_PROFIT = "TAKE_PROFIT"
+    TAKE_PROFIT_LIMIT = "TAKE_PROFIT_LIMIT"
+
+    @property
+    def is_stop(self) -> bool:
+        return self in STOPS
+
+    @property
+    def has_limit(self) -> bool:
+        return self not in AT_ANY_PRICE
+
+
+STOPS = frozenset(
+    {
+        OrderType.STOP_LOSS,
+        OrderType.STOP_LOSS_LIMIT,
+        OrderType.TAKE_PROFIT,
+        OrderType.TAKE_PROFIT_LIMIT,
+    }
+)
+AT_ANY_PRICE = frozenset({OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT})
+TAKE_PROFITS = frozenset({OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT})
 
 
 class TimeInForce(StrEnum):
@@ -55,11 +83,15 @@ class OrderRequest:
     quantity: Decimal | None = None
     quote_quantity: Decimal | None = None
     price: Decimal | None = None
+    stop_price: Decimal | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class Order:
-    """An order as the exchange knows it; only matching changes one."""
+    """An order as the exchange knows it; only matching changes one.
+
+    `working_ms` is when it came onto the book; a stop that waits for its price has NOT_WORKING.
+    """
 
     order_id: int
     client_order_id: str
@@ -72,6 +104,8 @@ class Order:
     quote_quantity: Decimal
     created_ms: int
     updated_ms: int
+    working_ms: int
+    stop_price: Decimal = ZERO
     executed: Decimal = ZERO
     cumulative_quote: Decimal = ZERO
     locked: Decimal = ZERO
@@ -84,6 +118,11 @@ class Order:
     @property
     def is_open(self) -> bool:
         return self.status in OPEN_STATUSES
+
+    @property
+    def is_waiting(self) -> bool:
+        """True for an open stop whose price has not come yet: nobody can trade with it."""
+        return self.is_open and self.working_ms == NOT_WORKING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,7 +65,7 @@ class PublishedBooks:
         book = self._exchange.tape.book(symbol_id)
         bids = dict(book.bids) if book is not None else {}
         asks = dict(book.asks) if book is not None else {}
-        for order in self._exchange.settlement.open_of(symbol_id):
+        for order in self._exchange.settlement.resting_of(symbol_id):
             side = bids if order.side is Side.BUY else asks
             side[order.price] = side.get(order.price, ZERO) + order.leaves_quantity
         return sorted(bids.items(), reverse=True), sorted(asks.items())

@@ -9,7 +9,7 @@ import orjson
 
 from daemon.core.instruments import plain
 from daemon.core.timeframes import NS_PER_MS, parse_time
-from daemon.embedded.account import Fill, Order
+from daemon.embedded.account import NOT_WORKING, Fill, Order
 from daemon.embedded.candles import interval_name
 from daemon.embedded.dialect import Payload
 from daemon.embedded.exchange import Exchange
@@ -105,12 +105,15 @@ def _order_rows(orders: Iterable[Order], symbols: Mapping[str, MarketSymbol]) ->
             "time_in_force": order.time_in_force,
             "status": order.status.lower(),
             "price": plain(order.price),
+            "stop_price": plain(order.stop_price),
             "quantity": plain(order.quantity),
             "quote_quantity": plain(order.quote_quantity),
             "filled_quantity": plain(order.executed),
             "filled_quote": plain(order.cumulative_quote),
+            "locked": plain(order.locked),
             "created_ms": order.created_ms,
             "updated_ms": order.updated_ms,
+            "working_ms": None if order.working_ms == NOT_WORKING else order.working_ms,
         }
 
 

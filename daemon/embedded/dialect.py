@@ -6,7 +6,7 @@ means in rest.
 
 from decimal import Decimal
 
-from daemon.embedded.account import ZERO
+from daemon.embedded.account import ZERO, OrderType
 from daemon.embedded.filters import filter_payloads
 from daemon.embedded.market import MarketBar, MarketSymbol
 from daemon.embedded.tape import Step
@@ -40,7 +40,7 @@ def symbol_payload(symbol: MarketSymbol, *, is_trading: bool) -> Payload:
         "quoteAssetPrecision": DECIMALS,
         "baseCommissionPrecision": DECIMALS,
         "quoteCommissionPrecision": DECIMALS,
-        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
+        "orderTypes": list(OrderType),
         "icebergAllowed": False,
         "ocoAllowed": False,
         "otoAllowed": False,

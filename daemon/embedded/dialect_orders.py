@@ -6,7 +6,7 @@ Belongs here: shapes of private data. Shapes of public data belong in dialect.
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from daemon.embedded.account import ZERO, Balance, Fill, Order
+from daemon.embedded.account import NOT_WORKING, ZERO, Balance, Fill, Order
 from daemon.embedded.dialect import Payload, fixed
 from daemon.embedded.settlement import Execution, Outcome, Report
 
@@ -19,12 +19,12 @@ def order_payload(order: Order) -> Payload:
         **_identity(order),
         "clientOrderId": order.client_order_id,
         **_amounts(order),
-        "stopPrice": fixed(ZERO),
+        "stopPrice": fixed(order.stop_price),
         "icebergQty": fixed(ZERO),
         "time": order.created_ms,
         "updateTime": order.updated_ms,
-        "isWorking": True,
-        "workingTime": order.created_ms,
+        "isWorking": order.working_ms != NOT_WORKING,
+        "workingTime": order.working_ms,
         "selfTradePreventionMode": SELF_TRADE_MODE,
     }
 
@@ -41,7 +41,8 @@ def placed_payload(outcome: Outcome, response_type: str) -> Payload:
         return payload
     payload |= {
         **_amounts(order),
-        "workingTime": order.created_ms,
+        **_stop_price(order),
+        "workingTime": order.working_ms,
         "selfTradePreventionMode": SELF_TRADE_MODE,
     }
     if response_type == "FULL":
@@ -66,6 +67,7 @@ def canceled_payload(order: Order, cancel_client_id: str) -> Payload:
         "clientOrderId": cancel_client_id,
         "transactTime": order.updated_ms,
         **_amounts(order),
+        **_stop_price(order),
         "selfTradePreventionMode": SELF_TRADE_MODE,
     }
 
@@ -153,7 +155,7 @@ def execution_report(report: Report, event_ms: int) -> Payload:
         "f": order.time_in_force,
         "q": fixed(order.quantity),
         "p": fixed(order.price),
-        "P": fixed(ZERO),
+        "P": fixed(order.stop_price),
         "F": fixed(ZERO),
         "g": -1,
         "C": order.client_order_id if is_cancel else "",
@@ -169,20 +171,24 @@ def execution_report(report: Report, event_ms: int) -> Payload:
         "T": order.updated_ms,
         "t": fill.trade_id if fill is not None else -1,
         "I": 0,
-        "w": order.is_open and order.type != "MARKET",
+        "w": order.is_open and order.type.has_limit and not order.is_waiting,
         "m": fill.is_maker if fill is not None else False,
         "M": fill is not None,
         "O": order.created_ms,
         "Z": fixed(order.cumulative_quote),
         "Y": fixed(quantity * price),
         "Q": fixed(order.quote_quantity),
-        "W": order.created_ms,
+        **({} if order.working_ms == NOT_WORKING else {"W": order.working_ms}),
         "V": SELF_TRADE_MODE,
     }
 
 
 def _identity(order: Order) -> Payload:
     return {"symbol": order.symbol_id, "orderId": order.order_id, "orderListId": -1}
+
+
+def _stop_price(order: Order) -> Payload:
+    return {"stopPrice": fixed(order.stop_price)} if order.type.is_stop else {}
 
 
 def _amounts(order: Order) -> Payload:

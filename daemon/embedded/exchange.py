@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from daemon.core.clock import WireClock
-from daemon.embedded.account import Account, Order, OrderRequest
+from daemon.embedded.account import Account, Fill, Order, OrderRequest
 from daemon.embedded.clock import SlotClock
 from daemon.embedded.depth import LiveBook, Take
 from daemon.embedded.ledger import FillQuery, Ledger, Position
@@ -127,9 +127,9 @@ class Exchange:
             if step is None:
                 self._finish_slot()
             else:
-                outcome = self._step()
-                if outcome is not None:
-                    self.ledger.commit([outcome], self._position())
+                outcomes = self._step()
+                if outcomes:
+                    self.ledger.commit(outcomes, self._position())
                 self.listener.flush()
 
     def _trading(self, symbol_id: str) -> tuple[LiveBook, Decimal]:
@@ -138,22 +138,29 @@ class Exchange:
             raise market_closed()
         return book, price
 
-    def _step(self) -> Outcome | None:
+    def _step(self) -> list[Outcome]:
         step = self.tape.play()
         self.listener.stepped(step)
         ts_ms = self.clock.market_ms()
-        outcome = self._matching.move(step.symbol_id, step.price, step.volume, ts_ms)
-        if outcome is not None:
+        outcomes = []
+        filled = self._matching.move(step.symbol_id, step.price, step.volume, ts_ms)
+        if filled is not None:
+            outcomes.append(filled)
+        stops = self._matching.due_stops(step.symbol_id, step.price)
+        book = self.tape.book(step.symbol_id) if stops else None
+        if book is not None:
+            outcomes.append(self._matching.trigger(stops, book, ts_ms))
+        for outcome in outcomes:
             self.listener.settled(outcome)
-        return outcome
+        return outcomes
 
     def _finish_slot(self) -> None:
-        outcomes = []
+        outcomes: list[Outcome] = []
         while self.tape.next_step() is not None:
-            outcomes.append(self._step())
+            outcomes += self._step()
         self.listener.closed(self.tape.close_slot())
         self.clock.acked.clear()
-        self.ledger.commit([each for each in outcomes if each is not None], self._position())
+        self.ledger.commit(outcomes, self._position())
         self.listener.flush()
 
     def _tell(self, outcome: Outcome) -> None:
@@ -163,6 +170,13 @@ class Exchange:
 
     def _position(self) -> Position:
         return Position(self.tape.closed_ms, self.tape.played, tuple(sorted(self.clock.acked)))
+
+    def _took_from_last(self, fill: Fill) -> bool:
+        """A maker took nothing, and what a stop took inside a slot went with the book of then."""
+        if fill.is_maker:
+            return False
+        order = self.ledger.order(fill.symbol_id, fill.order_id)
+        return order is not None and not order.type.is_stop
 
     def _resume(self, position: Position) -> None:
         if position.played:
@@ -177,5 +191,5 @@ class Exchange:
             return
         for fill in self.ledger.fills(FillQuery(start_ms=position.closed_ms)):
             book = self.tape.book(fill.symbol_id)
-            if book is not None and not fill.is_maker:
+            if book is not None and self._took_from_last(fill):
                 book.consume(fill.side, [Take(fill.price, fill.quantity)])

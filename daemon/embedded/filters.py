@@ -5,7 +5,7 @@ Belongs here: price, lot and notional rules. Balance and book decide in matching
 
 from decimal import Decimal
 
-from daemon.embedded.account import MONEY, OrderRequest, OrderType
+from daemon.embedded.account import MONEY, OrderRequest
 from daemon.embedded.market import MarketSymbol
 from daemon.embedded.refusals import RequestError, filter_failure
 
@@ -14,27 +14,37 @@ QUANTITY_MAX = Decimal(9_000_000)
 MARKET_QUANTITY_MAX = Decimal(1_000_000)
 NOTIONAL_MAX = Decimal(900_000_000)
 OPEN_ORDERS_MAX = 200
+WAITING_STOPS_MAX = 5
 DECIMALS_MAX = 8
 
 
 def check_filters(
-    symbol: MarketSymbol, request: OrderRequest, last_price: Decimal, open_orders: int
+    symbol: MarketSymbol,
+    request: OrderRequest,
+    last_price: Decimal,
+    *,
+    open_orders: int,
+    waiting_stops: int,
 ) -> None:
     """Raise the RequestError of the first rule that `request` breaks; market orders are valued
     at `last_price` (quote per base)."""
     _check_precision(request)
-    if request.price is not None:
-        _check_price(symbol, request.price)
+    for price in (request.price, request.stop_price):
+        if price is not None:
+            _check_price(symbol, price)
     if request.quantity is not None:
-        _check_quantity(symbol, request.quantity, is_market=request.type is OrderType.MARKET)
+        _check_quantity(symbol, request.quantity, is_market=not request.type.has_limit)
     _check_notional(symbol, request, last_price)
     if open_orders >= OPEN_ORDERS_MAX:
         raise filter_failure("MAX_NUM_ORDERS")
+    if request.type.is_stop and waiting_stops >= WAITING_STOPS_MAX:
+        raise filter_failure("MAX_NUM_ALGO_ORDERS")
 
 
 def _check_precision(request: OrderRequest) -> None:
     for name, value in (
         ("price", request.price),
+        ("stopPrice", request.stop_price),
         ("quantity", request.quantity),
         ("quoteOrderQty", request.quote_quantity),
     ):
@@ -107,4 +117,5 @@ def filter_payloads(symbol: MarketSymbol) -> list[dict[str, object]]:
             "avgPriceMins": 0,
         },
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": OPEN_ORDERS_MAX},
+        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": WAITING_STOPS_MAX},
     ]

@@ -16,6 +16,7 @@ from pathlib import Path
 from daemon.core.instruments import plain
 from daemon.embedded.account import OPEN_STATUSES, Balance, Fill, Order
 from daemon.embedded.ledger_rows import (
+    ADDED_COLUMNS,
     READ_FILLS,
     READ_ORDERS,
     SCHEMA,
@@ -80,6 +81,7 @@ class Ledger:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(SCHEMA)
+        self._add_columns()
         if self._meta("instance") is None:
             self._begin(balances, closed_ms)
         self.instance = self._meta("instance") or ""
@@ -165,6 +167,14 @@ class Ledger:
         )
         found = [fill_from(row) for row in rows]
         return found if is_forward else found[::-1]
+
+    def _add_columns(self) -> None:
+        known = {row[1] for row in self._connection.execute("PRAGMA table_info(orders)")}
+        self._connection.execute("BEGIN IMMEDIATE")
+        for name, statements in ADDED_COLUMNS.items():
+            for statement in statements if name not in known else ():
+                self._connection.execute(statement)
+        self._connection.execute("COMMIT")
 
     def _begin(self, balances: Mapping[str, Decimal], closed_ms: int) -> None:
         start = {asset: plain(amount) for asset, amount in balances.items()}

@@ -19,8 +19,9 @@ CREATE TABLE IF NOT EXISTS orders (
     order_id INTEGER PRIMARY KEY, client_order_id TEXT NOT NULL, symbol_id TEXT NOT NULL,
     side TEXT NOT NULL, type TEXT NOT NULL, time_in_force TEXT NOT NULL, price TEXT NOT NULL,
     quantity TEXT NOT NULL, quote_quantity TEXT NOT NULL, created_ms INTEGER NOT NULL,
-    updated_ms INTEGER NOT NULL, executed TEXT NOT NULL, cumulative_quote TEXT NOT NULL,
-    locked TEXT NOT NULL, status TEXT NOT NULL
+    updated_ms INTEGER NOT NULL, working_ms INTEGER NOT NULL, stop_price TEXT NOT NULL,
+    executed TEXT NOT NULL, cumulative_quote TEXT NOT NULL, locked TEXT NOT NULL,
+    status TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS orders_by_client ON orders (symbol_id, client_order_id);
 CREATE INDEX IF NOT EXISTS orders_by_status ON orders (status);
@@ -32,6 +33,14 @@ CREATE TABLE IF NOT EXISTS fills (
 CREATE INDEX IF NOT EXISTS fills_by_order ON fills (order_id);
 CREATE INDEX IF NOT EXISTS fills_by_time ON fills (symbol_id, ts_ms);
 """
+# Columns that older ledgers lack: their orders were all on the book from the start, without a stop.
+ADDED_COLUMNS = {
+    "working_ms": (
+        "ALTER TABLE orders ADD COLUMN working_ms INTEGER NOT NULL DEFAULT 0",
+        "UPDATE orders SET working_ms = created_ms",
+    ),
+    "stop_price": ("ALTER TABLE orders ADD COLUMN stop_price TEXT NOT NULL DEFAULT '0'",),
+}
 _ORDER_NAMES = tuple(each.name for each in fields(Order))
 _FILL_NAMES = tuple(each.name for each in fields(Fill))
 _ORDER_COLUMNS = ", ".join(_ORDER_NAMES)
@@ -67,6 +76,8 @@ def order_from(row: tuple[Any, ...]) -> Order:
         quote_quantity=Decimal(values["quote_quantity"]),
         created_ms=values["created_ms"],
         updated_ms=values["updated_ms"],
+        working_ms=values["working_ms"],
+        stop_price=Decimal(values["stop_price"]),
         executed=Decimal(values["executed"]),
         cumulative_quote=Decimal(values["cumulative_quote"]),
         locked=Decimal(values["locked"]),

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from daemon.embedded.account import (
     FEE_STEP,
+    NOT_WORKING,
     ZERO,
     Account,
     Balance,
@@ -18,7 +19,6 @@ from daemon.embedded.account import (
     Order,
     OrderRequest,
     OrderStatus,
-    OrderType,
     Side,
 )
 from daemon.embedded.depth import Take
@@ -83,6 +83,14 @@ class Settlement:
         """Open orders of a symbol, oldest first."""
         return [order for order in self.open_orders.values() if order.symbol_id == symbol_id]
 
+    def resting_of(self, symbol_id: str) -> list[Order]:
+        """Open orders of a symbol that stand on the book, oldest first."""
+        return [order for order in self.open_of(symbol_id) if not order.is_waiting]
+
+    def waiting_of(self, symbol_id: str) -> list[Order]:
+        """Stops of a symbol that wait for their price, oldest first."""
+        return [order for order in self.open_of(symbol_id) if order.is_waiting]
+
     def take_outcome(self) -> Outcome:
         """What happened since the last call."""
         outcome = Outcome(self.reports, self.account.take_touched())
@@ -90,7 +98,8 @@ class Settlement:
         return outcome
 
     def open(self, request: OrderRequest, quantity: Decimal, ts_ms: int) -> Order:
-        """Accept an order of `quantity` base units; money it may spend while resting is locked."""
+        """Accept an order of `quantity` base units; money it may spend while resting is locked, by
+        a buy that waits to become a market order what it would cost at its stop price."""
         self.last_order_id += 1
         order = Order(
             order_id=self.last_order_id,
@@ -104,13 +113,24 @@ class Settlement:
             quote_quantity=request.quote_quantity or ZERO,
             created_ms=ts_ms,
             updated_ms=ts_ms,
+            working_ms=NOT_WORKING if request.type.is_stop else ts_ms,
+            stop_price=request.stop_price or ZERO,
         )
         self.open_orders[order.order_id] = order
-        if order.type is not OrderType.MARKET:
-            order.locked = quantity * order.price if order.side is Side.BUY else quantity
+        if order.type.has_limit or order.type.is_stop:
+            price = order.price or order.stop_price
+            order.locked = quantity * price if order.side is Side.BUY else quantity
             self.account.lock(self._locked_asset(order), order.locked)
         self._report(Execution.NEW, order)
         return order
+
+    def trigger(self, order: Order, ts_ms: int) -> None:
+        """The price of a waiting stop has come: it is an order like others now, and a market order
+        holds no money back."""
+        order.working_ms = order.updated_ms = ts_ms
+        if not order.type.has_limit:
+            self._release(order)
+        self._report(Execution.NEW, order)
 
     def fill(self, order: Order, take: Take, ts_ms: int, *, is_maker: bool) -> None:
         """Trade `take` for the order; the fee is kept from what is received."""
@@ -120,7 +140,7 @@ class Settlement:
         paid_asset, paid = (symbol.quote, notional) if is_buy else (symbol.base, take.quantity)
         got_asset, got = (symbol.base, take.quantity) if is_buy else (symbol.quote, notional)
         fee = (got * self.fee_ratio).quantize(FEE_STEP, ROUND_DOWN)
-        if order.type is not OrderType.MARKET:
+        if order.type.has_limit:
             unlocked = take.quantity * order.price if is_buy else take.quantity
             order.locked -= unlocked
             self.account.release(paid_asset, unlocked)
@@ -158,9 +178,7 @@ class Settlement:
         cancel_client_id: str = "",
     ) -> None:
         """End an open order that is not filled; what it still locked is free again."""
-        if order.locked:
-            self.account.release(self._locked_asset(order), order.locked)
-            order.locked = ZERO
+        self._release(order)
         order.status = status
         order.updated_ms = ts_ms
         del self.open_orders[order.order_id]
@@ -176,6 +194,11 @@ class Settlement:
     ) -> None:
         copy = dataclasses.replace(order)
         self.reports.append(Report(execution, copy, fill, cancel_client_id))
+
+    def _release(self, order: Order) -> None:
+        if order.locked:
+            self.account.release(self._locked_asset(order), order.locked)
+            order.locked = ZERO
 
     def _locked_asset(self, order: Order) -> str:
         symbol = self.symbols[order.symbol_id]

@@ -99,6 +99,8 @@ class Tape:
         self.is_open = False
         self.played = 0
         self._steps = []
+        # The last step's book may have been taken from by stops; the next slot begins with its own.
+        self._books.clear()
         bars = ((each, self.bar(each, open_ms)) for each in self.market.symbols)
         return [(each, bar) for each, bar in bars if bar is not None]
 

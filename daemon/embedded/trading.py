@@ -25,6 +25,7 @@ from daemon.embedded.refusals import (
     invalid_symbol,
     missing_parameter,
     order_not_open,
+    order_rejected,
     unknown_order,
 )
 
@@ -127,18 +128,25 @@ class Trading:
         quantity = read.decimal(params, "quantity")
         quote_quantity = read.decimal(params, "quoteOrderQty")
         price = read.decimal(params, "price")
+        stop_price = read.decimal(params, "stopPrice")
+        _refuse_unsupported(params)
         if kind is OrderType.MARKET:
-            _refuse_sent(params, "price", "timeInForce")
             if (quantity is None) == (quote_quantity is None):
                 raise missing_parameter("quantity")
         else:
             _refuse_sent(params, "quoteOrderQty")
             if quantity is None:
                 raise missing_parameter("quantity")
-            if price is None:
-                raise missing_parameter("price")
+        if not kind.has_limit:
+            _refuse_sent(params, "price", "timeInForce")
+        elif price is None:
+            raise missing_parameter("price")
+        if not kind.is_stop:
+            _refuse_sent(params, "stopPrice")
+        elif stop_price is None:
+            raise missing_parameter("stopPrice")
         time_in_force = TimeInForce.GTC
-        if kind is OrderType.LIMIT:
+        if kind.has_limit and kind is not OrderType.LIMIT_MAKER:
             refusal = RequestError(-1115, "Invalid timeInForce.")
             time_in_force = read.choice(params, "timeInForce", TimeInForce, refusal)
         return OrderRequest(
@@ -150,6 +158,7 @@ class Trading:
             quantity=quantity,
             quote_quantity=quote_quantity,
             price=price,
+            stop_price=stop_price,
         )
 
     def _find(self, params: Params) -> Order | None:
@@ -174,13 +183,22 @@ def _response_type(params: Params, request: OrderRequest) -> ResponseType:
     if "newOrderRespType" in params:
         refusal = RequestError(-1100, "Invalid newOrderRespType.")
         return read.choice(params, "newOrderRespType", ResponseType, refusal)
-    return ResponseType.ACK if request.type is OrderType.LIMIT_MAKER else ResponseType.FULL
+    is_full = request.type in (OrderType.MARKET, OrderType.LIMIT)
+    return ResponseType.FULL if is_full else ResponseType.ACK
 
 
 def _refuse_sent(params: Params, *names: str) -> None:
     for name in names:
         if name in params:
             raise RequestError(-1106, f"Parameter '{name}' sent when not required.")
+
+
+def _refuse_unsupported(params: Params) -> None:
+    """An order is taken as it was meant, or not at all."""
+    if "icebergQty" in params:
+        raise order_rejected("Iceberg orders are not supported for this symbol.")
+    if "trailingDelta" in params:
+        raise order_rejected("Trailing stop orders are not supported for this symbol.")
 
 
 def _end_ms(params: Params) -> int:

@@ -1,12 +1,15 @@
 import dataclasses
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
 from daemon.embedded.account import (
+    NOT_WORKING,
     Balance,
     Fill,
     Order,
@@ -39,6 +42,7 @@ def an_order(order_id: int = 1, **changes: object) -> Order:
         quote_quantity=Decimal(0),
         created_ms=10 * order_id,
         updated_ms=10 * order_id,
+        working_ms=10 * order_id,
     )
     return dataclasses.replace(order, **changes)  # type: ignore[arg-type]
 
@@ -184,3 +188,42 @@ def test_a_killed_process_loses_nothing_it_has_committed(tmp_path: Path) -> None
     assert [fill.trade_id for fill in ledger.fills(FillQuery())] == told
     assert ledger.last_ids() == (49, 49)
     ledger.close()
+
+
+def test_a_waiting_stop_is_there_after_opening_again(tmp_path: Path) -> None:
+    stop = an_order(
+        type=OrderType.STOP_LOSS,
+        side=Side.SELL,
+        price=Decimal(0),
+        stop_price=Decimal("49000.50"),
+        working_ms=NOT_WORKING,
+        locked=Decimal("0.3"),
+    )
+    first = a_ledger(tmp_path)
+    first.commit([an_outcome(Report(Execution.NEW, stop))])
+    first.close()
+
+    second = a_ledger(tmp_path)
+
+    assert second.open_orders() == [stop]
+    assert second.open_orders()[0].is_waiting
+    second.close()
+
+
+def test_a_ledger_of_before_there_were_stops_is_read_as_it_was_meant(tmp_path: Path) -> None:
+    order = an_order(created_ms=10, working_ms=10)
+    first = a_ledger(tmp_path)
+    first.commit([an_outcome(Report(Execution.NEW, order))])
+    first.close()
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
+        connection.execute("ALTER TABLE orders DROP COLUMN working_ms")
+        connection.execute("ALTER TABLE orders DROP COLUMN stop_price")
+
+    second = a_ledger(tmp_path)
+    found = second.open_orders()
+    second.close()
+    third = a_ledger(tmp_path)
+
+    assert found == [order]
+    assert third.open_orders() == [order]
+    third.close()

@@ -1,15 +1,11 @@
-from dataclasses import dataclass, field
 from decimal import Decimal
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.embedded.account import (
     ZERO,
-    Account,
     Balance,
-    OrderRequest,
     OrderStatus,
     OrderType,
     Side,
@@ -17,78 +13,10 @@ from daemon.embedded.account import (
 )
 from daemon.embedded.depth import LiveBook
 from daemon.embedded.market import Book
-from daemon.embedded.matching import Matching
 from daemon.embedded.refusals import RequestError
-from daemon.embedded.settlement import Execution, Outcome, Settlement
-from tests.exchange.fake_market import BTC, FakeMarket
-
-PRICE = Decimal(50_000)
-START = {"USDT": Decimal(100_000), "BTC": Decimal(1)}
-TICK = Decimal("0.01")
-
-
-@dataclass(slots=True)
-class Desk:
-    """A matching engine with its book around one price."""
-
-    settlement: Settlement
-    matching: Matching
-    book: LiveBook
-    price: Decimal = PRICE
-    outcomes: list[Outcome] = field(default_factory=list)
-
-    def place(self, request: OrderRequest, ts_ms: int = 1) -> Outcome:
-        outcome = self.matching.place(request, self.book, self.price, ts_ms)
-        self.outcomes.append(outcome)
-        return outcome
-
-    def move(self, price: Decimal, volume: Decimal = Decimal(4)) -> Outcome | None:
-        self.price = price
-        self.book = LiveBook(FakeMarket().book("BTCUSDT", price, 0, levels=5))
-        outcome = self.matching.move("BTCUSDT", price, volume, 2)
-        if outcome is not None:
-            self.outcomes.append(outcome)
-        return outcome
-
-    def total(self, asset: str) -> Decimal:
-        balance = self.settlement.account.balances[asset]
-        return balance.free + balance.locked
-
-
-def a_desk() -> Desk:
-    """Levels of 0.5 BTC, one tick apart, five a side; the best ones a tick from 50000."""
-    balances = {asset: Balance(amount) for asset, amount in START.items()}
-    settlement = Settlement(symbols={"BTCUSDT": BTC}, account=Account(balances))
-    book = LiveBook(FakeMarket().book("BTCUSDT", PRICE, 0, levels=5))
-    return Desk(settlement, Matching(settlement), book)
-
-
-def a_request(
-    side: Side = Side.BUY,
-    kind: OrderType = OrderType.LIMIT,
-    *,
-    quantity: str | None = "0.1",
-    price: str | None = None,
-    quote_quantity: str | None = None,
-    time_in_force: TimeInForce = TimeInForce.GTC,
-    client_order_id: str = "a",
-) -> OrderRequest:
-    return OrderRequest(
-        symbol_id="BTCUSDT",
-        side=side,
-        type=kind,
-        time_in_force=time_in_force,
-        client_order_id=client_order_id,
-        quantity=None if quantity is None else Decimal(quantity),
-        quote_quantity=None if quote_quantity is None else Decimal(quote_quantity),
-        price=None if price is None else Decimal(price),
-    )
-
-
-def refusal_of(desk: Desk, request: OrderRequest) -> tuple[int, str]:
-    with pytest.raises(RequestError) as caught:
-        desk.place(request)
-    return caught.value.code, caught.value.text
+from daemon.embedded.settlement import Execution
+from tests.exchange.fake_market import BTC
+from tests.unit.embedded.desk import PRICE, START, TICK, Desk, a_desk, a_request, refusal_of
 
 
 def test_a_market_order_walks_the_levels_and_pays_the_fee_in_what_it_gets() -> None:
@@ -278,12 +206,13 @@ def act(desk: Desk, action: tuple[object, ...], number: int) -> None:
             int(lots),
             int(ticks),
         ):
-            is_market = kind is OrderType.MARKET
+            price = str(desk.price + ticks * TICK)
             request = a_request(
                 side,
                 kind,
                 quantity=str(lots * BTC.lot),
-                price=None if is_market else str(desk.price + ticks * TICK),
+                price=price if kind.has_limit else None,
+                stop_price=str(desk.price + lots % 399 * TICK - 2) if kind.is_stop else None,
                 time_in_force=force if kind is OrderType.LIMIT else TimeInForce.GTC,
                 client_order_id=f"c{number}",
             )
@@ -294,6 +223,7 @@ def act(desk: Desk, action: tuple[object, ...], number: int) -> None:
             desk.place(a_request(side, kind, quantity=None, quote_quantity=quote), number)
         case ("move", int(ticks), int(lots), _):
             desk.move(desk.price + ticks * TICK, lots * BTC.lot)
+            desk.trigger(desk.price)
         case ("cancel", int(which), *_):
             orders = list(desk.settlement.open_orders.values())
             if orders:
@@ -330,15 +260,10 @@ def test_no_asset_is_made_or_lost_and_no_book_goes_below_nothing(
     assert len({fill.trade_id for fill in fills}) == len(fills)
     locked = {"BTC": ZERO, "USDT": ZERO}
     for order in desk.settlement.open_orders.values():
-        is_buy = order.side is Side.BUY
-        asset, held = (
-            ("USDT", order.leaves_quantity * order.price)
-            if is_buy
-            else (
-                "BTC",
-                order.leaves_quantity,
-            )
-        )
+        asset, held = "BTC", order.leaves_quantity
+        if order.side is Side.BUY:
+            price = order.price or order.stop_price
+            asset, held = "USDT", order.leaves_quantity * price
         assert order.locked == held
         locked[asset] += held
     balances = desk.settlement.account.balances
