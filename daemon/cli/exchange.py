@@ -17,18 +17,44 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from daemon.cli.exchange_options import balances_of, bars_per_s_of, faults_of, market_of
+from daemon.cli.exchange_options import (
+    balances_of,
+    bars_per_s_of,
+    faults_of,
+    fees_of,
+    market_of,
+    scope_of,
+)
 from daemon.core.errors import TradingdError, UsageRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from daemon.cli.exchange_state import MarketOptions
     from daemon.embedded.exchange import Exchange
+    from daemon.embedded.key_scope import KeyScope
     from daemon.embedded.server import Endpoints, ExchangeServer
 
 START_BALANCES = '{"USDT":"100000","BTC":"1","ETH":"10"}'
 STATE_DIR = Path("state/exchange")
 STATE_MODE = 0o700
 LINGER_LOOKS = 4
+
+Balance = Annotated[
+    list[str] | None, typer.Option(help="of a new account: USDT=5000, once for each asset")
+]
+FeeBps = Annotated[str | None, typer.Option(help="of a taker; default 10")]
+MakerFeeBps = Annotated[
+    str | None, typer.Option(help="of a maker, negative for a rebate; default --fee-bps")
+]
+FeeAsset = Annotated[
+    str | None, typer.Option(help="fees are paid in this asset while there is enough of it")
+]
+KeyAllows = Annotated[str, typer.Option(help="what the key may do: read, trade, withdraw")]
+KeyAnyIp = Annotated[bool, typer.Option("--key-any-ip", help="it is not bound to an address")]
+KeyExpires = Annotated[
+    str | None, typer.Option(help="when it may trade no more, 2026-01-01T00:00Z")
+]
 
 
 def exchange(  # noqa: PLR0917  # one parameter per option
@@ -52,6 +78,13 @@ def exchange(  # noqa: PLR0917  # one parameter per option
     faults: Annotated[Path | None, typer.Option(help="a fault script (JSON or .toml)")] = None,
     state: Annotated[Path, typer.Option(help="where the account lives")] = STATE_DIR,
     balances: Annotated[str, typer.Option(help="of a new account (JSON)")] = START_BALANCES,
+    balance: Balance = None,
+    fee_bps: FeeBps = None,
+    maker_fee_bps: MakerFeeBps = None,
+    fee_asset: FeeAsset = None,
+    key_allows: KeyAllows = "read,trade",
+    key_any_ip: KeyAnyIp = False,  # typer makes a flag of it
+    key_expires: KeyExpires = None,
     begin: Annotated[
         str, typer.Option("--start", help="of a paced market: subscription or now")
     ] = "subscription",
@@ -74,9 +107,10 @@ def exchange(  # noqa: PLR0917  # one parameter per option
         edge=edge,
         history_bars=history_bars,
     )
-    service = Service(state, wanted, speed)
+    scope = scope_of(key_allows, is_ip_restricted=not key_any_ip, expires=key_expires)
+    service = Service(state, wanted, speed, scope)
     with service:
-        service.open(faults, balances)
+        service.open(faults, balances, balance or (), (fee_bps, maker_fee_bps, fee_asset))
         asyncio.run(
             service.serve(
                 port, start_at_once=begin == "now", weight_max=weight_limit, linger_s=linger_s
@@ -87,7 +121,10 @@ def exchange(  # noqa: PLR0917  # one parameter per option
 class Service:
     """One state directory being served; a context manager that holds its lock and ledger."""
 
-    def __init__(self, state_dir: Path, wanted: MarketOptions, speed: str | None) -> None:
+    def __init__(
+        self, state_dir: Path, wanted: MarketOptions, speed: str | None, scope: KeyScope
+    ) -> None:
+        self._scope = scope
         self._state_dir = state_dir
         self._wanted = wanted
         self._speed = speed
@@ -104,7 +141,13 @@ class Service:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def open(self, faults: Path | None, balances: str) -> None:
+    def open(
+        self,
+        faults: Path | None,
+        balances: str,
+        single: Sequence[str],
+        fees: tuple[str | None, str | None, str | None],
+    ) -> None:
         """Make the market, then open or begin the account; a refusal leaves the state as it was."""
         from daemon.cli import exchange_state as kept
         from daemon.embedded.exchange import Exchange
@@ -121,20 +164,27 @@ class Service:
                 f"the market of {self._state_dir} has changed since its account began trading on it"
             )
             raise kept.ExchangeRefused(f"{msg}; choose another --state")
+        fee_options = kept.settled_fees(*fees, known)
+        schedule = fees_of(fee_options, market)
         self._faults = faults_of(faults, options.seed or 0, market)
         endpoint = {} if known is None else known.endpoint
         self._file = kept.ExchangeFile(
-            market=options, fingerprint=market.fingerprint, speed=speed, endpoint=endpoint
+            market=options,
+            fingerprint=market.fingerprint,
+            speed=speed,
+            endpoint=endpoint,
+            fees=fee_options,
         )
         ledger = Ledger(
             self._state_dir / "ledger.db",
-            balances=balances_of(balances),
+            balances=balances_of(balances, single),
             closed_ms=market.from_ms,
         )
         self._open.callback(ledger.close)
+        kept.check_balances(self._state_dir, single, ledger.balances_start)
         self._credentials = Credentials(*kept.read_keys(self._state_dir))
         kept.write_file(self._state_dir, self._file)
-        self._exchange = Exchange(market, ledger, bars_per_s=bars_per_s)
+        self._exchange = Exchange(market, ledger, bars_per_s=bars_per_s, fees=schedule)
 
     async def serve(
         self, port: int, *, start_at_once: bool, weight_max: int, linger_s: float | None
@@ -152,6 +202,7 @@ class Service:
             faults=self._faults,
             start_at_once=start_at_once,
             weight_max=weight_max,
+            scope=self._scope,
         )
         endpoints = await self._bound(server, port)
         try:

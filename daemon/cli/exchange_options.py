@@ -1,4 +1,4 @@
-"""Reads the options of `tradingd exchange`: a market, a pace, a fault script and start balances.
+"""Reads the options of `tradingd exchange`: market, pace, faults, balances, fees, key.
 
 Belongs here: reading and refusing. What holds when a state already exists belongs in
 exchange_state.
@@ -6,7 +6,8 @@ exchange_state.
 
 from __future__ import annotations
 
-from decimal import Decimal
+import re
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,17 @@ import msgspec
 from daemon.core.errors import UsageRefused
 
 if TYPE_CHECKING:
-    from daemon.cli.exchange_state import MarketOptions
+    from collections.abc import Sequence
+
+    from daemon.cli.exchange_state import FeeOptions, MarketOptions
     from daemon.embedded.faults import Faults
+    from daemon.embedded.fees import Fees
+    from daemon.embedded.key_scope import KeyScope
     from daemon.embedded.market import Market
 
 MAX_SPEED = "max"
+ASSET = "[A-Z0-9]{1,20}"
+FEE_BPS_MAX = 1_000
 
 
 def market_of(options: MarketOptions) -> Market:
@@ -106,12 +113,73 @@ def faults_of(script: Path | None, seed: int, market: Market) -> Faults:
     return faults
 
 
-def balances_of(text: str) -> dict[str, Decimal]:
-    """Amounts by asset out of a JSON object."""
+def balances_of(text: str, single: Sequence[str] = ()) -> dict[str, Decimal]:
+    """Amounts by asset out of a JSON object, with single ones put in its place or beside it."""
     try:
         balances = msgspec.json.decode(text, type=dict[str, Decimal])
     except msgspec.MsgspecError as error:
         raise UsageRefused(f"--balances {text}: {error}") from None
-    if any(amount < 0 for amount in balances.values()):
-        raise UsageRefused(f"--balances {text}: nobody owns less than nothing")
-    return balances
+    if not all(amount.is_finite() and amount >= 0 for amount in balances.values()):
+        raise UsageRefused(f"--balances {text}: nobody owns less than nothing, or without end")
+    return balances | dict(_balance_of(each) for each in single)
+
+
+def _balance_of(text: str) -> tuple[str, Decimal]:
+    asset, _, amount = text.partition("=")
+    number = _number(amount)
+    if not re.fullmatch(ASSET, asset) or number is None or number < 0:
+        raise UsageRefused(f"--balance {text}: expected ASSET=AMOUNT, as USDT=5000 or BTC=0")
+    return asset, number
+
+
+def fees_of(kept: FeeOptions, market: Market) -> Fees:
+    """The schedule of complete options; UsageRefused for a fee nobody could take."""
+    from daemon.embedded.fees import BPS, Fees
+
+    ratios = []
+    for option, text in (("fee-bps", kept.taker_bps), ("maker-fee-bps", kept.maker_bps)):
+        number = _number(text)
+        if number is None or not -FEE_BPS_MAX <= number <= FEE_BPS_MAX:
+            expected = f"expected a number from -{FEE_BPS_MAX} to {FEE_BPS_MAX}, below 0 a rebate"
+            raise UsageRefused(f"--{option} {text}: {expected}")
+        ratios.append(number * BPS)
+    _check_fee_asset(kept.asset, market)
+    return Fees(taker_ratio=ratios[0], maker_ratio=ratios[1], asset=kept.asset or None)
+
+
+def _check_fee_asset(asset: str, market: Market) -> None:
+    listed = market.symbols.values()
+    for symbol in listed:
+        priced = {each.base for each in listed if each.quote == symbol.quote} | {symbol.quote}
+        if asset and asset not in priced:
+            msg = f"{asset}/{symbol.quote} is not listed here, so nobody can say what it is worth"
+            raise UsageRefused(f"--fee-asset {asset}: {msg}; add it to --symbols")
+
+
+def scope_of(allows: str, *, is_ip_restricted: bool, expires: str | None) -> KeyScope:
+    """What the key may do: --key-allows read, trade or withdraw, separated by commas."""
+    from daemon.core.timeframes import NS_PER_MS, parse_time
+    from daemon.embedded.key_scope import KeyScope
+
+    words = {each.strip() for each in allows.split(",")}
+    if not words <= {"read", "trade", "withdraw"} or "read" not in words:
+        msg = "expected read, with trade and withdraw as wished: read,trade"
+        raise UsageRefused(f"--key-allows {allows}: {msg}")
+    try:
+        expires_ms = None if expires is None else parse_time(expires) // NS_PER_MS
+    except ValueError as error:
+        raise UsageRefused(f"--key-expires {expires}: {error}") from None
+    return KeyScope(
+        may_trade="trade" in words,
+        may_withdraw="withdraw" in words,
+        is_ip_restricted=is_ip_restricted,
+        expires_ms=expires_ms,
+    )
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import os
 import secrets
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
 from daemon.core.errors import TradingdError
+from daemon.core.instruments import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 DEFAULT_SYMBOLS = ("BTC/USDT", "ETH/USDT")
@@ -24,6 +27,7 @@ DEFAULT_HISTORY_BARS = 20_000
 DEFAULT_SEED = 42
 DEFAULT_EDGE = 0.4
 DEFAULT_SPEED = "1"
+DEFAULT_FEE_BPS = "10"
 SECRET_MODE = 0o600
 
 
@@ -45,8 +49,16 @@ class MarketOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
     history_bars: int | None = None
 
 
+class FeeOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a trade costs, in basis points; an empty asset is what the trade brings."""
+
+    taker_bps: str = DEFAULT_FEE_BPS
+    maker_bps: str = DEFAULT_FEE_BPS
+    asset: str = ""
+
+
 class ExchangeFile(Struct, frozen=True, kw_only=True):
-    """exchange.json: the market by its options and fingerprint, the speed, and the last endpoint.
+    """exchange.json: the market by its options and fingerprint, speed, fees, and the last endpoint.
 
     `endpoint` is the ready line without its secrets, with `pid`, which is null when nobody serves.
     """
@@ -55,6 +67,7 @@ class ExchangeFile(Struct, frozen=True, kw_only=True):
     fingerprint: str
     speed: str
     endpoint: dict[str, Any] = {}
+    fees: FeeOptions = FeeOptions()
 
 
 def read_file(state_dir: Path) -> ExchangeFile | None:
@@ -105,6 +118,30 @@ def settled(asked: MarketOptions, known: ExchangeFile | None) -> MarketOptions:
             msg = f"this state holds a market {has}, not {_said(wanted)}"
             raise ExchangeRefused(f"{msg}; choose another --state")
     return known.market
+
+
+def settled_fees(
+    taker_bps: str | None, maker_bps: str | None, asset: str | None, known: ExchangeFile | None
+) -> FeeOptions:
+    """What is asked, else what held last; a maker pays like a taker unless it was said."""
+    held = FeeOptions() if known is None else known.fees
+    if maker_bps is None:
+        maker_bps = held.maker_bps if taker_bps is None else taker_bps
+    return FeeOptions(
+        taker_bps=held.taker_bps if taker_bps is None else taker_bps,
+        maker_bps=maker_bps,
+        asset=held.asset if asset is None else asset,
+    )
+
+
+def check_balances(state_dir: Path, single: Sequence[str], start: Mapping[str, Decimal]) -> None:
+    """ExchangeRefused when an account that is there began with other amounts than are asked."""
+    for text in single:
+        asset, _, amount = text.partition("=")
+        if start.get(asset) != Decimal(amount):
+            held = plain(start.get(asset, Decimal(0)))
+            msg = f"the account of {state_dir} began with {held} {asset}, not {amount}"
+            raise ExchangeRefused(f"{msg}; choose another --state")
 
 
 def _completed(asked: MarketOptions) -> MarketOptions:

@@ -90,7 +90,8 @@ class OrderRequest:
 class Order:
     """An order as the exchange knows it; only matching changes one.
 
-    `working_ms` is when it came onto the book; a stop that waits for its price has NOT_WORKING.
+    Times are the market's, but `received_ms`, which is the wall's. `working_ms` is when it came
+    onto the book; a stop that waits for its price has NOT_WORKING.
     """
 
     order_id: int
@@ -104,6 +105,7 @@ class Order:
     quote_quantity: Decimal
     created_ms: int
     updated_ms: int
+    received_ms: int
     working_ms: int
     stop_price: Decimal = ZERO
     executed: Decimal = ZERO
@@ -127,7 +129,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """One execution; the fee is in base on a buy and in quote on a sale."""
+    """One execution; a negative fee is a rebate. `ts_ms` is market time, `wire_ms` the wall's."""
 
     trade_id: int
     order_id: int
@@ -139,6 +141,7 @@ class Fill:
     fee: Decimal
     fee_asset: str
     ts_ms: int
+    wire_ms: int
     is_maker: bool
 
 

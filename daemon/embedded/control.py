@@ -111,6 +111,7 @@ def _order_rows(orders: Iterable[Order], symbols: Mapping[str, MarketSymbol]) ->
             "filled_quantity": plain(order.executed),
             "filled_quote": plain(order.cumulative_quote),
             "locked": plain(order.locked),
+            "received_ms": order.received_ms,
             "created_ms": order.created_ms,
             "updated_ms": order.updated_ms,
             "working_ms": None if order.working_ms == NOT_WORKING else order.working_ms,
@@ -130,6 +131,7 @@ def _fill_rows(fills: Iterable[Fill], symbols: Mapping[str, MarketSymbol]) -> It
             "fee": plain(fill.fee),
             "fee_currency": fill.fee_asset,
             "ts_ms": fill.ts_ms,
+            "wire_ms": fill.wire_ms,
             "is_maker": fill.is_maker,
         }
 

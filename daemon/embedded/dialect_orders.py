@@ -4,10 +4,11 @@ Belongs here: shapes of private data. Shapes of public data belong in dialect.
 """
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 
 from daemon.embedded.account import NOT_WORKING, ZERO, Balance, Fill, Order
 from daemon.embedded.dialect import Payload, fixed
+from daemon.embedded.fees import Fees
+from daemon.embedded.key_scope import KeyScope
 from daemon.embedded.settlement import Execution, Outcome, Report
 
 SELF_TRADE_MODE = "EXPIRE_MAKER"
@@ -91,22 +92,22 @@ def fill_payload(fill: Fill) -> Payload:
     }
 
 
-def account_payload(balances: Mapping[str, Balance], fee_ratio: Decimal, update_ms: int) -> Payload:
-    fee = fixed(fee_ratio)
-    fee_bps = int(fee_ratio * 10_000)
+def account_payload(
+    balances: Mapping[str, Balance], fees: Fees, scope: KeyScope, update_ms: int
+) -> Payload:
     return {
-        "makerCommission": fee_bps,
-        "takerCommission": fee_bps,
+        "makerCommission": int(fees.maker_ratio * 10_000),
+        "takerCommission": int(fees.taker_ratio * 10_000),
         "buyerCommission": 0,
         "sellerCommission": 0,
         "commissionRates": {
-            "maker": fee,
-            "taker": fee,
+            "maker": fixed(fees.maker_ratio),
+            "taker": fixed(fees.taker_ratio),
             "buyer": fixed(ZERO),
             "seller": fixed(ZERO),
         },
-        "canTrade": True,
-        "canWithdraw": False,
+        "canTrade": scope.may_trade,
+        "canWithdraw": scope.may_withdraw,
         "canDeposit": False,
         "brokered": False,
         "requireSelfTradePrevention": False,

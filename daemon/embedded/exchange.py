@@ -13,11 +13,12 @@ from daemon.core.clock import WireClock
 from daemon.embedded.account import Account, Fill, Order, OrderRequest
 from daemon.embedded.clock import SlotClock
 from daemon.embedded.depth import LiveBook, Take
+from daemon.embedded.fees import FeeDesk, Fees
 from daemon.embedded.ledger import FillQuery, Ledger, Position
 from daemon.embedded.market import Market, MarketBar
 from daemon.embedded.matching import Matching
 from daemon.embedded.refusals import market_closed
-from daemon.embedded.settlement import FEE_RATIO, Outcome, Settlement
+from daemon.embedded.settlement import Outcome, Settlement
 from daemon.embedded.tape import Step, Tape
 
 
@@ -55,7 +56,7 @@ class Exchange:
         *,
         bars_per_s: float | None,
         wire: WireClock | None = None,
-        fee_ratio: Decimal = FEE_RATIO,
+        fees: Fees | None = None,
     ) -> None:
         position = ledger.position()
         order_id, trade_id = ledger.last_ids()
@@ -70,7 +71,8 @@ class Exchange:
             account=Account(ledger.balances()),
             last_order_id=order_id,
             last_trade_id=trade_id,
-            fee_ratio=fee_ratio,
+            fees=FeeDesk(fees or Fees(), self.worth),
+            wire_ms=self.clock.wire_ms,
             open_orders={order.order_id: order for order in ledger.open_orders()},
         )
         self._matching = Matching(self.settlement)
@@ -131,6 +133,13 @@ class Exchange:
                 if outcomes:
                     self.ledger.commit(outcomes, self._position())
                 self.listener.flush()
+
+    def worth(self, asset: str, quote: str) -> Decimal | None:
+        """What a unit of `asset` costs in `quote` by the last price, or None when not listed."""
+        for symbol in self.market.symbols.values():
+            if (symbol.base, symbol.quote) == (asset, quote):
+                return self.tape.price(symbol.id)
+        return None
 
     def _trading(self, symbol_id: str) -> tuple[LiveBook, Decimal]:
         book, price = self.tape.book(symbol_id), self.tape.price(symbol_id)

@@ -169,11 +169,12 @@ class Ledger:
         return found if is_forward else found[::-1]
 
     def _add_columns(self) -> None:
-        known = {row[1] for row in self._connection.execute("PRAGMA table_info(orders)")}
         self._connection.execute("BEGIN IMMEDIATE")
-        for name, statements in ADDED_COLUMNS.items():
-            for statement in statements if name not in known else ():
-                self._connection.execute(statement)
+        for (table, column), statements in ADDED_COLUMNS.items():
+            read = "SELECT 1 FROM pragma_table_info(?) WHERE name = ?"
+            if self._connection.execute(read, (table, column)).fetchone() is None:
+                for statement in statements:
+                    self._connection.execute(statement)
         self._connection.execute("COMMIT")
 
     def _begin(self, balances: Mapping[str, Decimal], closed_ms: int) -> None:

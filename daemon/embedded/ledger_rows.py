@@ -19,27 +19,35 @@ CREATE TABLE IF NOT EXISTS orders (
     order_id INTEGER PRIMARY KEY, client_order_id TEXT NOT NULL, symbol_id TEXT NOT NULL,
     side TEXT NOT NULL, type TEXT NOT NULL, time_in_force TEXT NOT NULL, price TEXT NOT NULL,
     quantity TEXT NOT NULL, quote_quantity TEXT NOT NULL, created_ms INTEGER NOT NULL,
-    updated_ms INTEGER NOT NULL, working_ms INTEGER NOT NULL, stop_price TEXT NOT NULL,
-    executed TEXT NOT NULL, cumulative_quote TEXT NOT NULL, locked TEXT NOT NULL,
-    status TEXT NOT NULL
+    updated_ms INTEGER NOT NULL, received_ms INTEGER NOT NULL, working_ms INTEGER NOT NULL,
+    stop_price TEXT NOT NULL, executed TEXT NOT NULL, cumulative_quote TEXT NOT NULL,
+    locked TEXT NOT NULL, status TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS orders_by_client ON orders (symbol_id, client_order_id);
 CREATE INDEX IF NOT EXISTS orders_by_status ON orders (status);
 CREATE TABLE IF NOT EXISTS fills (
     trade_id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL, client_order_id TEXT NOT NULL,
     symbol_id TEXT NOT NULL, side TEXT NOT NULL, price TEXT NOT NULL, quantity TEXT NOT NULL,
-    fee TEXT NOT NULL, fee_asset TEXT NOT NULL, ts_ms INTEGER NOT NULL, is_maker INTEGER NOT NULL
+    fee TEXT NOT NULL, fee_asset TEXT NOT NULL, ts_ms INTEGER NOT NULL, wire_ms INTEGER NOT NULL,
+    is_maker INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS fills_by_order ON fills (order_id);
 CREATE INDEX IF NOT EXISTS fills_by_time ON fills (symbol_id, ts_ms);
 """
-# Columns that older ledgers lack: their orders were all on the book from the start, without a stop.
+# Columns that older ledgers lack, by table and name: their orders were all on the book from the
+# start and without a stop, and nobody wrote down when they came by the wall's clock.
 ADDED_COLUMNS = {
-    "working_ms": (
+    ("orders", "received_ms"): (
+        "ALTER TABLE orders ADD COLUMN received_ms INTEGER NOT NULL DEFAULT 0",
+    ),
+    ("orders", "working_ms"): (
         "ALTER TABLE orders ADD COLUMN working_ms INTEGER NOT NULL DEFAULT 0",
         "UPDATE orders SET working_ms = created_ms",
     ),
-    "stop_price": ("ALTER TABLE orders ADD COLUMN stop_price TEXT NOT NULL DEFAULT '0'",),
+    ("orders", "stop_price"): (
+        "ALTER TABLE orders ADD COLUMN stop_price TEXT NOT NULL DEFAULT '0'",
+    ),
+    ("fills", "wire_ms"): ("ALTER TABLE fills ADD COLUMN wire_ms INTEGER NOT NULL DEFAULT 0",),
 }
 _ORDER_NAMES = tuple(each.name for each in fields(Order))
 _FILL_NAMES = tuple(each.name for each in fields(Fill))
@@ -76,6 +84,7 @@ def order_from(row: tuple[Any, ...]) -> Order:
         quote_quantity=Decimal(values["quote_quantity"]),
         created_ms=values["created_ms"],
         updated_ms=values["updated_ms"],
+        received_ms=values["received_ms"],
         working_ms=values["working_ms"],
         stop_price=Decimal(values["stop_price"]),
         executed=Decimal(values["executed"]),
@@ -98,6 +107,7 @@ def fill_from(row: tuple[Any, ...]) -> Fill:
         fee=Decimal(values["fee"]),
         fee_asset=values["fee_asset"],
         ts_ms=values["ts_ms"],
+        wire_ms=values["wire_ms"],
         is_maker=bool(values["is_maker"]),
     )
 

@@ -48,6 +48,10 @@ def market_closed() -> RequestError:
     return RequestError(-1013, "Market is closed.")
 
 
+def key_refused() -> RequestError:
+    return RequestError(-2015, "Invalid API-key, IP, or permissions for action.", status=401)
+
+
 def unknown_order() -> RequestError:
     return RequestError(-2013, "Order does not exist.")
 

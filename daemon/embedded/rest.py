@@ -71,6 +71,7 @@ def private_routes(trading: Trading) -> dict[tuple[str, str], Route]:
         ("GET", "/api/v3/allOrders"): Route(trading.all_orders, 20, is_signed=True),
         ("GET", "/api/v3/myTrades"): Route(trading.my_trades, 20, is_signed=True),
         ("GET", "/api/v3/account"): Route(trading.account, 20, is_signed=True),
+        ("GET", "/sapi/v1/account/apiRestrictions"): Route(trading.restrictions, 1, is_signed=True),
         ("GET", "/sapi/v1/asset/tradeFee"): Route(trading.trade_fees, 1, is_signed=True),
     }
 

@@ -15,6 +15,7 @@ from daemon.embedded.budget import WEIGHT_MAX, Budget
 from daemon.embedded.connections import Connection
 from daemon.embedded.exchange import Exchange, Listener
 from daemon.embedded.faults import FaultKind, Faults
+from daemon.embedded.key_scope import KeyScope
 from daemon.embedded.market import MarketBar
 from daemon.embedded.public import PublicData
 from daemon.embedded.refusals import RequestError
@@ -75,11 +76,12 @@ class ExchangeServer:
         faults: Faults,
         start_at_once: bool = False,
         weight_max: int = WEIGHT_MAX,
+        scope: KeyScope | None = None,
     ) -> None:
         books = PublishedBooks(exchange)
         budget = Budget(lambda: exchange.clock.wire_ms() // 1_000, weight_max)
         public = PublicData(exchange, books, budget)
-        trading = Trading(exchange)
+        trading = Trading(exchange, scope or KeyScope())
         self._exchange = exchange
         self._wire = exchange.clock.wire
         self._faults = faults

@@ -5,12 +5,12 @@ that happens belongs in matching.
 """
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from enum import StrEnum
 
 from daemon.embedded.account import (
-    FEE_STEP,
     NOT_WORKING,
     ZERO,
     Account,
@@ -22,9 +22,8 @@ from daemon.embedded.account import (
     Side,
 )
 from daemon.embedded.depth import Take
+from daemon.embedded.fees import FeeDesk, Fees, Trade
 from daemon.embedded.market import MarketSymbol
-
-FEE_RATIO = Decimal("0.001")
 
 
 class Execution(StrEnum):
@@ -69,13 +68,17 @@ class Outcome:
 
 @dataclass(slots=True)
 class Settlement:
-    """The account, its open orders by id, and the last ids given out."""
+    """The account, its open orders by id, and the last ids given out.
+
+    `wire_ms` is the wall's time, which orders and fills are stamped with beside the market's.
+    """
 
     symbols: dict[str, MarketSymbol]
     account: Account
+    fees: FeeDesk = field(default_factory=lambda: FeeDesk(Fees(), lambda _asset, _quote: None))
+    wire_ms: Callable[[], int] = lambda: 0
     last_order_id: int = 0
     last_trade_id: int = 0
-    fee_ratio: Decimal = FEE_RATIO
     open_orders: dict[int, Order] = field(default_factory=dict)
     reports: list[Report] = field(default_factory=list)
 
@@ -113,6 +116,7 @@ class Settlement:
             quote_quantity=request.quote_quantity or ZERO,
             created_ms=ts_ms,
             updated_ms=ts_ms,
+            received_ms=self.wire_ms(),
             working_ms=NOT_WORKING if request.type.is_stop else ts_ms,
             stop_price=request.stop_price or ZERO,
         )
@@ -133,19 +137,17 @@ class Settlement:
         self._report(Execution.NEW, order)
 
     def fill(self, order: Order, take: Take, ts_ms: int, *, is_maker: bool) -> None:
-        """Trade `take` for the order; the fee is kept from what is received."""
+        """Trade `take` for the order; the fee is kept from what is received, or paid apart."""
         symbol = self.symbols[order.symbol_id]
         notional = take.price * take.quantity
         is_buy = order.side is Side.BUY
         paid_asset, paid = (symbol.quote, notional) if is_buy else (symbol.base, take.quantity)
         got_asset, got = (symbol.base, take.quantity) if is_buy else (symbol.quote, notional)
-        fee = (got * self.fee_ratio).quantize(FEE_STEP, ROUND_DOWN)
         if order.type.has_limit:
             unlocked = take.quantity * order.price if is_buy else take.quantity
             order.locked -= unlocked
             self.account.release(paid_asset, unlocked)
         self.account.pay(paid_asset, paid)
-        self.account.receive(got_asset, got - fee)
         order.executed += take.quantity
         order.cumulative_quote += notional
         order.updated_ms = ts_ms
@@ -153,6 +155,16 @@ class Settlement:
         if order.leaves_quantity == 0:
             order.status = OrderStatus.FILLED
             del self.open_orders[order.order_id]
+        trade = Trade(
+            symbol=symbol,
+            is_buy=is_buy,
+            quantity=take.quantity,
+            notional=notional,
+            is_maker=is_maker,
+        )
+        fee, fee_asset = self.fees.fee(trade, lambda asset: self._spare(order, asset, paid_asset))
+        self.account.receive(got_asset, got)
+        self.account.pay(fee_asset, fee)
         self.last_trade_id += 1
         fill = Fill(
             trade_id=self.last_trade_id,
@@ -163,8 +175,9 @@ class Settlement:
             price=take.price,
             quantity=take.quantity,
             fee=fee,
-            fee_asset=got_asset,
+            fee_asset=fee_asset,
             ts_ms=ts_ms,
+            wire_ms=self.wire_ms(),
             is_maker=is_maker,
         )
         self._report(Execution.TRADE, order, fill)
@@ -194,6 +207,11 @@ class Settlement:
     ) -> None:
         copy = dataclasses.replace(order)
         self.reports.append(Report(execution, copy, fill, cancel_client_id))
+
+    def _spare(self, order: Order, asset: str, paid_asset: str) -> Decimal:
+        """What a fee may be paid from: never from what the rest of an order still has to spend."""
+        is_needed = asset == paid_asset and order.is_open and not order.type.has_limit
+        return ZERO if is_needed else self.account.free(asset)
 
     def _release(self, order: Order) -> None:
         if order.locked:

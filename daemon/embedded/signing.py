@@ -9,7 +9,12 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from daemon.embedded.refusals import RequestError, illegal_parameter, missing_parameter
+from daemon.embedded.refusals import (
+    RequestError,
+    illegal_parameter,
+    key_refused,
+    missing_parameter,
+)
 
 RECV_WINDOW_MS = 5_000
 RECV_WINDOW_MAX_MS = 60_000
@@ -36,8 +41,7 @@ def check_key(credentials: Credentials, key: str | None) -> None:
     if not key:
         raise RequestError(-2014, "API-key format invalid.", status=401)
     if not hmac.compare_digest(key.encode(), credentials.key.encode()):
-        text = "Invalid API-key, IP, or permissions for action."
-        raise RequestError(-2015, text, status=401)
+        raise key_refused()
 
 
 def check_rest_signature(credentials: Credentials, query: str, body: str) -> None:

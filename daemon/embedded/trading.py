@@ -18,6 +18,7 @@ from daemon.embedded.dialect_orders import (
     placed_payload,
 )
 from daemon.embedded.exchange import Exchange
+from daemon.embedded.key_scope import KeyScope, restrictions_payload
 from daemon.embedded.ledger import FillQuery, OrderQuery
 from daemon.embedded.params import Params
 from daemon.embedded.refusals import (
@@ -42,16 +43,19 @@ class ResponseType(StrEnum):
 class Trading:
     """The private half of the API over one exchange."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, scope: KeyScope) -> None:
         self._exchange = exchange
+        self._scope = scope
 
     def place(self, params: Params) -> Payload:
+        self._scope.check_trade(self._exchange.clock.wire_ms())
         request = self._order_request(params)
         response_type = _response_type(params, request)
         return placed_payload(self._exchange.place(request), response_type)
 
     def test(self, params: Params) -> Payload:
         """Say whether the order would be accepted; nothing is placed."""
+        self._scope.check_trade(self._exchange.clock.wire_ms())
         self._exchange.check(self._order_request(params))
         return {}
 
@@ -62,6 +66,7 @@ class Trading:
         return order_payload(order)
 
     def cancel(self, params: Params) -> Payload:
+        self._scope.check_trade(self._exchange.clock.wire_ms())
         order = self._find(params)
         if order is None or not order.is_open:
             raise order_not_open()
@@ -69,6 +74,7 @@ class Trading:
 
     def cancel_all(self, params: Params) -> list[Payload]:
         """Cancel every open order of a symbol; refused when there is none."""
+        self._scope.check_trade(self._exchange.clock.wire_ms())
         orders = self._exchange.settlement.open_of(self._symbol_id(params))
         if not orders:
             raise order_not_open()
@@ -105,16 +111,25 @@ class Trading:
         balances = settlement.account.balances
         if params.get("omitZeroBalances") == "true":
             balances = {asset: each for asset, each in balances.items() if each.free or each.locked}
-        return account_payload(balances, settlement.fee_ratio, self._exchange.clock.market_ms())
+        fees = settlement.fees.stated(next(iter(self._exchange.market.symbols)))
+        return account_payload(balances, fees, self._scope, self._exchange.clock.market_ms())
 
     def trade_fees(self, params: Params) -> list[Payload]:
         symbol_ids = (
             [self._symbol_id(params)] if "symbol" in params else self._exchange.market.symbols
         )
-        fee = fixed(self._exchange.settlement.fee_ratio)
+        fees = {each: self._exchange.settlement.fees.stated(each) for each in symbol_ids}
         return [
-            {"symbol": each, "makerCommission": fee, "takerCommission": fee} for each in symbol_ids
+            {
+                "symbol": each,
+                "makerCommission": fixed(fees[each].maker_ratio),
+                "takerCommission": fixed(fees[each].taker_ratio),
+            }
+            for each in symbol_ids
         ]
+
+    def restrictions(self, _params: Params) -> Payload:
+        return restrictions_payload(self._scope)
 
     def _cancel(self, order: Order, cancel_client_id: str | None) -> Payload:
         cancel_client_id = cancel_client_id or _random_client_id()

@@ -21,6 +21,8 @@ from daemon.embedded.account import ZERO
 from daemon.embedded.budget import WEIGHT_MAX
 from daemon.embedded.exchange import Exchange
 from daemon.embedded.faults import Faults
+from daemon.embedded.fees import Fees
+from daemon.embedded.key_scope import KeyScope
 from daemon.embedded.ledger import Ledger
 from daemon.embedded.market import Market
 from daemon.embedded.server import Endpoints, ExchangeServer
@@ -89,13 +91,17 @@ async def loopback(
     bars_per_s: float | None = None,
     weight_max: int = WEIGHT_MAX,
     wire: WireClock | None = None,
+    fees: Fees | None = None,
+    scope: KeyScope | None = None,
 ) -> AsyncIterator[Loopback]:
     """A server on a free port over the state in `directory`, and a client of it."""
     market = market or FakeMarket()
     ledger = open_ledger(directory, market)
-    exchange = Exchange(market, ledger, bars_per_s=bars_per_s, wire=wire)
+    exchange = Exchange(market, ledger, bars_per_s=bars_per_s, wire=wire, fees=fees)
     faults = Faults(seed=1)
-    server = ExchangeServer(exchange, CREDENTIALS, faults=faults, weight_max=weight_max)
+    server = ExchangeServer(
+        exchange, CREDENTIALS, faults=faults, weight_max=weight_max, scope=scope
+    )
     endpoints = await server.start()
     client = ccxt_client(endpoints)
     session = aiohttp.ClientSession()

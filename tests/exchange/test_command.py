@@ -206,3 +206,35 @@ async def test_a_paced_market_starts_with_its_first_subscriber_and_moves_by_itse
     assert (standing["rate"], standing["market_ms"]) == (0, standing["from_ms"])
     assert (moving["mode"], moving["rate"]) == ("paced", 20 * 3_600)
     assert moving["market_ms"] > moving["from_ms"] + 3 * moving["timeframe_ms"]
+
+
+async def test_balances_fees_and_the_scope_of_the_key_are_options_and_fees_are_kept(
+    tmp_path: Path,
+) -> None:
+    options = ("--balance", "USDT=500", "--fee-bps", "7.5", "--maker-fee-bps", "-1")
+    key = ("--key-allows", "read,withdraw", "--key-any-ip", "--key-expires", "2030-01-01T00:00Z")
+    async with serving(tmp_path, *SMALL, *options, *key) as child:
+        client = child.client()
+        try:
+            await client.load_markets()
+            balance = await client.fetch_balance()
+            told = await client.sapi_get_account_apirestrictions()
+        finally:
+            await client.close()
+        await child.end(signal.SIGTERM)
+    async with serving(tmp_path, "--speed", "max") as child:
+        client = child.client()
+        try:
+            await client.load_markets()
+            fee = await client.fetch_trading_fee("BTC/USDT")
+        finally:
+            await client.close()
+        await child.end(signal.SIGTERM)
+    refused = await finished(await started(tmp_path, "--balance", "USDT=600"))
+
+    assert (balance["total"]["USDT"], balance["total"]["BTC"]) == (500, 1)
+    assert (told["enableWithdrawals"], told["enableSpotAndMarginTrading"]) == (True, False)
+    assert (told["ipRestrict"], "tradingAuthorityExpirationTime" in told) == (False, True)
+    assert (fee["taker"], fee["maker"]) == (0.00075, -0.0001)
+    assert (refused[0], len(refused[2].splitlines())) == (78, 1)
+    assert "began with 500 USDT" in refused[2]

@@ -42,6 +42,7 @@ def an_order(order_id: int = 1, **changes: object) -> Order:
         quote_quantity=Decimal(0),
         created_ms=10 * order_id,
         updated_ms=10 * order_id,
+        received_ms=0,
         working_ms=10 * order_id,
     )
     return dataclasses.replace(order, **changes)  # type: ignore[arg-type]
@@ -59,6 +60,7 @@ def a_fill(trade_id: int, order: Order) -> Fill:
         fee=Decimal("0.0001"),
         fee_asset="BTC",
         ts_ms=100 * trade_id,
+        wire_ms=0,
         is_maker=True,
     )
 
@@ -212,12 +214,15 @@ def test_a_waiting_stop_is_there_after_opening_again(tmp_path: Path) -> None:
 
 def test_a_ledger_of_before_there_were_stops_is_read_as_it_was_meant(tmp_path: Path) -> None:
     order = an_order(created_ms=10, working_ms=10)
+    fill = a_fill(1, order)
     first = a_ledger(tmp_path)
-    first.commit([an_outcome(Report(Execution.NEW, order))])
+    first.commit([an_outcome(Report(Execution.TRADE, order, fill))])
     first.close()
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
         connection.execute("ALTER TABLE orders DROP COLUMN working_ms")
         connection.execute("ALTER TABLE orders DROP COLUMN stop_price")
+        connection.execute("ALTER TABLE orders DROP COLUMN received_ms")
+        connection.execute("ALTER TABLE fills DROP COLUMN wire_ms")
 
     second = a_ledger(tmp_path)
     found = second.open_orders()
@@ -226,4 +231,5 @@ def test_a_ledger_of_before_there_were_stops_is_read_as_it_was_meant(tmp_path: P
 
     assert found == [order]
     assert third.open_orders() == [order]
+    assert third.fills(FillQuery()) == [fill]
     third.close()
