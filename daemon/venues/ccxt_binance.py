@@ -7,15 +7,12 @@ request brings which reply belongs to `ccxt_venue`.
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import Struct
 
 from daemon.core.orders import Fill, OrderState
 from daemon.core.timeframes import NS_PER_MS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 STATES = {
     "PENDING_NEW": OrderState.ACCEPTED,
@@ -124,15 +121,6 @@ def read_totals(info: dict[str, Any]) -> dict[str, Decimal]:
         for each in info["balances"]
     }
     return {currency: total for currency, total in totals.items() if total}
-
-
-def by_client_id(orders: Iterable[dict[str, Any]], client_order_id: str) -> dict[str, Any] | None:
-    """The raw order with this client id among ccxt's order structures."""
-    for order in orders:
-        info: dict[str, Any] = order["info"]
-        if info.get("clientOrderId") == client_order_id:
-            return info
-    return None
 
 
 def number(value: object) -> Decimal:

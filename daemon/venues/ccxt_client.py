@@ -12,13 +12,14 @@ from urllib.parse import urlsplit
 
 from daemon.core.instruments import exchange_behind
 from daemon.venues.budget import Use
+from daemon.venues.capabilities import CAPABILITIES
 from daemon.venues.ccxt_budget import keep_budget, shared_budget
 from daemon.venues.ccxt_outcomes import note_reply
 from daemon.venues.ccxt_pace import pace_messages
 from daemon.venues.stream_limits import limits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 EMBEDDED = "embedded"
@@ -36,7 +37,7 @@ REACHABLE = ("api", "test", "demo")
 def make_client(
     exchange: str,
     *,
-    credentials: tuple[str, str] | None = None,
+    credentials: Sequence[str] | None = None,
     urls: Mapping[str, str] | None = None,
     validity_ms: int = VALIDITY_MS,
     use: Use = Use.LIVE,
@@ -45,9 +46,10 @@ def make_client(
     with or without a "-label" behind it.
 
     `urls` of the embedded exchange are {"rest", "stream", "ws_api"} as its ready line tells them;
-    every url of that client is then on loopback, or ValueError. Signed requests are valid for
-    `validity_ms`. What it asks is for `use`, out of one budget that it shares with every other
-    client of that exchange in this process. `sibling()` makes another of the kind, without a key.
+    every url of that client is then on loopback, or ValueError. `credentials` are key, secret and,
+    where the exchange has one, password. Signed requests are valid for `validity_ms`. What it asks
+    is for `use`, out of one budget that it shares with every other client of that exchange in this
+    process. `sibling()` makes another of the kind, without a key.
     """
     import ccxt.pro
 
@@ -82,6 +84,11 @@ def make_client(
 def speaks_binance(exchange: str) -> bool:
     """True where Binance's spot dialect is spoken, by whatever name the exchange goes here."""
     return exchange_behind(exchange) in BINANCE_DIALECT
+
+
+def is_embedded(exchange: str) -> bool:
+    """True for the exchange in the box, by whatever label."""
+    return exchange_behind(exchange) == EMBEDDED
 
 
 def assert_loopback(client: Any) -> None:
@@ -178,11 +185,16 @@ def _guarded(socket: Any, handle: Any) -> Any:
     return handle_message
 
 
-def _settings(
-    exchange: str, credentials: tuple[str, str] | None, validity_ms: int
-) -> dict[str, Any]:
-    options: dict[str, Any] = {"defaultType": "spot", "OHLCVLimit": CANDLES_KEPT}
+def _settings(exchange: str, credentials: Sequence[str] | None, validity_ms: int) -> dict[str, Any]:
+    # A fee for the library's authors is on by default with hyperliquid.
+    options: dict[str, Any] = {
+        "defaultType": "spot",
+        "OHLCVLimit": CANDLES_KEPT,
+        "builderFee": False,
+    }
     settings: dict[str, Any] = {"timeout": TIMEOUT_MS, "options": options}
+    if (row := CAPABILITIES.get(exchange)) is not None:
+        options |= row.options
     if speaks_binance(exchange):
         options |= {
             "fetchMarkets": {"types": ["spot"]},
@@ -195,7 +207,9 @@ def _settings(
         # the ones long ago.
         settings |= {"rateLimiterAlgorithm": "rollingWindow", "rollingWindowSize": 60_000.0}
     if credentials is not None:
-        settings["apiKey"], settings["secret"] = credentials
+        settings |= dict(zip(("apiKey", "secret", "password"), credentials, strict=False))
+        if not speaks_binance(exchange):
+            settings["number"] = str  # what ccxt reads stays the exchange's own digits
     return settings
 
 

@@ -1,7 +1,7 @@
 """Says what a failed request means: from what ccxt raised to one of few outcomes, in safe words.
 
-Belongs here: the one table of definite refusals and the texts of errors. ccxt's own texts hold
-signed urls, so they are never passed on. Everything that is not on the list is UNKNOWN.
+Belongs here: what an error stands for, and its text. ccxt's own texts hold signed urls, so they are
+never passed on. Which codes are definite refusals is in `refusals`; everything else is UNKNOWN.
 """
 
 from __future__ import annotations
@@ -14,44 +14,14 @@ from msgspec import Struct
 
 from daemon.core.errors import TradingdError
 from daemon.core.events import Outcome
+from daemon.core.instruments import exchange_behind
+from daemon.venues.refusals import DEFINITE_REFUSALS, EXISTS, codes_of, message_of
 
 REASON_MAX = 200
+NUMBER = re.compile(r"-?\d+")
+BINANCE_LIKE = frozenset({"embedded", "binance", "binanceus"})
 ASKS_FOR_SILENCE = frozenset({HTTPStatus.TOO_MANY_REQUESTS, 418})
 
-# Codes after which Binance's documentation excludes that the order exists. Two texts are excepted
-# below.
-_BINANCE_REFUSALS = frozenset(
-    {
-        -1002,  # not authorised
-        -1003,  # too many requests: stopped before the engine
-        -1013,  # a filter: lot size, price, notional
-        -1014,  # unsupported order combination
-        -1015,  # too many orders: stopped before the engine
-        -1020,  # unsupported operation
-        -1021,  # timestamp outside the receive window
-        -1022,  # bad signature
-        *range(-1106, -1099),  # illegal, missing or unread parameters
-        -1108,
-        -1111,  # too much precision
-        *range(-1118, -1113),  # time in force, order type, side, ids
-        -1121,  # invalid symbol
-        -1128,
-        -1130,  # invalid parameter data
-        -1131,  # receive window too long
-        -1145,
-        -1151,
-        -2010,  # new order rejected: balance, market closed and other conditions
-        -2014,  # API key format
-        -2015,  # API key, address or permissions
-    }
-)
-DEFINITE_REFUSALS: dict[str, frozenset[int]] = {
-    "embedded": _BINANCE_REFUSALS,
-    "binance": _BINANCE_REFUSALS,
-    "binanceus": _BINANCE_REFUSALS,
-}
-# The first order with this id is there, perhaps filled.
-_EXISTS = re.compile("duplicate", re.IGNORECASE)
 CLOCK_IS_OFF = -1021
 KEY_REFUSED = frozenset({-1022, -2014, -2015})
 NO_SUCH_ORDER = -2013
@@ -61,14 +31,20 @@ class Reply(Struct, frozen=True):
     """What the venue itself answered when ccxt raised; ccxt keeps only parts of it in its texts."""
 
     status: int
-    code: int | None
+    codes: tuple[str, ...]
     message: str
+
+    @property
+    def code(self) -> int | None:
+        """The one code as a number, where the exchange has numbers."""
+        told = self.codes[0] if self.codes else ""
+        return int(told) if NUMBER.fullmatch(told) else None
 
 
 def note_reply(error: BaseException, status: int, body: object) -> None:
     """Attach the venue's own answer to an error that ccxt raised about it."""
-    code, message = _parsed(body)
-    vars(error)["venue_reply"] = Reply(int(status), code, message)
+    codes, message = _parsed(body)
+    vars(error)["venue_reply"] = Reply(int(status), codes, message)
 
 
 def outcome_of(error: BaseException, exchange: str, *, has_left: bool) -> Outcome:
@@ -76,11 +52,12 @@ def outcome_of(error: BaseException, exchange: str, *, has_left: bool) -> Outcom
     if not has_left or _never_connected(error):
         return Outcome.NOT_SENT
     reply = reply_of(error)
+    listed = DEFINITE_REFUSALS.get(exchange_behind(exchange), frozenset())
     is_definite = (
         reply is not None
-        and HTTPStatus.BAD_REQUEST <= reply.status < HTTPStatus.INTERNAL_SERVER_ERROR
-        and reply.code in DEFINITE_REFUSALS.get(exchange, ())
-        and not _EXISTS.search(reply.message)
+        and _is_answer(reply.status, exchange)
+        and not listed.isdisjoint(reply.codes)
+        and not EXISTS.search(reply.message)
     )
     return Outcome.REFUSED if is_definite else Outcome.UNKNOWN
 
@@ -105,19 +82,27 @@ def explain(error: BaseException) -> str:
     if reply is None:
         cause = error.__cause__
         return name if cause is None else f"{name} ({type(cause).__name__})"
-    if reply.code is None:
+    if not reply.codes:
         return f"{name}, status {reply.status}"
-    return f"{name} {reply.code}: {reply.message}"[:REASON_MAX]
+    told = f": {reply.message}" if reply.message else ""
+    return f"{name} {' '.join(reply.codes)}{told}"[:REASON_MAX]
 
 
 def is_worth_repeating(error: BaseException) -> bool:
     """True for failures of a reading that may pass: network, bad moments, odd replies."""
     import ccxt
 
-    if isinstance(error, ccxt.ExchangeClosedByUser) or code_of(error) in KEY_REFUSED:
+    if isinstance(error, ccxt.ExchangeClosedByUser) or is_key_refused(error):
         return False
     passing = (ccxt.OperationFailed, ccxt.BadResponse, TypeError, ValueError, LookupError)
     return isinstance(error, passing) or type(error) is ccxt.ExchangeError
+
+
+def is_key_refused(error: BaseException) -> bool:
+    """True when the exchange does not take the key, by whatever class it is told."""
+    import ccxt
+
+    return code_of(error) in KEY_REFUSED or isinstance(error, ccxt.AuthenticationError)
 
 
 def is_no_such_order(error: BaseException) -> bool:
@@ -143,13 +128,20 @@ def _never_connected(error: BaseException) -> bool:
     return isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
 
 
-def _parsed(body: object) -> tuple[int | None, str]:
-    """(code, message) of an error body; (None, "") for anything else."""
+def _is_answer(status: int, exchange: str) -> bool:
+    """Whether a reply of this status speaks about the order, and not of the exchange's trouble.
+
+    Binance refuses with a 4xx only; most others refuse with a 200 and a code.
+    """
+    is_binance = exchange_behind(exchange) in BINANCE_LIKE
+    least = HTTPStatus.BAD_REQUEST if is_binance else HTTPStatus.OK
+    return least <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _parsed(body: object) -> tuple[tuple[str, ...], str]:
+    """(codes, message) of an error body; nothing for anything else."""
     try:
         told = json.loads(body) if isinstance(body, str) else None
     except ValueError:
-        return None, ""
-    if not isinstance(told, dict):
-        return None, ""
-    code, message = told.get("code"), told.get("msg")
-    return (code if isinstance(code, int) else None), "" if message is None else str(message)
+        return (), ""
+    return codes_of(told), message_of(told)

@@ -14,9 +14,8 @@ from daemon.core.errors import ExchangeUnreachable, LiveRefused
 from daemon.venues.budget import NoRoom
 from daemon.venues.ccxt_budget import budget_of
 from daemon.venues.ccxt_outcomes import (
-    KEY_REFUSED,
-    code_of,
     explain,
+    is_key_refused,
     is_rate_limit,
     is_worth_repeating,
 )
@@ -116,7 +115,7 @@ class Reader:
         return max(self.pause_s(attempt), self._budget.silent_s)
 
     def _final(self, what: str, error: Exception) -> ExchangeUnreachable | LiveRefused:
-        if code_of(error) in KEY_REFUSED:
+        if is_key_refused(error):
             return LiveRefused(f"{self._exchange} refuses the key: {explain(error)}")
         return self._unreachable(what, explain(error))
 

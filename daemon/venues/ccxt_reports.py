@@ -10,10 +10,11 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from daemon.venues.ccxt_binance import Told, read_execution
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Container
+
+    from daemon.venues.ccxt_binance import Told
+    from daemon.venues.ccxt_dialect import Dialect
 
 WAITING_MAX = 10_000
 
@@ -21,12 +22,21 @@ WAITING_MAX = 10_000
 class UserStream:
     """News of orders whose client id is in `ours`; other bots and people share the account."""
 
-    def __init__(self, client: Any, pause_s: Callable[[int], float], ours: Container[str]) -> None:
+    def __init__(
+        self,
+        client: Any,
+        dialect: Dialect,
+        pause_s: Callable[[int], float],
+        ours: Container[str],
+    ) -> None:
         self._client = client
+        self._dialect = dialect
         self._pause_s = pause_s
         self._ours = ours
         self._waiting: asyncio.Queue[Told] | None = None
         self._terminated = asyncio.Event()
+        if not dialect.hears_pushes:
+            return
         # ccxt's own result joins several pushes into one; this sees each of them, as it came.
         client.handle_order_update = _then(client.handle_order_update, self._hear)
         # A terminated stream leaves ccxt's watch waiting for ever; only a new watch subscribes
@@ -73,7 +83,10 @@ class UserStream:
         try:
             await asyncio.wait({watch, ended}, return_when=asyncio.FIRST_COMPLETED)
             if watch.done():
-                watch.result()
+                orders = watch.result()
+                if not self._dialect.hears_pushes:  # ccxt's result is its cache: read at once
+                    for order in orders:
+                        self._hear(order)
             return ended.done()
         finally:
             watch.cancel()
@@ -82,7 +95,7 @@ class UserStream:
 
     def _hear(self, message: Any) -> None:
         with contextlib.suppress(LookupError, ValueError, TypeError):
-            told = read_execution(message)
+            told = self._dialect.pushed(message)
             if self._waiting is None or told.client_order_id not in self._ours:
                 return
             if self._waiting.full():
@@ -95,9 +108,10 @@ class UserStream:
 
         if isinstance(error, ccxt.NetworkError):
             return
-        url = self._client.urls["api"]["ws"]["ws-api"]["spot"]
-        socket = self._client.clients.pop(url, None)
-        if socket is not None:
+        # A client of an account has no other connections than the ones of this stream.
+        sockets = list(self._client.clients.values())
+        self._client.clients.clear()
+        for socket in sockets:
             socket.error = socket.error or error
             with contextlib.suppress(Exception):
                 await socket.close()

@@ -1,7 +1,8 @@
 """A signed account through ccxt: sends an order once, and finds out what became of it.
 
 Belongs here: which requests are made, in which order, and for how long. Reading replies belongs to
-`ccxt_binance`, the meaning of failures to `ccxt_outcomes`.
+`ccxt_dialect`, what each exchange has to be told to `capabilities`, the meaning of failures to
+`ccxt_outcomes`.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from msgspec.structs import replace
 from daemon.core.clock import WireClock
 from daemon.core.errors import ExchangeUnreachable, LiveRefused
 from daemon.core.events import OrderReported, Outcome, ReportSource
-from daemon.core.instruments import plain
 from daemon.core.orders import OrderState
-from daemon.core.timeframes import NS_PER_MS, NS_PER_S
+from daemon.core.timeframes import NS_PER_MS, NS_PER_S, rfc3339
 from daemon.venues.budget import Use
 from daemon.venues.ccxt_account import read_account
-from daemon.venues.ccxt_binance import ENDED, Told, by_client_id, read_order, read_trade
+from daemon.venues.ccxt_binance import ENDED, Told
 from daemon.venues.ccxt_budget import using
-from daemon.venues.ccxt_client import VALIDITY_MS, assert_sends_once, speaks_binance
+from daemon.venues.ccxt_client import VALIDITY_MS, assert_sends_once, is_embedded
 from daemon.venues.ccxt_departures import departing, watch_departures
+from daemon.venues.ccxt_dialect import dialect_of
 from daemon.venues.ccxt_outcomes import (
     CLOCK_IS_OFF,
     code_of,
@@ -36,6 +37,7 @@ from daemon.venues.ccxt_outcomes import (
 )
 from daemon.venues.ccxt_reads import OddReply, Reader
 from daemon.venues.ccxt_reports import UserStream
+from daemon.venues.ccxt_requests import Request, Wanted, asking, request_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from daemon.core.events import LookUpOrder, SubmitOrder
     from daemon.core.instruments import InstrumentId
     from daemon.core.ports import Account
+    from daemon.venues.capabilities import Look
 
 LOOK_FIRST_S = 0.25
 LOOK_MAX_S = 5.0
@@ -51,6 +54,7 @@ CLOCK_WITHIN_S = 3.0
 GRACE_S = 40.0
 ACCOUNT_AT_ONCE_MAX = 100  # instruments whose trades fit into a minute's budget
 LONG_WITHIN_S = 900.0
+SINCE_MARGIN_MS = 60_000
 
 
 class CcxtVenue:
@@ -66,21 +70,21 @@ class CcxtVenue:
         rng: random.Random | None = None,
         wire: WireClock | None = None,
     ) -> None:
-        if not speaks_binance(exchange):
-            msg = f"orders on {exchange} are not supported; paper trading is"
-            raise LiveRefused(msg)
+        self._dialect = dialect_of(exchange)
+        self._row = self._dialect.row
         assert_sends_once(client)
         self._client = client
         self._exchange = exchange
         self._wire = wire or WireClock()
-        self._gone_after_s = validity_ms / 1_000 + grace_s
+        late_s = max(validity_ms / 1_000, self._row.late_s)
+        self._gone_after_s = late_s + (grace_s if is_embedded(exchange) else max(grace_s, GRACE_S))
         rng = rng or random.Random()  # noqa: S311  # it spreads retries, nothing hangs on it
         self._reader = Reader(client, exchange, rng=rng, wire=self._wire)
         self._long_reader = Reader(
             client, exchange, rng=rng, wire=self._wire, within_s=LONG_WITHIN_S
         )
         self._ours: set[str] = set()
-        self._user = UserStream(client, self._reader.pause_s, self._ours)
+        self._user = UserStream(client, self._dialect, self._reader.pause_s, self._ours)
         self._started_s = self._wire.monotonic_s()
         self._sent_s: dict[str, float] = {}  # when the request of an id left, at the latest
         self._client_ids: dict[tuple[str, str], str] = {}
@@ -94,24 +98,18 @@ class CcxtVenue:
         self._ours.add(ours)
         try:
             await self._reader.markets()
-        except (ExchangeUnreachable, LiveRefused) as error:
+            request = self._request(order)
+        except (ExchangeUnreachable, LiveRefused, ValueError, LookupError) as error:
             return self._report(order, Outcome.NOT_SENT, str(error))
-        expected = {
-            "newClientOrderId": ours,
-            "side": order.side.upper(),
-            "type": order.order_type.upper(),
-            "quantity": plain(order.quantity),
-        }
-        with departing(expected) as departure, using(Use.ORDER):
+        with departing(request.expected) as departure, using(Use.ORDER):
             try:
-                # A price on a market order would be taken for an amount to spend.
                 reply = await self._client.create_order(
-                    order.instrument.symbol,
-                    order.order_type.value,
-                    order.side.value,
-                    plain(order.quantity),
-                    None,
-                    {"newClientOrderId": ours},
+                    request.symbol,
+                    request.ccxt_type,
+                    request.side,
+                    request.quantity,
+                    request.price,
+                    request.params,
                 )
             except Exception as error:  # noqa: BLE001  # any error after the departure leaves it open
                 outcome = outcome_of(error, self._exchange, has_left=departure.has_left)
@@ -122,7 +120,7 @@ class CcxtVenue:
                 if departure.left_s is not None:
                     self._sent_s[ours] = departure.left_s
         try:
-            told = read_order(reply["info"])
+            told = self._dialect.created(reply, ours)
         except Exception as error:  # noqa: BLE001  # an odd reply proves nothing
             reason = f"the reply is not an order ({type(error).__name__})"
             return self._report(order, Outcome.UNKNOWN, reason)
@@ -169,30 +167,58 @@ class CcxtVenue:
     async def close(self) -> None:
         await self._client.close()
 
+    def _request(self, order: SubmitOrder) -> Request:
+        """What is asked of ccxt for this order; NotSupported and other ValueErrors."""
+        symbol = order.instrument.symbol
+        wanted = Wanted(
+            symbol=symbol,
+            kind=order.order_type.value,
+            side=order.side,
+            quantity=order.quantity,
+            decision_price=order.decision_price,
+        )
+        tick = Decimal(str(self._client.markets[symbol]["precision"]["price"]))
+        deadline_ns = self._wire.now_ns() + round(self._row.late_s * NS_PER_S)
+        deadline = rfc3339(deadline_ns)
+        return request_of(self._row, wanted, order.client_order_id, tick=tick, deadline=deadline)
+
     async def _search(
         self, order: LookUpOrder, *, is_last: bool
     ) -> tuple[dict[str, Any] | None, bool]:
-        """(raw order if found, whether every source that was asked denies it).
+        """(the order if found, whether every source that was asked denies it).
 
-        Only the last look asks all sources: open orders and the list of all orders cost more.
+        Only the last look asks all sources: lists of orders cost more.
         """
-        ours, symbol = order.client_order_id, order.instrument.symbol
+        row = self._row
         try:
             await self._reader.markets()
-            try:
-                found = await self._client.fetch_order(None, symbol, {"clientOrderId": ours})
-                return found["info"], False
-            except Exception as error:
-                if not is_no_such_order(error):
-                    raise
-            if is_last:
-                for ask in (self._client.fetch_open_orders, self._client.fetch_orders):
-                    info = by_client_id(await ask(symbol), ours)
-                    if info is not None:
-                        return info, False
+            for look in (*row.looks, *(row.last_looks if is_last else ())):
+                found = await self._ask(look, order)
+                if found is not None:
+                    return found, False
         except Exception:  # noqa: BLE001  # a failed reading is no reading
             return None, False
         return None, True
+
+    async def _ask(self, look: Look, order: LookUpOrder) -> dict[str, Any] | None:
+        """The order by one question; None when the answer is that it is not there."""
+        ours = order.client_order_id
+        try:
+            told = await asking(
+                self._client,
+                look,
+                self._row,
+                order.instrument.symbol,
+                ours,
+                since_ms=_since_ms(order),
+            )
+        except Exception as error:
+            if is_no_such_order(error):
+                return None
+            raise
+        orders = told if isinstance(told, list) else [told]
+        by_id = (each for each in orders if self._dialect.client_order_id(each) == ours)
+        return next(by_id, None)
 
     async def _with_fills(self, order: LookUpOrder, info: dict[str, Any]) -> Told | None:
         """The order with its fills by the trade list, waited for while the two disagree.
@@ -205,7 +231,7 @@ class CcxtVenue:
         told: Told | None = None
         for attempt in itertools.count():
             try:
-                told = await self._read_with_fills(order, read_order(info))
+                told = await self._read_with_fills(order, self._dialect.order(info))
             except Exception as error:  # noqa: BLE001  # a failed reading is no reading
                 del error
             else:
@@ -220,9 +246,16 @@ class CcxtVenue:
         return told
 
     async def _read_with_fills(self, order: LookUpOrder, told: Told) -> Told:
-        symbol = order.instrument.symbol
-        rows = await self._client.fetch_order_trades(told.venue_order_id, symbol)
-        trades = [read_trade(row["info"]) for row in rows]
+        rows = await asking(
+            self._client,
+            self._row.fills,
+            self._row,
+            order.instrument.symbol,
+            order.client_order_id,
+            theirs=told.venue_order_id,
+            since_ms=_since_ms(order),
+        )
+        trades = [self._dialect.trade(row) for row in rows]
         fills = tuple(fill for owner, _, fill in trades if owner == told.venue_order_id)
         filled = max(told.filled_quantity, sum((fill.quantity for fill in fills), Decimal(0)))
         return replace(told, fills=fills, filled_quantity=filled)
@@ -262,6 +295,11 @@ class CcxtVenue:
             source=source,
             reason=reason,
         )
+
+
+def _since_ms(order: LookUpOrder) -> int:
+    """From when on lists are asked that know no client ids: a little before it was intended."""
+    return max(0, order.intended_ns // NS_PER_MS - SINCE_MARGIN_MS)
 
 
 def reported(told: Told, ts_ns: int, source: ReportSource) -> OrderReported:

@@ -325,7 +325,7 @@ async def test_no_reason_ever_tells_the_key_or_the_signature(tmp_path: Path) -> 
 
 def test_orders_on_an_exchange_without_a_list_of_refusals_are_not_supported() -> None:
     with pytest.raises(LiveRefused, match="orders on kraken are not supported"):
-        CcxtVenue(object(), "kraken")
+        CcxtVenue(object(), "mexc")
 
 
 # --- the account ----------------------------------------------------------------------------------

@@ -9,14 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.events import Outcome
+from daemon.venues.capabilities import CAPABILITIES
 from daemon.venues.ccxt_outcomes import (
-    DEFINITE_REFUSALS,
     code_of,
     explain,
     is_worth_repeating,
     note_reply,
     outcome_of,
 )
+from daemon.venues.refusals import DEFINITE_REFUSALS
 
 SIGNED = "POST https://api.example.com/api/v3/order?timestamp=1&signature=5ec2e7"
 
@@ -94,15 +95,21 @@ def test_a_connection_that_could_not_be_made_carried_nothing() -> None:
 def test_an_exchange_without_a_list_refuses_nothing_for_certain() -> None:
     error = a_refusal(-2010, "Account has insufficient balance", ccxt.InsufficientFunds)
 
-    assert outcome_of(error, "kraken", has_left=True) is Outcome.UNKNOWN
-    assert set(DEFINITE_REFUSALS) == {"embedded", "binance", "binanceus"}
+    assert outcome_of(error, "mexc", has_left=True) is Outcome.UNKNOWN
+    assert set(DEFINITE_REFUSALS) == set(CAPABILITIES)
+
+
+def test_a_second_exchange_of_a_kind_refuses_as_the_first_does() -> None:
+    error = a_refusal(-2010, "Account has insufficient balance", ccxt.InsufficientFunds)
+
+    assert outcome_of(error, "embedded-b", has_left=True) is Outcome.REFUSED
 
 
 @given(st.integers(-9_999, -1), st.sampled_from([ccxt.ExchangeError, ccxt.NetworkError]))
 def test_a_code_decides_the_same_whatever_class_ccxt_gives_it(
     code: int, kind: type[Exception]
 ) -> None:
-    expected = Outcome.REFUSED if code in DEFINITE_REFUSALS["embedded"] else Outcome.UNKNOWN
+    expected = Outcome.REFUSED if str(code) in DEFINITE_REFUSALS["embedded"] else Outcome.UNKNOWN
 
     assert outcome_of(a_refusal(code, "text", kind), "embedded", has_left=True) is expected
 

@@ -1,0 +1,144 @@
+"""Says an order in the words of ccxt and of the exchange: what to ask, and what must then leave.
+
+Belongs here: filling a row of `capabilities` with one order's values. Who asks is in `ccxt_venue`,
+the look at what leaves in `ccxt_departures`.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_UP, Decimal
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from daemon.core.instruments import plain
+from daemon.core.orders import Side
+from daemon.venues import capabilities as words
+from daemon.venues.capabilities import AT_ONCE, LIMIT, MARKET
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Mapping
+
+    from daemon.venues.capabilities import Look, Row
+
+AT_ONCE_RATIO = Decimal("0.01")  # how far a buy at once may pay beyond the decision price
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """One order as it is intended; `kind` is market, limit or stop."""
+
+    symbol: str
+    kind: str
+    side: Side
+    quantity: Decimal
+    decision_price: Decimal
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """Arguments of ccxt's create_order, and the fields that must stand in the signed request."""
+
+    symbol: str
+    ccxt_type: str
+    side: str
+    quantity: str
+    price: str | None
+    params: dict[str, Any]
+    expected: dict[str, str]
+
+
+class NotSupported(ValueError):
+    """The exchange does not take this kind of order from us; nothing was sent."""
+
+
+def request_of(
+    row: Row, wanted: Wanted, client_order_id: str, *, tick: Decimal, deadline: str = ""
+) -> Request:
+    """How this order is put to this exchange; NotSupported, or ValueError for a senseless one."""
+    wanted = _at_once(row, wanted, tick)
+    kind = row.kinds.get(wanted.kind)
+    if kind is None:
+        msg = f"{wanted.kind} orders are not supported here"
+        raise NotSupported(msg)
+    values = {
+        words.OURS: row.sent_as(client_order_id),
+        words.SIDE: _cased(row, wanted.side),
+        words.QUANTITY: _positive("quantity", wanted.quantity),
+        words.DEADLINE: deadline,
+    }
+    if wanted.price is not None:
+        values[words.PRICE] = _positive("price", wanted.price)
+    if wanted.stop_price is not None:
+        values[words.STOP_PRICE] = _positive("stop price", wanted.stop_price)
+    return Request(
+        symbol=wanted.symbol,
+        ccxt_type=kind.ccxt_type,
+        side=wanted.side.value,
+        quantity=values[words.QUANTITY],
+        # A price on a market order would be taken for an amount to spend.
+        price=values[words.PRICE] if kind.ccxt_type == LIMIT else None,
+        params=filled({row.id_param: words.OURS, **kind.params}, values),
+        expected=filled({**row.always, **kind.wire}, values),
+    )
+
+
+def asking(
+    client: Any,
+    look: Look,
+    row: Row,
+    symbol: str,
+    client_order_id: str,
+    *,
+    theirs: str | None = None,
+    since_ms: int | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Awaitable[Any]:
+    """Put one question of a row about an order; `theirs` is the exchange's own id of it."""
+    values = {words.OURS: row.sent_as(client_order_id), words.THEIRS: theirs or ""}
+    params = {name: value for name, value in look.params.items() if value != words.SINCE}
+    params = {**filled(params, values), **(extra or {})}
+    ask = getattr(client, look.method)
+    if look.method in {"fetch_order", "cancel_order"}:
+        order_id = None if look.order_id is None else values[look.order_id]
+        asked: Awaitable[Any] = ask(order_id, symbol, params)
+    elif look.method == "fetch_order_trades":
+        asked = ask(theirs, symbol, None, None, params)
+    else:
+        asked = ask(symbol, since_ms if words.SINCE in look.params else None, None, params)
+    return asked
+
+
+def filled(fields: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
+    """The fields with what their placeholders stand for; KeyError for a value that is not there."""
+    return {
+        name: values[value] if isinstance(value, str) and value.startswith("<") else value
+        for name, value in fields.items()
+    }
+
+
+def _at_once(row: Row, wanted: Wanted, tick: Decimal) -> Wanted:
+    """A market buy, where the exchange would take its size for an amount to spend."""
+    if AT_ONCE not in row.kinds or wanted.kind != MARKET or wanted.side is not Side.BUY:
+        return wanted
+    limit = wanted.decision_price * (1 + AT_ONCE_RATIO)
+    return Wanted(
+        symbol=wanted.symbol,
+        kind=AT_ONCE,
+        side=wanted.side,
+        quantity=wanted.quantity,
+        decision_price=wanted.decision_price,
+        price=(limit / tick).to_integral_value(ROUND_UP) * tick,
+    )
+
+
+def _cased(row: Row, side: Side) -> str:
+    text = side.value
+    return {"upper": text.upper(), "title": text.title()}.get(row.side_case, text)
+
+
+def _positive(name: str, value: Decimal) -> str:
+    if not value.is_finite() or value <= 0:
+        msg = f"the {name} is {value}"
+        raise ValueError(msg)
+    return plain(value)
