@@ -323,8 +323,8 @@ async def test_no_reason_ever_tells_the_key_or_the_signature(tmp_path: Path) -> 
         assert "http" not in text
 
 
-def test_orders_on_an_exchange_without_a_list_of_refusals_are_not_supported() -> None:
-    with pytest.raises(LiveRefused, match="orders on kraken are not supported"):
+def test_an_exchange_without_a_row_of_its_own_takes_no_orders() -> None:
+    with pytest.raises(LiveRefused, match="orders on mexc are not supported"):
         CcxtVenue(object(), "mexc")
 
 
