@@ -82,7 +82,7 @@ def build_core(
         costs=costs,
         quarantine_max_per_day=settings.data.quarantine_max_per_day,
     )
-    execution = Execution(blotter)
+    execution = Execution(settings.execution, blotter, book)
     monitoring = Monitoring(settings.health, timeframe_ns=length_ns)
     core = Core(
         pipeline=Pipeline(()),
@@ -107,6 +107,9 @@ def routes(core: Core) -> list[Route]:
     features, inference = core.features, core.inference
     execution, monitoring = core.execution, core.monitoring
     # fmt: off
+    child = (e.OrderIntended, e.SubmitOrder)
+    cancel = (e.OrderCancelRequested, e.CancelOrder)
+    tick = (*child, *cancel, e.AskQuotes, e.ParentEnded)
     return [
         # the run and its model
         apply(e.RunOpened, book.apply_run_opened),
@@ -134,7 +137,8 @@ def routes(core: Core) -> list[Route]:
         apply(e.BarsClosed, book.apply_bars_closed),
         apply(e.BarsClosed, monitoring.apply_bars_closed),
         on(e.BarsClosed, monitoring.on_bars_closed, e.PredictionResolved),
-        on(e.BarsClosed, risk.on_bars_closed, e.EquityMarked),
+        on(e.BarsClosed, risk.on_bars_closed, e.EquityMarked, e.OrderDenied),
+        on(e.BarsClosed, execution.on_bars_closed, *tick),
         on(e.BarsClosed, features.on_bars_closed, e.FeatureRows),
         apply(e.FeatureRows, features.apply_feature_rows),
         on(e.FeatureRows, inference.on_feature_rows, e.Predictions),
@@ -142,26 +146,50 @@ def routes(core: Core) -> list[Route]:
         apply(e.Predictions, monitoring.apply_predictions),
         on(e.Predictions, signals.on_predictions, e.SignalEmitted, e.SignalSuppressed),
         apply(e.SignalEmitted, signals.apply_signal_emitted),
-        on(e.SignalEmitted, risk.on_signal_emitted, e.OrderApproved, e.OrderDenied),
-        on(e.OrderApproved, execution.on_order_approved, e.OrderIntended, e.SubmitOrder),
+        apply(e.SignalEmitted, risk.apply_signal_emitted),
+        on(e.SignalEmitted, risk.on_signal_emitted, e.OrderDenied, e.AskQuotes),
 
-        # life of an order
+        # life of an order: L5 on the book as it stands, then L6
+        apply(e.QuotesTaken, execution.apply_quotes_taken),
+        on(e.QuotesTaken, risk.on_quotes_taken, e.OrderApproved, e.OrderDenied),
+        on(e.QuotesTaken, execution.on_quotes_taken, *child, e.ParentEnded),
+        apply(e.OrderApproved, blotter.apply_order_approved),
+        apply(e.OrderApproved, risk.apply_order_approved),
+        on(e.OrderApproved, execution.on_order_approved, *child, *cancel),
+        apply(e.OrderDenied, risk.apply_order_denied),
         apply(e.OrderIntended, blotter.apply_order_intended),
         apply(e.OrderIntended, risk.apply_order_intended),
         apply(e.OrderIntended, execution.apply_order_intended),
         on(e.OrderReported, execution.on_order_reported,
            e.OrderAccepted, e.OrderRefused, e.OrderNotSent, e.OrderOutcomeUnknown, e.OrderAbsent,
            e.OrderFilled, e.OrderCompleted, e.TradingHalted, e.LookUpOrder),
+        apply(e.OrderCancelRequested, blotter.apply_order_cancel_requested),
         apply(e.OrderAccepted, blotter.apply_order_accepted),
+        apply(e.OrderAccepted, execution.apply_order_accepted),
         apply(e.OrderRefused, blotter.apply_order_refused),
+        apply(e.OrderRefused, execution.apply_order_refused),
+        on(e.OrderRefused, execution.on_order_refused,
+           *child, e.ParentEnded, e.ProtectionFailed),
         apply(e.OrderNotSent, blotter.apply_order_not_sent),
+        apply(e.OrderNotSent, execution.apply_order_not_sent),
+        on(e.OrderNotSent, execution.on_order_not_sent,
+           *child, e.ParentEnded, e.ProtectionFailed),
         apply(e.OrderOutcomeUnknown, blotter.apply_order_outcome_unknown),
         apply(e.OrderAbsent, blotter.apply_order_absent),
+        apply(e.OrderAbsent, execution.apply_order_absent),
+        on(e.OrderAbsent, execution.on_order_absent,
+           *child, e.ParentEnded, e.ProtectionFailed),
         apply(e.OrderFilled, blotter.apply_order_filled),
         apply(e.OrderFilled, book.apply_order_filled),
         on(e.OrderFilled, risk.on_order_filled, e.PositionChanged),
         apply(e.OrderCompleted, blotter.apply_order_completed),
         on(e.OrderCompleted, risk.on_order_completed, e.EquityMarked),
+        on(e.OrderCompleted, execution.on_order_completed,
+           *child, e.AskQuotes, e.ParentEnded),
+        apply(e.ParentEnded, blotter.apply_parent_ended),
+        on(e.ParentEnded, execution.on_parent_ended, *child, *cancel),
+        on(e.ProtectionFailed, risk.on_protection_failed, e.SignalEmitted),
+        on(e.OrdersTicked, execution.on_orders_ticked, *tick),
         apply(e.PositionChanged, signals.apply_position_changed),
         apply(e.PositionChanged, risk.apply_position_changed),
         apply(e.PositionChanged, book.apply_position_changed),

@@ -14,7 +14,7 @@ from daemon.core import events as e
 from daemon.core.bars import Bar, BarQuality, BarRejectReason, BarSource, MissCause
 from daemon.core.ids import trace_for
 from daemon.core.instruments import Instrument, InstrumentId
-from daemon.core.orders import Fill, OrderState, OrderType, Side
+from daemon.core.orders import Fill, Leg, OrderState, OrderType, Side
 from daemon.core.timeframes import NS_PER_MS, parse_time
 
 S = TypeVar("S", bound=Struct)
@@ -241,6 +241,31 @@ def an_order_reported(**changes: Any) -> e.OrderReported:
     return _filled(e.OrderReported, defaults, changes)
 
 
+def a_quote(instrument: InstrumentId = BTC, bid: str = "42103.5", ask: str = "42103.7") -> e.Quote:
+    """One level on each side, deep enough for every order of the tests."""
+    deep = Decimal(1_000)
+    return e.Quote(
+        instrument=instrument,
+        taken_ns=RECEIVED_NS,
+        bids=((Decimal(bid), deep),),
+        asks=((Decimal(ask), deep),),
+    )
+
+
+def quotes_taken(**changes: Any) -> e.QuotesTaken:
+    defaults = {
+        "instrument": BTC,
+        "trace": TRACE,
+        "direction": e.Direction.LONG,
+        "quotes": (a_quote(),),
+    }
+    return _filled(e.QuotesTaken, defaults, changes)
+
+
+def orders_ticked(**changes: Any) -> e.OrdersTicked:
+    return _filled(e.OrdersTicked, {}, changes)
+
+
 def a_reconciled(**changes: Any) -> e.Reconciled:
     return _filled(e.Reconciled, {"is_clean": True}, changes)
 
@@ -345,7 +370,7 @@ def a_denial(**changes: Any) -> e.OrderDenied:
 
 def an_intent(**changes: Any) -> e.OrderIntended:
     defaults = (_of_order() | _of_bar()) | {
-        "leg": "entry",
+        "leg": Leg.ENTRY,
         "ordinal": 0,
         "side": Side.BUY,
         "order_type": OrderType.MARKET,
@@ -374,6 +399,33 @@ def an_unknown_outcome(**changes: Any) -> e.OrderOutcomeUnknown:
 
 def an_absence(**changes: Any) -> e.OrderAbsent:
     return _filled(e.OrderAbsent, _of_order() | {"reason": "looked for 41 s"}, changes)
+
+
+def a_cancel_requested(**changes: Any) -> e.OrderCancelRequested:
+    return _filled(e.OrderCancelRequested, _of_order() | {"reason": "it rested long"}, changes)
+
+
+def a_parent_ended(**changes: Any) -> e.ParentEnded:
+    defaults = {
+        "instrument": BTC,
+        "trace": TRACE,
+        "is_exit": False,
+        "reason": e.ParentEnd.FILLED,
+        "wanted_quantity": Decimal("0.01582"),
+        "filled_quantity": Decimal("0.01582"),
+    }
+    return _filled(e.ParentEnded, defaults, changes)
+
+
+def a_protection_failed(**changes: Any) -> e.ProtectionFailed:
+    defaults = {
+        "instrument": BTC,
+        "trace": TRACE,
+        "close_ns": CLOSE_NS,
+        "reason": "it would trigger immediately",
+        "attempts": 1,
+    }
+    return _filled(e.ProtectionFailed, defaults, changes)
 
 
 def an_order_filled(**changes: Any) -> e.OrderFilled:
@@ -507,10 +559,12 @@ def a_look_up(**changes: Any) -> e.LookUpOrder:
 
 JOURNALED_BUILDERS: Final[tuple[Callable[..., e.Event], ...]] = (
     a_run_opened, a_model_activated, a_history_loaded, a_bars_closed, a_bars_missed, a_bar_rejected,
-    a_bar_revised, a_feed_stale, a_feed_recovered, a_clock_checked, an_order_reported, a_reconciled,
+    a_bar_revised, a_feed_stale, a_feed_recovered, a_clock_checked, an_order_reported, quotes_taken,
+    orders_ticked, a_reconciled,
     a_health_tick, a_halt_requested, a_resume_requested, a_run_closed, feature_rows, predictions,
     a_signal, a_suppression, a_distrust, an_approval, a_denial, an_intent, an_acceptance, a_refusal,
-    an_order_not_sent, an_unknown_outcome, an_absence, an_order_filled, an_order_completed,
+    an_order_not_sent, a_cancel_requested, an_unknown_outcome, an_absence, an_order_filled,
+    an_order_completed, a_parent_ended, a_protection_failed,
     a_position_changed, an_equity_mark, a_resolution, a_health_sample, a_halt, a_resumption,
     a_journal_thinned,
 )  # fmt: skip

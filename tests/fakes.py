@@ -10,7 +10,14 @@ import msgspec
 
 from daemon.core.bars import RawBar, RawTrade
 from daemon.core.errors import ExchangeUnreachable
-from daemon.core.events import LookUpOrder, OrderReported, Outcome, ReportSource, SubmitOrder
+from daemon.core.events import (
+    CancelOrder,
+    LookUpOrder,
+    OrderReported,
+    Outcome,
+    ReportSource,
+    SubmitOrder,
+)
 from daemon.core.instruments import Instrument, InstrumentId
 from daemon.core.orders import Fill, OrderState, Side
 from daemon.core.ports import Account, Book, VenueFill
@@ -133,11 +140,13 @@ class FakeVenue:
         self.fates = list(fates)
         self.sent: list[str] = []
         self.asked: list[str] = []
+        self.cancelled: list[str] = []
         self.news: asyncio.Queue[OrderReported] = asyncio.Queue()
         self.gate = asyncio.Event()
         self.gate.set()
         self.is_closed = False
         self._booked: dict[str, OrderReported] = {}
+        self._resting: dict[str, SubmitOrder] = {}
         self._fills: list[VenueFill] = []
 
     async def submit(self, order: SubmitOrder) -> OrderReported:
@@ -148,6 +157,11 @@ class FakeVenue:
         fate = self.fates.pop(0) if self.fates else Fate.FILLS
         if fate in _WITHOUT_EXECUTION:
             return self._report(order, _WITHOUT_EXECUTION[fate], reason=f"-1: {fate}")
+        if order.is_resting and fate is Fate.FILLS:
+            self._resting[order.client_order_id] = order
+            accepted = self._report(order, Outcome.ACKNOWLEDGED, state=OrderState.ACCEPTED)
+            self._booked[order.client_order_id] = accepted
+            return accepted
         booked = self._execute(order, order.quantity / (2 if fate is Fate.HALF_FILLS else 1))
         if fate is Fate.RAISES:
             raise TypeError("float() argument must be a string or a real number, not None")
@@ -156,6 +170,22 @@ class FakeVenue:
         if fate is Fate.RESTS:
             return self._report(order, Outcome.ACKNOWLEDGED, state=OrderState.ACCEPTED)
         return booked
+
+    async def cancel(self, order: CancelOrder) -> OrderReported:
+        """Ends what rests; what is over stays as it is."""
+        self.cancelled.append(order.client_order_id)
+        await asyncio.sleep(0.25)
+        resting = self._resting.pop(order.client_order_id, None)
+        if resting is not None:
+            ended = self._report(resting, Outcome.ACKNOWLEDGED, state=OrderState.CANCELED)
+            self._booked[order.client_order_id] = ended
+        booked = self._booked[order.client_order_id]
+        return msgspec.structs.replace(booked, source=ReportSource.LOOKUP)
+
+    def meets(self, client_order_id: str) -> None:
+        """The market has come to an order that rests."""
+        order = self._resting.pop(client_order_id)
+        self._execute(order, order.quantity)
 
     async def look_up(self, order: LookUpOrder) -> OrderReported:
         self.asked.append(order.client_order_id)

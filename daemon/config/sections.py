@@ -311,6 +311,15 @@ class ExecutionSection(Section):
     grace_s: Seconds = 5.0
     clock_offset_max_ms: Annotated[Count, Field(le=60_000)] = 2_500
     paper_latency_ms: Annotated[Natural, Field(le=60_000)] = 250
+    stop_loss_ratio: Annotated[Real, Field(ge=0, lt=1)] = 0.0
+    entry_order: Literal["market", "limit"] = "market"
+    exit_order: Literal["market", "limit"] = "market"
+    limit_offset_bps: Bps = 0.0
+    requote_s: Seconds = 15.0
+    order_timeout_s: Seconds = 120.0
+    slice_depth_ratio: Annotated[Real, Field(ge=0, le=1)] = 0.25
+    slice_interval_s: Seconds = 10.0
+    quote_within_s: Seconds = 2.0
 
 
 class BacktestSection(Section):

@@ -10,15 +10,18 @@ from decimal import Decimal
 from daemon.core.events import (
     OrderAbsent,
     OrderAccepted,
+    OrderApproved,
+    OrderCancelRequested,
     OrderCompleted,
     OrderFilled,
     OrderIntended,
     OrderNotSent,
     OrderOutcomeUnknown,
     OrderRefused,
+    ParentEnded,
 )
 from daemon.core.instruments import InstrumentId
-from daemon.core.orders import TERMINAL, Order, OrderState
+from daemon.core.orders import TERMINAL, Leg, Order, OrderState, Parent
 
 ORDERS_REMEMBERED_MAX = 20_000
 
@@ -28,6 +31,7 @@ class Blotter:
 
     def __init__(self) -> None:
         self.orders: dict[str, Order] = {}
+        self.parents: dict[InstrumentId, Parent] = {}  # approved, and not worked off yet
         self._open: dict[InstrumentId, dict[str, Order]] = {}
         self.intended_count = 0
         self.fill_count = 0
@@ -41,15 +45,35 @@ class Blotter:
             yield from orders.values()
 
     def with_open(self) -> list[InstrumentId]:
-        """Instruments that have an open order."""
-        return [each for each, orders in self._open.items() if orders]
+        """Instruments for which something is on its way, or approved and still to be sent."""
+        busy = [each for each, orders in self._open.items() if orders]
+        return [*busy, *(each for each in self.parents if not self._open.get(each))]
+
+    def stop_of(self, instrument: InstrumentId) -> Order | None:
+        """The protective stop that rests for this instrument, or is on its way."""
+        return self._open_of(instrument, is_stop=True)
+
+    def child_of(self, instrument: InstrumentId) -> Order | None:
+        """The open order that is no protective stop."""
+        return self._open_of(instrument, is_stop=False)
+
+    def _open_of(self, instrument: InstrumentId, *, is_stop: bool) -> Order | None:
+        for order in self._open.get(instrument, {}).values():
+            if (order.leg is Leg.STOP) is is_stop:
+                return order
+        return None
 
     def unresolved(self) -> list[Order]:
         """Orders whose fate nobody knows; nothing else may be ordered for their instruments."""
         return [each for each in self.all_open() if each.is_unresolved]
 
     def pending_entries(self, instrument: InstrumentId) -> Decimal:
-        """Quote value that open entries may still add, as if filled at their decision price."""
+        """Quote value that entries may still add, as if filled at their decision price: what is
+        approved and not filled, sent or not.
+        """
+        parent = self.parents.get(instrument)
+        if parent is not None and not parent.is_exit:
+            return parent.leaves_quantity * parent.decision_price
         return sum(
             (
                 each.leaves_quantity * each.decision_price
@@ -61,6 +85,22 @@ class Blotter:
 
     # --- applying -----------------------------------------------------------------------------
 
+    def apply_order_approved(self, event: OrderApproved) -> None:
+        self.parents[event.instrument] = Parent(
+            instrument=event.instrument,
+            trace=event.trace,
+            close_ns=event.close_ns,
+            side=event.side,
+            quantity=event.quantity,
+            decision_price=event.decision_price,
+            arrival_price=event.arrival_price,
+            is_exit=event.is_exit,
+            approved_ns=event.ts_ns,
+        )
+
+    def apply_parent_ended(self, event: ParentEnded) -> None:
+        self.parents.pop(event.instrument, None)
+
     def apply_order_intended(self, event: OrderIntended) -> None:
         order = Order(
             client_order_id=event.client_order_id,
@@ -70,14 +110,27 @@ class Blotter:
             decision_price=event.decision_price,
             trace=event.trace,
             intended_ns=event.ts_ns,
+            close_ns=event.close_ns,
+            leg=event.leg,
+            order_type=event.order_type,
+            price=event.price,
+            stop_price=event.stop_price,
+            arrival_price=event.arrival_price,
             is_exit=event.is_exit,
         )
+        parent = self.parents.get(order.instrument)
+        if parent is not None and order.leg is parent.leg:
+            parent.children += 1
+            parent.newest_child_ns = event.ts_ns
         assert order.client_order_id not in self.orders, "an intent is made once"
         self.orders[order.client_order_id] = order
         self._open.setdefault(order.instrument, {})[order.client_order_id] = order
         self.intended_count += 1
         if len(self.orders) > ORDERS_REMEMBERED_MAX:
             self._forget_oldest_terminal(event.ts_ns)
+
+    def apply_order_cancel_requested(self, event: OrderCancelRequested) -> None:
+        self.orders[event.client_order_id].cancel_requested_ns = event.ts_ns
 
     def apply_order_accepted(self, event: OrderAccepted) -> None:
         order = self.orders[event.client_order_id]
@@ -105,6 +158,9 @@ class Blotter:
         known = order.fees.get(event.fee_currency, Decimal(0))
         order.fees[event.fee_currency] = known + event.fee
         self.fill_count += 1
+        parent = self.parents.get(order.instrument)
+        if parent is not None and parent.leg is order.leg and parent.trace == order.trace:
+            parent.filled_quantity += event.quantity
         if event.is_adopted:
             self._move(order, OrderState.ADOPTED)
         elif order.state not in TERMINAL:

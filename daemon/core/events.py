@@ -6,7 +6,6 @@ All `ts_ns` are market time in ns UTC; all `*_quote` and quantities are Decimal;
 """
 
 from decimal import Decimal
-from enum import StrEnum
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -17,7 +16,40 @@ from msgspec import Struct
 from daemon.core.bars import Bar, BarRejectReason, BarSource, MissCause
 from daemon.core.instruments import Instrument, InstrumentId
 from daemon.core.labels import LabelRule
-from daemon.core.orders import Fill, OrderState, OrderType, Side
+from daemon.core.orders import Fill, Leg, OrderState, OrderType, Side
+from daemon.core.reasons import (
+    BoundBy as BoundBy,
+)
+from daemon.core.reasons import (
+    DenyReason as DenyReason,
+)
+from daemon.core.reasons import (
+    Direction as Direction,
+)
+from daemon.core.reasons import (
+    FeaturesRefusedReason as FeaturesRefusedReason,
+)
+from daemon.core.reasons import (
+    HaltReason as HaltReason,
+)
+from daemon.core.reasons import (
+    HealthStatus as HealthStatus,
+)
+from daemon.core.reasons import (
+    Outcome as Outcome,
+)
+from daemon.core.reasons import (
+    ParentEnd as ParentEnd,
+)
+from daemon.core.reasons import (
+    ReportSource as ReportSource,
+)
+from daemon.core.reasons import (
+    SignalReason as SignalReason,
+)
+from daemon.core.reasons import (
+    SuppressReason as SuppressReason,
+)
 
 
 class Event(Struct, frozen=True, kw_only=True, gc=False, tag=True):
@@ -36,117 +68,6 @@ class Fact(Event, frozen=True, kw_only=True, gc=False, tag=True):
 
 class Command(Event, frozen=True, kw_only=True, gc=False, tag=True):
     """Something the edge shall do once the step is committed; commands are not journaled."""
-
-
-class Direction(StrEnum):
-    LONG = "long"
-    SHORT = "short"
-    FLAT = "flat"
-
-
-class HealthStatus(StrEnum):
-    UNKNOWN = "unknown"
-    HEALTHY = "healthy"
-    WARNING = "warning"
-    CRITICAL = "critical"
-
-
-class FeaturesRefusedReason(StrEnum):
-    WARMING_UP = "warming_up"
-    WINDOW_HAS_HOLE = "window_has_hole"
-    ZERO_VOLUME = "zero_volume"
-    REFERENCE_MISSING = "reference_missing"
-    NOT_FINITE = "not_finite"
-    NO_MODEL = "no_model"
-
-
-class SignalReason(StrEnum):
-    MODEL = "model"
-    EXTENDED = "extended"
-    OPPOSITE = "opposite"
-    HORIZON = "horizon"
-    OVERDUE = "overdue"  # asked for FLAT before, and the position is still there
-
-
-class SuppressReason(StrEnum):
-    LOW_CONFIDENCE = "low_confidence"
-    BELOW_COST = "below_cost"
-    SHORT_NOT_ALLOWED = "short_not_allowed"
-    DUPLICATE_BAR = "duplicate_bar"
-    TOO_SOON = "too_soon"
-    STALE_BAR = "stale_bar"
-    MODEL_TOO_OLD = "model_too_old"
-    NO_FEATURES = "no_features"
-    WINDOW_HAS_HOLE = "window_has_hole"
-    WARMING_UP = "warming_up"
-    ZERO_VOLUME = "zero_volume"
-    REFERENCE_MISSING = "reference_missing"
-    NO_MODEL = "no_model"
-    NOT_FINITE = "not_finite"
-
-
-class DenyReason(StrEnum):
-    HALTED = "halted"
-    DAILY_LOSS = "daily_loss"
-    MODEL_CRITICAL = "model_critical"
-    STALE_DATA = "stale_data"
-    SPOT_CANNOT_SHORT = "spot_cannot_short"
-    ALREADY_POSITIONED = "already_positioned"
-    NOTHING_TO_CLOSE = "nothing_to_close"
-    ORDER_OPEN = "order_open"
-    UNRESOLVED_ORDER = "unresolved_order"
-    NO_KELLY_STAKE = "no_kelly_stake"
-    POSITION_CAP = "position_cap"
-    GROSS_EXPOSURE_CAP = "gross_exposure_cap"
-    BELOW_MINIMUM = "below_minimum"
-    NO_CAPITAL = "no_capital"
-    ORDER_RATE = "order_rate"
-    NO_PRICE = "no_price"
-    PRICE_COLLAR = "price_collar"
-    NO_PAYOFFS = "no_payoffs"
-    NOT_FINITE = "not_finite"
-    NOT_RECONCILED = "not_reconciled"
-    DATA_DISTRUSTED = "data_distrusted"
-    CLOCK_OFF = "clock_off"
-
-
-class BoundBy(StrEnum):
-    """Which rule decided the size."""
-
-    KELLY = "kelly"
-    MAX_POSITION_RATIO = "max_position_ratio"
-    MAX_GROSS_EXPOSURE_RATIO = "max_gross_exposure_ratio"
-    MAX_ORDER_NOTIONAL = "max_order_notional"
-    FREE_CAPITAL = "free_capital"
-    POSITION = "position"  # exits close what is there
-
-
-class HaltReason(StrEnum):
-    DRAWDOWN = "drawdown"
-    MODEL_CRITICAL = "model_critical"
-    OPERATOR = "operator"
-    RECONCILE = "reconcile"
-    FOREIGN_ORDER = "foreign_order"
-    OVERFILL = "overfill"
-    LATE_FILL = "late_fill"  # of an order that was believed dead: the position may be twice the cap
-
-
-class Outcome(StrEnum):
-    """What the edge can say about a request to the venue; the default of everything unclear is
-    UNKNOWN.
-    """
-
-    ACKNOWLEDGED = "acknowledged"
-    REFUSED = "refused"
-    NOT_SENT = "not_sent"
-    UNKNOWN = "unknown"
-    ABSENT = "absent"
-
-
-class ReportSource(StrEnum):
-    REPLY = "reply"
-    STREAM = "stream"
-    LOOKUP = "lookup"
 
 
 # --- inputs -------------------------------------------------------------------------------------
@@ -313,6 +234,48 @@ class OrderReported(Input, frozen=True, kw_only=True, gc=False, tag=True):
     reason: str = ""
 
 
+class Quote(Struct, frozen=True, kw_only=True, gc=False):
+    """An order book as it was read for a decision: levels (price, base quantity), best first.
+
+    Both sides are empty when it could not be read, and `error` says why.
+    """
+
+    instrument: InstrumentId
+    taken_ns: int
+    bids: tuple[tuple[Decimal, Decimal], ...] = ()
+    asks: tuple[tuple[Decimal, Decimal], ...] = ()
+    error: str = ""
+
+    @property
+    def is_complete(self) -> bool:
+        return bool(self.bids and self.asks)
+
+    def side(self, side: Side) -> tuple[tuple[Decimal, Decimal], ...]:
+        """The levels that an order of this side would take."""
+        return self.asks if side is Side.BUY else self.bids
+
+    def best(self, side: Side) -> Decimal | None:
+        """The first price that an order of this side would take."""
+        levels = self.side(side)
+        return levels[0][0] if levels else None
+
+
+class QuotesTaken(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """The answer to AskQuotes: the books as they stood, for the decision named by its trace."""
+
+    instrument: InstrumentId
+    trace: str
+    direction: Direction
+    quotes: tuple[Quote, ...]
+
+    def of(self, instrument: InstrumentId) -> Quote | None:
+        return next((each for each in self.quotes if each.instrument == instrument), None)
+
+
+class OrdersTicked(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """Time went by while orders were being worked; bars do the same."""
+
+
 class Reconciled(Input, frozen=True, kw_only=True, gc=False, tag=True):
     """Books and venue were compared; entries are allowed only after the first clean one."""
 
@@ -451,6 +414,7 @@ class OrderApproved(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     notional_quote: Decimal
     equity_quote: Decimal
     drawdown_ratio: float
+    arrival_price: Decimal | None = None  # what the order would have met first, when it was decided
 
 
 class OrderDenied(Fact, frozen=True, kw_only=True, gc=False, tag=True):
@@ -470,13 +434,25 @@ class OrderIntended(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     instrument: InstrumentId
     trace: str
     close_ns: int
-    leg: str
+    leg: Leg
     ordinal: int
     side: Side
     order_type: OrderType
     quantity: Decimal
     decision_price: Decimal
     is_exit: bool
+    price: Decimal | None = None  # of a limit order
+    stop_price: Decimal | None = None  # of a stop order
+    arrival_price: Decimal | None = None
+
+
+class OrderCancelRequested(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """We want it gone; only the venue's word about the order itself says that it is."""
+
+    client_order_id: str
+    instrument: InstrumentId
+    trace: str
+    reason: str
 
 
 class OrderAccepted(Fact, frozen=True, kw_only=True, gc=False, tag=True):
@@ -535,6 +511,8 @@ class OrderFilled(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     slippage_bps: float  # against the decision price, positive is worse for us
     leaves_quantity: Decimal
     is_adopted: bool  # the order was believed absent
+    arrival_price: Decimal | None = None
+    arrival_slippage_bps: float | None = None  # against the arrival price, positive is worse for us
 
 
 class OrderCompleted(Fact, frozen=True, kw_only=True, gc=False, tag=True):
@@ -545,6 +523,27 @@ class OrderCompleted(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     trace: str
     state: OrderState
     filled_quantity: Decimal
+
+
+class ParentEnded(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """No more orders will be made for what was approved."""
+
+    instrument: InstrumentId
+    trace: str
+    is_exit: bool
+    reason: ParentEnd
+    wanted_quantity: Decimal
+    filled_quantity: Decimal
+
+
+class ProtectionFailed(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """The exchange will not hold a stop for this position."""
+
+    instrument: InstrumentId
+    trace: str
+    close_ns: int
+    reason: str
+    attempts: int
 
 
 class PositionChanged(Fact, frozen=True, kw_only=True, gc=False, tag=True):
@@ -624,6 +623,19 @@ class TradingResumed(Fact, frozen=True, kw_only=True, gc=False, tag=True):
 # --- commands -----------------------------------------------------------------------------------
 
 
+class AskQuotes(Command, frozen=True, kw_only=True, gc=False, tag=True):
+    """Read the books of these instruments for one decision, and answer even when none can be read.
+
+    `notional_quote` is what is wanted: levels far beyond it need not be told.
+    """
+
+    instrument: InstrumentId
+    trace: str
+    direction: Direction
+    instruments: tuple[InstrumentId, ...]
+    notional_quote: Decimal
+
+
 class SubmitOrder(Command, frozen=True, kw_only=True, gc=False, tag=True):
     """Send this intent, once; the journal has it already."""
 
@@ -633,6 +645,24 @@ class SubmitOrder(Command, frozen=True, kw_only=True, gc=False, tag=True):
     order_type: OrderType
     quantity: Decimal
     decision_price: Decimal
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    is_exit: bool = False
+
+    @property
+    def is_resting(self) -> bool:
+        return self.order_type is not OrderType.MARKET
+
+
+class CancelOrder(Command, frozen=True, kw_only=True, gc=False, tag=True):
+    """Ask the venue to end this order, then look what became of it; may be repeated."""
+
+    client_order_id: str
+    instrument: InstrumentId
+    order_type: OrderType
+    venue_order_id: str | None
+    intended_ns: int
+    reason: str
 
 
 class LookUpOrder(Command, frozen=True, kw_only=True, gc=False, tag=True):
@@ -642,24 +672,31 @@ class LookUpOrder(Command, frozen=True, kw_only=True, gc=False, tag=True):
     instrument: InstrumentId
     intended_ns: int
     reason: str
+    order_type: OrderType = OrderType.MARKET
+
+    @property
+    def is_resting(self) -> bool:
+        return self.order_type is not OrderType.MARKET
 
 
 JOURNALED: tuple[type[Event], ...] = (
     RunOpened, ModelActivated, HistoryLoaded, BarsClosed, BarsMissed, BarRejected, BarRevised,
-    FeedStale, FeedRecovered, ClockChecked, OrderReported, Reconciled, HealthTick, HaltRequested,
+    FeedStale, FeedRecovered, ClockChecked, OrderReported, QuotesTaken, OrdersTicked, Reconciled,
+    HealthTick, HaltRequested,
     ResumeRequested, RunClosed, FeatureRows, Predictions, SignalEmitted, SignalSuppressed,
     DataDistrusted, OrderApproved, OrderDenied, OrderIntended, OrderAccepted, OrderRefused,
-    OrderNotSent,
-    OrderOutcomeUnknown, OrderAbsent, OrderFilled, OrderCompleted, PositionChanged, EquityMarked,
+    OrderNotSent, OrderCancelRequested,
+    OrderOutcomeUnknown, OrderAbsent, OrderFilled, OrderCompleted, ParentEnded, ProtectionFailed,
+    PositionChanged, EquityMarked,
     PredictionResolved, HealthSampled, TradingHalted, TradingResumed, JournalThinned,
 )  # fmt: skip
 
 # Steps that contain one of these are flushed to the disk before anything else happens.
 DURABLE: frozenset[type[Event]] = frozenset(
     {
-        RunOpened, ModelActivated, OrderIntended, OrderFilled, OrderCompleted, OrderRefused,
-        OrderNotSent, OrderAbsent, OrderOutcomeUnknown, TradingHalted, TradingResumed, Reconciled,
-        HaltRequested, ResumeRequested, RunClosed,
+        RunOpened, ModelActivated, OrderIntended, OrderCancelRequested, OrderFilled,
+        OrderCompleted, OrderRefused, OrderNotSent, OrderAbsent, OrderOutcomeUnknown,
+        TradingHalted, TradingResumed, Reconciled, HaltRequested, ResumeRequested, RunClosed,
     }
 )  # fmt: skip
 

@@ -59,6 +59,14 @@ class Instrument(Struct, frozen=True, kw_only=True, gc=False):
         # Whole division: a quotient of 28 digits could be rounded up to the next whole number.
         return quantity // self.lot * self.lot
 
+    def takes(self, quantity: Decimal, price: Decimal) -> bool:
+        """True when the exchange takes an order of so many lots: not under its smallest quantity
+        or value.
+        """
+        if quantity <= 0 or quantity < self.minimum_quantity:
+            return False
+        return quantity * price >= self.minimum_notional
+
     def price_down(self, price: Decimal) -> Decimal:
         """The highest price on the grid that is not above `price`, which is not negative."""
         return price // self.tick * self.tick

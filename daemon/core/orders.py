@@ -20,7 +20,16 @@ class Side(StrEnum):
 
 class OrderType(StrEnum):
     MARKET = "market"
-    LIMIT = "limit"
+    LIMIT = "limit"  # rests at its price until it fills or is cancelled
+    STOP = "stop"  # rests, and becomes a market order once the market trades at its stop price
+
+
+class Leg(StrEnum):
+    """What an order is for."""
+
+    ENTRY = "entry"
+    EXIT = "exit"
+    STOP = "stop"  # protects what is held; it rests on the exchange, whatever becomes of us
 
 
 class OrderState(StrEnum):
@@ -94,7 +103,14 @@ class Order(Struct, kw_only=True):
     decision_price: Decimal
     trace: str
     intended_ns: int
+    close_ns: int = 0
+    leg: Leg = Leg.ENTRY
+    order_type: OrderType = OrderType.MARKET
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    arrival_price: Decimal | None = None
     is_exit: bool = False
+    cancel_requested_ns: int | None = None  # when its end was asked for, the last time
     state: OrderState = OrderState.INTENDED
     venue_order_id: str | None = None
     filled_quantity: Decimal = Decimal(0)
@@ -111,6 +127,11 @@ class Order(Struct, kw_only=True):
         return self.state not in TERMINAL
 
     @property
+    def is_resting(self) -> bool:
+        """True for an order that may stay open at the venue for as long as it likes."""
+        return self.order_type is not OrderType.MARKET
+
+    @property
     def is_unresolved(self) -> bool:
         """True while nobody knows whether the venue has it."""
         return self.state in {OrderState.INTENDED, OrderState.UNKNOWN}
@@ -121,3 +142,28 @@ class Order(Struct, kw_only=True):
             msg = f"order {self.client_order_id}: {self.state} cannot become {state}"
             raise IllegalTransition(msg)
         self.state = state
+
+
+class Parent(Struct, kw_only=True):
+    """What was approved, worked off in child orders; at most one per instrument at a time."""
+
+    instrument: InstrumentId
+    trace: str
+    close_ns: int
+    side: Side
+    quantity: Decimal
+    decision_price: Decimal
+    arrival_price: Decimal | None
+    is_exit: bool
+    approved_ns: int
+    filled_quantity: Decimal = Decimal(0)
+    children: int = 0
+    newest_child_ns: int = 0
+
+    @property
+    def leg(self) -> Leg:
+        return Leg.EXIT if self.is_exit else Leg.ENTRY
+
+    @property
+    def leaves_quantity(self) -> Decimal:
+        return max(Decimal(0), self.quantity - self.filled_quantity)

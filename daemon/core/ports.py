@@ -11,7 +11,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from daemon.core.bars import RawBar, RawTrade
-from daemon.core.events import Event, LookUpOrder, OrderReported, SubmitOrder
+from daemon.core.events import CancelOrder, Event, LookUpOrder, OrderReported, SubmitOrder
 from daemon.core.instruments import Instrument, InstrumentId
 from daemon.core.orders import Fill, Side
 
@@ -87,6 +87,12 @@ class Venue(Protocol):
     async def submit(self, order: SubmitOrder) -> OrderReported:
         """Send once and say what is known; never raises for what the exchange did, never sends
         twice.
+        """
+        ...
+
+    async def cancel(self, order: CancelOrder) -> OrderReported:
+        """Ask for the order's end and say what it is then: the venue's answer to the request alone
+        proves nothing. It may still be open, and all of it may have filled. May be repeated.
         """
         ...
 

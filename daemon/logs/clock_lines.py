@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from daemon.core.events import ClockChecked
 from daemon.core.timeframes import rfc3339
-from daemon.logs.lines import Fields, Memory
+from daemon.logs.parts import Fields, Memory
 
 
 def clock_off(event: ClockChecked, _: Memory) -> Iterator[Fields]:

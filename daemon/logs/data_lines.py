@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from daemon.core import events as e
 from daemon.core.bars import BarRejectReason
 from daemon.core.timeframes import rfc3339
-from daemon.logs.lines import Fields, Memory
+from daemon.logs.parts import Fields, Memory
 
 RAW_LENGTH_MAX = 200
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from daemon.core import events as e
-from daemon.logs import data_lines, lines
+from daemon.logs import data_lines, lines, order_lines
 from daemon.logs.clock_lines import clock_agrees, clock_off
-from daemon.logs.lines import Fields, Memory
+from daemon.logs.parts import Fields, Memory
 
 Build: TypeAlias = Callable[[Any, Memory], Iterator[Fields]]
 
@@ -22,6 +22,7 @@ SILENT: tuple[type[e.Event], ...] = (
     e.HealthTick,
     e.RunClosed,
     e.JournalThinned,
+    e.OrdersTicked,
 )
 LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.HistoryLoaded: (("history.loaded", lines.history_loaded),),
@@ -44,15 +45,22 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.SignalSuppressed: (("signal.suppressed", lines.signal_suppressed),),
     e.OrderApproved: (("risk.sized", lines.risk_sized),),
     e.OrderDenied: (("order.denied", lines.order_denied),),
-    e.OrderIntended: (("order.submitted", lines.order_submitted),),
-    e.OrderReported: (("order.reported", lines.order_reported),),
-    e.OrderAccepted: (("order.accepted", lines.order_accepted),),
-    e.OrderRefused: (("order.refused", lines.order_ended),),
-    e.OrderNotSent: (("order.not_sent", lines.order_ended),),
-    e.OrderOutcomeUnknown: (("order.unknown", lines.order_ended),),
-    e.OrderAbsent: (("order.absent", lines.order_ended),),
-    e.OrderFilled: (("order.filled", lines.order_filled), ("order.adopted", lines.order_adopted)),
-    e.OrderCompleted: (("order.completed", lines.order_completed),),
+    e.QuotesTaken: (("quotes.taken", order_lines.quotes_taken),),
+    e.OrderIntended: (("order.submitted", order_lines.order_submitted),),
+    e.OrderReported: (("order.reported", order_lines.order_reported),),
+    e.OrderCancelRequested: (("order.cancel_requested", order_lines.order_ended),),
+    e.OrderAccepted: (("order.accepted", order_lines.order_accepted),),
+    e.OrderRefused: (("order.refused", order_lines.order_ended),),
+    e.OrderNotSent: (("order.not_sent", order_lines.order_ended),),
+    e.OrderOutcomeUnknown: (("order.unknown", order_lines.order_ended),),
+    e.OrderAbsent: (("order.absent", order_lines.order_ended),),
+    e.OrderFilled: (
+        ("order.filled", order_lines.order_filled),
+        ("order.adopted", order_lines.order_adopted),
+    ),
+    e.OrderCompleted: (("order.completed", order_lines.order_completed),),
+    e.ParentEnded: (("order.worked", order_lines.order_worked),),
+    e.ProtectionFailed: (("protection.failed", order_lines.protection_failed),),
     e.PositionChanged: (("position.changed", lines.position_changed),),
     e.EquityMarked: (("equity.marked", lines.equity_marked),),
     e.Reconciled: (

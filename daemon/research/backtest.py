@@ -13,8 +13,10 @@ import numpy as np
 
 from daemon.core.bars import MissCause
 from daemon.core.events import (
+    AskQuotes,
     BarsClosed,
     BarsMissed,
+    CancelOrder,
     Event,
     HealthTick,
     SubmitOrder,
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from daemon.core.bars import Bar
-    from daemon.core.events import Command, Input, OrderReported
+    from daemon.core.events import Command, Input
     from daemon.core.instruments import InstrumentId
     from daemon.core.pipeline import Pipeline
     from daemon.research.simulated_venue import SimulatedVenue
@@ -84,7 +86,7 @@ def replay(
     """
     for number, (missed, closed) in enumerate(cross_sections(bars, timeframe_ns), 1):
         close_ns = closed.ts_ns
-        inputs: list[Input] = [*before_slot(close_ns), *missed, closed]
+        inputs: list[Input] = [*before_slot(close_ns), *missed, *venue.passing(closed), closed]
         if number % sample_every_bars == 0:
             inputs.append(HealthTick(ts_ns=close_ns))
         for event in inputs:
@@ -104,7 +106,11 @@ def _settled(
         waiting += [_answer(venue, command) for command in step.commands]
 
 
-def _answer(venue: SimulatedVenue, command: Command) -> OrderReported:
+def _answer(venue: SimulatedVenue, command: Command) -> Input:
+    if isinstance(command, AskQuotes):
+        return venue.quotes(command)
+    if isinstance(command, CancelOrder):
+        return venue.cancel(command)
     assert isinstance(command, SubmitOrder), (
         f"{type(command).__name__} has no meaning in a backtest"
     )

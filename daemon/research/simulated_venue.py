@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from daemon.core.events import OrderReported, Outcome, ReportSource
+from daemon.core.events import OrderReported, Outcome, Quote, QuotesTaken, ReportSource
 from daemon.core.instruments import plain
-from daemon.core.orders import Fill, OrderState, Side
+from daemon.core.orders import Fill, OrderState, OrderType, Side
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from daemon.core.bars import Bar
-    from daemon.core.events import SubmitOrder
+    from daemon.core.events import AskQuotes, BarsClosed, CancelOrder, SubmitOrder
     from daemon.core.instruments import Instrument, InstrumentId
 
 FEE_STEP = Decimal("0.00000001")
@@ -47,11 +47,12 @@ class FillModel:
 
 
 class SimulatedVenue:
-    """Market orders on spot; each fills at the open of the bar in which it arrives, or not at all.
+    """Orders on spot. A market order fills at the open of the bar in which it arrives, or never.
 
     The open is the first price after the decision that anybody can be shown to have traded at.
     Nothing about the bar but its open and its volume is used: its high, low and close were not
-    known then.
+    known then. A stop is set off by a bar that trades at its price, a limit order is filled by one
+    that trades through it.
     """
 
     def __init__(
@@ -65,29 +66,99 @@ class SimulatedVenue:
         self._bars = bars  # by instrument and open time
         self._timeframe_ns = timeframe_ns
         self._model = model
+        self._resting: dict[str, SubmitOrder] = {}
+
+    def quotes(self, question: AskQuotes) -> QuotesTaken:
+        """Books made of the newest bars: half a spread on each side of the close, and as much in
+        them as an order may have of such a bar.
+        """
+        quotes = tuple(self._quote(each, question.ts_ns) for each in question.instruments)
+        return QuotesTaken(
+            ts_ns=question.ts_ns,
+            instrument=question.instrument,
+            trace=question.trace,
+            direction=question.direction,
+            quotes=quotes,
+        )
+
+    def passing(self, closed: BarsClosed) -> Iterator[OrderReported]:
+        """What became of resting orders while these bars traded; told before the bars are."""
+        bars = {bar.instrument: bar for bar in closed.bars}
+        for order in list(self._resting.values()):
+            bar = bars.get(order.instrument)
+            if bar is None or order.ts_ns >= bar.close_ns:
+                continue
+            price = _met(order, self._instruments[order.instrument], bar)
+            if price is not None:
+                del self._resting[order.client_order_id]
+                yield self._executed(order, bar, price, self._report(order, bar.close_ns))
+
+    def cancel(self, order: CancelOrder) -> OrderReported:
+        """The end of a resting order; what is none has been told of before."""
+        is_there = self._resting.pop(order.client_order_id, None) is not None
+        return OrderReported(
+            ts_ns=order.ts_ns,
+            client_order_id=order.client_order_id,
+            outcome=Outcome.ACKNOWLEDGED,
+            source=ReportSource.LOOKUP,
+            state=OrderState.CANCELED if is_there else None,
+            venue_order_id=order.client_order_id,
+            filled_quantity=Decimal(0) if is_there else None,
+        )
 
     def answer(self, order: SubmitOrder) -> OrderReported:
-        """What the venue says once it is over; a slot without a bar is a market that is closed."""
+        """What the venue says once it has it; a slot without a bar is a market that is closed."""
         arrives_ns = order.ts_ns + self._model.latency_ns
-        report = OrderReported(
-            ts_ns=arrives_ns,
-            client_order_id=order.client_order_id,
-            outcome=Outcome.REFUSED,
-            source=ReportSource.REPLY,
-        )
+        report = self._report(order, arrives_ns)
         open_ns = arrives_ns - arrives_ns % self._timeframe_ns
         bar = self._bars.get((order.instrument, open_ns))
         if bar is None:
             return replace(report, reason="market is closed: there is no bar to fill in")
         instrument = self._instruments[order.instrument]
-        fault = _fault(instrument, order, instrument.price_of(bar.open))
+        price = instrument.price_of(bar.open)
+        fault = _fault(instrument, order, order.price or order.stop_price or price)
         if fault:
             return replace(report, reason=fault)
-        return self._executed(order, instrument, bar, report)
+        if not order.is_resting:
+            return self._executed(order, bar, price, report)
+        if order.order_type is OrderType.STOP and _is_beyond(order, price, order.stop_price):
+            return replace(report, reason="the stop price would trigger immediately")
+        self._resting[order.client_order_id] = order
+        return replace(
+            report,
+            outcome=Outcome.ACKNOWLEDGED,
+            state=OrderState.ACCEPTED,
+            venue_order_id=order.client_order_id,
+            filled_quantity=Decimal(0),
+        )
+
+    def _quote(self, each: InstrumentId, ts_ns: int) -> Quote:
+        open_ns = ts_ns - ts_ns % self._timeframe_ns - self._timeframe_ns
+        bar = self._bars.get((each, open_ns))
+        if bar is None:
+            return Quote(instrument=each, taken_ns=ts_ns, error="there is no bar to make it of")
+        instrument = self._instruments[each]
+        close, half = instrument.price_of(bar.close), self._model.spread_bps / 2 / BPS
+        depth = Decimal(repr(bar.volume)) * self._model.participation_max_ratio
+        bid, ask = (
+            instrument.price_down(close * (1 - half)),
+            instrument.price_up(close * (1 + half)),
+        )
+        return Quote(instrument=each, taken_ns=ts_ns, bids=((bid, depth),), asks=((ask, depth),))
+
+    @staticmethod
+    def _report(order: SubmitOrder, ts_ns: int) -> OrderReported:
+        return OrderReported(
+            ts_ns=ts_ns,
+            client_order_id=order.client_order_id,
+            outcome=Outcome.REFUSED,
+            source=ReportSource.REPLY,
+        )
 
     def _executed(
-        self, order: SubmitOrder, instrument: Instrument, bar: Bar, report: OrderReported
+        self, order: SubmitOrder, bar: Bar, price: Decimal, report: OrderReported
     ) -> OrderReported:
+        instrument = self._instruments[order.instrument]
         volume = Decimal(repr(bar.volume))
         most = instrument.quantize_down(volume * self._model.participation_max_ratio)
         quantity = min(order.quantity, most)
@@ -99,18 +170,21 @@ class SimulatedVenue:
         )
         if quantity <= 0:
             return replace(accepted, state=OrderState.EXPIRED, reason="nobody traded in that bar")
-        fill = self._fill(order, instrument, bar, quantity, report.ts_ns)
+        fill = self._fill(order, bar, price, quantity, report.ts_ns)
         if quantity < order.quantity:
             reason = f"the bar's volume gives no more than {plain(most)}"
             return replace(accepted, state=OrderState.EXPIRED, fills=(fill,), reason=reason)
         return replace(accepted, state=OrderState.FILLED, fills=(fill,))
 
     def _fill(
-        self, order: SubmitOrder, instrument: Instrument, bar: Bar, quantity: Decimal, ts_ns: int
+        self, order: SubmitOrder, bar: Bar, met: Decimal, quantity: Decimal, ts_ns: int
     ) -> Fill:
+        instrument = self._instruments[order.instrument]
         is_buy = order.side is Side.BUY
         worse = self._model.worse_ratio(quantity / Decimal(repr(bar.volume)))
-        wanted = instrument.price_of(bar.open) * (1 + worse if is_buy else 1 - worse)
+        if order.order_type is OrderType.LIMIT:
+            worse = Decimal(0)  # others came to its price
+        wanted = met * (1 + worse if is_buy else 1 - worse)
         price = instrument.price_up(wanted) if is_buy else instrument.price_down(wanted)
         received = quantity if is_buy else quantity * price
         return Fill(
@@ -121,6 +195,32 @@ class SimulatedVenue:
             fee_currency=instrument.base if is_buy else instrument.quote,
             ts_ns=ts_ns,
         )
+
+
+def _is_beyond(order: SubmitOrder, price: Decimal, limit: Decimal | None) -> bool:
+    """Whether a market at `price` has reached the stop price of an order."""
+    assert limit is not None, "a stop order has a stop price"
+    return price >= limit if order.side is Side.BUY else price <= limit
+
+
+def _met(order: SubmitOrder, instrument: Instrument, bar: Bar) -> Decimal | None:
+    """The price at which a bar's trades meet a resting order, before costs; None if they do not.
+
+    What opens beyond the price of a stop, or of a limit order, is met at the open.
+    """
+    first = instrument.price_of(bar.open)
+    is_buy = order.side is Side.BUY
+    if order.order_type is OrderType.STOP:
+        assert order.stop_price is not None, "a stop order has a stop price"
+        if _is_beyond(order, first, order.stop_price):
+            return first
+        worst = instrument.price_of(bar.high if is_buy else bar.low)
+        return order.stop_price if _is_beyond(order, worst, order.stop_price) else None
+    assert order.price is not None, "a limit order has a price"
+    best = instrument.price_of(bar.low if is_buy else bar.high)
+    if is_buy:
+        return min(first, order.price) if best < order.price else None
+    return max(first, order.price) if best > order.price else None
 
 
 def _fault(instrument: Instrument, order: SubmitOrder, price: Decimal) -> str:

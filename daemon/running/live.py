@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 
 from daemon.core.bars import MissCause
 from daemon.core.events import (
+    AskQuotes,
     BarsClosed,
     BarsMissed,
+    CancelOrder,
     Command,
     Event,
     HealthTick,
     HistoryLoaded,
     LookUpOrder,
+    OrdersTicked,
     RunClosed,
     SubmitOrder,
 )
@@ -28,6 +31,7 @@ from daemon.layers.ingestion.suspicion import PAST_BARS
 from daemon.running.health import HealthTask
 from daemon.running.lockstep import Lockstep
 from daemon.running.progress import Progress
+from daemon.running.quotes import QuoteDesk
 from daemon.running.runner import Runner
 from daemon.running.site_tasks import SiteTasks
 from daemon.web.control import Control
@@ -51,6 +55,7 @@ DRAIN_WITHIN_S = 30.0
 QUIET_CHECK_S = 0.02
 STUCK_AFTER_S = 20.0
 WATCH_EVERY_S = 1.0
+TICK_EVERY_S = 1.0
 
 
 class Live:
@@ -84,6 +89,12 @@ class Live:
         self.inbox = Inbox(now_ns=None if world.is_lockstep else self._market_ns)
         self._overflowed = (0, 0)  # waits for room and messages let go, as last told
         self.sites = self._site_tasks(reporter)
+        self._quotes = QuoteDesk(
+            {site.exchange: site for site in world.sites},
+            self.inbox.put,
+            within_s=settings.execution.quote_within_s,
+            is_ordered=world.is_lockstep,
+        )
         self._health = HealthTask(
             self.inbox.put,
             every_bars=settings.health.sample_every_bars,
@@ -159,8 +170,9 @@ class Live:
         work = [self.runner.run(), self._health.run(), self._watch(), self._control.run()]
         work += [feed.run() for feed in feeds]
         work += [task for each in self.sites.values() for task in each.work()]
-        if lockstep is not None:
-            work.append(lockstep.run())
+        work.append(self._quotes.run())
+        work.append(self._tick_orders() if lockstep is None else lockstep.run())
+        self._follow_orders()
         running = [asyncio.create_task(each) for each in work]
         try:
             for feed in feeds:
@@ -220,6 +232,7 @@ class Live:
             enter,
             is_quiet=self._is_quiet,
             on_clock=lambda exchange, now: self.sites[exchange].on_clock(now),
+            before_slot=self._look_at_resting,
         )
         self.runner.observers.append(lockstep.note)
         return lockstep
@@ -237,10 +250,39 @@ class Live:
         }
 
     def _act(self, command: Command) -> None:
-        if isinstance(command, SubmitOrder | LookUpOrder):
+        if isinstance(command, AskQuotes):
+            self._quotes.post(command)
+        elif isinstance(command, SubmitOrder | LookUpOrder | CancelOrder):
             self.sites[command.instrument.exchange].outbox.post(command)
 
     # --- tasks --------------------------------------------------------------------------------
+
+    def _follow_orders(self) -> None:
+        """Hear again of orders that an earlier process left open."""
+        for order in self._core.blotter.all_open():
+            if not order.is_unresolved:
+                self.sites[order.instrument.exchange].outbox.watch(
+                    LookUpOrder(
+                        ts_ns=order.intended_ns,
+                        client_order_id=order.client_order_id,
+                        instrument=order.instrument,
+                        intended_ns=order.intended_ns,
+                        reason="it was open at the start",
+                        order_type=order.order_type,
+                    )
+                )
+
+    async def _look_at_resting(self) -> None:
+        for each in self.sites.values():
+            await each.outbox.look_at_resting()
+
+    async def _tick_orders(self) -> None:
+        """Let time pass for orders that are being worked, where that changes anything."""
+        while True:
+            await asyncio.sleep(TICK_EVERY_S)
+            now_ns = self._world.now_ns()
+            if self.runner.is_idle and self._core.execution.is_due(now_ns):
+                await self.inbox.put(OrdersTicked(ts_ns=now_ns))
 
     async def _watch(self) -> None:
         """Say every second how it goes, and feed the service manager's watchdog while steps are
@@ -271,6 +313,7 @@ class Live:
         return (
             self.runner.is_idle
             and not len(self.inbox)
+            and not self._quotes.in_flight
             and not any(each.outbox.in_flight for each in self.sites.values())
             and not self._health.is_due
         )

@@ -43,6 +43,7 @@ class Lockstep:
         *,
         is_quiet: Callable[[], bool],
         on_clock: Callable[[str, ExchangeClock], None],
+        before_slot: Callable[[], Awaitable[None]],
     ) -> None:
         self._links = links
         self._run = run
@@ -50,6 +51,7 @@ class Lockstep:
         self._put = put
         self._is_quiet = is_quiet
         self._on_clock = on_clock
+        self._before_slot = before_slot
         self._slots: dict[int, dict[InstrumentId, Bar]] = {}
         self._missed: list[BarsMissed] = []
         self._newest: dict[InstrumentId, int] = {}
@@ -123,6 +125,7 @@ class Lockstep:
         self._missed = [each for each in self._missed if each.first_open_ns >= close_ns]
         for missed in sorted(due, key=lambda each: (each.instrument, each.first_open_ns)):
             await self._put(missed)
+        await self._before_slot()  # what the slot did to orders that rest is known before its bars
         bars = self._slots.pop(close_ns)
         ordered = tuple(bars[each] for each in sorted(bars))
         await self._put(BarsClosed(ts_ns=max(bar.received_ns for bar in ordered), bars=ordered))

@@ -41,6 +41,7 @@ async def settle(
                 instrument=order.instrument,
                 intended_ns=order.intended_ns,
                 reason=WHEN_ASKED_AT_START,
+                order_type=order.order_type,
             )
         )
         await take(report)

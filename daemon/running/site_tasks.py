@@ -61,7 +61,7 @@ class SiteTasks:
         turn: asyncio.Lock | None,
     ) -> None:
         self.site = site
-        self.outbox = Outbox(site.venue, put, turn=turn)
+        self.outbox = Outbox(site.venue, put, turn=turn, is_following=not site.is_lockstep)
         self.is_over = False
         self.is_lost = False
         self._settings = settings

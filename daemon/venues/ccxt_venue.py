@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from daemon.core.clock import WireClock
 from daemon.core.errors import ExchangeUnreachable, LiveRefused
-from daemon.core.events import OrderReported, Outcome, ReportSource
+from daemon.core.events import LookUpOrder, OrderReported, Outcome, ReportSource
 from daemon.core.orders import OrderState
 from daemon.core.timeframes import NS_PER_MS, NS_PER_S, rfc3339
 from daemon.venues.budget import Use
@@ -42,7 +42,7 @@ from daemon.venues.ccxt_requests import Request, Wanted, asking, request_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from daemon.core.events import LookUpOrder, SubmitOrder
+    from daemon.core.events import CancelOrder, SubmitOrder
     from daemon.core.instruments import InstrumentId
     from daemon.core.ports import Account
     from daemon.venues.capabilities import Look
@@ -128,6 +128,36 @@ class CcxtVenue:
             return self._report(order, Outcome.UNKNOWN, "the reply is about another order")
         return self._told(order, told, ReportSource.REPLY)
 
+    async def cancel(self, order: CancelOrder) -> OrderReported:
+        """Ask for its end, whatever that answers, then look: it may have filled before."""
+        ours, symbol = order.client_order_id, order.instrument.symbol
+        self._ours.add(ours)
+        reason = "after a cancel"
+        try:
+            await self._reader.markets()
+            with using(Use.ORDER):
+                await asking(
+                    self._client,
+                    self._row.cancel,
+                    self._row,
+                    symbol,
+                    ours,
+                    theirs=order.venue_order_id,
+                    extra=self._row.kinds[order.order_type.value].cancel,
+                )
+        except Exception as error:  # noqa: BLE001  # what the order is now is asked for either way
+            reason = f"after a cancel that failed: {explain(error)}"
+        return await self.look_up(
+            LookUpOrder(
+                ts_ns=order.ts_ns,
+                client_order_id=ours,
+                instrument=order.instrument,
+                intended_ns=order.intended_ns,
+                reason=reason,
+                order_type=order.order_type,
+            )
+        )
+
     async def look_up(self, order: LookUpOrder) -> OrderReported:
         """Ask until the order is found with all its fills, or until all sources deny it for long.
 
@@ -176,6 +206,8 @@ class CcxtVenue:
             side=order.side,
             quantity=order.quantity,
             decision_price=order.decision_price,
+            price=order.price,
+            stop_price=order.stop_price,
         )
         tick = Decimal(str(self._client.markets[symbol]["precision"]["price"]))
         deadline_ns = self._wire.now_ns() + round(self._row.late_s * NS_PER_S)
@@ -235,7 +267,7 @@ class CcxtVenue:
             except Exception as error:  # noqa: BLE001  # a failed reading is no reading
                 del error
             else:
-                if told.has_all_fills and told.state in ENDED:
+                if told.has_all_fills and (told.state in ENDED or order.is_resting):
                     break
             if self._wire.monotonic_s() >= limit_s:
                 break
@@ -246,6 +278,8 @@ class CcxtVenue:
         return told
 
     async def _read_with_fills(self, order: LookUpOrder, told: Told) -> Told:
+        if order.is_resting and told.state is OrderState.ACCEPTED and not told.filled_quantity:
+            return told  # it rests untouched; only of an end is it asked whether that is true
         rows = await asking(
             self._client,
             self._row.fills,

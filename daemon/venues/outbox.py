@@ -12,7 +12,14 @@ from collections import Counter, deque
 from functools import partial
 from typing import TYPE_CHECKING
 
-from daemon.core.events import LookUpOrder, OrderReported, Outcome, ReportSource, SubmitOrder
+from daemon.core.events import (
+    CancelOrder,
+    LookUpOrder,
+    OrderReported,
+    Outcome,
+    ReportSource,
+    SubmitOrder,
+)
 from daemon.core.orders import TERMINAL
 
 if TYPE_CHECKING:
@@ -32,6 +39,9 @@ LOOK_AGAIN_MAX_S = 60.0
 class Outbox:
     """One venue's commands: in sequence per instrument, instruments beside each other.
 
+    An order that rests is followed until it is over, and nobody waits for that. Where
+    `is_following` is off the market stands still by itself, and `look_at_resting` asks once each
+    time it moved.
     Outboxes that share a `turn` send one order at a time, in the order in which they were posted:
     lock-step over several exchanges needs it, or chance would decide whose answer comes first.
     """
@@ -44,28 +54,33 @@ class Outbox:
         drain_within_s: float = DRAIN_WITHIN_S,
         is_listening: bool = True,
         turn: asyncio.Lock | None = None,
+        is_following: bool = True,
     ) -> None:
         self._venue = venue
         self._publish = publish
         self._drain_within_s = drain_within_s
         self._is_listening = is_listening
         self._turn = turn or contextlib.nullcontext()
+        self._is_following = is_following
         self.unheard: Counter[str] = Counter()  # why the stream of reports ended, by error
-        self._commands: deque[SubmitOrder | LookUpOrder] = deque()
+        self._commands: deque[SubmitOrder | LookUpOrder | CancelOrder] = deque()
         self._posted = asyncio.Event()
         self._quiet = asyncio.Event()
         self._is_stopped = False
         self._waiting: dict[InstrumentId, deque[SubmitOrder]] = {}
         self._senders: dict[InstrumentId, asyncio.Task[None]] = {}
         self._searches: dict[str, asyncio.Task[None]] = {}
+        self._cancels: dict[str, asyncio.Task[None]] = {}
         self._followers: dict[str, asyncio.Task[None]] = {}
+        self._resting: dict[str, tuple[LookUpOrder, OrderReported | None]] = {}
         self._late: list[asyncio.Task[None]] = []
 
     @property
     def in_flight(self) -> int:
         """Commands that have no answer yet; UNKNOWN is no answer."""
         queued = sum(len(each) for each in self._waiting.values())
-        return len(self._commands) + queued + len(self._senders) + len(self._searches)
+        busy = len(self._senders) + len(self._searches) + len(self._cancels)
+        return len(self._commands) + queued + busy
 
     async def idle(self) -> None:
         """Wait until nothing is in flight."""
@@ -73,7 +88,7 @@ class Outbox:
             self._quiet.clear()
             await self._quiet.wait()
 
-    def post(self, command: SubmitOrder | LookUpOrder) -> None:
+    def post(self, command: SubmitOrder | LookUpOrder | CancelOrder) -> None:
         """Take a command whose step is committed; after the end of `run` it is not sent."""
         assert self.in_flight < IN_FLIGHT_MAX, "commands pile up: the venue cannot keep up"
         if self._is_stopped:
@@ -82,6 +97,21 @@ class Outbox:
             return
         self._commands.append(command)
         self._posted.set()
+
+    def watch(self, order: LookUpOrder) -> None:
+        """Follow an order that an earlier process left open."""
+        self._note_open(order, None)
+
+    async def look_at_resting(self) -> None:
+        """Ask once about every order that rests, and tell what is new of it."""
+        for ours, (order, last) in list(self._resting.items()):
+            report = await self._ask_until(order, lambda _said: True)
+            if last is None or _is_news(last, report):
+                await self._publish(report)
+            if _is_open(report) or _is_unclear(report):
+                self._resting[ours] = order, report
+            else:
+                self._resting.pop(ours, None)
 
     async def run(self) -> None:
         """Until cancelled: then nothing more is sent, and what is on its way may still answer."""
@@ -99,9 +129,14 @@ class Outbox:
 
     # --- sending --------------------------------------------------------------------------------
 
-    def _dispatch(self, command: SubmitOrder | LookUpOrder) -> None:
+    def _dispatch(self, command: SubmitOrder | LookUpOrder | CancelOrder) -> None:
         if isinstance(command, LookUpOrder):
             self._search(command)
+            return
+        if isinstance(command, CancelOrder):
+            if command.client_order_id not in self._cancels:
+                task = asyncio.create_task(self._cancel(command))
+                self._cancels[command.client_order_id] = task
             return
         instrument = command.instrument
         self._waiting.setdefault(instrument, deque()).append(command)
@@ -129,16 +164,34 @@ class Outbox:
         except Exception as error:  # noqa: BLE001  # the order may have left before this happened
             report = _unknown(command, f"the venue raised {type(error).__name__}")
         await self._publish(report)
-        if _is_unclear(report) or _is_open(report):
-            self._search(
-                LookUpOrder(
-                    ts_ns=report.ts_ns,
-                    client_order_id=command.client_order_id,
-                    instrument=command.instrument,
-                    intended_ns=command.ts_ns,
-                    reason=report.reason or f"the reply said {report.state}",
-                )
-            )
+        question = LookUpOrder(
+            ts_ns=report.ts_ns,
+            client_order_id=command.client_order_id,
+            instrument=command.instrument,
+            intended_ns=command.ts_ns,
+            reason=report.reason or f"the reply said {report.state}",
+            order_type=command.order_type,
+        )
+        if _is_open(report) and command.is_resting:
+            self._note_open(question, report)
+        elif _is_unclear(report) or _is_open(report):
+            self._search(question)
+
+    async def _cancel(self, command: CancelOrder) -> None:
+        """Ask for its end; what cannot be read now is asked for again by whoever wants it gone."""
+        ours = command.client_order_id
+        try:
+            async with self._turn:
+                if self._is_stopped:
+                    return
+                with contextlib.suppress(Exception):  # no answer is no news
+                    report = await self._venue.cancel(command)
+                    await self._publish(report)
+                    if not (_is_open(report) or _is_unclear(report)):
+                        self._forget(ours)
+        finally:
+            del self._cancels[ours]
+            self._note()
 
     def _refuse_late(self, command: SubmitOrder) -> None:
         async def tell() -> None:
@@ -160,20 +213,35 @@ class Outbox:
         try:
             report = await self._ask_until(command, lambda said: not _is_unclear(said))
             await self._publish(report)
-            if _is_open(report) and ours not in self._followers:
-                self._followers[ours] = asyncio.create_task(self._follow(command, report))
+            if _is_open(report):
+                self._note_open(command, report)
         finally:
             del self._searches[ours]
             self._note()
 
-    async def _follow(self, command: LookUpOrder, last: OrderReported) -> None:
+    def _note_open(self, command: LookUpOrder, report: OrderReported | None) -> None:
+        """An order rests: its news are asked for from here on."""
+        ours = command.client_order_id
+        if not self._is_following:
+            self._resting[ours] = command, report
+        elif ours not in self._followers:
+            self._followers[ours] = asyncio.create_task(self._follow(command, report))
+
+    async def _follow(self, command: LookUpOrder, last: OrderReported | None) -> None:
         """Tell the news of an open order until it is over; nobody waits for this."""
         try:
-            while _is_open(last):
+            while last is None or _is_open(last):
                 last = await self._ask_until(command, partial(_is_news, last))
                 await self._publish(last)
         finally:
-            del self._followers[command.client_order_id]
+            self._followers.pop(command.client_order_id, None)
+
+    def _forget(self, ours: str) -> None:
+        """It is over, and that is told: nobody needs to ask any more."""
+        self._resting.pop(ours, None)
+        follower = self._followers.pop(ours, None)
+        if follower is not None:
+            follower.cancel()
 
     async def _ask_until(
         self, command: LookUpOrder, is_enough: Callable[[OrderReported], bool]
@@ -208,7 +276,8 @@ class Outbox:
                 await self._publish(_not_sent(command))
         if self._senders:
             await asyncio.wait(self._senders.values(), timeout=self._drain_within_s)
-        tasks = [*self._senders.values(), *self._searches.values(), *self._followers.values()]
+        asking = [*self._searches.values(), *self._cancels.values(), *self._followers.values()]
+        tasks = [*self._senders.values(), *asking]
         await _end(tasks)
         self._note()
 
@@ -233,9 +302,11 @@ def _is_open(report: OrderReported) -> bool:
     return report.outcome is Outcome.ACKNOWLEDGED and report.state not in TERMINAL
 
 
-def _is_news(known: OrderReported, report: OrderReported) -> bool:
+def _is_news(known: OrderReported | None, report: OrderReported) -> bool:
     if _is_unclear(report):
         return False
+    if known is None:
+        return True
     said = (report.outcome, report.state, report.filled_quantity, len(report.fills))
     return said != (known.outcome, known.state, known.filled_quantity, len(known.fills))
 

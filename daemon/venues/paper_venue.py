@@ -6,6 +6,7 @@ Belongs here: walking the book, fees, filters and the paper account. The book co
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from decimal import ROUND_UP, Decimal
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from daemon.core.errors import ExchangeUnreachable
-from daemon.core.events import OrderReported, Outcome, ReportSource
+from daemon.core.events import LookUpOrder, OrderReported, Outcome, ReportSource, SubmitOrder
 from daemon.core.instruments import plain
 from daemon.core.orders import Fill, OrderState, OrderType, Side
 from daemon.core.ports import Account, VenueFill
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from daemon.core.clock import Clock
-    from daemon.core.events import LookUpOrder, SubmitOrder
+    from daemon.core.events import CancelOrder
     from daemon.core.instruments import Instrument, InstrumentId
     from daemon.core.orders import Order
-    from daemon.core.ports import MarketData
+    from daemon.core.ports import Book, MarketData
 
     Levels = tuple[tuple[Decimal, Decimal], ...]
 
@@ -36,7 +37,7 @@ _ENDED = frozenset({OrderState.FILLED, OrderState.CANCELED, OrderState.EXPIRED})
 
 
 class PaperVenue:
-    """Market orders only; the same client order id is executed once, however often it is submitted.
+    """The same client order id is executed once, however often it is submitted.
 
     Nothing is durable here: after a restart the journal's orders and fills are given to `restore`.
     Fees are kept from what is received, as on spot exchanges.
@@ -59,6 +60,7 @@ class PaperVenue:
         self._fee_ratio = Decimal(str(fee_bps)) / 10_000
         self._latency_s = latency_ms / 1_000
         self._booked: dict[str, OrderReported] = {}
+        self._resting: dict[str, SubmitOrder] = {}
         self._fills: list[VenueFill] = []
         self._depth: defaultdict[tuple[InstrumentId, Side], Depth] = defaultdict(Depth)
 
@@ -77,6 +79,8 @@ class PaperVenue:
                 self._booked[order.client_order_id] = replace(
                     report, state=state, filled_quantity=filled, fills=own
                 )
+            elif order.is_resting and order.is_open:
+                self._rest(_submitted(order))
             elif order.state is OrderState.REFUSED:
                 report = self._report(order.client_order_id, order.intended_ns)
                 self._booked[order.client_order_id] = replace(report, outcome=Outcome.REFUSED)
@@ -93,12 +97,32 @@ class PaperVenue:
             report = self._report(order.client_order_id, max(order.ts_ns, self._clock.now_ns()))
             return replace(report, outcome=Outcome.NOT_SENT, reason=f"no book: {error}")
         levels = book.asks if order.side is Side.BUY else book.bids
+        if order.is_resting:
+            return self._place(order, book)
         report = self._execute(order, levels)
         self._booked[order.client_order_id] = report
         return report
 
+    async def cancel(self, order: CancelOrder) -> OrderReported:
+        """Gone at once, unless the book of this moment fills it."""
+        report = await self.look_up(_question(order))
+        if self._resting.pop(order.client_order_id, None) is None:
+            return report
+        ended = replace(report, state=OrderState.CANCELED)
+        self._booked[order.client_order_id] = ended
+        return ended
+
     async def look_up(self, order: LookUpOrder) -> OrderReported:
-        """What was booked; an id that never was is absent at once: nothing leaves this process."""
+        """What was booked; an id that never was is absent at once: nothing leaves this process.
+
+        An order that rests meets the book of this moment.
+        """
+        resting = self._resting.get(order.client_order_id)
+        if resting is not None:
+            with contextlib.suppress(ExchangeUnreachable):
+                book = await self._market_data.book(resting.instrument, BOOK_LEVELS)
+                if _is_reached(resting, book):
+                    self._meet(resting, book)
         known = self._booked.get(order.client_order_id)
         if known is not None:
             return replace(known, source=ReportSource.LOOKUP)
@@ -112,7 +136,7 @@ class PaperVenue:
         )
 
     async def reports(self) -> AsyncIterator[OrderReported]:
-        """Nothing ever: every order is over when it is submitted."""
+        """Nothing ever: an order is over when it is submitted, or it is asked about."""
         await asyncio.Event().wait()
         for report in self._booked.values():
             yield report
@@ -126,11 +150,46 @@ class PaperVenue:
                 for each in self._fills
                 if each.instrument in wanted and each.fill.ts_ns >= since_ns
             ),
-            open_client_order_ids=(),
+            open_client_order_ids=tuple(self._resting),
         )
 
     async def close(self) -> None:
         """Nothing to let go of: the market data belongs to whoever made it."""
+
+    def _place(self, order: SubmitOrder, book: Book) -> OrderReported:
+        """Let an order rest; one that would meet the market at once does, or is no stop at all."""
+        report = self._report(order.client_order_id, max(order.ts_ns, self._clock.now_ns()))
+        instrument = self._instruments[order.instrument]
+        limits = ((order.price or order.stop_price or ZERO, order.quantity),)
+        fault = _filter_fault(instrument, order, limits)
+        if not fault and _is_reached(order, book) and order.order_type is OrderType.STOP:
+            fault = "the stop price would trigger immediately"
+        if fault:
+            booked = replace(report, outcome=Outcome.REFUSED, venue_order_id=None, reason=fault)
+            self._booked[order.client_order_id] = booked
+        else:
+            self._rest(order)
+            if _is_reached(order, book):
+                self._meet(order, book)
+        return self._booked[order.client_order_id]
+
+    def _rest(self, order: SubmitOrder) -> None:
+        report = self._report(order.client_order_id, order.ts_ns)
+        self._resting[order.client_order_id] = order
+        self._booked[order.client_order_id] = replace(
+            report, state=OrderState.ACCEPTED, filled_quantity=ZERO
+        )
+
+    def _meet(self, order: SubmitOrder, book: Book) -> None:
+        """The market has come to a resting order: it takes what the book has at its price."""
+        levels = book.asks if order.side is Side.BUY else book.bids
+        if order.price is not None:
+            is_buy, limit = order.side is Side.BUY, order.price
+            levels = tuple(
+                each for each in levels if (each[0] <= limit if is_buy else each[0] >= limit)
+            )
+        self._booked[order.client_order_id] = self._execute(order, levels)
+        del self._resting[order.client_order_id]
 
     def _execute(self, order: SubmitOrder, levels: Levels) -> OrderReported:
         ts_ns = max(order.ts_ns, self._clock.now_ns())
@@ -258,10 +317,48 @@ class Depth:
         return taken if shown_then == shown else ZERO
 
 
+def _is_reached(order: SubmitOrder, book: Book) -> bool:
+    """Whether the book of now fills a limit order, or sets off a stop."""
+    is_buy = order.side is Side.BUY
+    if order.order_type is OrderType.STOP:
+        # A stop is set off by the side it will trade with.
+        levels = book.asks if is_buy else book.bids
+        stop = order.stop_price or ZERO
+        return bool(levels) and (levels[0][0] >= stop if is_buy else levels[0][0] <= stop)
+    levels = book.asks if is_buy else book.bids
+    limit = order.price or ZERO
+    return bool(levels) and (levels[0][0] <= limit if is_buy else levels[0][0] >= limit)
+
+
+def _submitted(order: Order) -> SubmitOrder:
+    """The command an order of the journal was sent by."""
+    return SubmitOrder(
+        ts_ns=order.intended_ns,
+        client_order_id=order.client_order_id,
+        instrument=order.instrument,
+        side=order.side,
+        order_type=order.order_type,
+        quantity=order.quantity,
+        decision_price=order.decision_price,
+        price=order.price,
+        stop_price=order.stop_price,
+        is_exit=order.is_exit,
+    )
+
+
+def _question(order: CancelOrder) -> LookUpOrder:
+    return LookUpOrder(
+        ts_ns=order.ts_ns,
+        client_order_id=order.client_order_id,
+        instrument=order.instrument,
+        intended_ns=order.intended_ns,
+        reason=order.reason,
+        order_type=order.order_type,
+    )
+
+
 def _filter_fault(instrument: Instrument, order: SubmitOrder, levels: Levels) -> str:
     """Which of the exchange's filters refuses this order; empty when none does."""
-    if order.order_type is not OrderType.MARKET:
-        return "paper takes market orders only"
     quantity = order.quantity
     if quantity <= 0 or quantity < instrument.minimum_quantity:
         return f"quantity {plain(quantity)} is under {plain(instrument.minimum_quantity)}"

@@ -14,12 +14,20 @@ from tests.unit.core.simulation import a_core, a_run, settings_of
 
 # Said for people and for the record; nothing in the core waits for them.
 TERMINAL = {
-    *(e.RunClosed, e.SignalSuppressed, e.OrderDenied, e.JournalThinned),
+    *(e.RunClosed, e.SignalSuppressed, e.JournalThinned),
 }
 SEEDS = range(20)
 # A run that begins has nothing pending yet; tests/unit/layers shows what becomes of it otherwise.
 # A feed is seldom stale while a bar waits for it; tests/unit/layers shows that too.
-SELDOM = {("FeedStale", e.FeatureRows)}
+# What working orders do in rare moments is shown one by one in tests/unit/layers/test_working.
+SELDOM = {
+    ("FeedStale", e.FeatureRows),
+    *(("OrdersTicked", each) for each in (e.AskQuotes, e.OrderIntended, e.SubmitOrder)),
+    *(("OrderNotSent", each) for each in (e.OrderIntended, e.SubmitOrder)),
+    *(("ParentEnded", each) for each in (e.CancelOrder, e.OrderCancelRequested)),
+    *((each, e.ProtectionFailed) for each in ("OrderNotSent", "OrderAbsent")),
+    *((each, e.ParentEnded) for each in ("BarsClosed", "OrdersTicked", "QuotesTaken")),
+}
 NOT_REACHED = {("HistoryLoaded", e.PredictionResolved), ("BarRejected", e.DataDistrusted)}
 
 
@@ -78,12 +86,16 @@ def test_no_event_can_cause_itself_so_that_every_step_ends() -> None:
 
 
 def test_what_a_step_sends_can_only_come_after_what_it_must_have_written() -> None:
-    """Orders leave from the row that intends them, and from no other."""
-    senders = [route for route in the_routes() if e.SubmitOrder in route.emits]
+    """Orders and cancels leave from rows that write them down first, and from no other."""
+    for command, fact in (
+        (e.SubmitOrder, e.OrderIntended),
+        (e.CancelOrder, e.OrderCancelRequested),
+    ):
+        senders = [route.emits for route in the_routes() if command in route.emits]
 
-    assert [route.event_type for route in senders] == [e.OrderApproved]
-    assert senders[0].emits == (e.OrderIntended, e.SubmitOrder)
-    assert e.OrderIntended in e.DURABLE
+        assert senders
+        assert all(each.index(fact) == each.index(command) - 1 for each in senders)
+        assert fact in e.DURABLE
 
 
 def test_handlers_are_named_after_what_they_do_with_which_event() -> None:

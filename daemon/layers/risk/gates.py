@@ -18,10 +18,11 @@ from daemon.core.events import (
     Direction,
     HaltReason,
     HealthStatus,
+    Quote,
     SignalEmitted,
 )
 from daemon.core.instruments import Instrument, MarketType
-from daemon.core.orders import Order
+from daemon.core.orders import Order, Parent, Side
 from daemon.layers.risk.sizing import Room
 
 if TYPE_CHECKING:
@@ -56,12 +57,20 @@ class Situation(Struct, frozen=True, kw_only=True):
     distrust: DataDistrusted | None
     clock: ClockChecked | None  # the measurement that took the trust away, if one did
     health: HealthStatus
-    open_orders: tuple[Order, ...]
+    open_orders: tuple[Order, ...]  # without a protective stop that rests as it should
+    parent: Parent | None  # what was approved before, and is still being worked off
+    quote: Quote | None  # None before it was asked for
     orders_last_hour: int
 
     @property
     def is_long(self) -> bool:
         return self.signal.direction is Direction.LONG
+
+    @property
+    def arrival_price(self) -> Decimal | None:
+        """The first price the order would meet: of an entry, or of an exit from what is held."""
+        is_buy = self.quantity < 0 if self.signal.direction is Direction.FLAT else self.is_long
+        return self.quote.best(Side.BUY if is_buy else Side.SELL) if self.quote else None
 
 
 Gate: TypeAlias = "Callable[[Situation, RiskSection], Denial | None]"
@@ -84,7 +93,16 @@ def no_order_in_the_way(now: Situation, _config: RiskSection) -> Denial | None:
             return Denial(DenyReason.UNRESOLVED_ORDER, order.client_order_id)
     if now.open_orders:
         return Denial(DenyReason.ORDER_OPEN, now.open_orders[0].client_order_id)
+    if now.parent is not None:
+        return Denial(DenyReason.ORDER_OPEN, now.parent.trace)
     return None
+
+
+def quoted(now: Situation, _config: RiskSection) -> Denial | None:
+    """Nothing is opened into a book that could not be read."""
+    if now.quote is None or now.quote.is_complete:
+        return None
+    return Denial(DenyReason.NO_QUOTE, now.quote.error or "one side of the book is empty")
 
 
 def fresh_data(now: Situation, _config: RiskSection) -> Denial | None:
@@ -184,6 +202,7 @@ ENTRY_GATES: tuple[Gate, ...] = (
     within_order_rate,
     can_be_short,
     not_positioned,
+    quoted,
 )
 EXIT_GATES: tuple[Gate, ...] = (no_order_in_the_way,)
 

@@ -11,14 +11,23 @@ from collections import deque
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from daemon.core.events import (
+    AskQuotes,
+    DenyReason,
     Direction,
     HaltReason,
     HealthStatus,
+    OrderDenied,
     PositionChanged,
+    Quote,
+    SignalEmitted,
+    SignalReason,
     TradingHalted,
     TradingResumed,
 )
+from daemon.core.orders import Leg, Side
 from daemon.layers.risk.distrust import Distrust
 from daemon.layers.risk.gates import Situation
 from daemon.layers.risk.sizing import Room, Tally
@@ -42,15 +51,18 @@ if TYPE_CHECKING:
         HaltRequested,
         HealthSampled,
         ModelActivated,
+        OrderApproved,
         OrderCompleted,
         OrderFilled,
         OrderIntended,
         Payoff,
+        ProtectionFailed,
+        QuotesTaken,
         Reconciled,
         ResumeRequested,
-        SignalEmitted,
     )
     from daemon.core.instruments import InstrumentId
+    from daemon.core.orders import Order
     from daemon.layers.risk.sizing import Costs
 
 HOUR_NS = 3_600 * 1_000_000_000
@@ -86,6 +98,7 @@ class Risk:
         self._day_start_equity = Decimal(0)
         self._long_trades, self._short_trades = Tally(), Tally()
         self._is_long: dict[InstrumentId, bool] = {}
+        self._asked: dict[tuple[str, Direction], SignalEmitted] = {}  # signals without a verdict
 
     @property
     def halted(self) -> dict[HaltReason, str]:
@@ -121,7 +134,18 @@ class Risk:
             self._clocks[event.exchange] = event
 
     def apply_order_intended(self, event: OrderIntended) -> None:
-        self._intended_ns.append(event.ts_ns)
+        if event.leg is not Leg.STOP:
+            self._intended_ns.append(event.ts_ns)
+
+    def apply_signal_emitted(self, event: SignalEmitted) -> None:
+        self._asked[event.trace, event.direction] = event
+
+    def apply_order_approved(self, event: OrderApproved) -> None:
+        direction = Direction.LONG if event.side is Side.BUY else Direction.SHORT
+        self._asked.pop((event.trace, Direction.FLAT if event.is_exit else direction), None)
+
+    def apply_order_denied(self, event: OrderDenied) -> None:
+        self._asked.pop((event.trace, event.direction), None)
 
     def apply_health_sampled(self, event: HealthSampled) -> None:
         self._health = event.status
@@ -151,8 +175,12 @@ class Risk:
     # --- deciding: the account ----------------------------------------------------------------
 
     def on_bars_closed(self, event: BarsClosed) -> Iterator[Event]:
-        """Mark the account to the new closes."""
+        """Mark the account to the new closes, and give up on quotes that never came."""
         yield self._book.marked(event.ts_ns)
+        closes = {bar.instrument: bar.close_ns for bar in event.bars}
+        for signal in self._asked.values():
+            if signal.close_ns < closes.get(signal.instrument, 0):
+                yield _denied(signal, event.ts_ns, DenyReason.NO_QUOTE)
 
     def on_order_completed(self, event: OrderCompleted) -> Iterator[Event]:
         yield self._book.marked(event.ts_ns)
@@ -218,12 +246,53 @@ class Risk:
     # --- deciding: signals --------------------------------------------------------------------
 
     def on_signal_emitted(self, event: SignalEmitted) -> Iterator[Event]:
-        """Exactly one approval or denial for every signal."""
-        now = self._situation(event)
-        if event.direction is Direction.FLAT:
-            yield leave(now, self._config)
-        else:
-            yield enter(now, self._payoff(event.direction), self._config, self._costs)
+        """A denial at once, or the question what the market offers; the verdict follows on that."""
+        verdict = self._verdict(event, None)
+        if isinstance(verdict, OrderDenied):
+            yield verdict
+            return
+        yield AskQuotes(
+            ts_ns=event.ts_ns,
+            instrument=event.instrument,
+            trace=event.trace,
+            direction=event.direction,
+            instruments=(event.instrument,),
+            notional_quote=verdict.notional_quote,
+        )
+
+    def on_quotes_taken(self, event: QuotesTaken) -> Iterator[Event]:
+        """Exactly one approval or denial for every signal, by all that holds by now."""
+        signal = self._asked.get((event.trace, event.direction))
+        if signal is not None and signal.instrument == event.instrument:
+            yield self._verdict(
+                replace(signal, ts_ns=event.ts_ns),
+                event.of(event.instrument)
+                or Quote(instrument=event.instrument, taken_ns=event.ts_ns, error="not told"),
+            )
+
+    def on_protection_failed(self, event: ProtectionFailed) -> Iterator[Event]:
+        """What the exchange will not protect is not held."""
+        yield SignalEmitted(
+            ts_ns=event.ts_ns,
+            instrument=event.instrument,
+            trace=event.trace,
+            close_ns=event.close_ns,
+            direction=Direction.FLAT,
+            reason=SignalReason.UNPROTECTED,
+            model="",
+            price=float(self._book.marks.get(event.instrument, Decimal(0))),
+            probability_up=None,
+            win_probability=None,
+            confidence=None,
+            edge_ratio=None,
+            expires_ns=None,
+        )
+
+    def _verdict(self, signal: SignalEmitted, quote: Quote | None) -> OrderApproved | OrderDenied:
+        now = self._situation(signal, quote)
+        if signal.direction is Direction.FLAT:
+            return leave(now, self._config)
+        return enter(now, self._payoff(signal.direction), self._config, self._costs)
 
     def _payoff(self, direction: Direction) -> Payoff | None:
         if self._model is None:
@@ -233,7 +302,7 @@ class Risk:
         trades = self._long_trades if is_long else self._short_trades
         return trades.shrunk(prior, self._costs.round_trip_ratio)
 
-    def _situation(self, signal: SignalEmitted) -> Situation:
+    def _situation(self, signal: SignalEmitted, quote: Quote | None) -> Situation:
         book, blotter, instrument = self._book, self._blotter, signal.instrument
         # Of the few that have any: with many symbols this would grow with their square.
         pending = {
@@ -270,6 +339,33 @@ class Risk:
             distrust=self.distrust.of(instrument, signal.ts_ns),
             clock=self._clocks.get(instrument.exchange),
             health=self._health,
-            open_orders=tuple(blotter.open_orders(instrument)),
+            open_orders=self._in_the_way(signal),
+            parent=blotter.parents.get(instrument),
+            quote=quote,
             orders_last_hour=sum(1 for each in self._intended_ns if signal.ts_ns - each < HOUR_NS),
         )
+
+    def _in_the_way(self, signal: SignalEmitted) -> tuple[Order, ...]:
+        """Open orders that this signal would meet.
+
+        An exit cancels the stop behind its position first; an entry finds one only where nobody
+        knows what became of it, or a position stands.
+        """
+        orders = self._blotter.open_orders(signal.instrument)
+        is_exit = signal.direction is Direction.FLAT
+        return tuple(
+            each
+            for each in orders
+            if each.leg is not Leg.STOP or (each.is_unresolved and not is_exit)
+        )
+
+
+def _denied(signal: SignalEmitted, ts_ns: int, reason: DenyReason) -> OrderDenied:
+    return OrderDenied(
+        ts_ns=ts_ns,
+        instrument=signal.instrument,
+        trace=signal.trace,
+        close_ns=signal.close_ns,
+        reason=reason,
+        direction=signal.direction,
+    )

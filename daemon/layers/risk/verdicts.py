@@ -115,6 +115,7 @@ def _approve(
         notional_quote=notional,
         equity_quote=equity,
         drawdown_ratio=now.drawdown_ratio,
+        arrival_price=now.arrival_price,
     )
 
 

@@ -15,7 +15,7 @@ from daemon.config import RiskSection
 from daemon.core import events as e
 from daemon.core.book import EXACT
 from daemon.core.instruments import InstrumentId
-from daemon.core.orders import TERMINAL, OrderState, Side
+from daemon.core.orders import TERMINAL, Leg, OrderState, Side
 from daemon.core.pipeline import Step
 from tests.unit.core.simulation import ACCOUNTS, ALLOTTED, INSTRUMENTS
 
@@ -27,6 +27,7 @@ EXIT_DENIALS = {
     e.DenyReason.UNRESOLVED_ORDER,
     e.DenyReason.NOTHING_TO_CLOSE,
     e.DenyReason.BELOW_MINIMUM,
+    e.DenyReason.NO_QUOTE,  # only of one whose question was lost: it is asked again
 }
 ENDS = (e.OrderRefused, e.OrderNotSent, e.OrderAbsent, e.OrderCompleted)
 ROUNDING = 1 + Decimal("1e-12")
@@ -78,7 +79,8 @@ class Invariants:
         self._ledger = Ledger()
         self._intents: dict[str, e.OrderIntended] = {}
         self._open: dict[str, e.OrderIntended] = {}
-        self._promised: dict[InstrumentId, e.OrderApproved] = {}  # approved, not yet intended
+        self._promised: dict[InstrumentId, e.OrderApproved] = {}  # approved, not yet worked off
+        self._children: dict[InstrumentId, list[str]] = {}  # of what is promised
         self._sent: set[str] = set()
         self._states: dict[str, OrderState] = {}
         self._approved: set[tuple[InstrumentId, int]] = set()
@@ -101,9 +103,16 @@ class Invariants:
         self._orders_only_move_on()
         self._halts_are_latched()
 
-    def at_rest(self, executed: dict[str, Decimal]) -> None:
-        """Every answer has arrived: nothing is open, and what the venue executed is booked."""
-        assert list(self._core.blotter.all_open()) == []
+    def at_rest(self, executed: dict[str, Decimal], resting: set[str]) -> None:
+        """Every answer has arrived: only stops behind positions are open, and what the venue
+        executed is booked.
+        """
+        blotter, book = self._core.blotter, self._core.book
+        assert {each.client_order_id for each in blotter.all_open()} == resting
+        for order in blotter.all_open():
+            assert order.leg is Leg.STOP
+            assert order.leaves_quantity <= abs(book.position(order.instrument).quantity)
+        assert blotter.parents == {}
         booked = {
             each.client_order_id: each.filled_quantity
             for each in self._core.blotter.orders.values()
@@ -126,6 +135,7 @@ class Invariants:
             e.OrderApproved: self._approval,
             e.OrderDenied: self._denial,
             e.OrderIntended: self._intent,
+            e.ParentEnded: lambda end: self._promised.pop(end.instrument),
             **dict.fromkeys(ENDS, lambda end: self._open.pop(end.client_order_id, None)),
         }
         if look := looks.get(type(event)):
@@ -152,15 +162,21 @@ class Invariants:
 
     def _approval(self, event: e.OrderApproved) -> None:
         decision = (event.instrument, event.close_ns)
-        assert decision not in self._approved, "one decision per instrument and bar"
-        self._approved.add(decision)
-        others = [each for each in self._open.values() if each.instrument == event.instrument]
+        if not event.is_exit:
+            assert decision not in self._approved, "one entry per instrument and bar"
+            self._approved.add(decision)
+        others = [
+            each
+            for each in self._open.values()
+            if each.instrument == event.instrument and each.leg is not Leg.STOP
+        ]
         assert others == [], "no order beside one that is open or unresolved"
         if event.is_exit:
             self._exit(event)
         else:
             self._entry(event)
         self._promised[event.instrument] = event
+        self._children[event.instrument] = []
 
     def _exit(self, event: e.OrderApproved) -> None:
         held = self._ledger.held[event.instrument]
@@ -188,14 +204,17 @@ class Invariants:
 
     def _pending(self, instrument: InstrumentId) -> Decimal:
         promised = self._promised.get(instrument)
-        value = Decimal(0)
-        if promised is not None and not promised.is_exit:
-            value += promised.quantity * promised.decision_price
-        for each in self._open.values():
-            if each.instrument == instrument and not each.is_exit:
-                left = each.quantity - self._ledger.filled[each.client_order_id]
-                value += max(Decimal(0), left) * each.decision_price
-        return value
+        if promised is None or promised.is_exit:
+            return Decimal(0)
+        return self._left_of(promised) * promised.decision_price
+
+    def _left_of(self, promised: e.OrderApproved) -> Decimal:
+        """What of an approval has not come about yet, sent or not."""
+        filled = sum(
+            (self._ledger.filled[each] for each in self._children[promised.instrument]),
+            Decimal(0),
+        )
+        return max(Decimal(0), promised.quantity - filled)
 
     def _intent(self, event: e.OrderIntended) -> None:
         instrument = INSTRUMENTS[event.instrument]
@@ -203,10 +222,26 @@ class Invariants:
         assert event.quantity.is_finite()
         assert event.quantity > 0
         assert event.quantity % instrument.lot == 0, "whole lots"
-        assert event.quantity * event.decision_price >= instrument.minimum_notional
-        assert self._promised.pop(event.instrument).quantity == event.quantity
+        beside = [each for each in self._open.values() if each.instrument == event.instrument]
+        if event.leg is Leg.STOP:
+            assert [each for each in beside if each.is_exit] == [], "one order sells at a time"
+            self._reduces(event)
+        else:
+            assert [each for each in beside if each.leg is not Leg.STOP] == [], (
+                "one child at a time"
+            )
+            assert event.quantity <= self._left_of(self._promised[event.instrument])
+            self._children[event.instrument].append(event.client_order_id)
+        if event.leg is Leg.EXIT:
+            assert beside == [], "nothing is sold that a stop may sell"
+            self._reduces(event)
         self._intents[event.client_order_id] = event
         self._open[event.client_order_id] = event
+
+    def _reduces(self, event: e.OrderIntended) -> None:
+        held = self._ledger.held[event.instrument]
+        assert (held > 0) is (event.side is Side.SELL)
+        assert event.quantity <= abs(held), "nobody sells more than is held"
 
     def _marks(self, event: e.EquityMarked) -> None:
         assert event.equity_quote == pytest.approx(self._ledger.equity, rel=Decimal("1e-20"))

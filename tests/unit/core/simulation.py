@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from daemon.app import Core, build_core, routes
 from daemon.config import (
     AddedFeature,
+    ExecutionSection,
     FeaturesSection,
     HealthSection,
     ModelSection,
@@ -63,6 +64,7 @@ ACCOUNTS: Final = tuple(
 )
 MODEL: Final = "hand-made"
 SECOND_NS: Final = 1_000_000_000
+QUIET_SLOTS: Final = 12
 
 
 def settings_of(rng: Random) -> Settings:
@@ -93,6 +95,13 @@ def settings_of(rng: Random) -> Settings:
             max_drawdown_ratio=rng.choice([0.01, 0.05, 0.5]),
             max_daily_loss_ratio=rng.choice([0.0, 0.01, 0.2]),
             max_orders_per_hour=rng.choice([1, 3, 60]),
+        ),
+        execution=ExecutionSection(
+            stop_loss_ratio=rng.choice([0.0, 0.02, 0.2]),
+            entry_order=rng.choice(["market", "market", "limit"]),
+            exit_order=rng.choice(["market", "market", "limit"]),
+            order_timeout_s=rng.choice([60.0, 7_200.0]),
+            slice_depth_ratio=rng.choice([0.0, 0.3, 1.0]),
         ),
         health=HealthSection(window_outcomes=40, min_resolved=20),
     )
@@ -146,7 +155,60 @@ class RandomVenue:
         self._rng = rng
         self._trades = 0
         self._ends: dict[str, e.OrderReported] = {}
+        self._resting: dict[str, e.SubmitOrder] = {}
         self.on_its_way: list[Told] = []
+
+    def rest(self, order: e.SubmitOrder, slot: int) -> None:
+        """An order that waits for the market, unless it is refused, lost or never sent."""
+        story = self._rng.choices(
+            (self._refused, self._not_sent, self._lost_and_absent, self._rests), [1, 1, 1, 12]
+        )[0]
+        for report in story(order, Decimal(0)):
+            self.on_its_way.append(Told(slot + self._rng.choice([0, 0, 1]), report))
+
+    def cancel(self, order: e.CancelOrder, mark: Decimal, slot: int) -> None:
+        """Sometimes the market was there first, sometimes in part; sometimes nobody answers."""
+        if self._rng.random() < 0.1:
+            return
+        resting = self._resting.pop(order.client_order_id, None)
+        if resting is not None:
+            share = self._rng.choice([Decimal(0), Decimal(0), Decimal("0.4"), Decimal(1)])
+            self._meet(resting, mark, share, OrderState.CANCELED)
+        if order.client_order_id in self._ends:
+            self._tells(order.client_order_id, slot)
+
+    def trades(self, prices: dict[InstrumentId, float], slot: int) -> None:
+        """The market goes on: some of what rests is met."""
+        for ours, order in list(self._resting.items()):
+            if self._rng.random() < 0.15:
+                del self._resting[ours]
+                mark = Decimal(repr(prices[order.instrument]))
+                share = self._rng.choice([Decimal("0.4"), Decimal(1), Decimal(1)])
+                self._meet(order, mark, share, OrderState.EXPIRED)
+                if self._rng.random() < 0.7:  # else it is heard of when somebody asks
+                    self._tells(ours, slot)
+
+    def resting(self) -> set[str]:
+        return set(self._resting)
+
+    def told_of(self, ours: str) -> e.OrderReported | None:
+        """What a follower of a resting order hears; of others a look-up is asked for."""
+        end = self._ends.get(ours)
+        return None if end is None else replace(end, source=e.ReportSource.LOOKUP)
+
+    def _rests(self, order: e.SubmitOrder, _mark: Decimal) -> list[e.OrderReported]:
+        self._resting[order.client_order_id] = order
+        return [self._end(order, OrderState.ACCEPTED, ())]
+
+    def _meet(
+        self, order: e.SubmitOrder, mark: Decimal, share: Decimal, otherwise: OrderState
+    ) -> None:
+        quantity = order.quantity * share // LOT * LOT
+        state = OrderState.FILLED if quantity == order.quantity else otherwise
+        self._end(order, state, self._fills(order, mark, quantity))
+
+    def _tells(self, ours: str, slot: int) -> None:
+        self.on_its_way.append(Told(slot + self._rng.choice([0, 0, 1, 3]), self._ends[ours]))
 
     def submit(self, order: e.SubmitOrder, mark: Decimal, slot: int) -> None:
         stories = (
@@ -293,6 +355,7 @@ class Simulation:
         self.core = a_core(self.settings, wrap)
         self.venue = RandomVenue(self._rng)
         self.steps: list[Step] = []
+        self._asked: list[e.AskQuotes] = []
         self._slots = slots
         self._prices = dict.fromkeys(IDS, 100.0)
         self._changes = dict.fromkeys(IDS, 0.0)
@@ -305,13 +368,29 @@ class Simulation:
         for event in self._opening():
             yield self._take(event, 0)
         for slot in range(self._slots):
-            for event in self._slot(slot):
+            self.venue.trades(self._prices, slot)
+            for event in [*self._slot(slot), *self._follow_up(slot)]:
                 yield self._take(event, slot)
+                for answer in self._answers():
+                    yield self._take(answer, slot)
         last = self._slots
-        while self.venue.on_its_way:
+        while self.venue.on_its_way or last < self._slots + QUIET_SLOTS:
             for report in self.venue.heard_by(last):
                 yield self._take(replace(report, ts_ns=self._now_ns(last)), last)
+            for event in self._follow_up(last):
+                yield self._take(event, last)
+                for answer in self._answers():
+                    yield self._take(answer, last)
             last += 1
+
+    def _follow_up(self, slot: int) -> Iterator[e.Input]:
+        """What the edge does of its own: it asks about what is open, and lets time pass."""
+        now_ns = self._now_ns(slot) + 3 * SECOND_NS
+        for order in list(self.core.blotter.all_open()):
+            report = self.venue.told_of(order.client_order_id)
+            if report is not None and self._rng.random() < 0.8:
+                yield replace(report, ts_ns=now_ns)
+        yield e.OrdersTicked(ts_ns=now_ns)
 
     def _take(self, event: e.Input, slot: int) -> Step:
         step = self.core.pipeline.step(event)
@@ -319,10 +398,42 @@ class Simulation:
         for command in step.commands:
             if isinstance(command, e.SubmitOrder):
                 mark = Decimal(repr(self._prices[command.instrument]))
-                self.venue.submit(command, mark, slot)
+                if command.is_resting:
+                    self.venue.rest(command, slot)
+                else:
+                    self.venue.submit(command, mark, slot)
+            elif isinstance(command, e.CancelOrder):
+                mark = Decimal(repr(self._prices[command.instrument]))
+                self.venue.cancel(command, mark, slot)
             elif isinstance(command, e.LookUpOrder):
                 self.venue.look_up(command, slot)
+            elif isinstance(command, e.AskQuotes):
+                self._asked.append(command)
         return step
+
+    def _answers(self) -> Iterator[e.Input]:
+        """Books for what was asked; now and then one that cannot be read, and one never comes."""
+        asked, self._asked = self._asked, []
+        for question in asked:
+            if self._rng.random() < 0.03:
+                continue
+            mark = Decimal(repr(self._prices[question.instrument]))
+            levels = ((mark, Decimal(10_000)),)
+            is_read = self._rng.random() > 0.03
+            quote = e.Quote(
+                instrument=question.instrument,
+                taken_ns=question.ts_ns,
+                bids=levels if is_read else (),
+                asks=levels if is_read else (),
+                error="" if is_read else "nobody answers",
+            )
+            yield e.QuotesTaken(
+                ts_ns=question.ts_ns,
+                instrument=question.instrument,
+                trace=question.trace,
+                direction=question.direction,
+                quotes=(quote,),
+            )
 
     def _opening(self) -> list[e.Input]:
         start_ns = self._now_ns(-1)

@@ -29,6 +29,7 @@ from tests.builders import (
     a_model_activated,
     a_payoff,
     a_position_changed,
+    a_quote,
     a_reconciled,
     a_resume_requested,
     a_run_opened,
@@ -42,6 +43,7 @@ from tests.builders import (
     an_order_completed,
     an_order_filled,
     an_unknown_outcome,
+    quotes_taken,
 )
 
 QUARANTINE_MAX = 3
@@ -86,9 +88,24 @@ class Desk:
         self.closes(100.0)
 
     def takes(self, event: e.Event) -> list[e.Event]:
+        """What comes of it; where that asks for quotes, what comes of deep ones at the mark."""
         step = self.pipeline.step(event)
         self.journal += step.events
-        return list(step.events[1:])
+        caused = list(step.events[1:])
+        for question in step.commands:
+            if isinstance(question, e.AskQuotes):
+                caused += self.takes(self._quoted(question))
+        return caused
+
+    def _quoted(self, question: e.AskQuotes) -> e.QuotesTaken:
+        mark = str(self.book.marks[question.instrument])
+        return quotes_taken(
+            ts_ns=question.ts_ns,
+            instrument=question.instrument,
+            trace=question.trace,
+            direction=question.direction,
+            quotes=(a_quote(question.instrument, mark, mark),),
+        )
 
     def closes(
         self, price: float, instrument: InstrumentId | None = None, hour: int = 0
@@ -177,7 +194,11 @@ class Desk:
             on(e.Reconciled, risk.on_reconciled),
             apply(e.BarsClosed, book.apply_bars_closed),
             on(e.BarsClosed, risk.on_bars_closed),
+            apply(e.SignalEmitted, risk.apply_signal_emitted),
             on(e.SignalEmitted, risk.on_signal_emitted),
+            on(e.QuotesTaken, risk.on_quotes_taken),
+            apply(e.OrderApproved, risk.apply_order_approved),
+            apply(e.OrderDenied, risk.apply_order_denied),
             apply(e.OrderIntended, blotter.apply_order_intended),
             apply(e.OrderIntended, risk.apply_order_intended),
             apply(e.OrderAccepted, blotter.apply_order_accepted),

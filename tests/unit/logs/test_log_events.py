@@ -13,7 +13,8 @@ from daemon.core import events as e
 from daemon.core.bars import BarRejectReason
 from daemon.logs import registry as log_events
 from daemon.logs import writing as logs
-from daemon.logs.registry import COMMON, FIELDS, REGISTRY, ROWS
+from daemon.logs.fields import FIELDS
+from daemon.logs.registry import COMMON, REGISTRY, ROWS
 from daemon.logs.tap import LINES, SILENT
 from daemon.logs.text import Redactor
 from tests.builders import (

@@ -38,6 +38,10 @@ def a_slot_bar(instrument: InstrumentId, slot: int, late_ns: int = 0) -> Bar:
     return a_bar(instrument=instrument, open_ns=open_ns, received_ns=open_ns + HOUR_NS + late_ns)
 
 
+async def nothing() -> None:
+    """No order rests."""
+
+
 class FakeExchange(EmbeddedLink):
     """Advances one slot when every symbol that has a bar in it was acknowledged; else it stands."""
 
@@ -125,6 +129,7 @@ class Desk:
             self.inbox.put,
             is_quiet=self._is_quiet,
             on_clock=self._on_clock,
+            before_slot=nothing,
         )
         self.runner.observers += [self.health.note, self._check, self.lockstep.note]
         self.over = asyncio.Event()
@@ -310,7 +315,7 @@ def test_nothing_is_acknowledged_while_something_is_in_flight() -> None:
         quiet = False
         lockstep = Lockstep(
             {BTC.exchange: desk.exchange}, "run-1", IDS, desk.inbox.put,
-            is_quiet=lambda: quiet, on_clock=lambda _name, _clock: None,
+            is_quiet=lambda: quiet, on_clock=lambda _name, _clock: None, before_slot=nothing,
         )  # fmt: skip
         running = asyncio.create_task(lockstep.run())
         await lockstep.start(dict.fromkeys(IDS, CLOSE_NS))
@@ -438,8 +443,9 @@ def test_a_hole_is_told_behind_the_bars_that_come_before_it() -> None:
     async def scenario() -> None:
         ids = (BTC, ETH)
         lockstep = Lockstep(
-            {BTC.exchange: FakeExchange([])}, "run-1", ids, put, is_quiet=bool, on_clock=print
-        )
+            {BTC.exchange: FakeExchange([])}, "run-1", ids, put, is_quiet=bool, on_clock=print,
+            before_slot=nothing,
+        )  # fmt: skip
         running = asyncio.create_task(lockstep.run())
         hole = e.BarsMissed(
             ts_ns=1, instrument=BTC, first_open_ns=CLOSE_NS + HOUR_NS, count=1,

@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+from daemon.config import ExecutionSection
 from daemon.core import events as e
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import OrderState
@@ -57,7 +58,8 @@ class Start:
         self.venue = BankingVenue(*fates)
         self.other = BankingVenue()
         self.other.start = ACCOUNTS[1].allotted_quote
-        self.core = a_core(settings_of(Random(0)))
+        plain = {"execution": ExecutionSection()}
+        self.core = a_core(settings_of(Random(0)).model_copy(update=plain))
         self.journal: list[e.Event] = []
         self.commands: list[e.Command] = []
         self._step(OPENED)

@@ -30,7 +30,7 @@ def heard(*, is_stopping: bool) -> list[Input]:
         site: Any = SimpleNamespace(
             exchange=BTC.exchange, venue=None, link=None, transport=Transport.REST,
             market_rate=1.0, market_data=data, clock=clock, page_limit=10,
-            instruments=[SimpleNamespace(id=BTC)], sends_empty_bars=True,
+            instruments=[SimpleNamespace(id=BTC)], sends_empty_bars=True, is_lockstep=False,
         )  # fmt: skip
         reporter: Any = SimpleNamespace(
             emit=print, watch_clock=lambda *_: None, watch_exchange=lambda *_: None

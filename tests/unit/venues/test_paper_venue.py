@@ -117,7 +117,6 @@ def test_a_level_that_shows_another_quantity_is_new() -> None:
         (an_order(quantity="0.04"), "notional is under 5"),
         (an_order(quantity="0"), "under 0.001"),
         (an_order(quantity="1", side=Side.SELL), "insufficient balance: 1 BTC needed, 0 held"),
-        (an_order(order_type=OrderType.LIMIT), "market orders only"),
     ],
 )
 def test_what_an_exchange_would_refuse_is_refused(order: object, reason: str) -> None:

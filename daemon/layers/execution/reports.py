@@ -1,7 +1,6 @@
-"""Layer 6: turns approved orders into durable intents, and a venue's reports into what happened.
+"""From a venue's word about an order to what happened: facts for what is new, nothing else.
 
-Belongs here: what an answer means for an order. Talking to a venue belongs to venues, money to the
-book.
+Belongs here: what an answer means for an order. What is sent next belongs to `working`.
 """
 
 from __future__ import annotations
@@ -14,89 +13,36 @@ from daemon.core.events import (
     LookUpOrder,
     OrderAbsent,
     OrderAccepted,
-    OrderApproved,
     OrderCompleted,
     OrderFilled,
-    OrderIntended,
     OrderNotSent,
     OrderOutcomeUnknown,
     OrderRefused,
     OrderReported,
     Outcome,
     ReportSource,
-    RunOpened,
-    SubmitOrder,
     TradingHalted,
 )
-from daemon.core.ids import client_order_id_for
-from daemon.core.orders import OrderState, OrderType, Side
+from daemon.core.orders import OrderState, Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from daemon.core.blotter import Blotter
     from daemon.core.events import Event
-    from daemon.core.instruments import InstrumentId
     from daemon.core.orders import Fill, Order
 
 _BELIEVED_GONE = frozenset({OrderState.REFUSED, OrderState.NOT_SENT, OrderState.ABSENT})
 _ENDED = frozenset({OrderState.FILLED, OrderState.CANCELED, OrderState.EXPIRED})
 
 
-class Execution:
-    """Intents out, reports folded in; every trade id counts once."""
+class Reports:
+    """Folds reports into the blotter's orders; every trade id counts once."""
 
     def __init__(self, blotter: Blotter) -> None:
         self._blotter = blotter
-        self._bot = ""
-        self._accounts: dict[str, str] = {}
-        self._legs: dict[tuple[InstrumentId, str], tuple[int, int]] = {}
 
-    def apply_run_opened(self, event: RunOpened) -> None:
-        self._bot = event.bot
-        self._accounts = {each.exchange: each.account for each in event.each_account()}
-
-    def apply_order_intended(self, event: OrderIntended) -> None:
-        self._legs[(event.instrument, event.leg)] = (event.close_ns, event.ordinal)
-
-    def on_order_approved(self, event: OrderApproved) -> Iterator[Event]:
-        """The intent for the journal, then the command that leaves once the journal has it."""
-        leg = "exit" if event.is_exit else "entry"
-        close_ns, last = self._legs.get((event.instrument, leg), (-1, -1))
-        ordinal = last + 1 if close_ns == event.close_ns else 0
-        client_order_id = client_order_id_for(
-            bot=self._bot,
-            account=self._accounts[event.instrument.exchange],
-            instrument=event.instrument,
-            close_ns=event.close_ns,
-            leg=leg,
-            ordinal=ordinal,
-        )
-        yield OrderIntended(
-            ts_ns=event.ts_ns,
-            client_order_id=client_order_id,
-            instrument=event.instrument,
-            trace=event.trace,
-            close_ns=event.close_ns,
-            leg=leg,
-            ordinal=ordinal,
-            side=event.side,
-            order_type=OrderType.MARKET,
-            quantity=event.quantity,
-            decision_price=event.decision_price,
-            is_exit=event.is_exit,
-        )
-        yield SubmitOrder(
-            ts_ns=event.ts_ns,
-            client_order_id=client_order_id,
-            instrument=event.instrument,
-            side=event.side,
-            order_type=OrderType.MARKET,
-            quantity=event.quantity,
-            decision_price=event.decision_price,
-        )
-
-    def on_order_reported(self, event: OrderReported) -> Iterator[Event]:
+    def news(self, event: OrderReported) -> Iterator[Event]:
         """Nothing for what is known already; a fact for each new piece of news."""
         order = self._blotter.orders.get(event.client_order_id)
         if order is None:
@@ -161,9 +107,7 @@ class Execution:
 
     @staticmethod
     def _filled(event: OrderReported, order: Order, fill: Fill, filled: Decimal) -> OrderFilled:
-        worse = fill.price - order.decision_price
-        if order.side is Side.SELL:
-            worse = -worse
+        arrival = order.arrival_price
         return OrderFilled(
             ts_ns=event.ts_ns,
             client_order_id=order.client_order_id,
@@ -177,9 +121,13 @@ class Execution:
             fee_currency=fill.fee_currency,
             is_maker=fill.is_maker,
             decision_price=order.decision_price,
-            slippage_bps=round(float(worse / order.decision_price) * 10_000, 4),
+            slippage_bps=_worse_bps(order.side, fill.price, order.decision_price),
             leaves_quantity=max(Decimal(0), order.quantity - filled),
             is_adopted=order.state in _BELIEVED_GONE or order.state is OrderState.ADOPTED,
+            arrival_price=arrival,
+            arrival_slippage_bps=(
+                None if arrival is None else _worse_bps(order.side, fill.price, arrival)
+            ),
         )
 
     @staticmethod
@@ -216,7 +164,14 @@ def _look_up(event: OrderReported, order: Order, reason: str) -> LookUpOrder:
         instrument=order.instrument,
         intended_ns=order.intended_ns,
         reason=reason,
+        order_type=order.order_type,
     )
+
+
+def _worse_bps(side: Side, price: Decimal, than: Decimal) -> float:
+    """How much worse for us than another price, positive is worse."""
+    worse = than - price if side is Side.SELL else price - than
+    return round(float(worse / than) * 10_000, 4)
 
 
 def _is_sound(fill: Fill) -> bool:

@@ -1,0 +1,133 @@
+"""Every word of the vocabulary that stands for one of a few: directions, outcomes and all reasons.
+
+Belongs here: what may be said in a field of an event. The events themselves belong to `events`,
+which hands these on.
+"""
+
+from enum import StrEnum
+
+
+class Direction(StrEnum):
+    LONG = "long"
+    SHORT = "short"
+    FLAT = "flat"
+
+
+class HealthStatus(StrEnum):
+    UNKNOWN = "unknown"
+    HEALTHY = "healthy"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class FeaturesRefusedReason(StrEnum):
+    WARMING_UP = "warming_up"
+    WINDOW_HAS_HOLE = "window_has_hole"
+    ZERO_VOLUME = "zero_volume"
+    REFERENCE_MISSING = "reference_missing"
+    NOT_FINITE = "not_finite"
+    NO_MODEL = "no_model"
+
+
+class SignalReason(StrEnum):
+    MODEL = "model"
+    EXTENDED = "extended"
+    OPPOSITE = "opposite"
+    HORIZON = "horizon"
+    OVERDUE = "overdue"  # asked for FLAT before, and the position is still there
+    UNPROTECTED = "unprotected"  # the exchange will not hold a stop for it
+
+
+class SuppressReason(StrEnum):
+    LOW_CONFIDENCE = "low_confidence"
+    BELOW_COST = "below_cost"
+    SHORT_NOT_ALLOWED = "short_not_allowed"
+    DUPLICATE_BAR = "duplicate_bar"
+    TOO_SOON = "too_soon"
+    STALE_BAR = "stale_bar"
+    MODEL_TOO_OLD = "model_too_old"
+    NO_FEATURES = "no_features"
+    WINDOW_HAS_HOLE = "window_has_hole"
+    WARMING_UP = "warming_up"
+    ZERO_VOLUME = "zero_volume"
+    REFERENCE_MISSING = "reference_missing"
+    NO_MODEL = "no_model"
+    NOT_FINITE = "not_finite"
+
+
+class DenyReason(StrEnum):
+    HALTED = "halted"
+    DAILY_LOSS = "daily_loss"
+    MODEL_CRITICAL = "model_critical"
+    STALE_DATA = "stale_data"
+    SPOT_CANNOT_SHORT = "spot_cannot_short"
+    ALREADY_POSITIONED = "already_positioned"
+    NOTHING_TO_CLOSE = "nothing_to_close"
+    ORDER_OPEN = "order_open"
+    UNRESOLVED_ORDER = "unresolved_order"
+    NO_KELLY_STAKE = "no_kelly_stake"
+    POSITION_CAP = "position_cap"
+    GROSS_EXPOSURE_CAP = "gross_exposure_cap"
+    BELOW_MINIMUM = "below_minimum"
+    NO_CAPITAL = "no_capital"
+    ORDER_RATE = "order_rate"
+    NO_PRICE = "no_price"
+    PRICE_COLLAR = "price_collar"
+    NO_PAYOFFS = "no_payoffs"
+    NOT_FINITE = "not_finite"
+    NOT_RECONCILED = "not_reconciled"
+    DATA_DISTRUSTED = "data_distrusted"
+    CLOCK_OFF = "clock_off"
+    NO_QUOTE = "no_quote"
+
+
+class BoundBy(StrEnum):
+    """Which rule decided the size."""
+
+    KELLY = "kelly"
+    MAX_POSITION_RATIO = "max_position_ratio"
+    MAX_GROSS_EXPOSURE_RATIO = "max_gross_exposure_ratio"
+    MAX_ORDER_NOTIONAL = "max_order_notional"
+    FREE_CAPITAL = "free_capital"
+    POSITION = "position"  # exits close what is there
+
+
+class HaltReason(StrEnum):
+    DRAWDOWN = "drawdown"
+    MODEL_CRITICAL = "model_critical"
+    OPERATOR = "operator"
+    RECONCILE = "reconcile"
+    FOREIGN_ORDER = "foreign_order"
+    OVERFILL = "overfill"
+    LATE_FILL = "late_fill"  # of an order that was believed dead: the position may be twice the cap
+
+
+class ParentEnd(StrEnum):
+    """Why nothing more is sent for what was approved."""
+
+    FILLED = "filled"
+    NOTHING_LEFT = "nothing_left"  # an exit: the stop or somebody else was there first
+    EXPIRED = "expired"  # the market gave no more
+    TIMED_OUT = "timed_out"
+    REFUSED = "refused"
+    NOT_SENT = "not_sent"
+    ABSENT = "absent"
+    TOO_SMALL = "too_small"  # what is left is less than the exchange takes
+
+
+class Outcome(StrEnum):
+    """What the edge can say about a request to the venue; the default of everything unclear is
+    UNKNOWN.
+    """
+
+    ACKNOWLEDGED = "acknowledged"
+    REFUSED = "refused"
+    NOT_SENT = "not_sent"
+    UNKNOWN = "unknown"
+    ABSENT = "absent"
+
+
+class ReportSource(StrEnum):
+    REPLY = "reply"
+    STREAM = "stream"
+    LOOKUP = "lookup"

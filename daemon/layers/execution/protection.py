@@ -1,0 +1,149 @@
+"""Keeps a stop on the exchange behind every position: compares what is held with what rests.
+
+Belongs here: the one stop of a position, its quantity and its price. It is changed by cancelling it
+first, and made anew only when its end is known: two stops would sell twice.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from daemon.core.events import ProtectionFailed
+from daemon.core.orders import Leg, OrderState, OrderType, Side
+from daemon.layers.execution.intents import Draft, cancelled
+from daemon.layers.execution.working import SECOND_NS, is_cancel_due
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from daemon.config import ExecutionSection
+    from daemon.core.blotter import Blotter
+    from daemon.core.book import Book
+    from daemon.core.events import Event, OrderIntended
+    from daemon.core.instruments import Instrument, InstrumentId
+    from daemon.core.orders import Order
+    from daemon.layers.execution.intents import Intents
+
+TRY_AGAIN_FIRST_NS = 5 * SECOND_NS
+TRY_AGAIN_MAX_NS = 600 * SECOND_NS
+ATTEMPTS_MAX = 3
+DOUBLED_MAX = 10
+
+
+class _Failures(Struct):
+    count: int = 0
+    last_ns: int = 0
+
+
+class Protection:
+    """Stops of all positions."""
+
+    def __init__(
+        self, config: ExecutionSection, blotter: Blotter, book: Book, intents: Intents
+    ) -> None:
+        self._ratio = Decimal(repr(config.stop_loss_ratio))
+        self._blotter = blotter
+        self._book = book
+        self._intents = intents
+        self._entered: dict[InstrumentId, tuple[str, int]] = {}  # trace and close of the newest
+        self._failures: dict[InstrumentId, _Failures] = {}
+
+    # --- what is remembered -------------------------------------------------------------------
+
+    def note_intended(self, event: OrderIntended) -> None:
+        if event.leg is Leg.ENTRY:
+            self._entered[event.instrument] = (event.trace, event.close_ns)
+
+    def note_accepted(self, order: Order) -> None:
+        if order.leg is Leg.STOP:
+            self._failures.pop(order.instrument, None)
+
+    def note_failed(self, order: Order, ts_ns: int) -> None:
+        """A stop was refused, not sent or found absent."""
+        if order.leg is Leg.STOP:
+            failures = self._failures.setdefault(order.instrument, _Failures())
+            failures.count += 1
+            failures.last_ns = ts_ns
+
+    # --- what is done -------------------------------------------------------------------------
+
+    def instruments(self) -> list[InstrumentId]:
+        """Where there is something to protect, or a stop that may be too much."""
+        held = [each for each, position in self._book.positions.items() if position.quantity]
+        stops = [each for each in self._blotter.with_open() if self._blotter.stop_of(each)]
+        return sorted({*held, *stops})
+
+    def follow(self, instrument: InstrumentId, ts_ns: int) -> Iterator[Event]:
+        """Bring the stop one step nearer to what is held."""
+        parent = self._blotter.parents.get(instrument)
+        if parent is not None and parent.is_exit:
+            return  # it cancels the stop itself, and sells what is there
+        wanted = self._wanted(instrument)
+        stop = self._blotter.stop_of(instrument)
+        if stop is None:
+            if wanted > 0 and self._may_try(instrument, ts_ns):
+                yield from self._intents.intend(self._draft(instrument, wanted), ts_ns)
+            return
+        is_wrong = not stop.is_unresolved and stop.leaves_quantity != wanted
+        if is_wrong and is_cancel_due(stop, ts_ns):
+            yield from cancelled(stop, ts_ns, "it does not fit the position any more")
+
+    def failed(self, order: Order, ts_ns: int, reason: str) -> Iterator[Event]:
+        """Say that there is no protection: a refusal at once, anything else when it goes on."""
+        failures = self._failures.get(order.instrument)
+        if failures is None or not self._wanted(order.instrument):
+            return
+        if order.state is OrderState.REFUSED or failures.count >= ATTEMPTS_MAX:
+            yield ProtectionFailed(
+                ts_ns=ts_ns,
+                instrument=order.instrument,
+                trace=order.trace,
+                close_ns=order.close_ns,
+                reason=reason,
+                attempts=failures.count,
+            )
+
+    def _wanted(self, instrument: InstrumentId) -> Decimal:
+        """What the stop should be for: all that is held and can be sold."""
+        if not self._ratio:
+            return Decimal(0)
+        rules = self._book.instruments[instrument]
+        position = self._book.position(instrument)
+        quantity = rules.quantize_down(abs(position.quantity))
+        price = self._book.marks.get(instrument, position.average_price)
+        return quantity if rules.takes(quantity, price * (1 - self._ratio)) else Decimal(0)
+
+    def _may_try(self, instrument: InstrumentId, ts_ns: int) -> bool:
+        failures = self._failures.get(instrument)
+        if failures is None:
+            return True
+        doubled = min(failures.count - 1, DOUBLED_MAX)
+        wait_ns = min(TRY_AGAIN_MAX_NS, TRY_AGAIN_FIRST_NS << doubled)
+        return ts_ns - failures.last_ns >= wait_ns
+
+    def _draft(self, instrument: InstrumentId, quantity: Decimal) -> Draft:
+        rules = self._book.instruments[instrument]
+        position = self._book.position(instrument)
+        trace, close_ns = self._entered.get(instrument, ("", 0))
+        is_long = position.quantity > 0
+        stop_price = _stop_price(rules, position.average_price, self._ratio, is_long=is_long)
+        return Draft(
+            instrument=instrument,
+            trace=trace,
+            close_ns=close_ns,
+            leg=Leg.STOP,
+            side=Side.SELL if is_long else Side.BUY,
+            quantity=quantity,
+            decision_price=stop_price,
+            order_type=OrderType.STOP,
+            stop_price=stop_price,
+        )
+
+
+def _stop_price(rules: Instrument, average: Decimal, ratio: Decimal, *, is_long: bool) -> Decimal:
+    if is_long:
+        return rules.price_up(average * (1 - ratio))  # never 0, whatever the tick
+    return rules.price_down(average * (1 + ratio))
