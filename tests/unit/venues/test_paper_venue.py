@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from daemon.core.clock import ManualClock
 from daemon.core.events import OrderReported, Outcome
-from daemon.core.orders import Fill, Order, OrderState, OrderType, Side
+from daemon.core.orders import Fill, Order, OrderState, Side
 from daemon.core.ports import Book, VenueFill
 from daemon.venues.paper_venue import Depth, PaperVenue
 from tests.fakes import FakeMarketData
