@@ -14,6 +14,7 @@ from daemon.core import events as e
 from daemon.core.bars import ZeroVolume
 from daemon.core.blotter import Blotter
 from daemon.core.book import Book
+from daemon.core.flows import ExternalFlows
 from daemon.core.pipeline import Pipeline, Route, apply, on
 from daemon.core.timeframes import timeframe_ns
 from daemon.layers.execution import Execution
@@ -40,6 +41,7 @@ class Core(Struct):
     pipeline: Pipeline
     book: Book
     blotter: Blotter
+    flows: ExternalFlows
     features: Features
     inference: Inference
     signals: Signals
@@ -88,6 +90,7 @@ def build_core(
         pipeline=Pipeline(()),
         book=book,
         blotter=blotter,
+        flows=ExternalFlows(),
         features=features,
         inference=inference,
         signals=signals,
@@ -118,8 +121,10 @@ def routes(core: Core) -> list[Route]:
         apply(e.ModelActivated, signals.apply_model_activated),
         apply(e.ModelActivated, risk.apply_model_activated),
         apply(e.ModelActivated, monitoring.apply_model_activated),
+        apply(e.Started, risk.apply_started),
         apply(e.Reconciled, risk.apply_reconciled),
         on(e.Reconciled, risk.on_reconciled, e.TradingHalted),
+        apply(e.FundsMoved, core.flows.apply_funds_moved),
 
         # life of a bar: L1 -> L7 resolve -> L5 mark -> L2 -> L3 -> L4 -> L5 -> L6
         apply(e.HistoryLoaded, features.apply_history_loaded),

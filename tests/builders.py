@@ -270,6 +270,15 @@ def a_reconciled(**changes: Any) -> e.Reconciled:
     return _filled(e.Reconciled, {"is_clean": True}, changes)
 
 
+def a_start(**changes: Any) -> e.Started:
+    return _filled(e.Started, {}, changes)
+
+
+def funds_that_moved(**changes: Any) -> e.FundsMoved:
+    defaults = {"exchange": BTC.exchange, "currency": "USDT", "amount": Decimal(5), "reason": "r"}
+    return _filled(e.FundsMoved, defaults, changes)
+
+
 def a_health_tick(**changes: Any) -> e.HealthTick:
     return _filled(e.HealthTick, {}, changes)
 
@@ -560,7 +569,7 @@ def a_look_up(**changes: Any) -> e.LookUpOrder:
 JOURNALED_BUILDERS: Final[tuple[Callable[..., e.Event], ...]] = (
     a_run_opened, a_model_activated, a_history_loaded, a_bars_closed, a_bars_missed, a_bar_rejected,
     a_bar_revised, a_feed_stale, a_feed_recovered, a_clock_checked, an_order_reported, quotes_taken,
-    orders_ticked, a_reconciled,
+    orders_ticked, a_start, a_reconciled, funds_that_moved,
     a_health_tick, a_halt_requested, a_resume_requested, a_run_closed, feature_rows, predictions,
     a_signal, a_suppression, a_distrust, an_approval, a_denial, an_intent, an_acceptance, a_refusal,
     an_order_not_sent, a_cancel_requested, an_unknown_outcome, an_absence, an_order_filled,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from daemon.cli.control import ask
 from daemon.cli.output import pairs, show
 from daemon.cli.running import config_path
 from daemon.config import load
@@ -20,14 +21,16 @@ from daemon.core import events as e
 from daemon.core.errors import (
     CheckFailed,
     ExchangeUnreachable,
-    JournalBroken,
+    TradingdError,
     UsageRefused,
 )
 from daemon.core.instruments import plain
 from daemon.core.timeframes import rfc3339
-from daemon.running.holdings import blotter_of
+from daemon.running.holdings import books_of
+from daemon.running.reconcile import compare
 from daemon.store.journal_reader import JournalReader
 from daemon.store.runs import read_spec, resolve
+from daemon.web.control import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,23 +42,23 @@ if TYPE_CHECKING:
     from daemon.running.reconcile import Comparison
     from daemon.store.runs import RunPaths, RunSpec
 
+READINGS_MAX = 5  # of a running daemon's books, until both sides agree
+AGAIN_S = 2.0
+
 
 def reconcile_run(run: str, config: Path | None, state_dir: Path | None, *, as_json: bool) -> int:
-    """Exit 0 when orders, fills and balances are equal on both sides, 4 with the differences."""
+    """Exit 0 when orders, fills and balances are equal on both sides, 4 with the differences.
+
+    The two sides of a running daemon are never read in the same moment: what differs is asked for
+    again, and the daemon is asked to look, too.
+    """
     settings = load(config_path(config), {"run.state_dir": state_dir})
     paths = resolve(settings.run.state_dir, run)
     spec = read_spec(paths)
-    journal = JournalReader.open(paths.journal)
-    opened, blotter = _books(journal)
-    fills = Counter(each.instrument.exchange for _, each in journal.read_kinds(e.OrderFilled))
-    _require_endpoints(spec, opened)
-    accounts = asyncio.run(_accounts(settings, spec, paths, opened))
-    from daemon.running.reconcile import compare
-
-    told = {
-        name: _told(blotter, account, compare(opened, blotter, account, name), name, fills[name])
-        for name, account in accounts.items()
-    }
+    for number in range(READINGS_MAX):
+        told = asyncio.run(_compared(settings, spec, paths, wait_s=AGAIN_S * bool(number)))
+        if all(each.equal for each in told.values()) or not _has_asked(settings.run.state_dir):
+            break
     result = {"run": paths.run, "label": spec.label, **_result(told)}
     shown = {name: value for name, value in result.items() if name != "accounts"}
     lines = [*pairs(shown), *(_lines(told) if len(told) > 1 else [])]
@@ -81,12 +84,34 @@ def export_run(
     return 0
 
 
-def _books(journal: JournalReader) -> tuple[e.RunOpened, Blotter]:
-    opened = journal.latest(e.RunOpened)
-    if opened is None:
-        msg = "the journal holds no opened run: it was killed before its first step"
-        raise JournalBroken(msg)
-    return opened, blotter_of(journal)
+async def _compared(
+    settings: Settings, spec: RunSpec, paths: RunPaths, *, wait_s: float
+) -> dict[str, _Compared]:
+    """Both sides of each account, read one after the other."""
+    await asyncio.sleep(wait_s)
+    journal = JournalReader.open(paths.journal)
+    books = books_of(journal)
+    fills = Counter(each.instrument.exchange for _, each in journal.read_kinds(e.OrderFilled))
+    _require_endpoints(spec, books.opened)
+    halts = settings.execution.foreign == "halt"
+    return {
+        name: _told(
+            books.blotter,
+            account,
+            compare(books, account, name, are_others_foreign=halts),
+            name,
+            fills[name],
+        )
+        for name, account in (await _accounts(settings, spec, paths, books.opened)).items()
+    }
+
+
+def _has_asked(folder: Path) -> bool:
+    """Have the daemon compare its books, too; False when there is none that would."""
+    try:
+        return ask(folder, Request("reconcile")).ok
+    except TradingdError:
+        return False
 
 
 def _require_endpoints(spec: RunSpec, opened: e.RunOpened) -> None:
@@ -201,7 +226,7 @@ def _fills(journal: JournalReader) -> list[dict[str, object]]:
 
 
 def _orders(journal: JournalReader) -> list[dict[str, object]]:
-    _, blotter = _books(journal)
+    blotter = books_of(journal).blotter
     return [
         {
             "client_order_id": each.client_order_id,

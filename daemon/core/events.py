@@ -276,11 +276,35 @@ class OrdersTicked(Input, frozen=True, kw_only=True, gc=False, tag=True):
     """Time went by while orders were being worked; bars do the same."""
 
 
+class Started(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """A process begins on this journal: its books are not compared yet, and none of its streams has
+    been silent.
+    """
+
+
 class Reconciled(Input, frozen=True, kw_only=True, gc=False, tag=True):
-    """Books and venue were compared; entries are allowed only after the first clean one."""
+    """Books and venue were compared; entries are allowed only while the newest one is clean.
+
+    `exchange` is "" for all at once. `foreign` are orders there that bear this bot's mark and that
+    this journal never intended.
+    """
 
     is_clean: bool
     differences: tuple[str, ...] = ()
+    exchange: str = ""
+    foreign: tuple[str, ...] = ()
+
+
+class FundsMoved(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """Money came or went on an account by no order of ours: a deposit, a withdrawal, another hand.
+
+    It is not the bot's, so its own books stay as they are.
+    """
+
+    exchange: str
+    currency: str
+    amount: Decimal  # positive came in
+    reason: str
 
 
 class HealthTick(Input, frozen=True, kw_only=True, gc=False, tag=True):
@@ -681,7 +705,8 @@ class LookUpOrder(Command, frozen=True, kw_only=True, gc=False, tag=True):
 
 JOURNALED: tuple[type[Event], ...] = (
     RunOpened, ModelActivated, HistoryLoaded, BarsClosed, BarsMissed, BarRejected, BarRevised,
-    FeedStale, FeedRecovered, ClockChecked, OrderReported, QuotesTaken, OrdersTicked, Reconciled,
+    FeedStale, FeedRecovered, ClockChecked, OrderReported, QuotesTaken, OrdersTicked,
+    Started, Reconciled, FundsMoved,
     HealthTick, HaltRequested,
     ResumeRequested, RunClosed, FeatureRows, Predictions, SignalEmitted, SignalSuppressed,
     DataDistrusted, OrderApproved, OrderDenied, OrderIntended, OrderAccepted, OrderRefused,
@@ -696,7 +721,8 @@ DURABLE: frozenset[type[Event]] = frozenset(
     {
         RunOpened, ModelActivated, OrderIntended, OrderCancelRequested, OrderFilled,
         OrderCompleted, OrderRefused, OrderNotSent, OrderAbsent, OrderOutcomeUnknown,
-        TradingHalted, TradingResumed, Reconciled, HaltRequested, ResumeRequested, RunClosed,
+        TradingHalted, TradingResumed, Started, Reconciled, FundsMoved, HaltRequested,
+        ResumeRequested, RunClosed,
     }
 )  # fmt: skip
 

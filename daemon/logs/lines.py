@@ -192,16 +192,6 @@ def equity_marked(event: e.EquityMarked, _: Memory) -> Iterator[Fields]:
     }
 
 
-def books_reconciled(event: e.Reconciled, _: Memory) -> Iterator[Fields]:
-    if event.is_clean:
-        yield parts.at(event)
-
-
-def books_differed(event: e.Reconciled, _: Memory) -> Iterator[Fields]:
-    if not event.is_clean:
-        yield {**parts.at(event), "differences": list(event.differences)}
-
-
 # --- the model and the trading state ------------------------------------------------------------
 
 

@@ -193,8 +193,23 @@ ROWS: Final = (
         "equity.marked", "debug", "the account at the newest closes",
         "at equity_quote peak_quote drawdown_ratio exposure_ratio fees_quote",
     ),
-    _event("books.reconciled", "info", "books and venue agree", "at"),
-    _event("books.differed", "error", "books and venue differ", "at differences"),
+    _event("books.reconciled", "info", "books and venue agree", "at exchange?"),
+    _event(
+        "books.differed", "error", "books and venue differ: trading is halted",
+        "at exchange? differences foreign?",
+    ),
+    _event(
+        "books.compared", "debug", "books and venue were read and compared while running",
+        "exchange equal readings missed_fills",
+    ),
+    _event(
+        "books.unread", "warning", "the account could not be read; asked again", "exchange error"
+    ),
+    _event("books.restless", "debug", "orders moved at every reading; compared later", "exchange"),
+    _event(
+        "funds.moved", "warning", "money came or went that is not ours: booked apart",
+        "at exchange currency amount detail",
+    ),
     # the model watched
     _event("model.training", "info", "progress of a training", "done total detail?"),
     _event(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from daemon.core import events as e
-from daemon.logs import data_lines, lines, order_lines
+from daemon.logs import account_lines, data_lines, lines, order_lines
 from daemon.logs.clock_lines import clock_agrees, clock_off
 from daemon.logs.parts import Fields, Memory
 
@@ -19,6 +19,7 @@ DECISIONS_REMEMBERED_MAX = 10_000
 # Events that say nothing by themselves: the edge logs the run, the facts they cause log the rest.
 SILENT: tuple[type[e.Event], ...] = (
     e.RunOpened,
+    e.Started,
     e.HealthTick,
     e.RunClosed,
     e.JournalThinned,
@@ -64,9 +65,10 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.PositionChanged: (("position.changed", lines.position_changed),),
     e.EquityMarked: (("equity.marked", lines.equity_marked),),
     e.Reconciled: (
-        ("books.reconciled", lines.books_reconciled),
-        ("books.differed", lines.books_differed),
+        ("books.reconciled", account_lines.books_reconciled),
+        ("books.differed", account_lines.books_differed),
     ),
+    e.FundsMoved: (("funds.moved", account_lines.funds_moved),),
     e.ModelActivated: (("model.activated", lines.model_activated),),
     e.PredictionResolved: (("outcome.resolved", lines.outcome_resolved),),
     e.HealthSampled: (("health.sampled", lines.health_sampled),),

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING
 
 from daemon.core import events as e
 from daemon.core.blotter import Blotter
+from daemon.core.book import Book
+from daemon.core.errors import JournalBroken
+from daemon.core.flows import ExternalFlows
 from daemon.core.instruments import names_of, plain
 from daemon.core.pipeline import ARITHMETIC
+from daemon.running.reconcile import Books
 from daemon.store.journal_reader import JournalReader
 
 if TYPE_CHECKING:
@@ -23,23 +27,30 @@ if TYPE_CHECKING:
     from daemon.store.runs import RunSpec
 
 
-def blotter_of(journal: JournalReader) -> Blotter:
-    """Every order of a run, with what became of it."""
-    blotter = Blotter()
-    appliers: dict[type[e.Event], Callable[..., None]] = {
-        e.OrderIntended: blotter.apply_order_intended,
-        e.OrderAccepted: blotter.apply_order_accepted,
-        e.OrderRefused: blotter.apply_order_refused,
-        e.OrderNotSent: blotter.apply_order_not_sent,
-        e.OrderOutcomeUnknown: blotter.apply_order_outcome_unknown,
-        e.OrderAbsent: blotter.apply_order_absent,
-        e.OrderFilled: blotter.apply_order_filled,
-        e.OrderCompleted: blotter.apply_order_completed,
+def books_of(journal: JournalReader) -> Books:
+    """Orders, positions, cash and external flows of a run; JournalBroken when it never opened."""
+    opened = journal.latest(e.RunOpened)
+    if opened is None:
+        msg = "the journal holds no opened run: it was killed before its first step"
+        raise JournalBroken(msg)
+    blotter, book, flows = Blotter(), Book(), ExternalFlows()
+    appliers: dict[type[e.Event], tuple[Callable[..., None], ...]] = {
+        e.RunOpened: (book.apply_run_opened,),
+        e.OrderIntended: (blotter.apply_order_intended,),
+        e.OrderAccepted: (blotter.apply_order_accepted,),
+        e.OrderRefused: (blotter.apply_order_refused,),
+        e.OrderNotSent: (blotter.apply_order_not_sent,),
+        e.OrderOutcomeUnknown: (blotter.apply_order_outcome_unknown,),
+        e.OrderAbsent: (blotter.apply_order_absent,),
+        e.OrderFilled: (blotter.apply_order_filled, book.apply_order_filled),
+        e.OrderCompleted: (blotter.apply_order_completed,),
+        e.FundsMoved: (flows.apply_funds_moved,),
     }
     with localcontext(ARITHMETIC):
         for _, event in journal.read_kinds(*appliers):
-            appliers[type(event)](event)
-    return blotter
+            for each in appliers[type(event)]:
+                each(event)
+    return Books(opened, blotter, book, flows)
 
 
 def held_by(path: Path) -> str:
@@ -62,7 +73,7 @@ def held_by(path: Path) -> str:
         if abs(quantity) >= lots[instrument]
     ]
     words = [f"holds {', '.join(parts)}"] if parts else []
-    open_count = sum(1 for _ in blotter_of(journal).all_open())
+    open_count = sum(1 for _ in books_of(journal).blotter.all_open())
     if open_count:
         words.append(f"has {open_count} order{'s' * (open_count > 1)} without an answer")
     return " and ".join(words)

@@ -32,6 +32,7 @@ from daemon.running.health import HealthTask
 from daemon.running.lockstep import Lockstep
 from daemon.running.progress import Progress
 from daemon.running.quotes import QuoteDesk
+from daemon.running.reconcile import Books
 from daemon.running.runner import Runner
 from daemon.running.site_tasks import SiteTasks
 from daemon.web.control import Control
@@ -43,9 +44,10 @@ if TYPE_CHECKING:
     from daemon.config import Settings
     from daemon.core.bars import Bar
     from daemon.core.clock import WireClock
-    from daemon.core.events import Input
+    from daemon.core.events import Input, RunOpened
     from daemon.core.instruments import InstrumentId
     from daemon.core.ports import Journal
+    from daemon.running.book_watch import BookWatch
     from daemon.running.fine_bars import FineBars
     from daemon.running.reporting import Reporter
     from daemon.running.sites import World
@@ -106,7 +108,11 @@ class Live:
             stuck_after_s=STUCK_AFTER_S,
         )
         self._control = Control(
-            paths.state_dir, put=self.inbox.put, now_ns=world.now_ns, status=self._trading
+            paths.state_dir,
+            put=self.inbox.put,
+            now_ns=world.now_ns,
+            status=self._trading,
+            reconcile=self._reconcile_soon,
         )
         self.runner = Runner(core.pipeline, journal, self.inbox, act=self._act)
         self.runner.observers += [
@@ -116,10 +122,17 @@ class Live:
             self.note,
             self._control.note,
         ]
+        self.runner.observers += [each.note for each in self.sites.values()]
 
     def stop(self) -> None:
         """Ask for a graceful end: no new bar enters, what is in flight gets its answer."""
         self._stop.set()
+
+    def watch_books(self, opened: RunOpened) -> dict[str, BookWatch]:
+        """Whoever compares the books of each exchange, from the start on."""
+        core = self._core
+        books = Books(opened, core.blotter, core.book, core.flows)
+        return {name: each.watch_books(books) for name, each in self.sites.items()}
 
     def note(self, events: tuple[Event, ...]) -> None:
         """Hear of a step, committed now or found in the journal."""
@@ -182,6 +195,8 @@ class Live:
                 await lockstep.start({each: self._last_bars[each].close_ns for each in self._ids})
             await _first_of(self._stop.wait(), running, self._stop)
             await self._drain()
+            if self.is_over:
+                await self._compare_books()
         finally:
             for task in running:
                 task.cancel()
@@ -218,6 +233,7 @@ class Live:
                 put=self.inbox.put,
                 stop=self._stop,
                 is_quiet=self._is_quiet,
+                rest=self._rest,
                 on_over=self._on_site_over,
                 turn=turn,
             )
@@ -233,6 +249,7 @@ class Live:
             is_quiet=self._is_quiet,
             on_clock=lambda exchange, now: self.sites[exchange].on_clock(now),
             before_slot=self._look_at_resting,
+            at_rest=self._compare_books,
         )
         self.runner.observers.append(lockstep.note)
         return lockstep
@@ -248,6 +265,15 @@ class Live:
             "trading": "halted" if halts else "active",
             "halts": halts,
         }
+
+    def _reconcile_soon(self) -> None:
+        for each in self.sites.values():
+            each.compare_soon()
+
+    async def _compare_books(self) -> None:
+        """One exchange after the other, as two that are asked at once answer in any order."""
+        for each in self.sites.values():
+            await each.compare_books()
 
     def _act(self, command: Command) -> None:
         if isinstance(command, AskQuotes):
@@ -317,6 +343,11 @@ class Live:
             and not any(each.outbox.in_flight for each in self.sites.values())
             and not self._health.is_due
         )
+
+    async def _rest(self) -> None:
+        """Until every input that has come is a step."""
+        while len(self.inbox) or not self.runner.is_idle:  # noqa: ASYNC110  # two parties
+            await asyncio.sleep(QUIET_CHECK_S)
 
     async def _drain(self) -> None:
         """Wait, within bounds, until everything that was sent has its answer."""

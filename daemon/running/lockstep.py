@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from daemon.core.instruments import InstrumentId
     from daemon.venues.embedded_link import EmbeddedLink, ExchangeClock
 
+REST_EVERY_SLOTS = 500  # counted, as the same market must give the same run
 ASK_AFTER_S = 0.05
 ASK_AGAIN_S = 1.0
 ASK_AGAIN_MAX = 60  # an exchange that is started anew is back well before
@@ -44,7 +45,10 @@ class Lockstep:
         is_quiet: Callable[[], bool],
         on_clock: Callable[[str, ExchangeClock], None],
         before_slot: Callable[[], Awaitable[None]],
+        at_rest: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        self._at_rest = at_rest
+        self._slots_since_rest = 0
         self._links = links
         self._run = run
         self._instruments = tuple(sorted(instruments))
@@ -127,6 +131,7 @@ class Lockstep:
             await self._put(missed)
         await self._before_slot()  # what the slot did to orders that rest is known before its bars
         bars = self._slots.pop(close_ns)
+        self._slots_since_rest += 1
         ordered = tuple(bars[each] for each in sorted(bars))
         await self._put(BarsClosed(ts_ns=max(bar.received_ns for bar in ordered), bars=ordered))
         # Owed only once the bars are in the queue, or a step before them would acknowledge them.
@@ -139,6 +144,11 @@ class Lockstep:
             await self._poked.wait()
             self._poked.clear()
             if not self._owed or not self._is_quiet():
+                continue
+            if self._at_rest is not None and self._slots_since_rest >= REST_EVERY_SLOTS:
+                self._slots_since_rest = 0
+                await self._at_rest()
+                self._poked.set()
                 continue
             owed, self._owed = self._owed, {}
             for exchange, symbols, close_ns in _by_slot(owed):

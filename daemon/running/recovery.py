@@ -1,40 +1,67 @@
 """The second half of every start: asks what became of open orders and whether the books agree.
 
 Belongs here: what must be known of the venue before the first decision. What a report means belongs
-to execution.
+to execution, what a difference means to `book_watch`.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from daemon.core.events import LookUpOrder, OrderReported, Outcome, Reconciled, ReportSource
-from daemon.running.reconcile import compare, worth_asking
+from daemon.core.errors import ExchangeUnreachable
+from daemon.core.events import LookUpOrder
+from daemon.running.book_watch import Hands
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from daemon.app import Core
-    from daemon.core.events import Input, RunOpened
-    from daemon.core.ports import Venue, VenueFill
+    from daemon.core.blotter import Blotter
+    from daemon.core.events import Input, OrderReported
+    from daemon.core.ports import Venue
+    from daemon.running.book_watch import BookWatch
 
 WHEN_ASKED_AT_START = "asked at start"
+PROBE_EVERY_S = 20.0
 
 
 async def settle(
-    core: Core,
+    blotter: Blotter,
     venues: Mapping[str, Venue],
-    opened: RunOpened,
+    watches: Mapping[str, BookWatch],
     take: Callable[[Input], Awaitable[None]],
     ts_ns: int,
-) -> Reconciled:
+    *,
+    on_away: Callable[[str, ExchangeUnreachable], Awaitable[None]],
+) -> None:
     """Resolve every open order, book every fill we missed, compare the books, say the result.
 
-    `venues` are one for each exchange, and each is asked about its own orders and account alone.
-    Nothing is ever sent here: an intent that never reached the venue is found absent and closed.
+    There is one venue and one watch for each exchange, and each is asked about its own orders and
+    account alone. Nothing is ever sent here: an intent that never reached the venue is found absent
+    and closed. An exchange that gives no answer is asked again each time `on_away` returns.
     """
-    for order in list(core.blotter.all_open()):
-        report = await venues[order.instrument.exchange].look_up(
+    for exchange, venue in venues.items():
+        while True:
+            try:
+                await _settle_one(blotter, exchange, venue, watches[exchange], take, ts_ns)
+                break
+            except ExchangeUnreachable as error:
+                await on_away(exchange, error)
+
+
+async def _settle_one(  # noqa: PLR0917  # one exchange, as settle knows it
+    blotter: Blotter,
+    exchange: str,
+    venue: Venue,
+    watch: BookWatch,
+    take: Callable[[Input], Awaitable[None]],
+    ts_ns: int,
+) -> None:
+    async def look_up(command: LookUpOrder) -> None:
+        await take(await _answer(venue, command))
+
+    for order in [each for each in blotter.all_open() if each.instrument.exchange == exchange]:
+        await look_up(
             LookUpOrder(
                 ts_ns=ts_ns,
                 client_order_id=order.client_order_id,
@@ -44,58 +71,18 @@ async def settle(
                 order_type=order.order_type,
             )
         )
-        await take(report)
-
-    async def book(missed: VenueFill) -> None:
-        await take(_report(missed, ts_ns))
-
-    differences: list[str] = []
-    for exchange, venue in venues.items():
-        found = await _compared(core, opened, exchange, venue, book)
-        prefix = f"{exchange}: " if len(venues) > 1 else ""
-        differences += [f"{prefix}{each}" for each in found]
-    reconciled = Reconciled(ts_ns=ts_ns, is_clean=not differences, differences=tuple(differences))
-    await take(reconciled)
-    return reconciled
+    await watch.check(Hands(enter=take, look_up=look_up, rest=_at_once, now_ns=lambda: ts_ns))
 
 
-async def _compared(
-    core: Core,
-    opened: RunOpened,
-    exchange: str,
-    venue: Venue,
-    book: Callable[[VenueFill], Awaitable[None]],
-) -> tuple[str, ...]:
-    """What still differs on one exchange when every fill we missed there is booked.
-
-    Of many instruments only those are asked for that were traded: fills of others would show in
-    the balances, and then all are asked.
-    """
-    ours = [each for each in core.book.instruments if each.exchange == exchange]
-    first = worth_asking(ours, core.blotter)
-    account = await venue.account(first, opened.ts_ns)
-    comparison = compare(opened, core.blotter, account, exchange)
-    if not comparison.is_equal and len(first) < len(ours):
-        account = await venue.account(ours, opened.ts_ns)
-        comparison = compare(opened, core.blotter, account, exchange)
-    for missed in comparison.missed:
-        await book(missed)
-    if comparison.missed:
-        comparison = compare(opened, core.blotter, account, exchange)
-    if comparison.missed:
-        trades = ", ".join(each.fill.trade_id for each in comparison.missed)
-        return (*comparison.differences, f"fills that cannot be booked: {trades}")
-    return comparison.differences
+async def _answer(venue: Venue, command: LookUpOrder) -> OrderReported:
+    """A venue asks for as long as it gets no answer; whether there is anybody is asked besides."""
+    while True:
+        try:
+            async with asyncio.timeout(PROBE_EVERY_S):
+                return await venue.look_up(command)
+        except TimeoutError:
+            await venue.account((), command.intended_ns)
 
 
-def _report(missed: VenueFill, ts_ns: int) -> OrderReported:
-    assert missed.client_order_id is not None
-    return OrderReported(
-        ts_ns=ts_ns,
-        client_order_id=missed.client_order_id,
-        outcome=Outcome.ACKNOWLEDGED,
-        source=ReportSource.LOOKUP,
-        venue_order_id=missed.venue_order_id,
-        fills=(missed.fill,),
-        reason="found by reconciliation",
-    )
+async def _at_once() -> None:
+    """Nothing is on its way at a start."""

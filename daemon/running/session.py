@@ -16,6 +16,7 @@ from daemon.core.events import (
     OrderFilled,
     RunClosed,
     RunOpened,
+    Started,
 )
 from daemon.core.orders import Fill
 from daemon.core.ports import VenueFill
@@ -36,6 +37,7 @@ from daemon.running.fine_bars import FineBars
 from daemon.running.live import Live
 from daemon.running.opening import opening
 from daemon.running.recovery import settle
+from daemon.running.reporting import EXTEND_S
 from daemon.running.strays import Strays
 from daemon.running.summary import summarise
 from daemon.store.bars import BarStore
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 
     from daemon.config import Settings
     from daemon.core.bars import Bar
+    from daemon.core.errors import ExchangeUnreachable
     from daemon.core.events import Event
     from daemon.core.jobs import TrainingProgress
     from daemon.core.manifests import Manifest
@@ -54,6 +57,9 @@ if TYPE_CHECKING:
     from daemon.running.reporting import Reporter
     from daemon.running.sites import World
     from daemon.store.runs import RunPaths, RunSpec
+
+
+LOOK_AGAIN_S = 10.0
 
 
 class StoppedEarly(Exception):  # not an error: somebody asked for it
@@ -172,12 +178,23 @@ class Session:
         if count:
             self._reporter.emit("run.resumed", events=count, steps=self._journal.last_step())
         self._reporter.state("reconciling with the venue")
+        await take(Started(ts_ns=now_ns))
         for site in self._world.sites:
             if site.paper is not None:
                 site.paper.restore(*self._booked(site.exchange))
         venues = {site.exchange: site.venue for site in self._world.sites}
-        await settle(core, venues, opened, take, now_ns)
+        watches = live.watch_books(opened)
+        await settle(core.blotter, venues, watches, take, now_ns, on_away=self._wait_for)
         return opened, live
+
+    async def _wait_for(self, exchange: str, error: ExchangeUnreachable) -> None:
+        """A service waits for its exchange and says so; at a terminal that is an error."""
+        if not self._reporter.notifier.is_managed:
+            raise error
+        self._reporter.emit("exchange.lost", exchange=exchange, error=str(error))
+        self._reporter.state(f"waiting for {exchange}")
+        self._reporter.notifier.extend_timeout(EXTEND_S)
+        await asyncio.sleep(LOOK_AGAIN_S)
 
     def _build(self) -> Live:
         ids = [each.id for each in self._world.instruments]

@@ -17,6 +17,7 @@ from daemon.core.events import BarsClosed, BarsMissed
 from daemon.core.timeframes import timeframe_ns
 from daemon.layers.ingestion.feed import Feed
 from daemon.layers.ingestion.feed_config import FeedConfig, Transport
+from daemon.running.book_task import BookTask
 from daemon.running.clock_watch import ClockWatch
 from daemon.running.exchange_process import ExchangeProcess
 from daemon.venues.outbox import Outbox
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     from daemon.config import Settings
     from daemon.core.bars import Bar
     from daemon.core.clock import WireClock
-    from daemon.core.events import Input
+    from daemon.core.events import Event, Input
     from daemon.core.instruments import InstrumentId
+    from daemon.running.book_watch import BookWatch
+    from daemon.running.reconcile import Books
     from daemon.running.reporting import Reporter
     from daemon.running.sites import Site
     from daemon.venues.embedded_link import EmbeddedLink, ExchangeClock
@@ -57,6 +60,7 @@ class SiteTasks:
         put: Publish,
         stop: asyncio.Event,
         is_quiet: Callable[[], bool],
+        rest: Callable[[], Awaitable[None]],
         on_over: Callable[[], None],
         turn: asyncio.Lock | None,
     ) -> None:
@@ -83,6 +87,9 @@ class SiteTasks:
             emit=reporter.emit,
             on_time=self._on_wire_time,
             on_jump=self._on_jump,
+        )
+        self._books = BookTask(
+            site, settings.execution, self.outbox, put=put, rest=rest, emit=reporter.emit
         )
         reporter.watch_clock(site.exchange, self.clock_watch.status)
         reporter.watch_exchange(site.exchange, self.status)
@@ -136,12 +143,29 @@ class SiteTasks:
     def work(self) -> list[Coroutine[object, object, None]]:
         """What runs beside the feed until it is cancelled."""
         tasks = [self.outbox.run(), self.clock_watch.run(), self._mind_process()]
+        if not self.site.is_lockstep:  # there slots are counted, and whoever counts them asks
+            tasks.append(self._books.run())
         return tasks if self.site.link is None else [*tasks, self._follow_clock(self.site.link)]
 
     def status(self) -> dict[str, object]:
         """For people: whether it answers, and how many orders still wait for its word."""
         state = "lost" if self.is_lost else "over" if self.is_over else "ok"
-        return {"state": state, "in_flight": self.outbox.in_flight}
+        told: dict[str, object] = {"state": state, "in_flight": self.outbox.in_flight}
+        return told | {"books": self._books.status()}
+
+    def note(self, events: tuple[Event, ...]) -> None:
+        """Hear of a committed step."""
+        self._books.note(events)
+
+    def watch_books(self, books: Books) -> BookWatch:
+        """Whoever compares them, from the start on."""
+        return self._books.watch(books, self._timeframe_ns)
+
+    async def compare_books(self) -> None:
+        await self._books.compare()
+
+    def compare_soon(self) -> None:
+        self._books.soon()
 
     def on_clock(self, now: ExchangeClock) -> None:
         """Hear what an embedded exchange says of its market time."""

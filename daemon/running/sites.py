@@ -54,6 +54,8 @@ class Site:
     transport: Transport = Transport.WEBSOCKET
     paper: PaperVenue | None = None
     on_wire_time: Callable[[int], None] = lambda _ns: None  # hears what its wire clock shows
+    # Told when its stream of reports is opened anew: what it said meanwhile is lost.
+    tell_gaps_to: Callable[[Callable[[], None]], None] = lambda _tell: None
 
     async def close(self) -> None:
         """Let go of every connection, then of the exchange if it is our child."""

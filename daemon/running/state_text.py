@@ -19,7 +19,10 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from daemon.app import Core
 
-PARTS = ("book", "blotter", "features", "inference", "signals", "risk", "execution", "monitoring")
+PARTS = (
+    *("book", "blotter", "flows", "features", "inference", "signals", "risk", "execution"),
+    "monitoring",
+)
 
 
 def state_text(core: Core) -> str:

@@ -34,6 +34,7 @@ class UserStream:
         self._pause_s = pause_s
         self._ours = ours
         self._waiting: asyncio.Queue[Told] | None = None
+        self.on_gap: Callable[[], None] = lambda: None  # told when the stream is opened anew
         self._terminated = asyncio.Event()
         if not dialect.hears_pushes:
             return
@@ -74,6 +75,7 @@ class UserStream:
             # Never at once: ccxt would attach the new watch to the connection that is going away.
             await asyncio.sleep(self._pause_s(attempt))
             attempt += 1
+            self.on_gap()
 
     async def _has_ended(self) -> bool:
         """Wait for a push; True when the exchange has ended the stream instead."""

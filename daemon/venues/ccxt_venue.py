@@ -40,7 +40,7 @@ from daemon.venues.ccxt_reports import UserStream
 from daemon.venues.ccxt_requests import Request, Wanted, asking, request_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from daemon.core.events import CancelOrder, SubmitOrder
     from daemon.core.instruments import InstrumentId
@@ -89,6 +89,10 @@ class CcxtVenue:
         self._sent_s: dict[str, float] = {}  # when the request of an id left, at the latest
         self._client_ids: dict[tuple[str, str], str] = {}
         watch_departures(client, self._wire.monotonic_s)
+
+    def tell_gaps_to(self, tell: Callable[[], None]) -> None:
+        """Call `tell` whenever the stream of reports is opened anew."""
+        self._user.on_gap = tell
 
     async def submit(self, order: SubmitOrder) -> OrderReported:
         """Send once; UNKNOWN unless the reply or the failure proves more."""

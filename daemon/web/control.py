@@ -37,7 +37,7 @@ _UCRED = struct.Struct("iII")  # struct ucred of unix(7): pid, uid, gid
 class Request(Struct, forbid_unknown_fields=True):
     """The one line a client sends."""
 
-    command: Literal["halt", "resume", "status"]
+    command: Literal["halt", "resume", "status", "reconcile"]
     reason: str = ""
 
 
@@ -67,12 +67,14 @@ class Control:
         put: Callable[[Input], Awaitable[None]],
         now_ns: Callable[[], int],
         status: Callable[[], dict[str, object]],
+        reconcile: Callable[[], None] = lambda: None,
         within_s: float = WITHIN_S,
     ) -> None:
         self._folder = folder
         self._put = put
         self._now_ns = now_ns
         self._status = status
+        self._reconcile = reconcile
         self._within_s = within_s
         self._waiting: dict[int, asyncio.Future[tuple[Event, ...]]] = {}
         self._serving: set[asyncio.Task[None]] = set()
@@ -138,7 +140,9 @@ class Control:
             request = msgspec.json.decode(line, type=Request)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return _refusal(f"not a request: {error}")
-        if request.command == "status":
+        if request.command == "reconcile":
+            self._reconcile()
+        if request.command in {"status", "reconcile"}:
             return Answer(ok=True, who=who, status=self._status())
         if wrong := wrong_reason(request.reason):
             return _refusal(wrong)

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         QuotesTaken,
         Reconciled,
         ResumeRequested,
+        Started,
     )
     from daemon.core.instruments import InstrumentId
     from daemon.core.orders import Order
@@ -86,7 +87,8 @@ class Risk:
         self._book = book
         self._blotter = blotter
         self._costs = costs
-        self._is_reconciled = False
+        self._reconciled: dict[str, bool] = {}  # by exchange; "" stands for all others
+        self._are_starts_told = False  # journals of earlier versions hold no Started
         self._halted: dict[HaltReason, str] = {}
         self._stale: set[InstrumentId] = set()
         self.distrust = Distrust(quarantine_max_per_day)
@@ -106,11 +108,18 @@ class Risk:
 
     # --- applying -----------------------------------------------------------------------------
 
+    def apply_started(self, _event: Started) -> None:
+        """Nothing is known of the venue yet, and the new streams have not been silent yet."""
+        self._are_starts_told = True
+        self._reconciled.clear()
+        self._forget_streams()
+
     def apply_reconciled(self, event: Reconciled) -> None:
-        """Every start ends with this event, and its new streams have not been silent yet."""
-        self._is_reconciled = event.is_clean
-        self._stale.clear()
-        self._clocks.clear()
+        if not event.exchange:
+            self._reconciled.clear()
+            if not self._are_starts_told:  # it ended every start then, and nothing else
+                self._forget_streams()
+        self._reconciled[event.exchange] = event.is_clean
 
     def apply_model_activated(self, event: ModelActivated) -> None:
         self._model = event
@@ -172,6 +181,10 @@ class Risk:
         elif event.quantity:
             self._is_long[event.instrument] = event.quantity > 0
 
+    def _forget_streams(self) -> None:
+        self._stale.clear()
+        self._clocks.clear()
+
     # --- deciding: the account ----------------------------------------------------------------
 
     def on_bars_closed(self, event: BarsClosed) -> Iterator[Event]:
@@ -225,9 +238,12 @@ class Risk:
             )
 
     def on_reconciled(self, event: Reconciled) -> Iterator[Event]:
-        if not event.is_clean and HaltReason.RECONCILE not in self._halted:
-            detail = "; ".join(event.differences)
-            yield TradingHalted(ts_ns=event.ts_ns, reason=HaltReason.RECONCILE, detail=detail)
+        """Differences halt; a clean comparison later allows entries again, and lifts no halt."""
+        reason = HaltReason.FOREIGN_ORDER if event.foreign else HaltReason.RECONCILE
+        if not event.is_clean and reason not in self._halted:
+            where = f"{event.exchange}: " if event.exchange else ""
+            detail = where + "; ".join(event.differences)
+            yield TradingHalted(ts_ns=event.ts_ns, reason=reason, detail=detail)
 
     def on_bar_rejected(self, event: BarRejected) -> Iterator[Event]:
         verdict = self.distrust.verdict(event)
@@ -302,6 +318,9 @@ class Risk:
         trades = self._long_trades if is_long else self._short_trades
         return trades.shrunk(prior, self._costs.round_trip_ratio)
 
+    def _is_reconciled(self, exchange: str) -> bool:
+        return self._reconciled.get(exchange, self._reconciled.get("", False))
+
     def _situation(self, signal: SignalEmitted, quote: Quote | None) -> Situation:
         book, blotter, instrument = self._book, self._blotter, signal.instrument
         # Of the few that have any: with many symbols this would grow with their square.
@@ -334,7 +353,7 @@ class Risk:
             day_start_equity=self._day_start_equity,
             drawdown_ratio=book.drawdown_ratio,
             halts=tuple(sorted(self._halted)),
-            is_reconciled=self._is_reconciled,
+            is_reconciled=self._is_reconciled(instrument.exchange),
             is_stale=instrument in self._stale,
             distrust=self.distrust.of(instrument, signal.ts_ns),
             clock=self._clocks.get(instrument.exchange),

@@ -128,6 +128,7 @@ class Invariants:
             e.HistoryLoaded: self._closes,
             e.TradingHalted: lambda halt: self._halts.add(halt.reason),
             e.TradingResumed: self._resumes,
+            e.Started: self._starts,
             e.Reconciled: self._reconciles,
             e.FeedStale: lambda feed: self._stale.add(feed.instrument),
             e.FeedRecovered: lambda feed: self._stale.discard(feed.instrument),
@@ -152,9 +153,12 @@ class Invariants:
         self._halts.clear()
         self._must_halt = False
 
+    def _starts(self, _event: e.Started) -> None:
+        self._is_reconciled = False
+        self._stale.clear()
+
     def _reconciles(self, event: e.Reconciled) -> None:
         self._is_reconciled = event.is_clean
-        self._stale.clear()
 
     def _denial(self, event: e.OrderDenied) -> None:
         if event.direction is e.Direction.FLAT:

@@ -458,6 +458,7 @@ class Simulation:
                 ts_ns=start_ns,
                 bars=tuple(self._bar(each, slot) for slot in (-3, -2, -1) for each in IDS),
             ),
+            e.Started(ts_ns=start_ns),
             e.Reconciled(ts_ns=start_ns, is_clean=True),
         ]
 
@@ -502,6 +503,10 @@ class Simulation:
             yield e.Reconciled(ts_ns=now_ns, is_clean=False, differences=("USDT: 1 and 2",))
         elif rng.random() < 0.05:
             yield e.Reconciled(ts_ns=now_ns, is_clean=True)
+        if now_ns // HOUR_NS % 29 == 7:
+            yield e.FundsMoved(
+                ts_ns=now_ns, exchange="embedded", currency="USDT", amount=Decimal(5), reason=""
+            )
         if rng.random() < 0.004:
             yield e.OrderReported(
                 ts_ns=now_ns,

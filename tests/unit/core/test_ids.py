@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.ids import CLIENT_ORDER_ID_LENGTH, client_order_id_for, trace_for
+from daemon.core.ids import CLIENT_ORDER_ID_LENGTH, client_order_id_for, mark_of, trace_for
 from daemon.core.instruments import InstrumentId
 from tests.builders import BTC, CLOSE_NS, ETH, HOUR_NS, TRACE
 
@@ -30,7 +30,16 @@ def test_the_trace_of_a_bar_is_the_same_text_for_ever() -> None:
 
 def test_the_order_id_of_a_decision_is_the_same_text_for_ever() -> None:
     # Another version that decides the same bar again must collide with the order that is there.
-    assert an_id() == "td5iuti24zjoaebp75"
+    assert an_id() == "td5a6s5iuti24zjoae"
+
+
+def test_an_order_bears_the_mark_of_its_bot_on_its_account_and_of_no_other() -> None:
+    mark = mark_of(bot="tradingd", account="instance-1")
+
+    assert an_id().startswith(mark)
+    assert an_id(instrument=ETH, leg="stop", ordinal=7).startswith(mark)
+    assert not an_id(bot="second").startswith(mark)
+    assert not an_id(account="instance-2").startswith(mark)
 
 
 def test_a_trace_knows_nothing_but_exchange_symbol_timeframe_and_close() -> None:

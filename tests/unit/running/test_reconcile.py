@@ -6,10 +6,13 @@ from hypothesis import strategies as st
 
 from daemon.core import events as e
 from daemon.core.blotter import ORDERS_REMEMBERED_MAX, Blotter
+from daemon.core.book import Book
+from daemon.core.flows import ExternalFlows
+from daemon.core.ids import mark_of
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Fill, Side
 from daemon.core.ports import Account, VenueFill
-from daemon.running.reconcile import Comparison, compare
+from daemon.running.reconcile import Books, Comparison, Kind, agreed, compare
 from tests.builders import (
     BTC,
     ETH,
@@ -31,6 +34,8 @@ OPENED = a_run_opened(
     instruments=(an_instrument(), an_instrument(id=ETH, base="ETH")),
     balances=(e.Balance("USDT", START), e.Balance("BTC", D("0.5"))),
 )
+
+FOREIGN = mark_of(bot=OPENED.bot, account=OPENED.account) + "foreign"
 
 
 def a_venue_fill(fill: Fill, **changes: Any) -> VenueFill:
@@ -70,14 +75,19 @@ def a_blotter(*fills: Fill, is_over: bool = True, **changes: Any) -> Blotter:
     return blotter
 
 
+def the_books(blotter: Blotter, opened: e.RunOpened = OPENED) -> Books:
+    """The orders alone: nothing is owned, so nothing can be missing."""
+    return Books(opened, blotter, Book(), ExternalFlows())
+
+
 def differences(blotter: Blotter, account: Account) -> tuple[str, ...]:
-    return compare(OPENED, blotter, account, BTC.exchange).differences
+    return compare(the_books(blotter), account, BTC.exchange).differences
 
 
 def test_books_that_agree_are_equal() -> None:
     fill = a_fill()
 
-    comparison = compare(OPENED, a_blotter(fill), an_account(a_venue_fill(fill)), BTC.exchange)
+    comparison = compare(the_books(a_blotter(fill)), an_account(a_venue_fill(fill)), BTC.exchange)
 
     assert comparison == Comparison((), ())
     assert comparison.is_equal
@@ -87,7 +97,7 @@ def test_a_fill_only_the_venue_has_is_missed_not_a_difference() -> None:
     known, missed = a_fill(trade_id="1"), a_fill(trade_id="2")
     account = an_account(a_venue_fill(known), a_venue_fill(missed))
 
-    comparison = compare(OPENED, a_blotter(known), account, BTC.exchange)
+    comparison = compare(the_books(a_blotter(known)), account, BTC.exchange)
 
     assert [each.fill for each in comparison.missed] == [missed]
     assert comparison.differences == ()
@@ -100,7 +110,7 @@ def test_the_same_trade_number_of_another_order_is_another_trade() -> None:
     blotter.apply_order_intended(an_intent(client_order_id="tdother", instrument=ETH))
     other = a_venue_fill(fill, client_order_id="tdother", instrument=ETH)
 
-    comparison = compare(OPENED, blotter, an_account(a_venue_fill(fill), other), BTC.exchange)
+    comparison = compare(the_books(blotter), an_account(a_venue_fill(fill), other), BTC.exchange)
 
     assert comparison.missed == (other,)
 
@@ -112,10 +122,10 @@ def test_a_fill_only_we_have_is_a_difference() -> None:
 
 
 def test_a_filled_order_with_our_prefix_that_we_never_intended_is_a_difference() -> None:
-    account = an_account(a_venue_fill(a_fill(), client_order_id="tdforeign"))
+    account = an_account(a_venue_fill(a_fill(), client_order_id=FOREIGN))
 
     assert differences(Blotter(), account) == (
-        "the venue filled tdforeign, which this journal never intended",
+        f"the venue filled {FOREIGN}, which this journal never intended",
     )
 
 
@@ -137,19 +147,20 @@ def test_each_account_is_compared_with_the_orders_of_its_own_exchange() -> None:
     other = Account(totals={"USDT": D(500), "BTC": D("0.5")}, fills=(), open_client_order_ids=())
     stray = a_venue_fill(fill, instrument=there)
 
-    assert compare(opened, blotter, an_account(a_venue_fill(fill)), BTC.exchange).is_equal
-    assert compare(opened, blotter, other, "okx").is_equal
+    books = the_books(blotter, opened)
+    assert compare(books, an_account(a_venue_fill(fill)), BTC.exchange).is_equal
+    assert compare(books, other, "okx").is_equal
     (told,) = compare(
-        opened, blotter, an_account(stray, USDT=str(D(500) - fill.quantity * fill.price)), "okx"
+        books, an_account(stray, USDT=str(D(500) - fill.quantity * fill.price)), "okx"
     ).differences[:1]
     assert told == f"the venue filled {ORDER}, which this journal never intended"
 
 
 def test_an_open_order_with_our_prefix_that_we_never_intended_is_a_difference() -> None:
-    account = an_account(open_orders=("tdforeign", "someone-elses"))
+    account = an_account(open_orders=(FOREIGN, "someone-elses"))
 
     assert differences(Blotter(), account) == (
-        "the venue has tdforeign open, which this journal never intended",
+        f"the venue has open {FOREIGN}, which this journal never intended",
     )
 
 
@@ -173,7 +184,7 @@ def test_an_order_of_unknown_fate_is_looked_up_not_compared() -> None:
 def test_trades_of_others_on_the_account_count_in_the_balances_and_nowhere_else() -> None:
     by_hand = a_venue_fill(a_fill(trade_id="9"), client_order_id=None)
 
-    assert compare(OPENED, Blotter(), an_account(by_hand), BTC.exchange).is_equal
+    assert compare(the_books(Blotter()), an_account(by_hand), BTC.exchange).is_equal
 
 
 def test_a_balance_that_is_off_by_the_last_digit_is_a_difference() -> None:
@@ -231,12 +242,12 @@ def test_fills_of_orders_that_were_forgotten_long_ago_are_no_differences() -> No
         blotter.apply_order_intended(an_intent(client_order_id=name, ts_ns=number))
         blotter.apply_order_refused(a_refusal(client_order_id=name))
     old = a_venue_fill(a_fill(ts_ns=1), client_order_id="td0")
-    new = a_venue_fill(a_fill(ts_ns=10**18, trade_id="2"), client_order_id="tdforeign")
+    new = a_venue_fill(a_fill(ts_ns=10**18, trade_id="2"), client_order_id=FOREIGN)
 
-    comparison = compare(OPENED, blotter, an_account(old, new), BTC.exchange)
+    comparison = compare(the_books(blotter), an_account(old, new), BTC.exchange)
 
     assert comparison.differences == (
-        "the venue filled tdforeign, which this journal never intended",
+        f"the venue filled {FOREIGN}, which this journal never intended",
     )
 
 
@@ -255,3 +266,68 @@ def test_a_fill_booked_at_another_price_or_fee_than_the_venue_lists_is_a_differe
 
     assert any(": value " in each for each in found)
     assert any(f": fee in {fill.fee_currency} " in each for each in found)
+
+
+def test_of_others_only_their_balances_count_unless_they_are_to_halt() -> None:
+    by_hand = a_venue_fill(a_fill(trade_id="9"), client_order_id=None)
+    account = an_account(by_hand, open_orders=("td-of-another-bot",))
+
+    halting = compare(the_books(Blotter()), account, BTC.exchange, are_others_foreign=True)
+
+    assert differences(Blotter(), account) == ()
+    assert [each.kind for each in halting.found] == [Kind.OTHERS, Kind.OTHERS]
+    assert [each.subject for each in halting.found] == ["number 4711", "td-of-another-bot"]
+
+
+def test_what_the_bot_owns_must_be_there_even_when_every_fill_is_explained() -> None:
+    """Somebody sold by hand what the bot had bought."""
+    fill = a_fill(quantity=D(2), price=D(100))
+    blotter = a_blotter(fill)
+    book = Book()
+    book.apply_run_opened(OPENED)
+    book.apply_order_filled(an_order_filled(quantity=D(2), price=D(100)))
+    sold = a_venue_fill(
+        a_fill(trade_id="9", quantity=D(1), price=D(100), fee=D(0)),
+        client_order_id=None,
+        side=Side.SELL,
+    )
+    books = Books(OPENED, blotter, book, ExternalFlows())
+
+    found = compare(books, an_account(a_venue_fill(fill), sold), BTC.exchange).found
+
+    assert [(each.kind, each.subject) for each in found] == [(Kind.SHORT, "BTC")]
+    assert found[0].text == "BTC: the venue holds 1.5, less than the 2 we own"
+
+
+def test_money_that_moved_and_was_booked_apart_closes_the_balances() -> None:
+    flows = ExternalFlows()
+    moved = {"exchange": BTC.exchange, "currency": "USDT", "reason": ""}
+    flows.apply_funds_moved(e.FundsMoved(ts_ns=1, amount=D(7), **moved))
+    flows.apply_funds_moved(e.FundsMoved(ts_ns=2, amount=D("-2.5"), **moved))
+    books = Books(OPENED, Blotter(), Book(), flows)
+
+    assert compare(books, an_account(USDT="10004.5"), BTC.exchange).is_equal
+    assert compare(books, an_account(), BTC.exchange).found[0].amount == D("-4.5")
+
+
+def test_from_an_agreed_moment_on_only_what_is_new_has_to_be_explained() -> None:
+    old, new = a_fill(trade_id="1"), a_fill(trade_id="2")
+    books = the_books(a_blotter(old))
+    before = an_account(a_venue_fill(old))
+    ground = agreed(books, before, BTC.exchange, since_ns=5)
+    both = an_account(a_venue_fill(old), a_venue_fill(new))
+    only_new = Account(totals=both.totals, fills=both.fills[1:], open_client_order_ids=())
+
+    assert compare(books, before, BTC.exchange, ground).is_equal
+    for account in (both, only_new):
+        comparison = compare(books, account, BTC.exchange, ground)
+        assert [each.fill for each in comparison.missed] == [new]
+        assert comparison.found == ()
+
+
+def test_an_order_that_only_the_venue_believes_open_is_a_difference() -> None:
+    account = an_account(a_venue_fill(a_fill()), open_orders=(ORDER,))
+
+    assert differences(a_blotter(a_fill()), account) == (
+        f"order {ORDER} is filled here and open at the venue",
+    )

@@ -6,10 +6,14 @@ import pytest
 
 from daemon.config import ExecutionSection
 from daemon.core import events as e
+from daemon.core.errors import ExchangeUnreachable
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import OrderState
 from daemon.core.ports import Account
+from daemon.running.book_watch import BookWatch, Rules
+from daemon.running.reconcile import Books
 from daemon.running.recovery import settle
+from daemon.running.state_text import state_text
 from tests.builders import an_approval
 from tests.fakes import FakeVenue, Fate
 from tests.unit.core.simulation import ACCOUNTS, ALLOTTED, IDS, INSTRUMENTS, a_core, settings_of
@@ -39,9 +43,13 @@ class BankingVenue(FakeVenue):
     """Knows its balances too; a deposit comes from somewhere else."""
 
     deposit = Decimal(0)
+    away = 0  # readings that get no answer
     start = ACCOUNTS[0].allotted_quote
 
     async def account(self, instruments: Sequence[InstrumentId], since_ns: int) -> Account:
+        if self.away:
+            self.away -= 1
+            raise ExchangeUnreachable("nobody answers")
         self.accounted = list(instruments)
         account = await super().account(instruments, since_ns)
         totals = {"USDT": self.start + self.deposit, "BTC": Decimal(0), "ETH": Decimal(0)}
@@ -62,6 +70,7 @@ class Start:
         self.core = a_core(settings_of(Random(0)).model_copy(update=plain))
         self.journal: list[e.Event] = []
         self.commands: list[e.Command] = []
+        self.waited: list[str] = []
         self._step(OPENED)
 
     async def take(self, event: e.Input) -> None:
@@ -89,9 +98,29 @@ class Start:
         assert isinstance(command, e.SubmitOrder)
         return command
 
-    async def settles(self) -> e.Reconciled:
+    async def settles(self, *, is_patient: bool = True) -> list[e.Reconciled]:
+        """As a new process does it: what it finds of each exchange."""
         venues = {BTC.exchange: self.venue, THERE.exchange: self.other}
-        return await settle(self.core, venues, OPENED, self.take, TS_NS)
+        core, told = self.core, len(self.journal)
+        books = Books(OPENED, core.blotter, core.book, core.flows)
+        watches = {
+            name: BookWatch(name, venue, books, Rules(patience_s=0.0))
+            for name, venue in venues.items()
+        }
+
+        async def on_away(exchange: str, error: ExchangeUnreachable) -> None:
+            self.waited.append(exchange)
+            if not is_patient:
+                raise error
+
+        self._step(e.Started(ts_ns=TS_NS))
+        await settle(core.blotter, venues, watches, self.take, TS_NS, on_away=on_away)
+        return [each for each in self.journal[told:] if isinstance(each, e.Reconciled)]
+
+    def restarts(self) -> None:
+        """Killed, and begun again from the journal alone."""
+        self.core = a_core(settings_of(Random(0)))
+        self.core.pipeline.recover(self.journal)
 
     def state(self, order: str) -> OrderState:
         return self.core.blotter.orders[order].state
@@ -108,7 +137,7 @@ async def test_an_intent_that_never_left_is_found_absent_and_nothing_is_sent() -
 
     reconciled = await start.settles()
 
-    assert reconciled.is_clean
+    assert [each.is_clean for each in reconciled] == [True, True]
     assert start.state(order) is OrderState.ABSENT
     assert start.venue.sent == []
     assert start.venue.asked == [order]
@@ -120,7 +149,7 @@ async def test_an_order_whose_answer_was_lost_is_found_with_its_fills() -> None:
 
     reconciled = await start.settles()
 
-    assert reconciled.is_clean
+    assert [each.is_clean for each in reconciled] == [True, True]
     assert start.state(order) is OrderState.FILLED
     assert start.core.book.position(BTC).quantity == 2
     assert start.core.book.cash == ALLOTTED - 200 - Decimal("0.2")
@@ -158,22 +187,48 @@ async def test_a_fill_the_journal_missed_is_booked_before_the_books_are_compared
 
     reconciled = await start.settles()
 
-    assert reconciled.is_clean
+    assert [each.is_clean for each in reconciled] == [True, True]
     assert start.state(order) is OrderState.ADOPTED
     assert start.core.book.position(BTC).quantity == 2
 
 
-async def test_books_that_differ_halt_and_nothing_may_be_opened() -> None:
+async def test_a_deposit_is_booked_apart_and_halts_nothing() -> None:
     start = Start()
     start.venue.deposit = Decimal(5)
 
-    reconciled = await start.settles()
+    here, there = await start.settles()
 
-    assert not reconciled.is_clean
-    assert reconciled.differences == (
-        "embedded: USDT: the venue holds 6005, start and fills give 6000",
+    assert (here.is_clean, there.is_clean) == (True, True)
+    assert start.core.flows.on_account("embedded") == {"USDT": Decimal(5)}
+    assert start.core.book.cash == ALLOTTED
+    assert not start.core.risk.halted
+
+
+async def test_an_account_that_holds_less_than_the_bot_owns_halts() -> None:
+    start = Start()
+    start.venue.deposit = Decimal(-5)
+
+    here, there = await start.settles()
+
+    assert (here.is_clean, there.is_clean) == (False, True)
+    assert here.differences == (
+        "USDT: the venue holds 5995, less than the 6000 we own",
+        "USDT: the venue holds 5995, start and fills give 6000",
     )
     assert list(start.core.risk.halted) == [e.HaltReason.RECONCILE]
+
+
+async def test_an_exchange_that_is_away_is_waited_for_or_ends_the_start() -> None:
+    start = Start()
+    start.other.away = 2
+
+    reconciled = await start.settles()
+
+    assert [each.is_clean for each in reconciled] == [True, True]
+    assert start.waited == ["embedded-b"] * 2
+    start.venue.away = 1
+    with pytest.raises(ExchangeUnreachable):
+        await start.settles(is_patient=False)
 
 
 async def test_a_fill_that_one_of_two_exchanges_alone_has_is_booked_on_its_instrument() -> None:
@@ -184,7 +239,7 @@ async def test_a_fill_that_one_of_two_exchanges_alone_has_is_booked_on_its_instr
 
     reconciled = await start.settles()
 
-    assert reconciled.is_clean
+    assert [each.is_clean for each in reconciled] == [True, True]
     assert start.state(order) is OrderState.FILLED
     book = start.core.book
     assert (book.position(THERE).quantity, book.position(BTC).quantity) == (Decimal(2), Decimal(0))
@@ -197,20 +252,26 @@ async def test_the_result_is_the_last_thing_that_is_told() -> None:
 
     reconciled = await start.settles()
 
-    assert start.journal[-1] == reconciled
-    assert (reconciled.ts_ns, reconciled.differences) == (TS_NS, ())
+    assert start.journal[-2:] == reconciled
+    assert [(each.ts_ns, each.differences) for each in reconciled] == [(TS_NS, ())] * 2
 
 
 @pytest.mark.parametrize("fate", [Fate.FILLS, Fate.HALF_FILLS, Fate.RESTS, Fate.REFUSED])
-async def test_starting_twice_without_news_changes_nothing(fate: Fate) -> None:
+async def test_twenty_starts_without_news_change_nothing(fate: Fate) -> None:
     start = Start(fate)
+    start.venue.deposit = Decimal("0.01")
     await start.sends(BTC)
     await start.settles()
-    told = len(start.journal)
-    before = (start.core.book.cash, start.core.book.position(BTC).quantity)
+    start.restarts()
+    await start.settles()
+    before = state_text(start.core)
 
-    again = await start.settles()
+    for _ in range(20):
+        told = len(start.journal)
+        start.restarts()
+        again = await start.settles()
 
-    assert [type(each) for each in start.journal[told:]] == [e.Reconciled]
-    assert again.is_clean
-    assert (start.core.book.cash, start.core.book.position(BTC).quantity) == before
+        fresh = [type(each) for each in start.journal[told:]]
+        assert fresh == [e.Started, e.Reconciled, e.Reconciled]
+        assert all(each.is_clean for each in again)
+        assert state_text(start.core) == before

@@ -24,12 +24,15 @@ def heard(*, is_stopping: bool) -> list[Input]:
         async def put(event: Input) -> None:
             events.append(event)
 
+        async def at_once() -> None: ...
+
         clock = VirtualMarket(open_of(0))
         data = FakeMarketData()
         data.clock, data.rows[BTC] = clock, [a_raw(0), a_raw(2), a_raw(3)]
         site: Any = SimpleNamespace(
             exchange=BTC.exchange, venue=None, link=None, transport=Transport.REST,
-            market_rate=1.0, market_data=data, clock=clock, page_limit=10,
+            market_rate=1.0, tell_gaps_to=lambda _: None, market_data=data, clock=clock,
+            page_limit=10,
             instruments=[SimpleNamespace(id=BTC)], sends_empty_bars=True, is_lockstep=False,
         )  # fmt: skip
         reporter: Any = SimpleNamespace(
@@ -38,7 +41,8 @@ def heard(*, is_stopping: bool) -> list[Input]:
         wire: Any = VirtualWire()
         tasks = SiteTasks(
             site, load(None, {"data.timeframe": "1h"}, {}), wire=wire, reporter=reporter, put=put,
-            stop=stop, is_quiet=lambda: True, on_over=lambda: None, turn=None,
+            stop=stop, is_quiet=lambda: True, rest=at_once,
+            on_over=lambda: None, turn=None,
         )  # fmt: skip
         feed = tasks.feed(put, {BTC: a_bar(-1)}, {}, None)
         if is_stopping:
