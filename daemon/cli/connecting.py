@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from daemon.cli.markets import market_spec, slots_per_s
-from daemon.core.errors import ExchangeUnreachable, UsageRefused
+from daemon.core.errors import ExchangeUnreachable, LiveRefused, UsageRefused
 from daemon.running.exchange_process import ExchangeProcess, attached
 from daemon.store.runs import ExchangeSpec, RunSpec, write_spec
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from daemon.store.runs import RunPaths
 
 FIRST_CONTACT_S = 14.0
+ACCEPTS_UNVERIFIED = "accepts_unverified_key_scope"
 
 
 async def connect(
@@ -39,10 +40,22 @@ async def connect(
         pace = slots_per_s(settings, speed)
         making = {name: _embedded(settings, spec, paths, name, pace) for name in wanted}
         return World(await _together(making, within_s=None))
+    from daemon.running.live_account import LIVE
     from daemon.running.worlds import real_site
 
+    if spec.mode == LIVE and len(wanted) > 1:
+        msg = (
+            f"live trading is on one exchange, whose key is configured, not on {', '.join(wanted)}"
+        )
+        raise LiveRefused(msg)
     making = {
-        name: real_site(settings, exchange=name, symbols=symbols, mode=spec.mode)
+        name: real_site(
+            settings,
+            exchange=name,
+            symbols=symbols,
+            mode=spec.mode,
+            accepts_unverified=_accepts_unverified(spec),
+        )
         for name, symbols in wanted.items()
     }
     return World(await _together(making, within_s=FIRST_CONTACT_S))
@@ -93,10 +106,15 @@ async def _embedded(
             symbols=settings.data.by_exchange[name],
             market=spec.market,
             state_dir=state_dir,
+            accepts_unverified=_accepts_unverified(spec),
         )
     except BaseException:
         await process.stop()
         raise
+
+
+def _accepts_unverified(spec: RunSpec) -> bool:
+    return spec.options.get(ACCEPTS_UNVERIFIED) is True
 
 
 async def _process(

@@ -67,6 +67,12 @@ def run(  # noqa: PLR0917  # one parameter per option
         list[str] | None,
         typer.Option(help="a further exchange at once: okx=BTC/USDT,ETH/USDT; may be repeated"),
     ] = None,
+    accept_unverified_key_scope: Annotated[
+        bool,
+        typer.Option(
+            "--accept-unverified-key-scope", help="live: the exchange does not tell, you checked"
+        ),
+    ] = False,
 ) -> None:
     """Run the daemon in the foreground."""
     from daemon.cli.running import RunRequest, start_run
@@ -84,6 +90,7 @@ def run(  # noqa: PLR0917  # one parameter per option
         exchange_url=exchange_url,
         also=tuple(also or ()),
         is_new=is_new,
+        accepts_unverified_key_scope=accept_unverified_key_scope,
     )
     raise typer.Exit(start_run(request, config, state_dir))
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from daemon.cli.connecting import connect, record_endpoints
+from daemon.cli.connecting import ACCEPTS_UNVERIFIED, connect, record_endpoints
 from daemon.cli.markets import SYNTHETIC, is_recording, timeframes_of
 from daemon.config import ConfigRefused, config_hash, load, recorded
 from daemon.config.exchanges import EMBEDDED, as_text
@@ -65,6 +65,7 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     exchange_url: str | None = None
     also: tuple[str, ...] = ()
     is_new: bool = False
+    accepts_unverified_key_scope: bool = False
 
 
 def config_path(given: Path | None) -> Path | None:
@@ -338,7 +339,10 @@ def _new_spec(
         bars=request.bars,
         start=request.start,
         speed=speed if settings.data.is_embedded else None,
-        options={"exchange_url": request.exchange_url},
+        options={
+            "exchange_url": request.exchange_url,
+            ACCEPTS_UNVERIFIED: request.accepts_unverified_key_scope,
+        },
         settings=recorded(settings),
         typed=typed,
         exchange_name=settings.data.exchange,

@@ -136,8 +136,9 @@ class _Loading:
             (tree if len(name) == 1 else tree[name[0]]).pop(name[-1])
             self._lines.append(
                 f"{path}:{line_of(self._text, name)}: error: `{'.'.join(name)}` is a secret and "
-                "does not belong in this file; use a credential named exchange__api_key or "
-                f"exchange__api_secret, or the environment ({ENV_PREFIX}EXCHANGE__*)"
+                "does not belong in this file; use a credential named exchange__api_key, "
+                "exchange__api_secret or exchange__api_password, or the environment "
+                f"({ENV_PREFIX}EXCHANGE__*)"
             )
         return tree
 

@@ -367,6 +367,7 @@ class ExchangeSection(Section):
 
     api_key: Secret | None = None
     api_secret: Secret | None = None
+    api_password: Secret | None = None
 
     @model_validator(mode="after")
     def _pair(self) -> Self:
@@ -375,4 +376,9 @@ class ExchangeSection(Section):
             refuse(missing, "is missing: key and secret come together")
         if self.api_key and self.api_key == self.api_secret:
             refuse("api_secret", "is the same as the key")
+        if self.api_password is not None:
+            if self.api_key is None:
+                refuse("api_key", "is missing: a password belongs to a key and a secret")
+            if self.api_password in {self.api_key, self.api_secret}:
+                refuse("api_password", "is the same as the key or the secret")
         return self

@@ -29,6 +29,7 @@ from daemon.core.events import (
 from daemon.core.instruments import InstrumentId, names_of, plain
 from daemon.core.timeframes import rfc3339
 from daemon.logs.writing import Tap, configure, is_journal_stream, wants_color
+from daemon.running.live_account import credentials_of
 from daemon.running.sd_notify import Notifier
 from daemon.running.worlds import market_name
 
@@ -316,7 +317,6 @@ def as_counts(value: object) -> dict[str, int]:
 
 def _secrets(settings: Settings, world: World | None) -> list[str]:
     """Every text that must never be printed."""
-    keys = (settings.exchange.api_key, settings.exchange.api_secret)
-    secrets = [each.get_secret_value() for each in keys if each is not None]
+    secrets = list(credentials_of(settings) or ())
     sites = () if world is None else world.sites
     return secrets + [each.process.endpoint.secret for each in sites if each.process is not None]

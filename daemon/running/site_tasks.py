@@ -20,6 +20,7 @@ from daemon.layers.ingestion.feed_config import FeedConfig, Transport
 from daemon.running.book_task import BookTask
 from daemon.running.clock_watch import ClockWatch
 from daemon.running.exchange_process import ExchangeProcess
+from daemon.running.key_watch import KeyWatch
 from daemon.venues.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from daemon.core.events import Event, Input
     from daemon.core.instruments import InstrumentId
     from daemon.running.book_watch import BookWatch
+    from daemon.running.live_account import LiveKey
     from daemon.running.reconcile import Books
     from daemon.running.reporting import Reporter
     from daemon.running.sites import Site
@@ -73,6 +75,7 @@ class SiteTasks:
         self._wire = wire
         self._reporter = reporter
         self._stop = stop
+        self._put = put
         self._is_quiet = is_quiet
         self._on_over = on_over
         self._end_ns: int | None = None
@@ -145,7 +148,18 @@ class SiteTasks:
         tasks = [self.outbox.run(), self.clock_watch.run(), self._mind_process()]
         if not self.site.is_lockstep:  # there slots are counted, and whoever counts them asks
             tasks.append(self._books.run())
+        if self.site.key is not None:
+            tasks.append(self._watch_key(self.site.key))
         return tasks if self.site.link is None else [*tasks, self._follow_clock(self.site.link)]
+
+    def _watch_key(self, key: LiveKey) -> Coroutine[object, object, None]:
+        return KeyWatch(
+            self.site.exchange,
+            key.ask,
+            market_ns=self.site.clock.now_ns,
+            put=self._put,
+            emit=self._reporter.emit,
+        ).run(key.remarks)
 
     def status(self) -> dict[str, object]:
         """For people: whether it answers, and how many orders still wait for its word."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from daemon.core.instruments import Instrument, InstrumentId
     from daemon.core.ports import MarketData, Venue
     from daemon.running.exchange_process import ExchangeProcess
+    from daemon.running.live_account import LiveKey
     from daemon.venues.embedded_link import EmbeddedLink
     from daemon.venues.paper_venue import PaperVenue
 
@@ -56,6 +57,7 @@ class Site:
     on_wire_time: Callable[[int], None] = lambda _ns: None  # hears what its wire clock shows
     # Told when its stream of reports is opened anew: what it said meanwhile is lost.
     tell_gaps_to: Callable[[Callable[[], None]], None] = lambda _tell: None
+    key: LiveKey | None = None  # of a live account
 
     async def close(self) -> None:
         """Let go of every connection, then of the exchange if it is our child."""

@@ -7,12 +7,13 @@ Belongs here: which clock, feed and venue are plugged into the core. The run its
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daemon.core.clock import MarketClock, WireClock
-from daemon.core.errors import LiveRefused, UsageRefused
+from daemon.core.errors import UsageRefused
 from daemon.core.timeframes import NS_PER_MS, floor_to_grid, timeframe_ns
 from daemon.layers.ingestion.feed_config import Transport, transport_of
+from daemon.running.live_account import LIVE, checked, refuse_unarmed
 from daemon.running.sites import Site
 from daemon.venues.budget import Use
 from daemon.venues.embedded_link import EmbeddedLink, EmbeddedMarket
@@ -47,6 +48,7 @@ async def embedded_site(
     symbols: Sequence[str],
     market: str,
     state_dir: Path | None,
+    accepts_unverified: bool = False,
 ) -> Site:
     """The embedded exchange as a signed account, over the wire, exactly as a real one would be."""
     from daemon.venues.ccxt_client import make_client
@@ -64,8 +66,10 @@ async def embedded_site(
         public.budget.let_orders_wait(LOCKSTEP_ORDER_PATIENCE_S)
     inner = CcxtMarket(public, exchange, fetched)
     market_data = EmbeddedMarket(inner, link, clock, timeframe_ns(fetched))
-    venue = _venue(process, settings, exchange)
+    client = _account_client(process, settings, exchange)
+    venue = _venue(client, settings, exchange)
     try:
+        key = await checked(settings, client, exchange, accepts_unverified)
         instruments = await market_data.instruments(symbols)
     except BaseException:
         for each in (market_data, history, venue):
@@ -94,6 +98,7 @@ async def embedded_site(
         on_wire_time=public.budget.set_time,
         tell_gaps_to=venue.tell_gaps_to,
         transport=_transport(settings, exchange, inner),
+        key=key,
     )
 
 
@@ -120,7 +125,7 @@ async def embedded_account(
     process: ExchangeProcess, settings: Settings, exchange: str, opened: RunOpened
 ) -> Account:
     """What an embedded exchange says this run's account holds and has done."""
-    venue = _venue(process, settings, exchange)
+    venue = _venue(_account_client(process, settings, exchange), settings, exchange)
     ours = [each.id for each in opened.instruments if each.id.exchange == exchange]
     try:
         return await venue.account(ours, opened.ts_ns)
@@ -128,20 +133,23 @@ async def embedded_account(
         await venue.close()
 
 
-def _venue(process: ExchangeProcess, settings: Settings, exchange: str) -> CcxtVenue:
+def _account_client(process: ExchangeProcess, settings: Settings, exchange: str) -> Any:
     from daemon.venues.ccxt_client import make_client
-    from daemon.venues.ccxt_venue import CcxtVenue
 
-    keys = (process.endpoint.key, process.endpoint.secret)
-    validity_ms = settings.execution.validity_ms
-    client = make_client(
+    return make_client(
         exchange,
         urls=_urls(process),
-        credentials=keys,
-        validity_ms=validity_ms,
+        credentials=(process.endpoint.key, process.endpoint.secret),
+        validity_ms=settings.execution.validity_ms,
         use=Use.ACCOUNT,
     )
-    return CcxtVenue(client, exchange, validity_ms=validity_ms, grace_s=settings.execution.grace_s)
+
+
+def _venue(client: Any, settings: Settings, exchange: str) -> CcxtVenue:
+    from daemon.venues.ccxt_venue import CcxtVenue
+
+    execution = settings.execution
+    return CcxtVenue(client, exchange, validity_ms=execution.validity_ms, grace_s=execution.grace_s)
 
 
 def _urls(process: ExchangeProcess) -> dict[str, str]:
@@ -156,6 +164,7 @@ async def real_site(
     symbols: Sequence[str],
     mode: str,
     urls: Mapping[str, str] | None = None,
+    accepts_unverified: bool = False,
 ) -> Site:
     """A real exchange's market on paper: its live book, our fills; nothing is ever sent to it.
 
@@ -165,9 +174,8 @@ async def real_site(
     from daemon.venues.ccxt_market import CcxtMarket
     from daemon.venues.paper_venue import PaperVenue
 
-    if mode == "live":
-        msg = f"live trading on {exchange} is not armed; only paper is possible here"
-        raise LiveRefused(msg)
+    if mode == LIVE:
+        await refuse_unarmed(settings, exchange, accepts_unverified=accepts_unverified, urls=urls)
     length_ns = timeframe_ns(settings.data.timeframe)
     public = make_client(exchange, urls=urls)
     history = make_client(exchange, urls=urls, use=Use.HISTORY)

@@ -100,9 +100,9 @@ def assert_loopback(client: Any) -> None:
             raise ValueError(msg)
 
 
-def reachable_urls(client: Any) -> Iterator[tuple[str, str]]:
+def reachable_urls(client: Any, kinds: Sequence[str] = REACHABLE) -> Iterator[tuple[str, str]]:
     """(dotted name, url) of everything the client may connect to."""
-    for kind in REACHABLE:
+    for kind in kinds:
         yield from _leaves(client.urls.get(kind), kind)
 
 

@@ -153,7 +153,7 @@ def test_an_unknown_exchange_is_refused_with_a_guess(tmp_path: Path) -> None:
 def test_live_on_a_real_exchange_is_refused(tmp_path: Path) -> None:
     done = Tradingd(tmp_path).command("run", "--mode", "live", "--market", "kraken", code=77)
 
-    assert "not armed" in done.stderr
+    assert "live trading on kraken needs its key" in done.stderr
 
 
 def test_a_backtest_is_a_run_that_can_be_made_again_proven_and_shown(tmp_path: Path) -> None:

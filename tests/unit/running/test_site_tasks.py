@@ -34,6 +34,7 @@ def heard(*, is_stopping: bool) -> list[Input]:
             market_rate=1.0, tell_gaps_to=lambda _: None, market_data=data, clock=clock,
             page_limit=10,
             instruments=[SimpleNamespace(id=BTC)], sends_empty_bars=True, is_lockstep=False,
+            key=None,
         )  # fmt: skip
         reporter: Any = SimpleNamespace(
             emit=print, watch_clock=lambda *_: None, watch_exchange=lambda *_: None
