@@ -311,7 +311,7 @@ class ExecutionSection(Section):
     grace_s: Seconds = 5.0
     clock_offset_max_ms: Annotated[Count, Field(le=60_000)] = 2_500
     paper_latency_ms: Annotated[Natural, Field(le=60_000)] = 250
-    stop_loss_ratio: Annotated[Real, Field(ge=0, lt=1)] = 0.0
+    stop_loss_ratio: Annotated[Real, Field(ge=0, lt=1)] = 0.05
     entry_order: Literal["market", "limit"] = "market"
     exit_order: Literal["market", "limit"] = "market"
     limit_offset_bps: Bps = 0.0

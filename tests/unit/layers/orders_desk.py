@@ -1,0 +1,180 @@
+"""Layer 6 with its blotter and its book, on the routes it has in the daemon.
+
+Belongs here: what a test says to the layer, and what it asks of it.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+from daemon.config import ExecutionSection
+from daemon.core import events as e
+from daemon.core.blotter import Blotter
+from daemon.core.book import Book
+from daemon.core.orders import Leg, Order, OrderState, Side
+from daemon.core.pipeline import Pipeline, Step, apply, on
+from daemon.layers.execution import Execution
+from tests.builders import (
+    BTC,
+    CLOSE_NS,
+    a_fill,
+    a_run_opened,
+    an_approval,
+    an_instrument,
+    an_order_reported,
+    orders_ticked,
+    quotes_taken,
+)
+
+D = Decimal
+SECOND_NS = 1_000_000_000
+
+
+class OrdersDesk:
+    """Approvals go in at 100; what was said last is in `commands` and `facts`."""
+
+    def __init__(self, **config: Any) -> None:
+        self.blotter, self.book = Blotter(), Book()
+        self.execution = Execution(ExecutionSection(**config), self.blotter, self.book)
+        self.pipeline = Pipeline(self._routes())
+        self.journal: list[e.Event] = []
+        self.facts: list[e.Event] = []
+        self.commands: list[e.Command] = []
+        self.now_ns = CLOSE_NS
+        self._trades = 0
+        lots = {"lot": D("0.1"), "minimum_quantity": D("0.1"), "minimum_notional": D(5)}
+        self.takes(a_run_opened(instruments=(an_instrument(**lots),)))
+
+    def takes(self, event: e.Event) -> Step:
+        step = self.pipeline.step(event)
+        self.journal += step.events
+        self.facts = list(step.events[1:])
+        self.commands = list(step.commands)
+        return step
+
+    def recovered(self, **config: Any) -> "OrdersDesk":
+        """A desk that knows this one's journal and nothing else."""
+        again = OrdersDesk(**config)
+        again.pipeline.recover([e.decode(e.encode(each)) for each in self.journal[1:]])
+        again.now_ns = self.now_ns
+        return again
+
+    # --- what is said -------------------------------------------------------------------------
+
+    def approves(self, quantity: str = "2", **changes: Any) -> Step:
+        defaults: dict[str, Any] = {
+            "ts_ns": self.now_ns,
+            "quantity": D(quantity),
+            "decision_price": D(100),
+            "arrival_price": D(100),
+        }
+        return self.takes(an_approval(**defaults | changes))
+
+    def exits(self, quantity: str = "2", **changes: Any) -> Step:
+        return self.approves(quantity, **{"is_exit": True, "side": Side.SELL} | changes)
+
+    def sees(self, depth: str = "1000", bid: str = "99", ask: str = "101", **changes: Any) -> Step:
+        """A book with one level on each side, for whatever asked last."""
+        told = e.Quote(
+            instrument=BTC,
+            taken_ns=self.now_ns,
+            bids=((D(bid), D(depth)),),
+            asks=((D(ask), D(depth)),),
+        )
+        return self.takes(quotes_taken(**{"ts_ns": self.now_ns, "quotes": (told,)} | changes))
+
+    def passes(self, seconds: float) -> Step:
+        self.now_ns += round(seconds * SECOND_NS)
+        return self.takes(orders_ticked(ts_ns=self.now_ns))
+
+    def hears(self, order: str, **changes: Any) -> Step:
+        defaults: dict[str, Any] = {"state": None, "filled_quantity": None, "fills": ()}
+        told = {"client_order_id": order, "ts_ns": self.now_ns}
+        return self.takes(an_order_reported(**told | defaults | changes))
+
+    def rests(self, order: str) -> Step:
+        return self.hears(order, state=OrderState.ACCEPTED, filled_quantity=D(0))
+
+    def fills(
+        self, order: str, quantity: str, state: OrderState | None = None, price: str = "100"
+    ) -> Step:
+        """One execution, and the end of the order if a state is given."""
+        self._trades += 1
+        fill = a_fill(trade_id=str(self._trades), quantity=D(quantity), price=D(price), fee=D(0))
+        filled = self.blotter.orders[order].filled_quantity + D(quantity)
+        return self.hears(order, state=state, filled_quantity=filled, fills=(fill,))
+
+    def filled(self, order: str) -> Step:
+        left = self.blotter.orders[order].leaves_quantity
+        return self.fills(order, str(left), OrderState.FILLED)
+
+    def holds(self, quantity: str = "2") -> None:
+        """Bought, with whatever follows from that."""
+        self.approves(quantity)
+        self.filled(self.child().client_order_id)
+
+    # --- what is asked ------------------------------------------------------------------------
+
+    def child(self) -> Order:
+        """The open order that is no stop."""
+        order = self.blotter.child_of(BTC)
+        assert order is not None, "there is no child"
+        return order
+
+    def stop(self) -> Order:
+        order = self.blotter.stop_of(BTC)
+        assert order is not None, "there is no stop"
+        return order
+
+    def intended(self) -> list[tuple[Leg, str, str]]:
+        """(leg, type, quantity) of every intent so far."""
+        return [
+            (each.leg, each.order_type.value, str(each.quantity))
+            for each in self.journal
+            if isinstance(each, e.OrderIntended)
+        ]
+
+    def ends(self) -> list[tuple[str, str]]:
+        """(reason, filled) of every parent that has ended."""
+        return [
+            (each.reason.value, str(each.filled_quantity))
+            for each in self.journal
+            if isinstance(each, e.ParentEnded)
+        ]
+
+    def said(self) -> list[str]:
+        """Names of the facts and commands of the last step."""
+        return [type(each).__name__ for each in (*self.facts, *self.commands)]
+
+    def _routes(self) -> list[Any]:
+        book, blotter, execution = self.book, self.blotter, self.execution
+        return [
+            apply(e.RunOpened, book.apply_run_opened),
+            apply(e.RunOpened, execution.apply_run_opened),
+            apply(e.QuotesTaken, execution.apply_quotes_taken),
+            on(e.QuotesTaken, execution.on_quotes_taken),
+            apply(e.OrderApproved, blotter.apply_order_approved),
+            on(e.OrderApproved, execution.on_order_approved),
+            apply(e.OrderIntended, blotter.apply_order_intended),
+            apply(e.OrderIntended, execution.apply_order_intended),
+            apply(e.OrderCancelRequested, blotter.apply_order_cancel_requested),
+            on(e.OrderReported, execution.on_order_reported),
+            apply(e.OrderAccepted, blotter.apply_order_accepted),
+            apply(e.OrderAccepted, execution.apply_order_accepted),
+            apply(e.OrderRefused, blotter.apply_order_refused),
+            apply(e.OrderRefused, execution.apply_order_refused),
+            on(e.OrderRefused, execution.on_order_refused),
+            apply(e.OrderNotSent, blotter.apply_order_not_sent),
+            apply(e.OrderNotSent, execution.apply_order_not_sent),
+            on(e.OrderNotSent, execution.on_order_not_sent),
+            apply(e.OrderOutcomeUnknown, blotter.apply_order_outcome_unknown),
+            apply(e.OrderAbsent, blotter.apply_order_absent),
+            apply(e.OrderAbsent, execution.apply_order_absent),
+            on(e.OrderAbsent, execution.on_order_absent),
+            apply(e.OrderFilled, blotter.apply_order_filled),
+            apply(e.OrderFilled, book.apply_order_filled),
+            apply(e.OrderCompleted, blotter.apply_order_completed),
+            on(e.OrderCompleted, execution.on_order_completed),
+            apply(e.ParentEnded, blotter.apply_parent_ended),
+            on(e.ParentEnded, execution.on_parent_ended),
+            on(e.OrdersTicked, execution.on_orders_ticked),
+        ]

@@ -1,0 +1,192 @@
+from decimal import Decimal
+
+import pytest
+
+from daemon.core import events as e
+from daemon.core.orders import Leg, OrderState, OrderType, Side
+from tests.builders import BTC
+from tests.unit.layers.orders_desk import OrdersDesk
+
+D = Decimal
+STOP = {"stop_loss_ratio": 0.05}
+
+
+def a_protected_desk(quantity: str = "2") -> OrdersDesk:
+    desk = OrdersDesk(**STOP)
+    desk.holds(quantity)
+    desk.rests(desk.stop().client_order_id)
+    return desk
+
+
+def test_a_position_gets_a_stop_below_what_it_cost() -> None:
+    desk = OrdersDesk(**STOP)
+
+    desk.holds("2")
+
+    stop = desk.stop()
+    assert (stop.leg, stop.order_type, stop.side) == (Leg.STOP, OrderType.STOP, Side.SELL)
+    assert (stop.quantity, stop.stop_price) == (D(2), D(95))
+    assert stop.is_exit
+    (command,) = desk.commands
+    assert isinstance(command, e.SubmitOrder)
+    assert command.stop_price == D(95)
+
+
+def test_without_a_ratio_nothing_is_protected() -> None:
+    desk = OrdersDesk()
+
+    desk.holds("2")
+    desk.passes(60)
+
+    assert [leg for leg, _, _ in desk.intended()] == [Leg.ENTRY]
+
+
+def test_dust_is_not_protected_for_no_exchange_would_take_the_stop() -> None:
+    desk = OrdersDesk(**STOP)
+    desk.approves("2")
+
+    desk.fills(desk.child().client_order_id, "0.05", OrderState.EXPIRED)
+    desk.passes(60)
+
+    assert [leg for leg, _, _ in desk.intended()] == [Leg.ENTRY]
+
+
+def test_an_exit_cancels_the_stop_first_and_sells_when_its_end_is_known() -> None:
+    desk = a_protected_desk()
+    stop = desk.stop().client_order_id
+
+    desk.exits("2")
+    assert desk.said() == ["OrderCancelRequested", "CancelOrder"]
+    desk.hears(stop, state=OrderState.CANCELED, filled_quantity=D(0))
+
+    assert desk.child().leg is Leg.EXIT
+    assert desk.child().quantity == D(2)
+    desk.filled(desk.child().client_order_id)
+    assert desk.ends()[-1] == ("filled", "2")
+    assert desk.blotter.stop_of(BTC) is None
+
+
+def test_a_stop_that_sold_first_leaves_the_exit_nothing() -> None:
+    desk = a_protected_desk()
+    stop = desk.stop().client_order_id
+    desk.exits("2")
+
+    desk.filled(stop)
+
+    assert desk.ends()[-1] == ("nothing_left", "0")
+    assert [leg for leg, _, _ in desk.intended()].count(Leg.EXIT) == 0
+
+
+def test_a_stop_that_sold_a_part_leaves_the_exit_the_rest() -> None:
+    desk = a_protected_desk()
+    stop = desk.stop().client_order_id
+    desk.exits("2")
+
+    desk.fills(stop, "0.5", OrderState.CANCELED)
+
+    assert desk.child().quantity == D("1.5")
+
+
+def test_an_exit_waits_for_a_stop_of_which_nobody_knows_the_fate() -> None:
+    desk = OrdersDesk(**STOP)
+    desk.holds("2")
+    stop = desk.stop().client_order_id
+    desk.hears(stop, outcome=e.Outcome.UNKNOWN)
+
+    desk.exits("2")
+    for _ in range(6):
+        desk.passes(10)
+    assert [leg for leg, _, _ in desk.intended()].count(Leg.EXIT) == 0
+
+    desk.hears(stop, outcome=e.Outcome.ABSENT)
+    assert desk.child().quantity == D(2)
+
+
+def test_a_stop_that_does_not_fit_is_cancelled_and_made_anew_only_then() -> None:
+    desk = a_protected_desk("2")
+    stop = desk.stop().client_order_id
+    desk.fills(stop, "0.5")  # half a unit went, 1.5 are held and 1.5 of the stop are left
+
+    desk.passes(1)
+    assert desk.commands == []
+    desk.approves("1")  # more is bought
+    desk.filled(desk.child().client_order_id)
+    assert desk.said()[-1] == "CancelOrder"
+    assert [leg for leg, _, _ in desk.intended()].count(Leg.STOP) == 1
+
+    desk.hears(stop, state=OrderState.CANCELED, filled_quantity=D("0.5"))
+
+    assert desk.stop().quantity == D("2.5")
+
+
+def test_a_stop_that_vanished_is_made_anew() -> None:
+    desk = a_protected_desk()
+    first = desk.stop().client_order_id
+
+    desk.hears(first, state=OrderState.CANCELED, filled_quantity=D(0))
+
+    assert desk.stop().client_order_id != first
+    assert desk.stop().quantity == D(2)
+
+
+def test_a_refused_stop_is_said_to_have_failed_and_not_tried_again_at_once() -> None:
+    desk = OrdersDesk(**STOP)
+    desk.holds("2")
+
+    desk.hears(
+        desk.stop().client_order_id, outcome=e.Outcome.REFUSED, reason="would trigger immediately"
+    )
+
+    (failed,) = [each for each in desk.facts if isinstance(each, e.ProtectionFailed)]
+    assert (failed.reason, failed.attempts) == ("would trigger immediately", 1)
+    assert desk.commands == []
+
+
+@pytest.mark.parametrize("outcome", [e.Outcome.NOT_SENT, e.Outcome.ABSENT])
+def test_a_stop_that_did_not_get_there_is_tried_thrice_each_time_later(outcome: e.Outcome) -> None:
+    desk = OrdersDesk(**STOP)
+    desk.holds("2")
+    waits = []
+    for _ in range(3):
+        desk.hears(desk.stop().client_order_id, outcome=outcome)
+        failed = [each for each in desk.facts if isinstance(each, e.ProtectionFailed)]
+        waited = 0
+        while not desk.commands:
+            desk.passes(1)
+            waited += 1
+        waits.append(waited)
+
+    assert waits == [5, 10, 20]
+    assert [each.attempts for each in failed] == [3]
+
+
+def test_success_forgets_earlier_failures() -> None:
+    desk = OrdersDesk(**STOP)
+    desk.holds("2")
+    desk.hears(desk.stop().client_order_id, outcome=e.Outcome.NOT_SENT)
+    desk.passes(5)
+    desk.rests(desk.stop().client_order_id)
+
+    desk.hears(desk.stop().client_order_id, state=OrderState.EXPIRED, filled_quantity=D(0))
+
+    assert desk.stop().quantity == D(2), "it is tried again at once"
+
+
+def test_the_price_of_a_stop_is_never_nothing() -> None:
+    desk = OrdersDesk(stop_loss_ratio=0.99999)
+
+    desk.approves("2000000", decision_price=D("0.01"))
+    desk.fills(desk.child().client_order_id, "2000000", OrderState.FILLED, price="0.01")
+
+    assert desk.intended()[0][0] is Leg.ENTRY
+    assert all(each.stop_price != 0 for each in desk.blotter.all_open())
+
+
+def test_after_a_restart_the_same_stop_is_known_and_no_other_is_made() -> None:
+    desk = a_protected_desk()
+
+    again = desk.recovered(**STOP)
+    again.passes(60)
+
+    assert again.commands == []
+    assert again.stop().client_order_id == desk.stop().client_order_id

@@ -1,0 +1,272 @@
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from daemon.core import events as e
+from daemon.core.orders import Leg, OrderState
+from tests.builders import BTC
+from tests.unit.layers.orders_desk import OrdersDesk
+
+D = Decimal
+LIMIT: dict[str, Any] = {"entry_order": "limit", "exit_order": "limit"}
+
+
+# --- market orders --------------------------------------------------------------------------------
+
+
+def test_what_is_approved_is_one_market_order_where_the_book_is_deep() -> None:
+    desk = OrdersDesk()
+    desk.sees()
+
+    desk.approves()
+    desk.filled(desk.child().client_order_id)
+
+    assert desk.intended() == [(Leg.ENTRY, "market", "2")]
+    assert desk.ends() == [("filled", "2")]
+
+
+def test_a_thin_book_is_taken_in_slices_each_after_its_interval() -> None:
+    desk = OrdersDesk(slice_depth_ratio=0.25, slice_interval_s=10)
+    desk.sees(depth="4")
+    desk.approves("2.5")
+
+    sent = [desk.child().quantity]
+    desk.filled(desk.child().client_order_id)
+    assert desk.blotter.child_of(BTC) is None
+    desk.passes(5)
+    assert desk.commands == []
+    while desk.blotter.parents:
+        desk.passes(10)
+        assert desk.said() == ["AskQuotes"]
+        desk.sees(depth="4")
+        sent.append(desk.child().quantity)
+        desk.filled(desk.child().client_order_id)
+
+    assert sent == [D(1), D(1), D("0.5")]
+    assert desk.ends() == [("filled", "2.5")]
+
+
+def test_no_slice_leaves_a_rest_that_no_exchange_would_take() -> None:
+    desk = OrdersDesk(slice_depth_ratio=0.25)
+    desk.sees(depth="8")
+
+    desk.approves("2.04")  # two units, and a rest of four hundredths
+
+    assert desk.child().quantity == D("2.04")
+
+
+def test_without_a_book_the_order_goes_whole() -> None:
+    desk = OrdersDesk(slice_depth_ratio=0.25)
+
+    desk.approves("2")
+
+    assert desk.child().quantity == D(2)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [
+        (e.Outcome.REFUSED, "refused"),
+        (e.Outcome.NOT_SENT, "not_sent"),
+        (e.Outcome.ABSENT, "absent"),
+    ],
+)
+def test_a_child_that_never_was_ends_its_parent_and_is_not_sent_again(
+    outcome: e.Outcome, reason: str
+) -> None:
+    desk = OrdersDesk()
+    desk.approves()
+
+    desk.hears(desk.child().client_order_id, outcome=outcome)
+    for _ in range(5):
+        desk.passes(60)
+
+    assert desk.ends() == [(reason, "0")]
+    assert len(desk.intended()) == 1
+
+
+def test_an_unknown_child_holds_its_parent_until_its_fate_is_known() -> None:
+    desk = OrdersDesk()
+    desk.approves()
+    order = desk.child().client_order_id
+    desk.hears(order, outcome=e.Outcome.UNKNOWN)
+
+    for _ in range(5):
+        desk.passes(60)
+    assert desk.blotter.parents
+    assert desk.commands == []
+
+    desk.filled(order)
+    assert desk.ends() == [("filled", "2")]
+
+
+def test_what_expires_in_an_empty_market_is_not_chased() -> None:
+    desk = OrdersDesk()
+    desk.approves()
+
+    desk.fills(desk.child().client_order_id, "0.5", OrderState.EXPIRED)
+
+    assert desk.ends() == [("expired", "0.5")]
+
+
+# --- limit orders ---------------------------------------------------------------------------------
+
+
+def test_a_limit_order_stands_on_our_side_of_the_book() -> None:
+    desk = OrdersDesk(**LIMIT)
+    desk.sees(bid="99", ask="101")
+
+    desk.approves()
+
+    assert (desk.child().price, desk.child().order_type.value) == (D(99), "limit")
+
+
+def test_the_offset_moves_it_toward_the_other_side_and_never_beyond() -> None:
+    near = OrdersDesk(**LIMIT, limit_offset_bps=50)
+    near.sees(bid="99", ask="101")
+    near.approves()
+    far = OrdersDesk(**LIMIT, limit_offset_bps=5_000)
+    far.sees(bid="99", ask="101")
+    far.approves()
+
+    assert near.child().price == D("99.49")  # 99.495 on the grid of a hundredth, never above
+    assert far.child().price == D(101)
+
+
+def test_without_a_book_a_limit_order_goes_at_the_market() -> None:
+    desk = OrdersDesk(**LIMIT)
+
+    desk.approves()
+
+    assert (desk.child().price, desk.child().order_type.value) == (None, "market")
+
+
+def test_what_rests_too_long_is_cancelled_and_quoted_anew_for_what_is_left() -> None:
+    desk = OrdersDesk(**LIMIT, requote_s=15)
+    desk.sees()
+    desk.approves()
+    first = desk.child().client_order_id
+    desk.rests(first)
+    desk.fills(first, "0.5")
+
+    desk.passes(14)
+    assert desk.said() == []
+    desk.passes(1)
+    assert desk.said() == ["OrderCancelRequested", "CancelOrder"]
+    desk.hears(first, state=OrderState.CANCELED, filled_quantity=D("0.5"))
+    assert "AskQuotes" in desk.said()
+    desk.sees(bid="98", ask="100")
+
+    assert (desk.child().price, desk.child().quantity) == (D(98), D("1.5"))
+    assert desk.child().client_order_id != first
+
+
+def test_a_cancel_that_came_too_late_counts_what_filled_and_sends_nothing_more() -> None:
+    desk = OrdersDesk(**LIMIT, requote_s=15)
+    desk.sees()
+    desk.approves()
+    order = desk.child().client_order_id
+    desk.rests(order)
+    desk.passes(15)
+
+    desk.filled(order)
+
+    assert desk.ends() == [("filled", "2")]
+    assert len(desk.intended()) == 1
+
+
+def test_a_cancel_without_an_answer_is_said_again_and_the_order_is_not_replaced() -> None:
+    desk = OrdersDesk(**LIMIT, requote_s=15)
+    desk.sees()
+    desk.approves()
+    desk.rests(desk.child().client_order_id)
+    desk.passes(15)
+
+    desk.passes(5)
+    assert desk.commands == []
+    desk.passes(5)
+
+    assert desk.said() == ["OrderCancelRequested", "CancelOrder"]
+    assert len(desk.intended()) == 1
+
+
+def test_an_entry_out_of_time_is_given_up() -> None:
+    desk = OrdersDesk(**LIMIT, requote_s=15, order_timeout_s=20)
+    desk.sees()
+    desk.approves()
+    order = desk.child().client_order_id
+    desk.rests(order)
+    desk.passes(21)
+
+    desk.hears(order, state=OrderState.CANCELED, filled_quantity=D(0))
+
+    assert desk.ends() == [("timed_out", "0")]
+
+
+def test_an_exit_out_of_time_goes_at_the_market() -> None:
+    desk = OrdersDesk(exit_order="limit", requote_s=15, order_timeout_s=20)
+    desk.holds("2")
+    desk.sees()
+    desk.exits("2")
+    order = desk.child().client_order_id
+    desk.rests(order)
+    desk.passes(21)
+
+    desk.hears(order, state=OrderState.CANCELED, filled_quantity=D(0))
+
+    assert desk.intended()[-1] == (Leg.EXIT, "market", str(desk.child().quantity))
+    assert desk.child().quantity == D(2)
+
+
+def test_the_next_child_waits_for_its_quotes_and_asks_again_when_none_come() -> None:
+    desk = OrdersDesk(**LIMIT, requote_s=15, order_timeout_s=600)
+    desk.sees()
+    desk.approves()
+    order = desk.child().client_order_id
+    desk.rests(order)
+    desk.passes(15)
+    desk.hears(order, state=OrderState.CANCELED, filled_quantity=D(0))
+
+    desk.passes(15)
+
+    assert desk.said() == ["AskQuotes"]
+    assert len(desk.intended()) == 1
+
+
+# --- exits ----------------------------------------------------------------------------------------
+
+
+def test_an_exit_never_sells_more_than_is_held() -> None:
+    desk = OrdersDesk()
+    desk.holds("1.5")
+
+    desk.exits("2")
+
+    assert desk.child().quantity == D("1.5")
+
+
+def test_an_exit_from_nothing_ends_at_once() -> None:
+    desk = OrdersDesk()
+
+    desk.exits("2")
+
+    assert desk.ends() == [("nothing_left", "0")]
+    assert desk.commands == []
+
+
+# --- over a restart -------------------------------------------------------------------------------
+
+
+def test_a_desk_that_knows_only_the_journal_goes_on_where_the_other_stood() -> None:
+    config = {**LIMIT, "requote_s": 15.0}
+    desk = OrdersDesk(**config)
+    desk.sees()
+    desk.approves()
+    desk.rests(desk.child().client_order_id)
+    again = desk.recovered(**config)
+
+    steps = [(each.passes(15), each.said()) for each in (desk, again)]
+
+    assert steps[0] == steps[1]
+    assert steps[0][1] == ["OrderCancelRequested", "CancelOrder"]
