@@ -34,7 +34,9 @@ class OrdersDesk:
 
     def __init__(self, **config: Any) -> None:
         self.blotter, self.book = Blotter(), Book()
-        self.execution = Execution(ExecutionSection(**config), self.blotter, self.book)
+        self.execution = Execution(
+            ExecutionSection(**{"stop_loss_ratio": 0.0} | config), self.blotter, self.book
+        )
         self.pipeline = Pipeline(self._routes())
         self.journal: list[e.Event] = []
         self.facts: list[e.Event] = []
