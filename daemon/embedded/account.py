@@ -145,6 +145,27 @@ class Fill:
     is_maker: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """Money that came to the account (or, below zero, left it) without a trade."""
+
+    asset: str
+    amount: Decimal
+    ts_ms: int
+    wire_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """Something others did to the account; `key` names this one occasion for ever."""
+
+    key: str
+    kind: str
+    ts_ms: int
+    wire_ms: int
+    text: str
+
+
 @dataclass(slots=True)
 class Balance:
     free: Decimal = ZERO

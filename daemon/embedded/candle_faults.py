@@ -9,7 +9,8 @@ from decimal import Decimal
 
 from daemon.embedded.dialect import Payload, fixed
 from daemon.embedded.exchange import Exchange
-from daemon.embedded.fault_rules import Face, FaultKind, FaultRule, Field, Told
+from daemon.embedded.fault_kinds import Face, FaultKind
+from daemon.embedded.fault_rules import FaultRule, Field, Told
 from daemon.embedded.faults import Faults
 from daemon.embedded.public import ROWS_MAX
 

@@ -11,7 +11,8 @@ import orjson
 from aiohttp import WSMsgType, web
 
 from daemon.core.clock import WireClock
-from daemon.embedded.fault_rules import FaultKind, FaultRule
+from daemon.embedded.fault_kinds import FaultKind
+from daemon.embedded.fault_rules import FaultRule
 
 OUTBOX_MAX = 50_000
 PING_EVERY_S = 20.0

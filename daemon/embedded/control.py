@@ -14,6 +14,7 @@ from daemon.embedded.candles import interval_name
 from daemon.embedded.dialect import Payload
 from daemon.embedded.exchange import Exchange
 from daemon.embedded.faults import Faults
+from daemon.embedded.incidents import Incidents
 from daemon.embedded.ledger import ALL_ROWS, FillQuery, OrderQuery
 from daemon.embedded.market import MarketSymbol
 from daemon.embedded.refusals import RequestError, invalid_symbol, missing_parameter
@@ -22,9 +23,10 @@ from daemon.embedded.refusals import RequestError, invalid_symbol, missing_param
 class Control:
     """The /embedded half of the API over one exchange."""
 
-    def __init__(self, exchange: Exchange, faults: Faults) -> None:
+    def __init__(self, exchange: Exchange, faults: Faults, incidents: Incidents) -> None:
         self._exchange = exchange
         self._faults = faults
+        self._incidents = incidents
         self._ids = {each.symbol: each.id for each in exchange.market.symbols.values()}
 
     def clock(self, _body: bytes) -> Payload:
@@ -80,14 +82,34 @@ class Control:
             },
             "orders": list(_order_rows(orders, symbols)),
             "fills": list(_fill_rows(fills, symbols)),
+            "flows": [
+                {
+                    "asset": each.asset,
+                    "amount": plain(each.amount),
+                    "ts_ms": each.ts_ms,
+                    "wire_ms": each.wire_ms,
+                }
+                for each in ledger.flows()
+            ],
+            "incidents": [
+                {
+                    "kind": each.kind,
+                    "ts_ms": each.ts_ms,
+                    "wire_ms": each.wire_ms,
+                    "text": each.text,
+                }
+                for each in ledger.incidents()
+            ],
         }
 
     def add_faults(self, body: bytes) -> Payload:
         """Take a fault rule or a list of them."""
         try:
-            return {"added": self._faults.add(orjson.loads(body))}
+            added = self._faults.add(orjson.loads(body))
         except ValueError as error:
             raise RequestError(-1130, str(error)) from None
+        self._incidents.happen()
+        return {"added": added}
 
     def clear_faults(self, _body: bytes) -> Payload:
         self._faults.clear()

@@ -127,6 +127,14 @@ def outcome_events(outcome: Outcome, event_ms: int) -> Iterable[Payload]:
     """What the user stream tells about an outcome: every report, then the touched balances."""
     for report in outcome.reports:
         yield execution_report(report, event_ms)
+    for flow in outcome.flows:
+        yield {
+            "e": "balanceUpdate",
+            "E": event_ms,
+            "a": flow.asset,
+            "d": fixed(flow.amount),
+            "T": flow.ts_ms,
+        }
     if outcome.balances:
         yield {
             "e": "outboundAccountPosition",

@@ -5,12 +5,13 @@ sockets in server.
 """
 
 import asyncio
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Protocol
 
 from daemon.core.clock import WireClock
-from daemon.embedded.account import Account, Fill, Order, OrderRequest
+from daemon.embedded.account import Account, Fill, Incident, Order, OrderRequest, OrderStatus
 from daemon.embedded.clock import SlotClock
 from daemon.embedded.depth import LiveBook, Take
 from daemon.embedded.fees import FeeDesk, Fees
@@ -62,7 +63,10 @@ class Exchange:
         order_id, trade_id = ledger.last_ids()
         self.market = market
         self.ledger = ledger
+        self.fees = fees or Fees()
         self.listener: Listener = Silence()
+        self.after_slot: Callable[[], None] = lambda: None
+        self.is_closed: Callable[[str], bool] = lambda _symbol_id: False
         self.tape = Tape(market, position.closed_ms)
         acked = set(position.acked)
         self.clock = SlotClock(self.tape, bars_per_s, wire or WireClock(), acked)
@@ -71,7 +75,7 @@ class Exchange:
             account=Account(ledger.balances()),
             last_order_id=order_id,
             last_trade_id=trade_id,
-            fees=FeeDesk(fees or Fees(), self.worth),
+            fees=FeeDesk(self.fees, self.worth),
             wire_ms=self.clock.wire_ms,
             open_orders={order.order_id: order for order in ledger.open_orders()},
         )
@@ -83,11 +87,20 @@ class Exchange:
         book, price = self._trading(request.symbol_id)
         self._matching.check(request, book, price)
 
-    def place(self, request: OrderRequest) -> Outcome:
-        """Execute an order at this moment of the market; it is durable when this returns."""
+    def place(
+        self,
+        request: OrderRequest,
+        *,
+        share: Decimal | None = None,
+        incident: Incident | None = None,
+    ) -> Outcome:
+        """Execute an order at this moment of the market; it is durable when this returns.
+
+        With a `share`, at most that part of it fills at once.
+        """
         book, price = self._trading(request.symbol_id)
-        outcome = self._matching.place(request, book, price, self.clock.market_ms())
-        self._tell(outcome)
+        outcome = self._matching.place(request, book, price, self.clock.market_ms(), share)
+        self._tell(outcome, incident)
         return outcome
 
     def cancel(self, order: Order, cancel_client_id: str) -> Outcome:
@@ -96,6 +109,34 @@ class Exchange:
         outcome = self._matching.cancel(own, self.clock.market_ms(), cancel_client_id)
         self._tell(outcome)
         return outcome
+
+    def fill_now(self, order_id: int, ratio: Decimal) -> None:
+        """Fill (a part of) what is left of an open order, as if the market had come to it."""
+        own = self.settlement.open_orders[order_id]
+        book = self.tape.book(own.symbol_id)
+        assert book is not None, "an order was placed in a market that has a price"
+        self._tell(self._matching.fill_now(own, ratio, book, self.clock.market_ms()))
+
+    def end_orders(
+        self, symbol_id: str | None, status: OrderStatus, incident: Incident | None = None
+    ) -> None:
+        """End the open orders of a symbol, or all of them, from outside."""
+        orders = list(self.settlement.open_orders.values())
+        ended = [each for each in orders if symbol_id in (None, each.symbol_id)]
+        self._tell(self._matching.end(ended, status, self.clock.market_ms()), incident)
+
+    def move_money(self, asset: str, amount: Decimal, incident: Incident | None = None) -> None:
+        """A deposit, or below zero a withdrawal of as much of it as is free."""
+        self.settlement.move_money(asset, amount, self.clock.market_ms())
+        self._tell(self.settlement.take_outcome(), incident)
+
+    def note(self, incident: Incident) -> None:
+        """Write down something that changed nothing."""
+        self._tell(self.settlement.take_outcome(), incident)
+
+    def is_trading(self, symbol_id: str) -> bool:
+        """False in an outage and while the market is closed."""
+        return self.tape.is_trading(symbol_id) and not self.is_closed(symbol_id)
 
     def acknowledge(self, symbol_ids: Sequence[str], close_ms: int) -> None:
         """Lock-step: a client has handled these bars; after the last the next slot is played."""
@@ -143,7 +184,7 @@ class Exchange:
 
     def _trading(self, symbol_id: str) -> tuple[LiveBook, Decimal]:
         book, price = self.tape.book(symbol_id), self.tape.price(symbol_id)
-        if book is None or price is None or not self.tape.is_trading(symbol_id):
+        if book is None or price is None or not self.is_trading(symbol_id):
             raise market_closed()
         return book, price
 
@@ -151,7 +192,9 @@ class Exchange:
         step = self.tape.play()
         self.listener.stepped(step)
         ts_ms = self.clock.market_ms()
-        outcomes = []
+        outcomes: list[Outcome] = []
+        if self.is_closed(step.symbol_id):
+            return outcomes
         filled = self._matching.move(step.symbol_id, step.price, step.volume, ts_ms)
         if filled is not None:
             outcomes.append(filled)
@@ -171,8 +214,10 @@ class Exchange:
         self.clock.acked.clear()
         self.ledger.commit(outcomes, self._position())
         self.listener.flush()
+        self.after_slot()
 
-    def _tell(self, outcome: Outcome) -> None:
+    def _tell(self, outcome: Outcome, incident: Incident | None = None) -> None:
+        outcome = dataclasses.replace(outcome, incident=incident)
         self.listener.settled(outcome)
         self.ledger.commit([outcome], self._position())
         self.listener.flush()

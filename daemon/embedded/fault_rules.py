@@ -1,13 +1,14 @@
 """Fault scripts as text: turns JSON or TOML into rules, or into one line that says what is wrong.
 
-Belongs here: which kinds there are and what may be said with each. When a rule strikes belongs in
-faults, what it then does in rest, candle_faults, stream_faults and server.
+Belongs here: reading and refusing. Which kinds there are belongs in fault_kinds, when a rule
+strikes in faults.
 """
 
 import re
 import tomllib
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
@@ -16,60 +17,17 @@ from msgspec import Meta, Struct, ValidationError, convert, field
 from msgspec.structs import fields
 
 from daemon.core.timeframes import NS_PER_MS, parse_time
-
-
-class Face(StrEnum):
-    """Where a rule listens, and so what it counts."""
-
-    REQUEST = "a request"
-    PAGE = "a page of candles by REST"
-    BAR = "a bar, wherever it is told"
-    MESSAGE = "a message of a market stream"
-    SUBSCRIPTION = "a subscription"
-    CONNECTION = "a connection"
-
-
-class FaultKind(StrEnum):
-    """What goes wrong; "before" means that the exchange never sees the request."""
-
-    DROP_BEFORE = "drop_before"
-    DROP_AFTER = "drop_after"
-    DELAY_BEFORE = "delay_before"
-    DELAY_AFTER = "delay_after"
-    STATUS = "status"
-    STATUS_AFTER = "status_after"
-    BODY_AFTER = "body_after"
-    UNKNOWN_WORDS = "unknown_words"
-
-    PAGE_SHORT = "page_short"
-    PAGE_DESCENDING = "page_descending"
-    PAGE_DOUBLED = "page_doubled"
-    PAGE_SHIFTED = "page_shifted"
-    PAGE_UNLIMITED = "page_unlimited"
-    PAGE_FROZEN = "page_frozen"
-
-    BAR_MISSING = "bar_missing"
-    BAR_VALUE = "bar_value"
-    BAR_SWAPPED = "bar_swapped"
-    BAR_CURRENT_PRICE = "bar_current_price"
-    BAR_UNSETTLED = "bar_unsettled"
-
-    DROP = "drop"
-    STALL = "stall"
-    REPEAT = "repeat"
-    LATE = "late"
-    OLD = "old"
-    UNFLAGGED = "unflagged"
-    BURST = "burst"
-    FRAME = "frame"
-    CLOSE = "close"
-
-    DEAF = "deaf"
-
-    REFUSED = "refused"
-    NO_PONG = "no_pong"
-    PONG_WITHIN = "pong_within"
-    STREAMS_MAX = "streams_max"
+from daemon.embedded.account import Side
+from daemon.embedded.fault_kinds import (
+    MEANING,
+    ON_USER_STREAM,
+    USER_EVENTS,
+    USER_STREAM,
+    Face,
+    FaultKind,
+    named_with,
+)
+from daemon.embedded.params import CLIENT_ID
 
 
 class Field(StrEnum):
@@ -90,6 +48,13 @@ class Told(StrEnum):
 
     REST = "rest"
     STREAM = "stream"
+
+
+class Ended(StrEnum):
+    """How the exchange ends an open order."""
+
+    CANCELED = "CANCELED"
+    EXPIRED = "EXPIRED"
 
 
 class Candle(StrEnum):
@@ -134,54 +99,39 @@ class FaultRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     value: float | str | None = None
     text: str | None = None
     hex: Annotated[str, Meta(pattern="^([0-9a-fA-F]{2})*$")] | None = None
+    event: str | None = None
+    ahead_sec: Annotated[float, Meta(ge=-86_400, le=86_400)] = 0.0
+    ratio: Decimal = Decimal(1)
+    tick: Decimal | None = None
+    lot: Decimal | None = None
+    minimum_quantity: Decimal | None = None
+    minimum_notional: Decimal | None = None
+    taker_bps: Decimal = Decimal(0)
+    maker_bps: Decimal = Decimal(0)
+    bps: Decimal = Decimal(0)
+    asset: str = ""
+    amount: Decimal = Decimal(1)
+    side: Side | None = None
+    price: Decimal | None = None
+    client_id: Annotated[str, Meta(pattern=CLIENT_ID)] | None = None
+    says: Ended = Ended.CANCELED
+    allows: str = ""
+    any_ip: bool = False
+
+    @property
+    def frame(self) -> bytes:
+        return bytes.fromhex(self.hex) if self.hex is not None else (self.text or "").encode()
 
     @property
     def face(self) -> Face:
         return MEANING[self.kind][0]
 
 
-ALWAYS = frozenset({"kind", "from", "until", "nth", "every", "probability", "times"})
-REQUEST = frozenset({"path", "method"})
-BAR = frozenset({"symbol", "told"})
-MESSAGE = frozenset({"symbol", "stream", "candle"})
-# Kind: where it listens, what has to be said with it, what may be said besides.
-MEANING: Mapping[FaultKind, tuple[Face, frozenset[str], frozenset[str]]] = {
-    FaultKind.DROP_BEFORE: (Face.REQUEST, frozenset({"path"}), REQUEST),
-    FaultKind.DROP_AFTER: (Face.REQUEST, frozenset({"path"}), REQUEST),
-    FaultKind.DELAY_BEFORE: (Face.REQUEST, frozenset({"path", "sec"}), REQUEST),
-    FaultKind.DELAY_AFTER: (Face.REQUEST, frozenset({"path", "sec"}), REQUEST),
-    FaultKind.STATUS: (Face.REQUEST, frozenset({"path"}), REQUEST | {"status", "body"}),
-    FaultKind.STATUS_AFTER: (Face.REQUEST, frozenset({"path"}), REQUEST | {"status", "body"}),
-    FaultKind.BODY_AFTER: (Face.REQUEST, frozenset({"path"}), REQUEST | {"body"}),
-    FaultKind.UNKNOWN_WORDS: (Face.REQUEST, frozenset({"path"}), REQUEST),
-    FaultKind.PAGE_SHORT: (Face.PAGE, frozenset(), frozenset({"symbol", "count"})),
-    FaultKind.PAGE_DESCENDING: (Face.PAGE, frozenset(), frozenset({"symbol"})),
-    FaultKind.PAGE_DOUBLED: (Face.PAGE, frozenset(), frozenset({"symbol"})),
-    FaultKind.PAGE_SHIFTED: (Face.PAGE, frozenset({"bars"}), frozenset({"symbol"})),
-    FaultKind.PAGE_UNLIMITED: (Face.PAGE, frozenset(), frozenset({"symbol"})),
-    FaultKind.PAGE_FROZEN: (Face.PAGE, frozenset({"from"}), frozenset({"symbol"})),
-    FaultKind.BAR_MISSING: (Face.BAR, frozenset(), BAR),
-    FaultKind.BAR_VALUE: (Face.BAR, frozenset({"field"}), BAR | {"value"}),
-    FaultKind.BAR_SWAPPED: (Face.BAR, frozenset(), BAR),
-    FaultKind.BAR_CURRENT_PRICE: (Face.BAR, frozenset(), BAR),
-    FaultKind.BAR_UNSETTLED: (Face.BAR, frozenset(), BAR),
-    FaultKind.DROP: (Face.MESSAGE, frozenset(), MESSAGE | {"bars"}),
-    FaultKind.STALL: (Face.MESSAGE, frozenset(), MESSAGE),
-    FaultKind.REPEAT: (Face.MESSAGE, frozenset(), MESSAGE),
-    FaultKind.LATE: (Face.MESSAGE, frozenset({"sec"}), MESSAGE),
-    FaultKind.OLD: (Face.MESSAGE, frozenset({"bars"}), MESSAGE),
-    FaultKind.UNFLAGGED: (Face.MESSAGE, frozenset(), MESSAGE),
-    FaultKind.BURST: (Face.MESSAGE, frozenset({"count"}), MESSAGE),
-    FaultKind.FRAME: (Face.MESSAGE, frozenset(), MESSAGE | {"text", "hex"}),
-    FaultKind.CLOSE: (Face.MESSAGE, frozenset(), MESSAGE | {"code", "bars"}),
-    FaultKind.DEAF: (Face.SUBSCRIPTION, frozenset({"bars"}), frozenset({"symbol", "stream"})),
-    FaultKind.REFUSED: (Face.CONNECTION, frozenset(), frozenset({"status"})),
-    FaultKind.NO_PONG: (Face.CONNECTION, frozenset(), frozenset()),
-    FaultKind.PONG_WITHIN: (Face.CONNECTION, frozenset({"sec"}), frozenset()),
-    FaultKind.STREAMS_MAX: (Face.CONNECTION, frozenset({"count"}), frozenset()),
-}
 NAMES = {each.name: each.encode_name for each in fields(FaultRule)}
 WHERE = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<where>[^`]*)`)?$", re.DOTALL)
+AMOUNTS = ("amount", "price", "tick", "lot", "minimum_quantity", "minimum_notional", "ratio")
+FEES = ("taker_bps", "maker_bps", "bps")
+BPS_MAX = 1_000
 CLOSE_CODES = frozenset({*range(1000, 1004), *range(1006, 1016), *range(3000, 5000)})
 
 
@@ -234,7 +184,9 @@ def _rule(number: int, row: object) -> FaultRule:
         raise _refused(number, where, what[:1].lower() + what[1:]) from None
     assert isinstance(row, Mapping)
     _check_meaning(number, rule, set(row))
+    _check_stream(number, rule)
     _check_numbers(number, rule)
+    _check_amounts(number, rule)
     return rule
 
 
@@ -244,18 +196,36 @@ def _plain(value: object) -> object:
 
 
 def _check_meaning(number: int, rule: FaultRule, said: set[str]) -> None:
-    _, needed, allowed = MEANING[rule.kind]
+    needed, allowed = named_with(rule.kind)
     lacking = sorted(needed - said)
     if lacking:
         raise _refused(number, lacking[0], f"expected with kind {rule.kind}, missing")
-    odd = sorted(said - ALWAYS - needed - allowed)
+    odd = sorted(said - allowed)
     if odd:
-        known = ", ".join(sorted(needed | allowed)) or "nothing else"
+        known = ", ".join(sorted(allowed - {"kind"}))
         raise _refused(number, odd[0], f"means nothing with kind {rule.kind}, expected {known}")
     if len(said & {"nth", "every", "probability"}) > 1:
         raise _refused(number, "probability", "set at most one of nth, every and probability")
+    _check_said(number, rule, said)
+
+
+def _check_said(number: int, rule: FaultRule, said: set[str]) -> None:
     if rule.kind is FaultKind.FRAME and (rule.text is None) == (rule.hex is None):
         raise _refused(number, "text", "expected text or hex with kind frame")
+    if rule.kind is FaultKind.RULES and not said & set(AMOUNTS):
+        raise _refused(number, "lot", "expected tick, lot, minimum_quantity or minimum_notional")
+
+
+def _check_stream(number: int, rule: FaultRule) -> None:
+    is_user = rule.stream == USER_STREAM
+    if is_user and rule.kind not in ON_USER_STREAM:
+        raise _refused(number, "stream", f"kind {rule.kind} is not for the user stream")
+    if is_user and (rule.candle is not None or rule.bars is not None):
+        raise _refused(number, "stream", "candle and bars mean nothing on the user stream")
+    if rule.kind in (FaultKind.SWAPPED, FaultKind.TERMINATED) and not is_user:
+        raise _refused(number, "stream", f"kind {rule.kind} is for the user stream: user")
+    if rule.event is not None and (not is_user or rule.event not in USER_EVENTS):
+        raise _refused(number, "event", f"expected stream user and one of {', '.join(USER_EVENTS)}")
 
 
 def _check_numbers(number: int, rule: FaultRule) -> None:
@@ -268,6 +238,21 @@ def _check_numbers(number: int, rule: FaultRule) -> None:
                 raise _refused(number, NAMES[name], str(error)) from None
     if rule.code not in CLOSE_CODES:
         raise _refused(number, "code", f"expected a close code as 1000 or 1006, got {rule.code}")
+
+
+def _check_amounts(number: int, rule: FaultRule) -> None:
+    for name in AMOUNTS:
+        amount: Decimal | None = getattr(rule, name)
+        if amount is not None and not (amount.is_finite() and amount > 0):
+            raise _refused(number, name, f"expected more than zero, got {amount}")
+    if rule.ratio > 1:
+        raise _refused(number, "ratio", f"expected at most 1, got {rule.ratio}")
+    for name in FEES:
+        bps: Decimal = getattr(rule, name)
+        if not bps.is_finite() or abs(bps) > BPS_MAX:
+            raise _refused(number, name, f"expected -{BPS_MAX} to {BPS_MAX}, got {bps}")
+    if not set(rule.allows.split(",")) <= {"", "read", "trade", "withdraw"}:
+        raise _refused(number, "allows", f"expected read,trade,withdraw, got {rule.allows}")
 
 
 def _refused(number: int, where: str | None, what: str) -> ValueError:

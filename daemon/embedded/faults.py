@@ -5,19 +5,13 @@ fault does in rest, candle_faults, stream_faults and server.
 """
 
 import random
-from collections.abc import Iterable
+import secrets
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from daemon.embedded.fault_rules import (
-    Face,
-    FaultKind,
-    FaultRule,
-    Script,
-    Told,
-    moment_ms,
-    script_of,
-)
+from daemon.embedded.fault_kinds import USER_STREAM, Face, FaultKind
+from daemon.embedded.fault_rules import FaultRule, Script, Told, moment_ms, script_of
 from daemon.embedded.market import Market
 
 SPOILING = frozenset({FaultKind.BAR_MISSING, FaultKind.BAR_VALUE})
@@ -28,14 +22,17 @@ __all__ = ["FaultKind", "FaultRule", "Faults"]
 
 @dataclass(slots=True)
 class _Counted:
-    """A rule in force; `number` is its place among all rules ever added."""
+    """A rule in force; `number` is its place among all rules ever added, `name` the same whenever
+    the same script is read."""
 
     number: int
     rule: FaultRule
+    name: str
     since_ms: int | None
     until_ms: int | None
     seen: int = 0
     struck: int = 0
+    asked_ms: int = -1
 
     def is_on(self, ts_ms: int) -> bool:
         is_begun = self.since_ms is None or ts_ms >= self.since_ms
@@ -64,9 +61,9 @@ class Faults:
 
     def add(self, raw: object) -> int:
         """Add one rule or a list of them, as read from JSON; ValueError names what is wrong."""
-        return self.add_script(script_of(raw))
+        return self.add_script(script_of(raw), origin=secrets.token_hex(8))
 
-    def add_script(self, script: Script) -> int:
+    def add_script(self, script: Script, origin: str = "script") -> int:
         if script.seed is not None:
             self._seed = script.seed
             self._random.seed(script.seed)
@@ -74,7 +71,8 @@ class Faults:
             self._added += 1
             since_ms = moment_ms(rule.since, self._from_ms, self._timeframe_ms)
             until_ms = moment_ms(rule.until, self._from_ms, self._timeframe_ms)
-            counted = _Counted(self._added, rule, since_ms, until_ms)
+            name = f"{origin}/{self._added}/{_digest(repr(rule).encode()):016x}"
+            counted = _Counted(self._added, rule, name, since_ms, until_ms)
             self._rules[rule.face].append(counted)
         return len(script.rules)
 
@@ -90,7 +88,7 @@ class Faults:
         matching = (
             each
             for each in self._rules[Face.REQUEST]
-            if each.rule.path == path and each.rule.method in (None, method)
+            if each.rule.path in (None, path) and each.rule.method in (None, method)
         )
         return self._first(matching, now_ms)
 
@@ -137,6 +135,78 @@ class Faults:
         )
         return self._first(matching, now_ms)
 
+    def on_event(self, symbol: str | None, event: str, now_ms: int) -> FaultRule | None:
+        """The first rule that strikes an event of the user stream on its way to one connection."""
+        matching = (
+            each
+            for each in self._rules[Face.MESSAGE]
+            if each.rule.stream == USER_STREAM
+            and each.rule.symbol in (None, symbol)
+            and each.rule.event in (None, event)
+        )
+        return self._first(matching, now_ms)
+
+    def in_force(self, kind: FaultKind, now_ms: int, symbol: str | None = None) -> FaultRule | None:
+        """The newest rule of a state that holds now, for this symbol or for all."""
+        for counted in reversed(self._rules[Face.STATE]):
+            rule = counted.rule
+            if rule.kind is kind and rule.symbol in (None, symbol) and counted.is_on(now_ms):
+                if counted.struck == 0:
+                    counted.struck = 1
+                    self._note(rule)
+                return rule
+        return None
+
+    def on_order(self, symbol: str, now_ms: int) -> dict[FaultKind, FaultRule]:
+        """All rules that strike an order that is placed, one of each kind."""
+        return self._each_kind(Face.ORDER, symbol, now_ms)
+
+    def on_cancel(self, symbol: str, now_ms: int) -> FaultRule | None:
+        return self._each_kind(Face.CANCEL, symbol, now_ms).get(FaultKind.FILLED_FIRST)
+
+    def on_reading(self, kind: FaultKind, symbol: str, now_ms: int) -> FaultRule | None:
+        """The rule of this kind that strikes an order as it is read."""
+        matching = (
+            each
+            for each in self._rules[Face.READING]
+            if each.rule.kind is kind and each.rule.symbol in (None, symbol)
+        )
+        return self._first(matching, now_ms)
+
+    def on_close(
+        self, close_ms: int, happened: Callable[[str], int]
+    ) -> list[tuple[str, FaultRule]]:
+        """The rules that are due at the close of a bar, each with a name for this one occasion.
+
+        `happened` says how often a rule has had its way by now, from what was written down, so that
+        a script that is read again does nothing twice. What is asked again about the same close
+        gives nothing.
+        """
+        due: list[tuple[str, FaultRule]] = []
+        for counted in self._rules[Face.MOMENT]:
+            rule, name = counted.rule, counted.name
+            if not counted.is_on(close_ms) or counted.asked_ms >= close_ms:
+                continue
+            counted.asked_ms = close_ms
+            counted.seen += 1
+            limit = rule.times or (None if rule.every or rule.nth or rule.probability else 1)
+            if limit is not None and happened(name) >= limit:
+                continue
+            # The close of the first streamed bar is number one.
+            if self._is_drawn(counted, rule.symbol or "", close_ms, close_ms - self._from_ms):
+                self._note(rule)
+                due.append((f"{name}/{close_ms}", rule))
+        return due
+
+    def _each_kind(self, face: Face, symbol: str, now_ms: int) -> dict[FaultKind, FaultRule]:
+        struck: dict[FaultKind, FaultRule] = {}
+        for counted in self._rules[face]:
+            if counted.rule.symbol in (None, symbol):
+                rule = self._first((counted,), now_ms)
+                if rule is not None:
+                    struck.setdefault(rule.kind, rule)
+        return struck
+
     def on_subscription(self, symbol: str, stream: str, now_ms: int) -> FaultRule | None:
         matching = (
             each
@@ -147,12 +217,7 @@ class Faults:
 
     def on_connection(self, now_ms: int) -> dict[FaultKind, FaultRule]:
         """All rules that strike a connection that opens now, one of each kind."""
-        struck: dict[FaultKind, FaultRule] = {}
-        for counted in self._rules[Face.CONNECTION]:
-            rule = self._first((counted,), now_ms)
-            if rule is not None:
-                struck.setdefault(rule.kind, rule)
-        return struck
+        return self._each_kind(Face.CONNECTION, "", now_ms)
 
     def _first(self, matching: Iterable[_Counted], now_ms: int) -> FaultRule | None:
         struck: FaultRule | None = None
@@ -180,15 +245,19 @@ class Faults:
         rule = counted.rule
         if rule.symbol not in (None, symbol) or not counted.is_on(open_ms):
             return False
-        number = (open_ms - self._from_ms) // self._timeframe_ms + 1
+        since_ms = open_ms - self._from_ms + self._timeframe_ms
+        return self._is_drawn(counted, symbol, open_ms, since_ms)
+
+    def _is_drawn(self, counted: _Counted, symbol: str, at_ms: int, since_ms: int) -> bool:
+        """Whether nth, every and probability pick this bar, which closes so long after the start;
+        drawn from its own name, so that asking again gives the same."""
+        rule, number = counted.rule, since_ms // self._timeframe_ms
         if rule.nth and number not in rule.nth:
             return False
-        if rule.every is not None and number % rule.every:
+        if rule.every is not None and (number == 0 or number % rule.every):
             return False
         if rule.probability is not None:
-            # Drawn from the bar's own name, so that asking again gives the same.
-            name = f"{self._seed}/{counted.number}/{symbol}/{open_ms}".encode()
-            drawn = int.from_bytes(blake2b(name, digest_size=8).digest()) / 2**64
+            drawn = _digest(f"{self._seed}/{counted.number}/{symbol}/{at_ms}".encode()) / 2**64
             return drawn < rule.probability
         return True
 
@@ -203,3 +272,7 @@ class Faults:
 
     def _note(self, rule: FaultRule) -> None:
         self.strikes[rule.kind] = self.strikes.get(rule.kind, 0) + 1
+
+
+def _digest(name: bytes) -> int:
+    return int.from_bytes(blake2b(name, digest_size=8).digest())

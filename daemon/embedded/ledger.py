@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from daemon.core.instruments import plain
-from daemon.embedded.account import OPEN_STATUSES, Balance, Fill, Order
+from daemon.embedded.account import OPEN_STATUSES, Balance, Fill, Flow, Incident, Order
 from daemon.embedded.ledger_rows import (
     ADDED_COLUMNS,
     READ_FILLS,
@@ -119,6 +119,30 @@ class Ledger:
             raise
         self._connection.execute("COMMIT")
 
+    def flows(self) -> list[Flow]:
+        rows = self._connection.execute(
+            "SELECT asset, amount, ts_ms, wire_ms FROM flows ORDER BY flow_id"
+        )
+        return [
+            Flow(asset=asset, amount=Decimal(amount), ts_ms=ts_ms, wire_ms=wire_ms)
+            for asset, amount, ts_ms, wire_ms in rows
+        ]
+
+    def incidents(self) -> list[Incident]:
+        rows = self._connection.execute(
+            "SELECT key, kind, ts_ms, wire_ms, text FROM incidents ORDER BY rowid"
+        )
+        return [
+            Incident(key=key, kind=kind, ts_ms=ts_ms, wire_ms=wire_ms, text=text)
+            for key, kind, ts_ms, wire_ms, text in rows
+        ]
+
+    def incidents_of(self, name: str) -> int:
+        """How many occasions of that name have been written down."""
+        read = "SELECT count(*) FROM incidents WHERE substr(key, 1, ?) = ?"
+        row = self._connection.execute(read, (len(name) + 1, f"{name}/")).fetchone()
+        return int(row[0])
+
     def open_orders(self) -> list[Order]:
         marks = ", ".join("?" * len(OPEN_STATUSES))
         return self._orders(f"status IN ({marks}) ORDER BY order_id", *sorted(OPEN_STATUSES))
@@ -203,6 +227,17 @@ class Ledger:
             "REPLACE INTO balances VALUES (?, ?, ?)",
             [(asset, str(each.free), str(each.locked)) for asset, each in outcome.balances.items()],
         )
+        self._write_outside(outcome)
+
+    def _write_outside(self, outcome: Outcome) -> None:
+        self._connection.executemany(
+            "INSERT INTO flows (asset, amount, ts_ms, wire_ms) VALUES (?, ?, ?, ?)",
+            [(each.asset, str(each.amount), each.ts_ms, each.wire_ms) for each in outcome.flows],
+        )
+        each = outcome.incident
+        if each is not None:
+            row = (each.key, each.kind, each.ts_ms, each.wire_ms, each.text)
+            self._connection.execute("INSERT INTO incidents VALUES (?, ?, ?, ?, ?)", row)
 
     def _orders(self, where: str, *values: object) -> list[Order]:
         rows = self._connection.execute(f"{READ_ORDERS} {where}", values)

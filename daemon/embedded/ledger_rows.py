@@ -31,6 +31,14 @@ CREATE TABLE IF NOT EXISTS fills (
     fee TEXT NOT NULL, fee_asset TEXT NOT NULL, ts_ms INTEGER NOT NULL, wire_ms INTEGER NOT NULL,
     is_maker INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS flows (
+    flow_id INTEGER PRIMARY KEY, asset TEXT NOT NULL, amount TEXT NOT NULL, ts_ms INTEGER NOT NULL,
+    wire_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS incidents (
+    key TEXT PRIMARY KEY, kind TEXT NOT NULL, ts_ms INTEGER NOT NULL, wire_ms INTEGER NOT NULL,
+    text TEXT NOT NULL
+) STRICT;
 CREATE INDEX IF NOT EXISTS fills_by_order ON fills (order_id);
 CREATE INDEX IF NOT EXISTS fills_by_time ON fills (symbol_id, ts_ms);
 """

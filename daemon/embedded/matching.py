@@ -49,7 +49,7 @@ class Matching:
     def check(self, request: OrderRequest, book: LiveBook, last_price: Decimal) -> Plan:
         """What the order would take right now; raises RequestError when it would be refused."""
         open_orders = self._settlement.open_of(request.symbol_id)
-        symbol = self._settlement.symbols[request.symbol_id]
+        symbol = self._settlement.listed(request.symbol_id)
         waiting = sum(each.is_waiting for each in open_orders)
         check_filters(
             symbol, request, last_price, open_orders=len(open_orders), waiting_stops=waiting
@@ -74,15 +74,52 @@ class Matching:
         return plan
 
     def place(
-        self, request: OrderRequest, book: LiveBook, last_price: Decimal, ts_ms: int
+        self,
+        request: OrderRequest,
+        book: LiveBook,
+        last_price: Decimal,
+        ts_ms: int,
+        share: Decimal | None = None,
     ) -> Outcome:
-        """Execute a new order at market time `ts_ms`; a RequestError means that nothing changed."""
+        """Execute a new order at market time `ts_ms`; a RequestError means that nothing changed.
+
+        With a `share`, the book gives it at most that part of its quantity at once.
+        """
         plan = self.check(request, book, last_price)
         with localcontext(MONEY):
+            if share is not None:
+                lot = self._settlement.symbols[request.symbol_id].lot
+                plan = Plan(_part(plan.takes, plan.quantity * share // lot * lot), plan.quantity)
             takes = [] if request.type.is_stop else self._cross(request, plan, ts_ms)
             order = self._settlement.open(request, plan.quantity, ts_ms)
             if not order.is_waiting:
                 self._work(order, takes, book, ts_ms)
+            return self._settlement.take_outcome()
+
+    def fill_now(self, order: Order, ratio: Decimal, book: LiveBook, ts_ms: int) -> Outcome:
+        """Fill an open order, or a part of what is left of it, as if the market had come to it."""
+        with localcontext(MONEY):
+            lot = self._settlement.symbols[order.symbol_id].lot
+            quantity = max(lot, order.leaves_quantity * ratio // lot * lot)
+            quantity = min(quantity, order.leaves_quantity)
+            if order.is_waiting:
+                self._settlement.trigger(order, ts_ms)
+            if order.type.has_limit:
+                self._settlement.fill(order, Take(order.price, quantity), ts_ms, is_maker=True)
+            else:
+                takes = book.plan(order.side, quantity, None)
+                if order.side is Side.BUY:
+                    symbol = self._settlement.symbols[order.symbol_id]
+                    free = self._settlement.account.free(symbol.quote)
+                    takes = _affordable(takes, free, lot)
+                self._work(order, takes, book, ts_ms)
+            return self._settlement.take_outcome()
+
+    def end(self, orders: list[Order], status: OrderStatus, ts_ms: int) -> Outcome:
+        """End open orders from outside; nobody asked for it."""
+        with localcontext(MONEY):
+            for order in orders:
+                self._settlement.close(order, status, Execution(status), ts_ms)
             return self._settlement.take_outcome()
 
     def cancel(self, order: Order, ts_ms: int, cancel_client_id: str) -> Outcome:
@@ -189,6 +226,17 @@ def _quote_needed(request: OrderRequest, plan: Plan) -> Decimal:
     if price is not None:
         return price * plan.quantity
     return plan.cost if request.quote_quantity is None else request.quote_quantity
+
+
+def _part(takes: list[Take], most: Decimal) -> list[Take]:
+    """The first of them, up to a quantity."""
+    part: list[Take] = []
+    for take in takes:
+        quantity = min(take.quantity, most)
+        if quantity > 0:
+            part.append(Take(take.price, quantity))
+        most -= quantity
+    return part
 
 
 def _affordable(takes: list[Take], money: Decimal, lot: Decimal) -> list[Take]:

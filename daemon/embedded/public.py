@@ -14,6 +14,7 @@ from daemon.embedded.account import ZERO
 from daemon.embedded.books import PublishedBooks
 from daemon.embedded.budget import Budget
 from daemon.embedded.candles import DAY_MS, candles, interval_length_ms, merge
+from daemon.embedded.conditions import Conditions
 from daemon.embedded.dialect import (
     Payload,
     aggregate_row,
@@ -41,28 +42,36 @@ SYMBOLS = '^\\[("[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}){0,1}\\]$'
 class PublicData:
     """The public half of the API over one exchange."""
 
-    def __init__(self, exchange: Exchange, books: PublishedBooks, budget: Budget) -> None:
+    def __init__(
+        self, exchange: Exchange, books: PublishedBooks, budget: Budget, conditions: Conditions
+    ) -> None:
         self._exchange = exchange
+        self._conditions = conditions
         self._books = books
         self._budget = budget
 
     def ping(self, _params: Params) -> Payload:
         return {}
 
+    def system_status(self, _params: Params) -> Payload:
+        if self._conditions.is_in_maintenance():
+            return {"status": 1, "msg": "system_maintenance"}
+        return {"status": 0, "msg": "normal"}
+
     def time(self, _params: Params) -> Payload:
-        return {"serverTime": self._exchange.clock.wire_ms()}
+        return {"serverTime": self._conditions.now_ms()}
 
     def exchange_info(self, params: Params) -> Payload:
         market = self._exchange.market
         return {
             "timezone": "UTC",
-            "serverTime": self._exchange.clock.wire_ms(),
+            "serverTime": self._conditions.now_ms(),
             "rateLimits": self._budget.limits(),
             "exchangeFilters": [],
             "market": market.label,
             "symbols": [
                 symbol_payload(
-                    market.symbols[each], is_trading=self._exchange.tape.is_trading(each)
+                    self._conditions.listed(each), is_trading=self._exchange.is_trading(each)
                 )
                 for each in self._symbol_ids(params)
             ],

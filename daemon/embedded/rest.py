@@ -11,15 +11,18 @@ from dataclasses import dataclass
 import orjson
 from aiohttp import web
 
+from daemon.embedded.access import MAINTENANCE, MAINTENANCE_TEXT, Access
 from daemon.embedded.budget import Budget
 from daemon.embedded.candle_faults import CandleFaults, with_unknown_words
 from daemon.embedded.control import Control
 from daemon.embedded.exchange import Exchange
-from daemon.embedded.faults import FaultKind, FaultRule, Faults
+from daemon.embedded.fault_kinds import FaultKind
+from daemon.embedded.fault_rules import FaultRule
+from daemon.embedded.faults import Faults
+from daemon.embedded.incidents import Incidents
 from daemon.embedded.params import parse_params
 from daemon.embedded.public import PublicData
 from daemon.embedded.refusals import RequestError
-from daemon.embedded.signing import Credentials, check_key, check_rest_signature, check_time
 from daemon.embedded.trading import Trading
 
 Handler = Callable[[dict[str, str]], object]
@@ -28,7 +31,10 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 LABEL_HEADER = "X-Embedded-Market"
 DROPPED = frozenset({FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER})
 DELAYED_AFTER = frozenset({FaultKind.DELAY_AFTER})
-BEFORE = frozenset({FaultKind.DROP_BEFORE, FaultKind.STATUS})
+BEFORE = frozenset({FaultKind.DROP_BEFORE, FaultKind.STATUS, FaultKind.LATE_ACCEPT})
+WITH_STATUS = frozenset({FaultKind.STATUS, FaultKind.STATUS_AFTER, FaultKind.LATE_ACCEPT})
+SYSTEM_STATUS = "/sapi/v1/system/status"
+IDS = frozenset({"symbol", "orderId", "clientOrderId"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,28 @@ class Route:
     is_signed: bool = False
     is_order: bool = False
     weight_all: int = 0
+
+
+def _bare(told: object) -> object:
+    """A reply that says which order, and nothing of it."""
+    if isinstance(told, list):
+        return [_bare(each) for each in told]
+    if not isinstance(told, dict):
+        return told
+    return {name: value for name, value in told.items() if name in IDS}
+
+
+def _nulled(told: object) -> object:
+    """A reply in which every value is null."""
+    if isinstance(told, list):
+        return [_nulled(each) for each in told]
+    return dict.fromkeys(told) if isinstance(told, dict) else None
+
+
+REPLIES: dict[FaultKind, Callable[[object], object]] = {
+    FaultKind.BARE_REPLY: _bare,
+    FaultKind.NULL_REPLY: _nulled,
+}
 
 
 def public_routes(public: PublicData) -> dict[tuple[str, str], Route]:
@@ -56,6 +84,7 @@ def public_routes(public: PublicData) -> dict[tuple[str, str], Route]:
         ("GET", "/api/v3/ticker/price"): Route(public.price, 2, weight_all=4),
         ("GET", "/api/v3/trades"): Route(public.trades, 25),
         ("GET", "/api/v3/aggTrades"): Route(public.aggregate_trades, 4),
+        ("GET", SYSTEM_STATUS): Route(public.system_status, 1),
     }
 
 
@@ -86,17 +115,19 @@ class RestFace:
         public: PublicData,
         trading: Trading,
         budget: Budget,
-        credentials: Credentials,
+        access: Access,
         faults: Faults,
+        incidents: Incidents,
         flush: Callable[[], None],
     ) -> None:
-        control = Control(exchange, faults)
+        control = Control(exchange, faults, incidents)
         self._exchange = exchange
         self._budget = budget
-        self._credentials = credentials
+        self._access = access
         self._faults = faults
         self._candle_faults = CandleFaults(exchange, faults)
         self._flush = flush
+        self._late: set[asyncio.TimerHandle] = set()
         # The label may hold a file's name, and a header only holds printable ASCII.
         label = re.sub(r"[^ -~]", "?", exchange.market.label)
         self._label = {LABEL_HEADER: label}
@@ -115,12 +146,17 @@ class RestFace:
         body = await request.read()
         if request.path.startswith("/embedded/"):
             return self._controlled(request, body)
+        if self._access.is_down() and request.path != SYSTEM_STATUS:
+            return web.Response(text=f"<html>{MAINTENANCE_TEXT}</html>", status=MAINTENANCE)
         now_ms = self._exchange.clock.market_ms()
         fault = self._faults.on_request(request.method, request.path, now_ms)
+        text = body.decode(errors="replace")
         if fault is not None and fault.kind is FaultKind.DELAY_BEFORE:
             await asyncio.sleep(fault.sec)
+        if fault is not None and fault.kind is FaultKind.LATE_ACCEPT:
+            self._serve_later(request, text, fault.sec)
         if fault is None or fault.kind not in BEFORE:
-            response = self._served(request, body.decode(errors="replace"))
+            response = self._served(request, text)
         else:
             response = web.Response()
         return response if fault is None else await self._faulted(request, response, fault)
@@ -133,6 +169,21 @@ class RestFace:
         self._flush()
         return self._json(payload, 200, {})
 
+    def _serve_later(self, request: web.Request, body: str, sec: float) -> None:
+        """Hand a request on that was answered already; it must still be valid by then."""
+
+        def serve() -> None:
+            self._late.discard(handle)
+            self._served(request, body)
+
+        handle = asyncio.get_running_loop().call_later(sec, serve)
+        self._late.add(handle)
+
+    def close(self) -> None:
+        """Forget what was to be served later."""
+        for handle in self._late:
+            handle.cancel()
+
     def _answer(self, request: web.Request, body: str) -> object:
         route = self._routes.get((request.method, request.path))
         if route is None:
@@ -140,12 +191,12 @@ class RestFace:
             raise RequestError(-1000, f"No {request.method} {request.path} here.", status=status)
         query = request.rel_url.raw_query_string
         params = parse_params(query, body)
+        if request.path != SYSTEM_STATUS:
+            self._access.check_open()
         is_all = "symbol" not in params and bool(route.weight_all)
         self._budget.spend(route.weight_all if is_all else route.weight)
         if route.is_signed:
-            check_key(self._credentials, request.headers.get("X-MBX-APIKEY"))
-            check_rest_signature(self._credentials, query, body)
-            check_time(params, self._exchange.clock.wire_ms())
+            self._access.check_rest(request.headers.get("X-MBX-APIKEY"), query, body, params)
         if route.is_order:
             self._budget.count_order()
         if request.path in CANDLES:
@@ -171,10 +222,13 @@ class RestFace:
             request.transport.abort()
         elif fault.kind in DELAYED_AFTER:
             await asyncio.sleep(fault.sec)
-        elif fault.kind in (FaultKind.STATUS, FaultKind.STATUS_AFTER):
+        elif fault.kind in WITH_STATUS:
             return web.Response(text=fault.body, status=fault.status, headers=self._headers())
         elif fault.kind is FaultKind.BODY_AFTER:
             return web.Response(text=fault.body, status=200, headers=self._headers())
+        elif fault.kind in REPLIES and response.status == 200:
+            told = orjson.loads(response.body) if isinstance(response.body, bytes) else None
+            return self._json(REPLIES[fault.kind](told), 200, {})
         elif fault.kind is FaultKind.UNKNOWN_WORDS and isinstance(response.body, bytes):
             return self._json(with_unknown_words(orjson.loads(response.body)), 200, {})
         return response

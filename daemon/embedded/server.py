@@ -10,13 +10,19 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from daemon.embedded.access import MAINTENANCE, Access
 from daemon.embedded.books import PublishedBooks
 from daemon.embedded.budget import WEIGHT_MAX, Budget
+from daemon.embedded.conditions import Conditions
 from daemon.embedded.connections import Connection
 from daemon.embedded.exchange import Exchange, Listener
-from daemon.embedded.faults import FaultKind, Faults
+from daemon.embedded.fault_kinds import FaultKind
+from daemon.embedded.faults import Faults
+from daemon.embedded.incidents import Incidents
 from daemon.embedded.key_scope import KeyScope
 from daemon.embedded.market import MarketBar
+from daemon.embedded.order_faults import OrderFaults
+from daemon.embedded.past_balances import PastBalances
 from daemon.embedded.public import PublicData
 from daemon.embedded.refusals import RequestError
 from daemon.embedded.rest import RestFace
@@ -80,22 +86,31 @@ class ExchangeServer:
     ) -> None:
         books = PublishedBooks(exchange)
         budget = Budget(lambda: exchange.clock.wire_ms() // 1_000, weight_max)
-        public = PublicData(exchange, books, budget)
-        trading = Trading(exchange, scope or KeyScope())
+        self._conditions = conditions = _obeying(exchange, faults)
+        access = Access(credentials, conditions)
+        public = PublicData(exchange, books, budget, conditions)
+        past = PastBalances(exchange.settlement.account.balances, exchange.clock.wire_ms)
+        trading = Trading(
+            exchange, conditions, OrderFaults(exchange, faults), past, scope or KeyScope()
+        )
+        incidents = Incidents(exchange, faults)
+        exchange.after_slot = incidents.happen
         self._exchange = exchange
         self._wire = exchange.clock.wire
         self._faults = faults
-        faults.follow(exchange.market)
         self._streams = MarketStreams(exchange, books, public, faults)
-        self._user_api = UserApi(exchange, trading, public, budget, credentials)
-        exchange.listener = Everyone((self._streams, self._user_api))
+        self._user_api = UserApi(
+            exchange, trading=trading, public=public, budget=budget, access=access, faults=faults
+        )
+        exchange.listener = Everyone((self._streams, self._user_api, past))
         self._rest = RestFace(
             exchange,
             public=public,
             trading=trading,
             budget=budget,
-            credentials=credentials,
+            access=access,
             faults=faults,
+            incidents=incidents,
             flush=exchange.listener.flush,
         )
         self._may_start = asyncio.Event()
@@ -137,6 +152,8 @@ class ExchangeServer:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._pace
         self._streams.close()
+        self._user_api.close()
+        self._rest.close()
         await asyncio.gather(*(connection.close() for connection in self._connections))
         if self._runner is not None:
             await self._runner.cleanup()
@@ -163,6 +180,8 @@ class ExchangeServer:
 
     async def _serve_socket(self, request: web.Request) -> web.StreamResponse:
         """/ws-api/v3 is the ws-api; /stream?streams=a/b is combined; all else is raw streams."""
+        if self._conditions.is_in_maintenance():
+            return web.Response(status=MAINTENANCE)
         if request.path.startswith("/ws-api/"):
             connection = Connection(is_combined=False, wire=self._wire)
             return await self._run(
@@ -201,6 +220,18 @@ class ExchangeServer:
         finally:
             self._connections.discard(connection)
             drop(connection)
+
+
+def _obeying(exchange: Exchange, faults: Faults) -> Conditions:
+    """The conditions that a fault script makes, and an exchange that keeps to them."""
+    faults.follow(exchange.market)
+    settlement = exchange.settlement
+    conditions = Conditions(exchange.market, exchange.clock, faults, exchange.fees)
+    exchange.is_closed = conditions.is_closed
+    settlement.listed = conditions.listed
+    settlement.fees.stated = conditions.fees
+    settlement.fees.surcharge = conditions.surcharge
+    return conditions
 
 
 def _endpoints(runner: web.AppRunner) -> Endpoints:

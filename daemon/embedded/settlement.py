@@ -16,6 +16,8 @@ from daemon.embedded.account import (
     Account,
     Balance,
     Fill,
+    Flow,
+    Incident,
     Order,
     OrderRequest,
     OrderStatus,
@@ -52,6 +54,8 @@ class Outcome:
 
     reports: list[Report]
     balances: dict[str, Balance]
+    flows: tuple[Flow, ...] = ()
+    incident: Incident | None = None
 
     @property
     def order(self) -> Order:
@@ -81,6 +85,11 @@ class Settlement:
     last_trade_id: int = 0
     open_orders: dict[int, Order] = field(default_factory=dict)
     reports: list[Report] = field(default_factory=list)
+    flows: list[Flow] = field(default_factory=list)
+    listed: Callable[[str], MarketSymbol] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.listed = self.symbols.__getitem__  # a symbol with the trading rules of this moment
 
     def open_of(self, symbol_id: str) -> list[Order]:
         """Open orders of a symbol, oldest first."""
@@ -96,9 +105,16 @@ class Settlement:
 
     def take_outcome(self) -> Outcome:
         """What happened since the last call."""
-        outcome = Outcome(self.reports, self.account.take_touched())
-        self.reports = []
+        outcome = Outcome(self.reports, self.account.take_touched(), tuple(self.flows))
+        self.reports, self.flows = [], []
         return outcome
+
+    def move_money(self, asset: str, amount: Decimal, ts_ms: int) -> None:
+        """Money comes from outside, or, below zero, leaves as far as there is free money."""
+        moved = max(amount, -self.account.free(asset))
+        if moved:
+            self.account.receive(asset, moved)
+            self.flows.append(Flow(asset=asset, amount=moved, ts_ms=ts_ms, wire_ms=self.wire_ms()))
 
     def open(self, request: OrderRequest, quantity: Decimal, ts_ms: int) -> Order:
         """Accept an order of `quantity` base units; money it may spend while resting is locked, by

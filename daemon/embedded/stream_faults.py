@@ -13,7 +13,8 @@ from daemon.embedded.candle_faults import CandleFaults
 from daemon.embedded.connections import Connection
 from daemon.embedded.dialect import Payload
 from daemon.embedded.exchange import Exchange
-from daemon.embedded.fault_rules import Candle, Face, FaultKind, FaultRule
+from daemon.embedded.fault_kinds import Face, FaultKind
+from daemon.embedded.fault_rules import Candle, FaultRule
 from daemon.embedded.faults import Faults
 from daemon.embedded.stream_names import StreamKind, StreamName
 
@@ -109,7 +110,7 @@ class StreamFaults:
         elif rule.kind is FaultKind.REPEAT:
             self._repeated[connection, name.text] = raw
         elif rule.kind is FaultKind.FRAME:
-            connection.send_bytes(_frame(rule))
+            connection.send_bytes(rule.frame)
         for _ in range(rule.count):
             connection.send_bytes(raw)
         if rule.kind is FaultKind.OLD:
@@ -153,10 +154,6 @@ def _candle_of(payload: Payload) -> Candle:
 def _unflagged(payload: Payload) -> Payload:
     told = payload.get("k")
     return {**payload, "k": {**told, "x": False}} if isinstance(told, dict) else payload
-
-
-def _frame(rule: FaultRule) -> bytes:
-    return bytes.fromhex(rule.hex) if rule.hex is not None else (rule.text or "").encode()
 
 
 def _bytes_of(connection: Connection, name: StreamName, payload: Payload) -> bytes:

@@ -8,18 +8,20 @@ from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 
+from daemon.embedded.access import Access
 from daemon.embedded.budget import Budget
 from daemon.embedded.connections import Connection
 from daemon.embedded.dialect import Payload
 from daemon.embedded.dialect_orders import outcome_events
 from daemon.embedded.exchange import Exchange
+from daemon.embedded.faults import Faults
 from daemon.embedded.market import MarketBar
 from daemon.embedded.public import PublicData
 from daemon.embedded.refusals import RequestError
 from daemon.embedded.settlement import Outcome
-from daemon.embedded.signing import Credentials, check_key, check_time, check_ws_signature
 from daemon.embedded.tape import Step
 from daemon.embedded.trading import Trading
+from daemon.embedded.user_faults import UserFaults
 
 Method = tuple[int, Callable[[dict[str, str]], object]]
 
@@ -30,14 +32,17 @@ class UserApi:
     def __init__(
         self,
         exchange: Exchange,
+        *,
         trading: Trading,
         public: PublicData,
         budget: Budget,
-        credentials: Credentials,
+        access: Access,
+        faults: Faults,
     ) -> None:
         self._exchange = exchange
         self._budget = budget
-        self._credentials = credentials
+        self._access = access
+        self._faults = UserFaults(exchange, faults, self._unsubscribe)
         self._logged_on: set[Connection] = set()
         self._subscribed: dict[Connection, int] = {}
         self._pending: list[Payload] = []
@@ -79,7 +84,11 @@ class UserApi:
 
     def drop(self, connection: Connection) -> None:
         self._logged_on.discard(connection)
-        self._subscribed.pop(connection, None)
+        self._unsubscribe(connection)
+
+    def close(self) -> None:
+        """Forget what was to be sent later."""
+        self._faults.close()
 
     def stepped(self, step: Step) -> None: ...
 
@@ -92,10 +101,15 @@ class UserApi:
     def flush(self) -> None:
         pending, self._pending = self._pending, []
         for event in pending:
-            for connection, subscription_id in self._subscribed.items():
-                connection.send({"subscriptionId": subscription_id, "event": event})
+            for connection, subscription_id in list(self._subscribed.items()):
+                self._faults.send(connection, subscription_id, event)
+
+    def _unsubscribe(self, connection: Connection) -> None:
+        self._subscribed.pop(connection, None)
+        self._faults.drop(connection)
 
     def _answer(self, connection: Connection, method: str, raw: object) -> object:
+        self._access.check_open()
         params: Mapping[str, object] = raw if isinstance(raw, dict) else {}
         texts = {name: _text(value) for name, value in params.items()}
         if method in self._open_methods:
@@ -120,7 +134,7 @@ class UserApi:
         texts: Mapping[str, str],
     ) -> object:
         if method == "session.logon":
-            self._check_signature(params, texts)
+            self._access.check_ws(params, texts)
             self._logged_on.add(connection)
             return self._session_status(connection)
         if method == "session.status":
@@ -129,13 +143,13 @@ class UserApi:
             self._logged_on.discard(connection)
             return self._session_status(connection)
         if method == "userDataStream.subscribe.signature":
-            self._check_signature(params, texts)
+            self._access.check_ws(params, texts)
             return {"subscriptionId": self._subscribed.setdefault(connection, 0)}
         if method == "userDataStream.subscribe":
             self._check_signed(connection, params, texts)
             return {"subscriptionId": self._subscribed.setdefault(connection, 0)}
         if method == "userDataStream.unsubscribe":
-            self._subscribed.pop(connection, None)
+            self._unsubscribe(connection)
             return {}
         raise RequestError(-1000, f"Method {method!r} is not supported.")
 
@@ -143,7 +157,7 @@ class UserApi:
         is_logged_on = connection in self._logged_on
         now_ms = self._exchange.clock.wire_ms()
         return {
-            "apiKey": self._credentials.key if is_logged_on else None,
+            "apiKey": self._access.key if is_logged_on else None,
             "authorizedSince": now_ms if is_logged_on else None,
             "connectedSince": now_ms,
             "returnRateLimits": True,
@@ -154,16 +168,10 @@ class UserApi:
     def _check_signed(
         self, connection: Connection, params: Mapping[str, object], texts: Mapping[str, str]
     ) -> None:
-        """A logged-on session need not sign again, but its requests still have a time."""
-        if connection not in self._logged_on:
-            self._check_signature(params, texts)
-        elif "timestamp" in texts:
-            check_time(texts, self._exchange.clock.wire_ms())
-
-    def _check_signature(self, params: Mapping[str, object], texts: Mapping[str, str]) -> None:
-        check_key(self._credentials, texts.get("apiKey"))
-        check_ws_signature(self._credentials, params)
-        check_time(texts, self._exchange.clock.wire_ms())
+        if connection in self._logged_on:
+            self._access.check_session(texts)
+        else:
+            self._access.check_ws(params, texts)
 
 
 def _message(text: str) -> dict[str, object]:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from daemon.embedded.fault_rules import FaultKind
+from daemon.embedded.fault_kinds import MEANING, Face, FaultKind
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "faults.md").read_text()
@@ -45,3 +45,18 @@ def test_every_kind_is_explained_and_none_is_made_up() -> None:
     assert explained == set(FaultKind)
     injected = {name for row in ROWS for name in re.findall(r"`(\w+)`", row[2])}
     assert injected <= set(FaultKind)
+
+
+def test_every_fault_of_orders_and_money_is_met_by_a_test_through_the_real_client() -> None:
+    section = PAGE.split("## What the client meets")[1].split("\n## ")[0]
+    rows = [line.split("|") for line in section.splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row[1])}
+    market_data = {Face.PAGE, Face.BAR, Face.SUBSCRIPTION, Face.CONNECTION, Face.MESSAGE}
+    private = {kind for kind in FaultKind if MEANING[kind][0] not in market_data}
+
+    assert private - named <= {FaultKind.UNKNOWN_WORDS}
+    assert named <= set(FaultKind)
+    for row in rows:
+        tests = set(re.findall(r"`(test_\w+)`", row[4]))
+        assert tests
+        assert tests <= names_there_are()

@@ -77,6 +77,13 @@ class Loopback:
             await self.play(1)
         return await next_within(task)
 
+    async def fault(self, **rule: object) -> None:
+        """Add one rule to the script in force."""
+        url = f"{self.endpoints.rest}/embedded/faults"
+        async with self.session.post(url, json=[rule]) as reply:
+            answer = await reply.json()
+            assert answer == {"added": 1}, answer
+
     async def get(self, name: str) -> dict[str, Any]:
         async with self.session.get(f"{self.endpoints.rest}/embedded/{name}") as reply:
             answer: dict[str, Any] = await reply.json()

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from daemon.core.bars import BarRejectReason, MissCause
-from daemon.embedded.fault_rules import FaultKind
+from daemon.embedded.fault_kinds import FaultKind
 from daemon.layers.ingestion import load_history
 from tests.exchange.fake_market import FakeMarket
 from tests.exchange.feeding import BTC, FROM_NS, HOUR_NS, PATIENT, QUICK, feeding, slot_of

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from daemon.core.clock import WireClock
 from daemon.core.errors import ExchangeUnreachable
 from daemon.core.events import Input
-from daemon.embedded.fault_rules import FaultKind
+from daemon.embedded.fault_kinds import FaultKind
 from daemon.venues.ccxt_market import CcxtMarket
 from tests.exchange.feeding import ETH, IDS, PATIENT, feeding
 from tests.exchange.test_ccxt_market import Heard, a_market, drop_streams

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from daemon.core.bars import BarRejectReason, BarSource
-from daemon.embedded.fault_rules import FaultKind
+from daemon.embedded.fault_kinds import FaultKind
 from tests.exchange.feeding import BTC, ETH, FROM_NS, HOUR_NS, PATIENT, QUICK, feeding
 
 CLOSED = {"stream": "kline", "candle": "closed", "symbol": "BTC/USDT"}

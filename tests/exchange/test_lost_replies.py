@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import ccxt
@@ -9,12 +8,6 @@ from tests.exchange.loopback import Loopback, loopback
 
 ORDER = {"path": "/api/v3/order", "method": "POST"}
 MINE = {"newClientOrderId": "mine"}
-
-
-async def add(lab: Loopback, **rule: object) -> None:
-    url = f"{lab.endpoints.rest}/embedded/faults"
-    async with lab.session.post(url, data=json.dumps([ORDER | rule])) as reply:
-        assert await reply.json() == {"added": 1}
 
 
 async def buy(lab: Loopback) -> None:
@@ -33,7 +26,7 @@ async def test_an_order_whose_reply_was_lost_is_found_by_its_client_id(
     tmp_path: Path, rule: dict[str, object]
 ) -> None:
     async with loopback(tmp_path) as lab:
-        await add(lab, nth=[1], **rule)
+        await lab.fault(**ORDER, nth=[1], **rule)
         with pytest.raises((ccxt.NetworkError, ccxt.ExchangeNotAvailable)):
             await buy(lab)
         found = await lab.client.fetch_order(None, "BTC/USDT", {"clientOrderId": "mine"})
@@ -45,7 +38,7 @@ async def test_an_order_whose_reply_was_lost_is_found_by_its_client_id(
 
 async def test_an_order_that_never_arrived_is_not_found(tmp_path: Path) -> None:
     async with loopback(tmp_path) as lab:
-        await add(lab, nth=[1], kind="drop_before")
+        await lab.fault(**ORDER, nth=[1], kind="drop_before")
         with pytest.raises(ccxt.NetworkError):
             await buy(lab)
         with pytest.raises(ccxt.OrderNotFound):
@@ -60,7 +53,7 @@ async def test_a_reply_that_comes_too_late_is_a_timeout_and_the_order_stands(
     tmp_path: Path,
 ) -> None:
     async with loopback(tmp_path) as lab:
-        await add(lab, nth=[1], kind="delay_after", sec=1.0)
+        await lab.fault(**ORDER, nth=[1], kind="delay_after", sec=1.0)
         lab.client.timeout = 200
         with pytest.raises(ccxt.RequestTimeout):
             await buy(lab)
@@ -72,7 +65,7 @@ async def test_a_reply_that_comes_too_late_is_a_timeout_and_the_order_stands(
 
 async def test_a_truncated_reply_hides_an_order_that_exists(tmp_path: Path) -> None:
     async with loopback(tmp_path) as lab:
-        await add(lab, nth=[1], kind="body_after", body='{"symbol":"BTC')
+        await lab.fault(**ORDER, nth=[1], kind="body_after", body='{"symbol":"BTC')
         order = await lab.client.create_order("BTC/USDT", "market", "buy", 0.1, None, MINE)
         found = await lab.client.fetch_order(None, "BTC/USDT", {"clientOrderId": "mine"})
 
@@ -82,7 +75,7 @@ async def test_a_truncated_reply_hides_an_order_that_exists(tmp_path: Path) -> N
 
 async def test_a_false_status_comes_instead_of_the_order(tmp_path: Path) -> None:
     async with loopback(tmp_path) as lab:
-        await add(lab, nth=[1], kind="status", status=503)
+        await lab.fault(**ORDER, nth=[1], kind="status", status=503)
         with pytest.raises(ccxt.ExchangeNotAvailable):
             await buy(lab)
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from daemon.embedded.fault_rules import MEANING, FaultKind, Told, read_script, script_of
+from daemon.embedded.fault_kinds import MEANING, FaultKind
+from daemon.embedded.fault_rules import Told, read_script, script_of
 from daemon.embedded.faults import Faults
 from tests.exchange.fake_market import FROM_MS, HOUR_MS, FakeMarket
 
@@ -45,6 +46,32 @@ def open_of(slot: int) -> int:
         ('{"rules":{}}', "rules: expected a list of rules"),
         ('{"seed":"x","rules":[]}', "seed: expected a whole number, got 'x'"),
         ('{"seed":1,"rule":[]}', "rule: expected only seed and rules beside each other"),
+        ('{"kind":"fees","taker_bps":1}', "rule 1: maker_bps: expected with kind fees, missing"),
+        (
+            '{"kind":"fee_drift","bps":"nan"}',
+            "rule 1: bps: expected -1000 to 1000, got NaN",
+        ),
+        ('{"kind":"maintenance","nth":[1]}', "rule 1: nth: means nothing with kind maintenance"),
+        ('{"kind":"part_filled","ratio":1.5}', "rule 1: ratio: expected at most 1, got 1.5"),
+        ('{"kind":"part_filled","ratio":0}', "rule 1: ratio: expected more than zero, got 0"),
+        ('{"kind":"deposit","asset":"X","amount":"-1"}', "rule 1: amount: expected more than zero"),
+        ('{"kind":"rules","symbol":"X"}', "rule 1: lot: expected tick, lot, minimum_quantity or"),
+        ('{"kind":"key_scope","allows":"all"}', "rule 1: allows: expected read,trade,withdraw"),
+        ('{"kind":"old","stream":"user","bars":1}', "rule 1: stream: kind old is not for the user"),
+        ('{"kind":"swapped","stream":"kline"}', "rule 1: stream: kind swapped is for the user"),
+        (
+            '{"kind":"drop","stream":"user","bars":2}',
+            "rule 1: stream: candle and bars mean nothing",
+        ),
+        ('{"kind":"drop","event":"TRADE"}', "rule 1: event: expected stream user and one of NEW"),
+        (
+            '{"kind":"foreign_order","symbol":"X","side":"LONG","amount":1}',
+            "rule 1: side: invalid enum value 'LONG'",
+        ),
+        (
+            '{"kind":"foreign_order","symbol":"X","side":"BUY","amount":1,"client_id":"a b"}',
+            "rule 1: client_id: expected `str` matching regex",
+        ),
         ("[3]", "rule 1: expected `object`, got `int`"),
     ],
 )
@@ -146,3 +173,38 @@ def test_a_seed_in_the_script_is_the_seed() -> None:
         return [faults.is_gone(BTC, open_of(slot)) for slot in range(50)]
 
     assert struck(one) == struck(other)
+
+
+def test_a_rule_of_the_user_stream_strikes_no_market_stream_nor_the_other_way_round() -> None:
+    faults = some_faults({"kind": "drop", "stream": "user"}, {"kind": "drop", "candle": "closed"})
+
+    assert faults.on_message(BTC, "kline", "partial", FROM_MS) is None
+    assert faults.on_message(BTC, "kline", "closed", FROM_MS) is not None
+    assert faults.on_event(BTC, "TRADE", FROM_MS) is not None
+
+
+def test_the_newest_rule_of_a_state_holds_and_only_while_it_is_in_force() -> None:
+    faults = some_faults(
+        {"kind": "fee_drift", "bps": 1}, {"kind": "fee_drift", "bps": 2, "from": 2, "until": 3}
+    )
+
+    found = [faults.in_force(FaultKind.FEE_DRIFT, open_of(slot), BTC) for slot in range(4)]
+
+    assert [int(rule.bps) for rule in found if rule is not None] == [1, 1, 2, 1]
+
+
+def test_what_others_do_happens_once_unless_it_is_said_how_often() -> None:
+    deposit = {"kind": "deposit", "asset": "X", "amount": 1}
+    faults = some_faults(
+        deposit | {"from": 2}, deposit | {"every": 2}, deposit | {"nth": [1, 4], "times": 1}
+    )
+    done: dict[str, int] = {}
+    happened = []
+    for slot in range(6):
+        for key, _ in faults.on_close(open_of(slot), lambda name: done.get(name, 0)):
+            name = key.rpartition("/")[0]
+            done[name] = done.get(name, 0) + 1
+            happened.append((slot, int(name.split("/")[1])))
+        assert faults.on_close(open_of(slot), lambda _name: 0) == []
+
+    assert happened == [(1, 3), (2, 1), (2, 2), (4, 2)]
