@@ -133,8 +133,9 @@ async def _process(
 
 def record_endpoints(paths: RunPaths, spec: RunSpec, world: World) -> RunSpec:
     """Note in run.json where the exchanges answer, and return the spec as it stands there."""
+    is_given = spec.options.get("exchange_url") is not None  # its key is a secret of the settings
     told = {
-        site.exchange: _told(site.process.endpoint)
+        site.exchange: _told(site.process.endpoint, "" if is_given else site.process.endpoint.key)
         for site in world.sites
         if site.process is not None
     }
@@ -144,11 +145,11 @@ def record_endpoints(paths: RunPaths, spec: RunSpec, world: World) -> RunSpec:
     return spec
 
 
-def _told(endpoint: Endpoint) -> ExchangeSpec:
+def _told(endpoint: Endpoint, key: str) -> ExchangeSpec:
     return ExchangeSpec(
         rest=endpoint.rest,
         stream=endpoint.stream,
         ws_api=endpoint.ws_api,
-        key=endpoint.key,
+        key=key,
         instance=endpoint.instance,
     )

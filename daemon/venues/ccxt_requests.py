@@ -94,8 +94,12 @@ def asking(
     since_ms: int | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Awaitable[Any]:
-    """Put one question of a row about an order; `theirs` is the exchange's own id of it."""
-    values = {words.OURS: row.sent_as(client_order_id), words.THEIRS: theirs or ""}
+    """Put one question of a row about an order; `theirs` is the exchange's own id of it, KeyError
+    where it is needed and not known.
+    """
+    values = {words.OURS: row.sent_as(client_order_id)}
+    if theirs:
+        values[words.THEIRS] = theirs
     params = {name: value for name, value in look.params.items() if value != words.SINCE}
     params = {**filled(params, values), **(extra or {})}
     ask = getattr(client, look.method)

@@ -22,10 +22,11 @@ from daemon.core.events import LookUpOrder, OrderReported, Outcome, ReportSource
 from daemon.core.orders import OrderState
 from daemon.core.timeframes import NS_PER_MS, NS_PER_S, rfc3339
 from daemon.venues.budget import Use
+from daemon.venues.capabilities import THEIRS
 from daemon.venues.ccxt_account import read_account
 from daemon.venues.ccxt_binance import ENDED, Told
 from daemon.venues.ccxt_budget import using
-from daemon.venues.ccxt_client import VALIDITY_MS, assert_sends_once, is_embedded
+from daemon.venues.ccxt_client import VALIDITY_MS, assert_sends_once, is_embedded, speaks_binance
 from daemon.venues.ccxt_departures import departing, watch_departures
 from daemon.venues.ccxt_dialect import dialect_of
 from daemon.venues.ccxt_outcomes import (
@@ -38,6 +39,7 @@ from daemon.venues.ccxt_outcomes import (
 from daemon.venues.ccxt_reads import OddReply, Reader
 from daemon.venues.ccxt_reports import UserStream
 from daemon.venues.ccxt_requests import Request, Wanted, asking, request_of
+from daemon.venues.ccxt_unified_account import read_unified_account
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -136,9 +138,19 @@ class CcxtVenue:
         """Ask for its end, whatever that answers, then look: it may have filled before."""
         ours, symbol = order.client_order_id, order.instrument.symbol
         self._ours.add(ours)
-        reason = "after a cancel"
+        look_up = LookUpOrder(
+            ts_ns=order.ts_ns,
+            client_order_id=ours,
+            instrument=order.instrument,
+            intended_ns=order.intended_ns,
+            reason="after a cancel",
+            order_type=order.order_type,
+        )
         try:
             await self._reader.markets()
+            theirs = order.venue_order_id
+            if theirs is None and self._row.cancel.order_id == THEIRS:
+                theirs = await self._their_id(look_up)
             with using(Use.ORDER):
                 await asking(
                     self._client,
@@ -146,21 +158,22 @@ class CcxtVenue:
                     self._row,
                     symbol,
                     ours,
-                    theirs=order.venue_order_id,
+                    theirs=theirs,
                     extra=self._row.kinds[order.order_type.value].cancel,
                 )
         except Exception as error:  # noqa: BLE001  # what the order is now is asked for either way
-            reason = f"after a cancel that failed: {explain(error)}"
-        return await self.look_up(
-            LookUpOrder(
-                ts_ns=order.ts_ns,
-                client_order_id=ours,
-                instrument=order.instrument,
-                intended_ns=order.intended_ns,
-                reason=reason,
-                order_type=order.order_type,
-            )
-        )
+            look_up = replace(look_up, reason=f"after a cancel that failed: {explain(error)}")
+        return await self.look_up(look_up)
+
+    async def _their_id(self, order: LookUpOrder) -> str:
+        """The exchange's own id of an order, where it cancels by no other; LookupError if it does
+        not say.
+        """
+        found, _ = await self._search(order, is_last=True)
+        if found is None:
+            msg = "the order is not found"
+            raise LookupError(msg)
+        return self._dialect.order(found).venue_order_id
 
     async def look_up(self, order: LookUpOrder) -> OrderReported:
         """Ask until the order is found with all its fills, or until all sources deny it for long.
@@ -196,7 +209,19 @@ class CcxtVenue:
         # It takes minutes of the budget, which others need too.
         with using(Use.HISTORY) if is_long else contextlib.nullcontext():
             reader = self._long_reader if is_long else self._reader
-            return await read_account(self._client, reader, instruments, since_ns, self._client_ids)
+            if speaks_binance(self._exchange):
+                return await read_account(
+                    self._client, reader, instruments, since_ns, self._client_ids
+                )
+            return await read_unified_account(
+                self._client,
+                reader,
+                self._dialect,
+                instruments,
+                since_ms=since_ns // NS_PER_MS,
+                now_ms=self._wire.now_ns() // NS_PER_MS,
+                client_ids=self._client_ids,
+            )
 
     async def close(self) -> None:
         await self._client.close()

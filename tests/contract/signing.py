@@ -3,6 +3,7 @@
 Belongs here: injected markets, keys that open nothing, and the port at which requests are caught.
 """
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -55,8 +56,13 @@ class Signed:
         return fields_of(self.url, self.body)
 
 
-def a_signing_client(exchange: str, *, tick: float = 1e-8) -> tuple[Any, list[Signed]]:
-    """The daemon's own client with one market; what it signs is in the list."""
+def a_signing_client(
+    exchange: str, *, tick: float = 1e-8, replies: dict[str, Any] | None = None
+) -> tuple[Any, list[Signed]]:
+    """The daemon's own client with one market; what it signs is in the list.
+
+    `replies` answer requests by a part of "METHOD url"; what has none ends the request.
+    """
     client = make_client(exchange, credentials=("canary-key", _secret(exchange), "canary-pass"))
     client.set_markets([_market(NAMES.get(exchange, "BTCUSDT"), tick)])
     signed: list[Signed] = []
@@ -66,6 +72,11 @@ def a_signing_client(exchange: str, *, tick: float = 1e-8) -> tuple[Any, list[Si
             if path in url:
                 return reply
         signed.append(Signed(method, url, body, dict(headers or {})))
+        for path, reply in (replies or {}).items():
+            if path in f"{method} {url}":
+                text = json.dumps(reply)
+                client.handle_errors(200, "", url, method, {}, text, reply, headers, body)
+                return reply
         raise Caught
 
     async def throttle(_: float | None = None) -> None: ...

@@ -1,0 +1,145 @@
+"""Reads an account whole through ccxt's own structures: balances, fills of a time, open orders.
+
+Belongs here: paging where each exchange pages in its own way. Binance's account, whose trades have
+ids that can be counted on, is read by `ccxt_account`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from daemon.core.orders import Side
+from daemon.core.ports import Account, VenueFill
+from daemon.venues.ccxt_outcomes import is_no_such_order
+from daemon.venues.ccxt_reads import OddReply
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from daemon.core.instruments import InstrumentId
+    from daemon.venues.ccxt_dialect import Dialect
+    from daemon.venues.ccxt_reads import Reader
+
+    Page = Callable[[int, int], Awaitable[list[dict[str, Any]]]]  # trades from ms to ms
+
+ROWS = 100
+# The longest stretch that every exchange of the table answers for; Bybit and KuCoin refuse more.
+WINDOW_MS = 7 * 86_400_000
+PAGES_MAX = 10_000
+
+
+async def read_unified_account(
+    client: Any,
+    reader: Reader,
+    dialect: Dialect,
+    instruments: Sequence[InstrumentId],
+    *,
+    since_ms: int,
+    now_ms: int,
+    client_ids: dict[tuple[str, str], str],
+) -> Account:
+    """Balances, own fills since `since_ms` and the client ids of open orders.
+
+    `client_ids` maps (symbol, venue order id) to our ids; what it lacks is asked for and added.
+    ExchangeUnreachable, or LiveRefused for a refused key.
+    """
+    balances = await reader.read("balances", client.fetch_balance)
+    fills: list[VenueFill] = []
+    open_ids: list[str] = []
+    for instrument in instruments:
+        symbol = instrument.symbol
+
+        async def page(low_ms: int, high_ms: int, symbol: str = symbol) -> list[dict[str, Any]]:
+            until = {"until": high_ms}
+            ask = partial(client.fetch_my_trades, symbol, low_ms, ROWS, until)
+            return await _rows(reader, f"trades of {symbol}", ask)
+
+        trades = await trades_between(page, since_ms, now_ms)
+        read = [dialect.trade(each) for each in trades]
+        for owner in sorted({owner for owner, _, _ in read}):
+            if (symbol, owner) not in client_ids:
+                client_ids[symbol, owner] = await _owner(client, reader, dialect, symbol, owner)
+        fills += [
+            VenueFill(
+                client_order_id=client_ids[symbol, owner] or None,
+                venue_order_id=owner,
+                instrument=instrument,
+                side=Side.BUY if is_buy else Side.SELL,
+                fill=fill,
+            )
+            for owner, is_buy, fill in read
+        ]
+        ask = partial(client.fetch_open_orders, symbol)
+        rows = await _rows(reader, f"open orders of {symbol}", ask)
+        open_ids += [dialect.client_order_id(each) for each in rows]
+    return Account(
+        totals=dialect.totals(balances),
+        fills=tuple(sorted(fills, key=lambda each: each.fill.ts_ns)),
+        open_client_order_ids=tuple(open_ids),
+    )
+
+
+async def trades_between(page: Page, since_ms: int, now_ms: int) -> list[dict[str, Any]]:
+    """Every trade of one symbol since a moment, each once, in stretches that all exchanges take."""
+    found: dict[str, dict[str, Any]] = {}
+    start_ms = since_ms
+    while start_ms <= now_ms:
+        end_ms = min(start_ms + WINDOW_MS, now_ms + 1)
+        await _stretch(page, start_ms, end_ms, found)
+        start_ms = end_ms + 1
+    return list(found.values())
+
+
+async def _stretch(
+    page: Page, start_ms: int, end_ms: int, found: dict[str, dict[str, Any]]
+) -> None:
+    """Fill in the trades of one stretch, by pages that may come from either of its ends.
+
+    A page of the newest leaves the older ones to ask for, one of the oldest the newer ones; which
+    of them it was is not known, so both sides are asked until neither has anything new.
+    """
+    here: set[int] = set()
+    asked = [(start_ms, end_ms)]
+    for _ in range(PAGES_MAX):
+        if not asked:
+            return
+        low_ms, high_ms = asked.pop()
+        rows = await page(low_ms, high_ms)
+        new = {str(each["id"]): each for each in rows if str(each["id"]) not in found}
+        if not new:
+            continue
+        found |= new
+        here |= {int(each["timestamp"]) for each in new.values()}
+        asked = [(start_ms, min(here)), (max(here), end_ms)]
+    raise OddReply("the trades never end")
+
+
+async def _owner(
+    client: Any, reader: Reader, dialect: Dialect, symbol: str, venue_order_id: str
+) -> str:
+    """Our id of an order by the exchange's; empty when it is not ours, or no longer listed."""
+
+    async def ask() -> str:
+        try:
+            # Bybit's class wants to be told that it is known what this may not find.
+            order = await client.fetch_order(venue_order_id, symbol, {"acknowledged": True})
+        except Exception as error:
+            if is_no_such_order(error):
+                return ""
+            raise
+        return dialect.client_order_id(order)
+
+    return await reader.read(f"order {venue_order_id} of {symbol}", ask)
+
+
+async def _rows(
+    reader: Reader, what: str, fetch: Callable[[], Awaitable[object]]
+) -> list[dict[str, Any]]:
+    async def ask() -> list[dict[str, Any]]:
+        rows = await fetch()
+        if not isinstance(rows, list):
+            raise OddReply(f"{what} are not a list")
+        return rows
+
+    return await reader.read(what, ask)

@@ -1,0 +1,91 @@
+"""An order's whole way on each exchange, over documented replies: sent, found by our id, filled.
+
+The replies go through ccxt's own classes; none was recorded, and no exchange was ever asked.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import pytest
+
+from daemon.core.events import OrderReported, Outcome
+from daemon.core.instruments import InstrumentId
+from daemon.core.orders import Fill, OrderState
+from daemon.core.timeframes import NS_PER_MS
+from daemon.venues.capabilities import CAPABILITIES
+from daemon.venues.ccxt_venue import CcxtVenue
+from tests.contract.order_replies import MS, OURS, REPLIES, THEIRS
+from tests.contract.signing import SYMBOL, Signed, a_signing_client
+from tests.unit.venues.orders import a_look_up, an_order
+
+EXCHANGES = sorted(CAPABILITIES.keys() - {"embedded", "binance", "binanceus"})
+each_exchange = pytest.mark.parametrize("exchange", EXCHANGES)
+# Where the fee is taken in what was paid.
+IN_QUOTE = {"kraken", "kucoin", "coinbase"}
+
+
+@asynccontextmanager
+async def a_venue(exchange: str) -> AsyncIterator[tuple[CcxtVenue, list[Signed]]]:
+    client, signed = a_signing_client(exchange, replies=REPLIES[exchange])
+    client.timeout_on_exit = 0
+    venue = CcxtVenue(client, exchange)
+    try:
+        yield venue, signed
+    finally:
+        await venue.close()
+
+
+def id_of(exchange: str) -> InstrumentId:
+    return InstrumentId(exchange, SYMBOL)
+
+
+def found_whole(report: OrderReported, exchange: str) -> None:
+    assert (report.outcome, report.state) == (Outcome.ACKNOWLEDGED, OrderState.FILLED)
+    assert (report.client_order_id, report.venue_order_id) == (OURS, THEIRS)
+    assert report.filled_quantity == Decimal("0.5")
+    fee = (Decimal(25), "USDT") if exchange in IN_QUOTE else (Decimal("0.0005"), "BTC")
+    assert report.fills == (
+        Fill(
+            trade_id="123",
+            price=Decimal(50_000),
+            quantity=Decimal("0.5"),
+            fee=fee[0],
+            fee_currency=fee[1],
+            ts_ns=(MS + 5) * NS_PER_MS,
+        ),
+    )
+
+
+def test_every_exchange_that_takes_orders_has_replies_here() -> None:
+    assert set(REPLIES) == set(EXCHANGES)
+
+
+@each_exchange
+async def test_a_reply_to_a_new_order_acknowledges_it_and_nothing_more(exchange: str) -> None:
+    async with a_venue(exchange) as (venue, signed):
+        report = await venue.submit(an_order(OURS, "0.5", instrument=id_of(exchange)))
+
+        assert report.outcome is Outcome.ACKNOWLEDGED, report.reason
+        assert report.venue_order_id == THEIRS
+        assert report.state is OrderState.ACCEPTED
+        assert [each.method for each in signed] == ["POST"]
+
+
+@each_exchange
+async def test_an_order_is_found_by_our_id_with_its_fills_to_the_last_digit(exchange: str) -> None:
+    async with a_venue(exchange) as (venue, _):
+        report = await venue.look_up(a_look_up(OURS, id_of(exchange)))
+
+        found_whole(report, exchange)
+
+
+@each_exchange
+async def test_a_second_sending_of_an_order_is_refused_here(exchange: str) -> None:
+    async with a_venue(exchange) as (venue, signed):
+        order = an_order(OURS, "0.5", instrument=id_of(exchange))
+        await venue.submit(order)
+        again = await venue.submit(order)
+
+        assert again.outcome is Outcome.UNKNOWN
+        assert len([each for each in signed if each.method == "POST"]) == 1

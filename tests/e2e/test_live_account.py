@@ -1,0 +1,104 @@
+"""Live mode attached to an exchange that somebody else runs: its key is checked, hidden, used."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.command import ROOT, Tradingd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+STOP_WITHIN_S = 15
+
+
+@contextlib.contextmanager
+def an_exchange(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
+    """What a separate `tradingd exchange` says when it is ready."""
+    fixed = ("--speed", "max", "--state", str(folder / "exchange"), "--seed", "42")
+    child = subprocess.Popen(
+        [sys.executable, "-m", "daemon", "exchange", *fixed, *options],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert child.stdout is not None
+        yield json.loads(child.stdout.readline())
+    finally:
+        child.terminate()
+        child.communicate(timeout=STOP_WITHIN_S)
+
+
+def attached(folder: Path, ready: dict[str, Any]) -> Tradingd:
+    tradingd = Tradingd(folder)
+    tradingd.environment |= {
+        "TRADINGD__EXCHANGE__API_KEY": ready["key"],
+        "TRADINGD__EXCHANGE__API_SECRET": ready["secret"],
+    }
+    return tradingd
+
+
+def test_a_live_run_on_loopback_needs_no_arming_trades_and_keeps_its_key_to_itself(
+    tmp_path: Path,
+) -> None:
+    with an_exchange(tmp_path) as ready:
+        tradingd = attached(tmp_path, ready)
+        done = tradingd.command(
+            *("run", "--mode", "live", "--exchange-url", ready["rest"], "--bars", "60")
+        )
+        status = tradingd.command("export", "orders", "--run", "last", "--json")
+
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [each["exchange"] for each in lines if each["event"] == "key.checked"] == ["embedded"]
+    finished = lines[-1]
+    assert (finished["event"], finished["mode"]) == ("run.finished", "live")
+    assert finished["orders"] > 0
+    said = f"{done.stdout}{done.stderr}{status.stdout}".encode()
+    kept = [path.read_bytes() for path in tradingd.state.rglob("*") if path.is_file()]
+    for secret in (ready["key"].encode(), ready["secret"].encode()):
+        assert not any(secret in each for each in (said, *kept))
+
+
+def test_a_live_run_with_a_key_that_may_withdraw_ends_in_one_line_before_anything_is_traded(
+    tmp_path: Path,
+) -> None:
+    with an_exchange(tmp_path, "--key-allows", "read,trade,withdraw") as ready:
+        done = attached(tmp_path, ready).command(
+            *("run", "--mode", "live", "--exchange-url", ready["rest"]), code=77
+        )
+
+    assert len(done.stderr.splitlines()) == 1
+    assert "may move money out (enableWithdrawals)" in done.stderr
+    assert done.stdout == ""
+    assert ready["secret"] not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "texts"),
+    [
+        ((), ["the exchange does not tell", "run with --accept-unverified-key-scope"]),
+        (("--accept-unverified-key-scope",), ["is not armed", "was not verified"]),
+    ],
+)
+def test_live_on_a_real_exchange_is_refused_by_the_first_check_that_fails_or_as_not_armed(
+    tmp_path: Path, options: tuple[str, ...], texts: list[str]
+) -> None:
+    """Nothing is asked of this exchange: it has no answer about keys, and that is known."""
+    tradingd = Tradingd(tmp_path)
+    tradingd.environment |= {
+        f"TRADINGD__EXCHANGE__{each}": f"canary-{each}" for each in ("API_KEY", "API_SECRET")
+    }
+    done = tradingd.command("run", "--mode", "live", "--market", "binanceus", *options, code=77)
+
+    assert len(done.stderr.splitlines()) == 1
+    assert all(text in done.stderr for text in texts)
+    assert "canary" not in done.stderr
