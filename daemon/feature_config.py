@@ -56,8 +56,8 @@ def feature_set_of(settings: Settings) -> FeatureSet:
 
 
 def bars_needed(settings: Settings, features: FeatureSet) -> int:
-    """How many bars the layers need before a decision: windows, and those of barriers."""
-    model = settings.model
+    """How many bars the layers need before a decision: windows, and those of barriers and risk."""
+    model, risk = settings.model, settings.risk
     rule = rule_of(
         {
             "label": model.label,
@@ -65,7 +65,13 @@ def bars_needed(settings: Settings, features: FeatureSet) -> int:
             "barrier_bars": model.barrier_bars,
         }
     )
-    return max(features.lookback, rule.past_closes)
+    measures = (
+        risk.volatility_target_ratio,
+        risk.volatility_max_ratio,
+        risk.max_correlated_exposure_ratio,
+    )
+    returns = risk.volatility_bars + 1 if any(measures) else 0
+    return max(features.lookback, rule.past_closes, returns)
 
 
 def _base(section: FeaturesSection) -> tuple[Feature, ...]:

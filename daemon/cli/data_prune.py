@@ -85,7 +85,9 @@ def _thin(paths: RunPaths, keep_ns: int, *, is_dry: bool) -> int:
     settings = settings_of(read_spec(paths))
     features = feature_set_of(settings)
     # Whatever a layer remembers of single predictions fits in one of these windows.
-    window_bars = max(features.lookback, settings.health.window_outcomes)
+    window_bars = max(
+        features.lookback, settings.health.window_outcomes, settings.risk.volatility_bars + 1
+    )
     window_bars += settings.model.horizon_bars
     if is_dry:
         return len(find_cut(JournalReader(paths.journal), keep_ns, window_bars).gone)

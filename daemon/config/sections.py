@@ -109,6 +109,9 @@ Natural = Annotated[int, BeforeValidator(_not_bool), Field(ge=0)]
 Count = Annotated[int, BeforeValidator(_not_bool), Field(ge=1)]
 Window = Annotated[int, BeforeValidator(_not_bool), Field(ge=2, le=5_000)]
 Money = Annotated[Decimal, BeforeValidator(_not_bool), Field(gt=0, allow_inf_nan=False)]
+# 0 is off.
+LimitRatio = Annotated[Real, Field(ge=0, le=1)]
+MoneyOrNone = Annotated[Decimal, BeforeValidator(_not_bool), Field(ge=0, allow_inf_nan=False)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 Symbol = Annotated[str, AfterValidator(_symbol)]
 Timeframe = Annotated[str, AfterValidator(_timeframe)]
@@ -289,11 +292,27 @@ class RiskSection(Section):
     kelly_ratio: Share = 0.25
     max_position_ratio: Share = 0.10
     max_gross_exposure_ratio: Share = 0.30
+    max_net_exposure_ratio: LimitRatio = 0.0
+    max_correlated_exposure_ratio: LimitRatio = 0.0
+    correlation_min_ratio: Share = 0.7
+    volatility_target_ratio: Annotated[Real, Field(ge=0, le=100)] = 0.0
+    volatility_max_ratio: Annotated[Real, Field(ge=0, le=100)] = 0.0
+    volatility_bars: Annotated[Window, Field(ge=10, le=1_000)] = 100
     max_order_notional_quote: Money = Decimal(2_500)
+    max_day_notional_quote: MoneyOrNone = Decimal(250_000)
     max_drawdown_ratio: Annotated[Real, Field(gt=0, lt=1)] = 0.15
     max_daily_loss_ratio: Annotated[Real, Field(ge=0, lt=1)] = 0.03
+    max_losses_in_a_row: Natural = 8
+    loss_pause_bars: Annotated[Count, Field(le=100_000)] = 24
     max_orders_per_hour: Annotated[Count, Field(le=10_000)] = 60
+    max_orders_per_day: Annotated[Natural, Field(le=100_000)] = 500
+    max_unresolved_orders: Natural = 3
+    max_refusals_in_a_row: Natural = 5
+    refusal_pause_bars: Annotated[Count, Field(le=100_000)] = 4
     price_collar_bps: Annotated[Bps, Field(gt=0)] = 1_000.0
+    max_spread_bps: Bps = 50.0
+    max_depth_ratio: Annotated[Real, Field(ge=0, le=1_000)] = 3.0
+    trade_unknown_model: Literal["never", "paper", "always"] = "paper"
 
     @model_validator(mode="after")
     def _caps_agree(self) -> Self:

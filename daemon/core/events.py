@@ -221,6 +221,17 @@ class ClockChecked(Input, frozen=True, kw_only=True, gc=False, tag=True):
     limit_ms: float
 
 
+class ExchangeLost(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """An exchange is not reached any more; nothing is opened there until it is."""
+
+    exchange: str
+    error: str
+
+
+class ExchangeBack(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    exchange: str
+
+
 class OrderReported(Input, frozen=True, kw_only=True, gc=False, tag=True):
     """What a venue said about one of our orders, in reply, on its stream or when asked."""
 
@@ -705,8 +716,8 @@ class LookUpOrder(Command, frozen=True, kw_only=True, gc=False, tag=True):
 
 JOURNALED: tuple[type[Event], ...] = (
     RunOpened, ModelActivated, HistoryLoaded, BarsClosed, BarsMissed, BarRejected, BarRevised,
-    FeedStale, FeedRecovered, ClockChecked, OrderReported, QuotesTaken, OrdersTicked,
-    Started, Reconciled, FundsMoved,
+    FeedStale, FeedRecovered, ClockChecked, ExchangeLost, ExchangeBack, OrderReported, QuotesTaken,
+    OrdersTicked, Started, Reconciled, FundsMoved,
     HealthTick, HaltRequested,
     ResumeRequested, RunClosed, FeatureRows, Predictions, SignalEmitted, SignalSuppressed,
     DataDistrusted, OrderApproved, OrderDenied, OrderIntended, OrderAccepted, OrderRefused,

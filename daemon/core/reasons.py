@@ -79,6 +79,19 @@ class DenyReason(StrEnum):
     DATA_DISTRUSTED = "data_distrusted"
     CLOCK_OFF = "clock_off"
     NO_QUOTE = "no_quote"
+    SPREAD = "spread"
+    THIN_BOOK = "thin_book"
+    VOLATILITY = "volatility"
+    VOLATILITY_UNKNOWN = "volatility_unknown"
+    NET_EXPOSURE_CAP = "net_exposure_cap"
+    CORRELATED_EXPOSURE_CAP = "correlated_exposure_cap"
+    DAY_NOTIONAL_CAP = "day_notional_cap"
+    ORDER_RATE_DAY = "order_rate_day"
+    LOSS_STREAK = "loss_streak"
+    MODEL_UNKNOWN = "model_unknown"
+    EXCHANGE_LOST = "exchange_lost"
+    EXCHANGE_REFUSES = "exchange_refuses"
+    UNRESOLVED_ORDERS = "unresolved_orders"  # too many on one exchange
 
 
 class BoundBy(StrEnum):
@@ -87,7 +100,12 @@ class BoundBy(StrEnum):
     KELLY = "kelly"
     MAX_POSITION_RATIO = "max_position_ratio"
     MAX_GROSS_EXPOSURE_RATIO = "max_gross_exposure_ratio"
+    MAX_NET_EXPOSURE_RATIO = "max_net_exposure_ratio"
+    MAX_CORRELATED_EXPOSURE_RATIO = "max_correlated_exposure_ratio"
+    VOLATILITY_TARGET_RATIO = "volatility_target_ratio"
     MAX_ORDER_NOTIONAL = "max_order_notional"
+    MAX_DAY_NOTIONAL = "max_day_notional"
+    MAX_DEPTH_RATIO = "max_depth_ratio"
     FREE_CAPITAL = "free_capital"
     POSITION = "position"  # exits close what is there
 

@@ -1,11 +1,11 @@
-"""Which lines a measured clock becomes.
+"""Which lines a measured clock becomes, and an exchange that answers again.
 
-Belongs here: the lines of `ClockChecked`; those of all other events are in `lines`.
+Belongs here: the lines of `ClockChecked` and `ExchangeBack`; those of others are in `lines`.
 """
 
 from collections.abc import Iterator
 
-from daemon.core.events import ClockChecked
+from daemon.core.events import ClockChecked, ExchangeBack
 from daemon.core.timeframes import rfc3339
 from daemon.logs.parts import Fields, Memory
 
@@ -29,3 +29,7 @@ def _clock(event: ClockChecked) -> Fields:
         "error_ms": event.error_ms,
         "limit": f"{event.limit_ms:g} ms",
     }
+
+
+def exchange_back(event: ExchangeBack, _: Memory) -> Iterator[Fields]:
+    yield {"exchange": event.exchange, "at": rfc3339(event.ts_ns)}

@@ -77,7 +77,10 @@ ROWS: Final = (
     _event("history.loaded", "info", "windows are filled", "exchange symbol bars first_bar bar"),
     # the exchange
     _event("exchange.started", "info", "the embedded exchange answers", "exchange rest stream key"),
-    _event("exchange.lost", "error", "the exchange is away; waiting for it", "exchange? error"),
+    _event(
+        "exchange.lost", "error", "the exchange is away; nothing is opened there", "exchange? error"
+    ),
+    _event("exchange.back", "info", "the exchange answers again", "exchange at"),
     _event(
         "queue.overflow", "warning", "inputs come faster than steps", "waiting coalesced symbol?"
     ),

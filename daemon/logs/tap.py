@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 
 from daemon.core import events as e
 from daemon.logs import account_lines, data_lines, lines, order_lines
-from daemon.logs.clock_lines import clock_agrees, clock_off
+from daemon.logs.clock_lines import clock_agrees, clock_off, exchange_back
 from daemon.logs.parts import Fields, Memory
 
 Build: TypeAlias = Callable[[Any, Memory], Iterator[Fields]]
@@ -20,6 +20,7 @@ DECISIONS_REMEMBERED_MAX = 10_000
 SILENT: tuple[type[e.Event], ...] = (
     e.RunOpened,
     e.Started,
+    e.ExchangeLost,
     e.HealthTick,
     e.RunClosed,
     e.JournalThinned,
@@ -37,6 +38,7 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.FeedStale: (("feed.stale", lines.feed_stale),),
     e.FeedRecovered: (("feed.recovered", lines.feed_recovered),),
     e.ClockChecked: (("clock.off", clock_off), ("clock.agrees", clock_agrees)),
+    e.ExchangeBack: (("exchange.back", exchange_back),),
     e.FeatureRows: (
         ("features.computed", lines.features_computed),
         ("features.refused", lines.features_refused),

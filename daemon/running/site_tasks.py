@@ -13,7 +13,7 @@ import random
 from typing import TYPE_CHECKING, TypeVar
 
 from daemon.core.errors import ExchangeUnreachable, TradingdError
-from daemon.core.events import BarsClosed, BarsMissed
+from daemon.core.events import BarsClosed, BarsMissed, ExchangeBack, ExchangeLost
 from daemon.core.timeframes import timeframe_ns
 from daemon.layers.ingestion.feed import Feed
 from daemon.layers.ingestion.feed_config import FeedConfig, Transport
@@ -78,6 +78,7 @@ class SiteTasks:
         self._put = put
         self._is_quiet = is_quiet
         self._on_over = on_over
+        self._put = put
         self._end_ns: int | None = None
         self._feed: Feed | None = None
         self.clock_watch = ClockWatch(
@@ -233,9 +234,12 @@ class SiteTasks:
             answer = await question
         except ExchangeUnreachable as error:
             if not self.is_lost:
-                self._lost(str(error))
+                await self._lost(str(error))
             raise
-        self.is_lost = False
+        if self.is_lost:
+            self.is_lost = False
+            back = ExchangeBack(ts_ns=self.site.clock.now_ns(), exchange=self.site.exchange)
+            await self._put(back)
         return answer
 
     async def _mind_process(self) -> None:
@@ -247,7 +251,7 @@ class SiteTasks:
             return await asyncio.Event().wait()  # type: ignore[return-value]  # never
         while True:
             code = await site.process.died()
-            self._lost(
+            await self._lost(
                 "its process has ended" if code is None else f"its process ended with {code}"
             )
             site.process = await self._started_again(site.state_dir, site.process.endpoint.rest)
@@ -259,14 +263,19 @@ class SiteTasks:
             try:
                 process = await ExchangeProcess.start(state_dir, None)
             except TradingdError as error:
-                self._lost(f"it cannot be started again: {str(error) or 'see above'}")
+                await self._lost(f"it cannot be started again: {str(error) or 'see above'}")
             else:
                 if process.endpoint.rest == rest:
                     return process
                 await process.stop()
-                self._lost(f"it came back at {process.endpoint.rest} instead of {rest}")
+                await self._lost(f"it came back at {process.endpoint.rest} instead of {rest}")
             await asyncio.sleep(RESTART_AGAIN_S)
 
-    def _lost(self, error: str) -> None:
-        self.is_lost = True
-        self._reporter.emit("exchange.lost", exchange=self.site.exchange, error=error)
+    async def _lost(self, error: str) -> None:
+        """Tell people each time, and the core when that is news: it opens nothing there then."""
+        exchange = self.site.exchange
+        self._reporter.emit("exchange.lost", exchange=exchange, error=error)
+        if not self.is_lost:
+            self.is_lost = True
+            now_ns = self.site.clock.now_ns()
+            await self._put(ExchangeLost(ts_ns=now_ns, exchange=exchange, error=error))

@@ -23,20 +23,21 @@ from daemon.core.events import (
 )
 from daemon.core.instruments import Instrument, MarketType
 from daemon.core.orders import Order, Parent, Side
+from daemon.layers.risk.denials import Denial
+from daemon.layers.risk.market_gates import (
+    book_deep,
+    quoted,
+    spread_narrow,
+    volatility_bearable,
+)
+from daemon.layers.risk.pace import Paced
 from daemon.layers.risk.sizing import Room
+from daemon.layers.risk.streaks import Pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from daemon.config import RiskSection
-
-
-class Denial(Struct, frozen=True):
-    """A gate's no, with the number that was looked at and the limit it met."""
-
-    reason: DenyReason
-    value: str = ""
-    limit: str = ""
 
 
 class Situation(Struct, frozen=True, kw_only=True):
@@ -60,7 +61,13 @@ class Situation(Struct, frozen=True, kw_only=True):
     open_orders: tuple[Order, ...]  # without a protective stop that rests as it should
     parent: Parent | None  # what was approved before, and is still being worked off
     quote: Quote | None  # None before it was asked for
-    orders_last_hour: int
+    is_live: bool = False
+    paced: Paced = Paced()
+    volatility_ratio: float | None = None  # annualised; None where it is not known
+    loss_pause: Pause | None = None
+    refusal_pause: Pause | None = None  # of the exchange
+    exchange_lost: str | None = None  # why it is not reached, if it is not
+    unknown_on_exchange: int = 0  # orders there whose fate nobody knows
 
     @property
     def is_long(self) -> bool:
@@ -71,6 +78,14 @@ class Situation(Struct, frozen=True, kw_only=True):
         """The first price the order would meet: of an entry, or of an exit from what is held."""
         is_buy = self.quantity < 0 if self.signal.direction is Direction.FLAT else self.is_long
         return self.quote.best(Side.BUY if is_buy else Side.SELL) if self.quote else None
+
+    @property
+    def shown_notional(self) -> Decimal | None:
+        """What the side of the book that an entry would take holds; None before it was asked."""
+        if self.quote is None:
+            return None
+        levels = self.quote.side(Side.BUY if self.is_long else Side.SELL)
+        return sum((price * quantity for price, quantity in levels), Decimal(0))
 
 
 Gate: TypeAlias = "Callable[[Situation, RiskSection], Denial | None]"
@@ -96,13 +111,6 @@ def no_order_in_the_way(now: Situation, _config: RiskSection) -> Denial | None:
     if now.parent is not None:
         return Denial(DenyReason.ORDER_OPEN, now.parent.trace)
     return None
-
-
-def quoted(now: Situation, _config: RiskSection) -> Denial | None:
-    """Nothing is opened into a book that could not be read."""
-    if now.quote is None or now.quote.is_complete:
-        return None
-    return Denial(DenyReason.NO_QUOTE, now.quote.error or "one side of the book is empty")
 
 
 def fresh_data(now: Situation, _config: RiskSection) -> Denial | None:
@@ -131,9 +139,46 @@ def clock_agrees(now: Situation, _config: RiskSection) -> Denial | None:
     return Denial(DenyReason.CLOCK_OFF, off, f"{now.clock.limit_ms:g} ms")
 
 
-def model_not_critical(now: Situation, _config: RiskSection) -> Denial | None:
-    is_critical = now.health is HealthStatus.CRITICAL
-    return Denial(DenyReason.MODEL_CRITICAL) if is_critical else None
+def exchange_reached(now: Situation, _config: RiskSection) -> Denial | None:
+    """What does not answer may take an order and not tell."""
+    if now.exchange_lost is None:
+        return None
+    return Denial(DenyReason.EXCHANGE_LOST, now.exchange_lost)
+
+
+def exchange_takes_orders(now: Situation, config: RiskSection) -> Denial | None:
+    """It refused one order after the other: the reason is not in the single order."""
+    if now.refusal_pause is None:
+        return None
+    limit = str(config.max_refusals_in_a_row)
+    return Denial(DenyReason.EXCHANGE_REFUSES, str(now.refusal_pause.count), limit)
+
+
+def few_unknown_orders(now: Situation, config: RiskSection) -> Denial | None:
+    """One order of unknown fate stops its own symbol, several stop the whole exchange."""
+    limit = config.max_unresolved_orders
+    if not limit or now.unknown_on_exchange < limit:
+        return None
+    return Denial(DenyReason.UNRESOLVED_ORDERS, str(now.unknown_on_exchange), str(limit))
+
+
+def model_healthy_enough(now: Situation, config: RiskSection) -> Denial | None:
+    """A critical model opens nothing anywhere; an unknown one only where it is allowed to."""
+    if now.health is HealthStatus.CRITICAL:
+        return Denial(DenyReason.MODEL_CRITICAL)
+    allowed = config.trade_unknown_model
+    may_trade = allowed == "always" or (allowed == "paper" and not now.is_live)
+    if now.health is HealthStatus.UNKNOWN and not may_trade:
+        return Denial(DenyReason.MODEL_UNKNOWN, "live" if now.is_live else "paper", allowed)
+    return None
+
+
+def no_loss_streak(now: Situation, config: RiskSection) -> Denial | None:
+    """After so many losses in a row it waits: the market may not be the one the model knows."""
+    if now.loss_pause is None:
+        return None
+    limit = str(config.max_losses_in_a_row)
+    return Denial(DenyReason.LOSS_STREAK, str(now.loss_pause.count), limit)
 
 
 def has_price(now: Situation, _config: RiskSection) -> Denial | None:
@@ -167,9 +212,11 @@ def within_daily_loss(now: Situation, config: RiskSection) -> Denial | None:
 
 
 def within_order_rate(now: Situation, config: RiskSection) -> Denial | None:
-    limit = config.max_orders_per_hour
-    if now.orders_last_hour >= limit:
-        return Denial(DenyReason.ORDER_RATE, str(now.orders_last_hour), str(limit))
+    paced, hourly, daily = now.paced, config.max_orders_per_hour, config.max_orders_per_day
+    if paced.orders_last_hour >= hourly:
+        return Denial(DenyReason.ORDER_RATE, str(paced.orders_last_hour), str(hourly))
+    if daily and paced.orders_last_day >= daily:
+        return Denial(DenyReason.ORDER_RATE_DAY, str(paced.orders_last_day), str(daily))
     return None
 
 
@@ -192,17 +239,24 @@ ENTRY_GATES: tuple[Gate, ...] = (
     not_halted,
     reconciled,
     no_order_in_the_way,
+    exchange_reached,
+    exchange_takes_orders,
+    few_unknown_orders,
     fresh_data,
     trusted_data,
     clock_agrees,
-    model_not_critical,
+    model_healthy_enough,
     has_price,
     within_price_collar,
+    volatility_bearable,
     within_daily_loss,
+    no_loss_streak,
     within_order_rate,
     can_be_short,
     not_positioned,
     quoted,
+    spread_narrow,
+    book_deep,
 )
 EXIT_GATES: tuple[Gate, ...] = (no_order_in_the_way,)
 

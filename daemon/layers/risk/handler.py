@@ -1,13 +1,11 @@
-"""Layer 5's handler: keeps the trading state, and answers each signal with one approval or denial.
+"""Layer 5's handler: remembers what gates look at, and answers each signal with one verdict.
 
-Belongs here: what is remembered, and halting. What is said to a signal belongs to `verdicts`.
-Trading state is latched and lives in journaled events only: it survives a restart, and a halt ends
-by ResumeRequested and by nothing else.
+Belongs here: what is remembered. What is said to a signal belongs to `verdicts`, halting to
+`halts`.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -17,20 +15,22 @@ from daemon.core.events import (
     AskQuotes,
     DenyReason,
     Direction,
-    HaltReason,
     HealthStatus,
     OrderDenied,
     PositionChanged,
     Quote,
     SignalEmitted,
     SignalReason,
-    TradingHalted,
-    TradingResumed,
 )
-from daemon.core.orders import Leg, Side
+from daemon.core.orders import Leg, OrderState, Side
 from daemon.layers.risk.distrust import Distrust
+from daemon.layers.risk.exposure import Exposure
 from daemon.layers.risk.gates import Situation
-from daemon.layers.risk.sizing import Room, Tally
+from daemon.layers.risk.halts import Halts
+from daemon.layers.risk.pace import DAY_NS, Pace
+from daemon.layers.risk.returns import Returns
+from daemon.layers.risk.sizing import Tally
+from daemon.layers.risk.streaks import Streak
 from daemon.layers.risk.verdicts import enter, leave
 
 if TYPE_CHECKING:
@@ -46,29 +46,30 @@ if TYPE_CHECKING:
         DataDistrusted,
         EquityMarked,
         Event,
+        ExchangeBack,
+        ExchangeLost,
         FeedRecovered,
         FeedStale,
-        HaltRequested,
+        HaltReason,
         HealthSampled,
+        HistoryLoaded,
         ModelActivated,
+        OrderAccepted,
         OrderApproved,
         OrderCompleted,
         OrderFilled,
         OrderIntended,
+        OrderRefused,
         Payoff,
         ProtectionFailed,
         QuotesTaken,
         Reconciled,
-        ResumeRequested,
+        RunOpened,
         Started,
     )
     from daemon.core.instruments import InstrumentId
     from daemon.core.orders import Order
     from daemon.layers.risk.sizing import Costs
-
-HOUR_NS = 3_600 * 1_000_000_000
-DAY_NS = 24 * HOUR_NS
-NO_SKILL_AUC = 0.5
 
 
 class Risk:
@@ -89,13 +90,20 @@ class Risk:
         self._costs = costs
         self._reconciled: dict[str, bool] = {}  # by exchange; "" stands for all others
         self._are_starts_told = False  # journals of earlier versions hold no Started
-        self._halted: dict[HaltReason, str] = {}
+        self.halts = Halts(config)
         self._stale: set[InstrumentId] = set()
         self.distrust = Distrust(quarantine_max_per_day)
         self._clocks: dict[str, ClockChecked] = {}  # of exchanges whose time is not ours
         self._model: ModelActivated | None = None
         self._health = HealthStatus.UNKNOWN
-        self._intended_ns: deque[int] = deque(maxlen=config.max_orders_per_hour)
+        self._pace = Pace(max(config.max_orders_per_hour, config.max_orders_per_day))
+        self._returns = Returns(config.volatility_bars)
+        self._exposure = Exposure(config, book, blotter, self._returns)
+        self._losses = Streak(config.max_losses_in_a_row, config.loss_pause_bars)
+        self._refusals: dict[str, Streak] = {}  # by exchange
+        self._lost: dict[str, str] = {}  # exchanges that are not reached, and why
+        self._is_live = False
+        self._bar_ns = 0
         self._day = -1
         self._day_start_equity = Decimal(0)
         self._long_trades, self._short_trades = Tally(), Tally()
@@ -104,9 +112,14 @@ class Risk:
 
     @property
     def halted(self) -> dict[HaltReason, str]:
-        return dict(self._halted)
+        """Halts in force, by reason."""
+        return self.halts.in_force
 
     # --- applying -----------------------------------------------------------------------------
+
+    def apply_run_opened(self, event: RunOpened) -> None:
+        self._is_live = event.mode == "live"
+        self._bar_ns = event.timeframe_ns
 
     def apply_started(self, _event: Started) -> None:
         """Nothing is known of the venue yet, and the new streams have not been silent yet."""
@@ -122,7 +135,21 @@ class Risk:
         self._reconciled[event.exchange] = event.is_clean
 
     def apply_model_activated(self, event: ModelActivated) -> None:
+        if self._model is None or self._model.model != event.model:
+            self._health = HealthStatus.UNKNOWN  # what was known is known of another one
         self._model = event
+
+    def apply_history_loaded(self, event: HistoryLoaded) -> None:
+        self._returns.note(event.bars)
+
+    def apply_bars_closed(self, event: BarsClosed) -> None:
+        self._returns.note(event.bars)
+
+    def apply_exchange_lost(self, event: ExchangeLost) -> None:
+        self._lost[event.exchange] = event.error
+
+    def apply_exchange_back(self, event: ExchangeBack) -> None:
+        self._lost.pop(event.exchange, None)
 
     def apply_feed_stale(self, event: FeedStale) -> None:
         self._stale.add(event.instrument)
@@ -143,8 +170,13 @@ class Risk:
             self._clocks[event.exchange] = event
 
     def apply_order_intended(self, event: OrderIntended) -> None:
-        if event.leg is not Leg.STOP:
-            self._intended_ns.append(event.ts_ns)
+        self._pace.note(event)
+
+    def apply_order_accepted(self, event: OrderAccepted) -> None:
+        self._refusals_of(event.instrument).good()
+
+    def apply_order_refused(self, event: OrderRefused) -> None:
+        self._refusals_of(event.instrument).bad(event.ts_ns, self._bar_ns)
 
     def apply_signal_emitted(self, event: SignalEmitted) -> None:
         self._asked[event.trace, event.direction] = event
@@ -159,13 +191,6 @@ class Risk:
     def apply_health_sampled(self, event: HealthSampled) -> None:
         self._health = event.status
 
-    def apply_trading_halted(self, event: TradingHalted) -> None:
-        self._halted[event.reason] = event.detail
-
-    def apply_trading_resumed(self, _event: TradingResumed) -> None:
-        # Losses count on: only the peak of a drawdown halt is taken anew, by the book.
-        self._halted.clear()
-
     def apply_equity_marked(self, event: EquityMarked) -> None:
         day = event.ts_ns // DAY_NS
         # Reports may be stamped a little before the bars they follow: a day never begins twice.
@@ -178,12 +203,17 @@ class Risk:
             was_long = self._is_long.pop(event.instrument, True)
             tally = self._long_trades if was_long else self._short_trades
             tally.add(event.closed_return_ratio)
+            if event.closed_return_ratio > 0.0:
+                self._losses.good()
+            else:
+                self._losses.bad(event.ts_ns, self._bar_ns)
         elif event.quantity:
             self._is_long[event.instrument] = event.quantity > 0
 
     def _forget_streams(self) -> None:
         self._stale.clear()
         self._clocks.clear()
+        self._lost.clear()
 
     # --- deciding: the account ----------------------------------------------------------------
 
@@ -212,52 +242,10 @@ class Risk:
             closed_return_ratio=self._book.closed_return(event.instrument),
         )
 
-    # --- deciding: the trading state ----------------------------------------------------------
-
-    def on_equity_marked(self, event: EquityMarked) -> Iterator[Event]:
-        """A drawdown at the limit halts, and the halt stays."""
-        limit = self._config.max_drawdown_ratio
-        # Written so that a drawdown that is not a number halts too.
-        if not event.drawdown_ratio < limit and HaltReason.DRAWDOWN not in self._halted:
-            yield TradingHalted(
-                ts_ns=event.ts_ns,
-                reason=HaltReason.DRAWDOWN,
-                detail=f"equity {event.equity_quote:.2f} of peak {event.peak_quote:.2f}",
-                value=event.drawdown_ratio,
-                limit=limit,
-            )
-
-    def on_health_sampled(self, event: HealthSampled) -> Iterator[Event]:
-        if event.status is HealthStatus.CRITICAL and HaltReason.MODEL_CRITICAL not in self._halted:
-            yield TradingHalted(
-                ts_ns=event.ts_ns,
-                reason=HaltReason.MODEL_CRITICAL,
-                detail="; ".join(event.reasons),
-                value=event.auc_high,
-                limit=NO_SKILL_AUC,
-            )
-
-    def on_reconciled(self, event: Reconciled) -> Iterator[Event]:
-        """Differences halt; a clean comparison later allows entries again, and lifts no halt."""
-        reason = HaltReason.FOREIGN_ORDER if event.foreign else HaltReason.RECONCILE
-        if not event.is_clean and reason not in self._halted:
-            where = f"{event.exchange}: " if event.exchange else ""
-            detail = where + "; ".join(event.differences)
-            yield TradingHalted(ts_ns=event.ts_ns, reason=reason, detail=detail)
-
     def on_bar_rejected(self, event: BarRejected) -> Iterator[Event]:
         verdict = self.distrust.verdict(event)
         if verdict is not None:
             yield verdict
-
-    def on_halt_requested(self, event: HaltRequested) -> Iterator[Event]:
-        detail = f"{event.who}: {event.reason}"
-        yield TradingHalted(ts_ns=event.ts_ns, reason=HaltReason.OPERATOR, detail=detail)
-
-    def on_resume_requested(self, event: ResumeRequested) -> Iterator[Event]:
-        """Nothing where nothing is halted: a needless resume must not forget the peak equity."""
-        if self._halted:
-            yield TradingResumed(ts_ns=event.ts_ns, reason=event.reason, who=event.who)
 
     # --- deciding: signals --------------------------------------------------------------------
 
@@ -323,24 +311,15 @@ class Risk:
 
     def _situation(self, signal: SignalEmitted, quote: Quote | None) -> Situation:
         book, blotter, instrument = self._book, self._blotter, signal.instrument
-        # Of the few that have any: with many symbols this would grow with their square.
-        pending = {
-            each: blotter.pending_entries(each)
-            for each in blotter.with_open()
-            if each in book.instruments
-        }
-        pending_on_exchange = sum(
-            (amount for each, amount in pending.items() if each.exchange == instrument.exchange),
-            Decimal(0),
+        paced = self._pace.now(signal.ts_ns)
+        is_long = signal.direction is Direction.LONG
+        room = self._exposure.room(
+            instrument, is_long=is_long, entries_today=paced.entries_today_quote
         )
-        room = Room(
-            equity=book.equity,
-            cash=book.cash_on(instrument.exchange),
-            held_here=abs(book.notional(instrument)),
-            held_everywhere=book.gross_notional,
-            pending_here=pending.get(instrument, Decimal(0)),
-            pending_everywhere=sum(pending.values(), Decimal(0)),
-            pending_on_exchange=pending_on_exchange,
+        unknown = sum(
+            1
+            for each in blotter.all_open()
+            if each.state is OrderState.UNKNOWN and each.instrument.exchange == instrument.exchange
         )
         return Situation(
             signal=signal,
@@ -352,7 +331,7 @@ class Risk:
             room=room,
             day_start_equity=self._day_start_equity,
             drawdown_ratio=book.drawdown_ratio,
-            halts=tuple(sorted(self._halted)),
+            halts=tuple(sorted(self.halts.in_force)),
             is_reconciled=self._is_reconciled(instrument.exchange),
             is_stale=instrument in self._stale,
             distrust=self.distrust.of(instrument, signal.ts_ns),
@@ -361,8 +340,22 @@ class Risk:
             open_orders=self._in_the_way(signal),
             parent=blotter.parents.get(instrument),
             quote=quote,
-            orders_last_hour=sum(1 for each in self._intended_ns if signal.ts_ns - each < HOUR_NS),
+            is_live=self._is_live,
+            paced=paced,
+            volatility_ratio=room.volatility_ratio,
+            loss_pause=self._losses.pause(signal.ts_ns),
+            refusal_pause=self._refusals_of(instrument).pause(signal.ts_ns),
+            exchange_lost=self._lost.get(instrument.exchange),
+            unknown_on_exchange=unknown,
         )
+
+    def _refusals_of(self, instrument: InstrumentId) -> Streak:
+        config, exchange = self._config, instrument.exchange
+        if exchange not in self._refusals:
+            self._refusals[exchange] = Streak(
+                config.max_refusals_in_a_row, config.refusal_pause_bars
+            )
+        return self._refusals[exchange]
 
     def _in_the_way(self, signal: SignalEmitted) -> tuple[Order, ...]:
         """Open orders that this signal would meet.

@@ -107,6 +107,14 @@ class Room(Struct, frozen=True, kw_only=True):
     pending_here: Decimal
     pending_everywhere: Decimal
     pending_on_exchange: Decimal
+    net: Decimal = Decimal(0)  # of everything, in the direction of the order
+    correlated: Decimal = Decimal(0)  # of what moves with the instrument, that one included
+    volatility_ratio: float | None = None
+    entries_today: Decimal = Decimal(0)
+    shown: Decimal | None = None  # by the book; None before it was asked for
+
+
+UNBOUND = Decimal("Infinity")
 
 
 def by_position(room: Room, config: RiskSection, _costs: Costs) -> Decimal:
@@ -117,6 +125,37 @@ def by_position(room: Room, config: RiskSection, _costs: Costs) -> Decimal:
 def by_gross_exposure(room: Room, config: RiskSection, _costs: Costs) -> Decimal:
     most = exact(config.max_gross_exposure_ratio) * room.equity
     return most - room.held_everywhere - room.pending_everywhere
+
+
+def by_net_exposure(room: Room, config: RiskSection, _costs: Costs) -> Decimal:
+    limit = config.max_net_exposure_ratio
+    return exact(limit) * room.equity - room.net if limit else UNBOUND
+
+
+def by_correlated_exposure(room: Room, config: RiskSection, _costs: Costs) -> Decimal:
+    limit = config.max_correlated_exposure_ratio
+    return exact(limit) * room.equity - room.correlated if limit else UNBOUND
+
+
+def by_volatility_target(room: Room, config: RiskSection, _costs: Costs) -> Decimal:
+    """The position whose deviation over a year is the target's share of the equity."""
+    target, volatility = config.volatility_target_ratio, room.volatility_ratio
+    if not target:
+        return UNBOUND
+    if volatility is None or not (math.isfinite(volatility) and volatility > 0.0):
+        return Decimal(0)
+    most = exact(target) / exact(volatility) * room.equity
+    return most - room.held_here - room.pending_here
+
+
+def by_day(room: Room, config: RiskSection, _costs: Costs) -> Decimal:
+    limit = config.max_day_notional_quote
+    return limit - room.entries_today if limit else UNBOUND
+
+
+def by_depth(room: Room, config: RiskSection, _costs: Costs) -> Decimal:
+    limit = config.max_depth_ratio
+    return UNBOUND if not limit or room.shown is None else exact(limit) * room.shown
 
 
 def by_order(_room: Room, config: RiskSection, _costs: Costs) -> Decimal:
@@ -130,13 +169,25 @@ def by_free_capital(room: Room, _config: RiskSection, costs: Costs) -> Decimal:
 CAPS: tuple[tuple[BoundBy, Callable[[Room, RiskSection, Costs], Decimal], DenyReason], ...] = (
     (BoundBy.MAX_POSITION_RATIO, by_position, DenyReason.POSITION_CAP),
     (BoundBy.MAX_GROSS_EXPOSURE_RATIO, by_gross_exposure, DenyReason.GROSS_EXPOSURE_CAP),
+    (BoundBy.MAX_NET_EXPOSURE_RATIO, by_net_exposure, DenyReason.NET_EXPOSURE_CAP),
+    (
+        BoundBy.MAX_CORRELATED_EXPOSURE_RATIO,
+        by_correlated_exposure,
+        DenyReason.CORRELATED_EXPOSURE_CAP,
+    ),
+    (BoundBy.VOLATILITY_TARGET_RATIO, by_volatility_target, DenyReason.POSITION_CAP),
     (BoundBy.MAX_ORDER_NOTIONAL, by_order, DenyReason.NO_CAPITAL),
+    (BoundBy.MAX_DAY_NOTIONAL, by_day, DenyReason.DAY_NOTIONAL_CAP),
+    (BoundBy.MAX_DEPTH_RATIO, by_depth, DenyReason.THIN_BOOK),
     (BoundBy.FREE_CAPITAL, by_free_capital, DenyReason.NO_CAPITAL),
 )
 
 
 class Clamped(Struct, frozen=True, kw_only=True):
-    """The tightest cap: its name, what it leaves, and the denial when that is nothing."""
+    """The tightest cap: its name, what it leaves, and the denial when that is nothing.
+
+    A cap that is no number leaves nothing.
+    """
 
     bound_by: BoundBy
     notional: Decimal
@@ -146,10 +197,10 @@ class Clamped(Struct, frozen=True, kw_only=True):
 def clamp(wanted: Decimal, room: Room, config: RiskSection, costs: Costs) -> Clamped:
     """What is wanted, or the smallest cap on the resulting position; of equal caps the first."""
     bounds = [Clamped(bound_by=BoundBy.KELLY, notional=wanted, deny_reason=DenyReason.NO_CAPITAL)]
-    bounds += [
-        Clamped(bound_by=name, notional=cap(room, config, costs), deny_reason=reason)
-        for name, cap, reason in CAPS
-    ]
+    for name, cap, reason in CAPS:
+        most = cap(room, config, costs)
+        notional = Decimal(0) if most.is_nan() else most
+        bounds.append(Clamped(bound_by=name, notional=notional, deny_reason=reason))
     return min(bounds, key=lambda each: each.notional)
 
 

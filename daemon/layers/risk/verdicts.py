@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from daemon.core.events import BoundBy, DenyReason, Direction, OrderApproved, OrderDenied
 from daemon.core.orders import Side
-from daemon.layers.risk.gates import ENTRY_GATES, EXIT_GATES, Denial, below_minimum, first_denial
+from daemon.layers.risk.denials import Denial
+from daemon.layers.risk.gates import ENTRY_GATES, EXIT_GATES, below_minimum, first_denial
 from daemon.layers.risk.sizing import NO_STAKE, clamp, exact, kelly, quantity_for
 
 if TYPE_CHECKING:
@@ -51,14 +54,14 @@ def enter(
     if isinstance(stake, Denial):
         return _deny(now, stake)
     wanted = exact(stake.used_ratio) * now.room.equity
-    clamped = clamp(wanted, now.room, config, costs)
+    clamped = clamp(wanted, replace(now.room, shown=now.shown_notional), config, costs)
+    capped = Denial(clamped.deny_reason, f"{wanted:.2f}", f"{clamped.notional:.2f}")
     if clamped.notional <= 0:
-        numbers = f"{wanted:.2f}", f"{clamped.notional:.2f}"
-        return _deny(now, Denial(clamped.deny_reason, *numbers))
+        return _deny(now, capped)
     assert now.mark is not None, "has_price is a gate"
     quantity = quantity_for(clamped.notional, now.mark, now.instrument, costs)
     if denial := below_minimum(now.instrument, quantity, now.mark):
-        return _deny(now, denial)
+        return _deny(now, denial if clamped.bound_by is BoundBy.KELLY else capped)
     return _approve(
         now,
         side=Side.BUY if now.is_long else Side.SELL,

@@ -30,6 +30,7 @@ EXIT_DENIALS = {
     e.DenyReason.NO_QUOTE,  # only of one whose question was lost: it is asked again
 }
 ENDS = (e.OrderRefused, e.OrderNotSent, e.OrderAbsent, e.OrderCompleted)
+DAY_NS = 86_400 * 1_000_000_000
 ROUNDING = 1 + Decimal("1e-12")
 
 
@@ -87,6 +88,9 @@ class Invariants:
         self._halts: set[e.HaltReason] = set()
         self._is_reconciled = False
         self._stale: set[InstrumentId] = set()
+        self._lost: set[str] = set()
+        self._today: tuple[int, Decimal] = (-1, Decimal(0))
+        self._quote: e.Quote | None = None
         self._peak = ALLOTTED
         self._must_halt = False
         self._overfilled = set[str]()
@@ -132,6 +136,9 @@ class Invariants:
             e.Reconciled: self._reconciles,
             e.FeedStale: lambda feed: self._stale.add(feed.instrument),
             e.FeedRecovered: lambda feed: self._stale.discard(feed.instrument),
+            e.ExchangeLost: lambda lost: self._lost.add(lost.exchange),
+            e.ExchangeBack: lambda back: self._lost.discard(back.exchange),
+            e.QuotesTaken: self._quotes,
             e.EquityMarked: self._marks,
             e.OrderApproved: self._approval,
             e.OrderDenied: self._denial,
@@ -156,9 +163,13 @@ class Invariants:
     def _starts(self, _event: e.Started) -> None:
         self._is_reconciled = False
         self._stale.clear()
+        self._lost.clear()
 
     def _reconciles(self, event: e.Reconciled) -> None:
         self._is_reconciled = event.is_clean
+
+    def _quotes(self, event: e.QuotesTaken) -> None:
+        self._quote = event.of(event.instrument)
 
     def _denial(self, event: e.OrderDenied) -> None:
         if event.direction is e.Direction.FLAT:
@@ -193,7 +204,9 @@ class Invariants:
         assert self._halts == set(), "a halted book opens nothing"
         assert self._is_reconciled, "nothing is opened before the books agree"
         assert event.instrument not in self._stale, "nothing is opened on a stale feed"
+        assert event.instrument.exchange not in self._lost, "nothing is opened where nobody answers"
         assert event.side is Side.BUY, "spot cannot be short"
+        self._entry_into_the_book(event)
         equity = ledger.equity
         pending = {each: self._pending(each) for each in INSTRUMENTS}
         value = event.quantity * event.decision_price
@@ -202,9 +215,29 @@ class Invariants:
         assert here <= Decimal(repr(config.max_position_ratio)) * equity * ROUNDING
         assert gross <= Decimal(repr(config.max_gross_exposure_ratio)) * equity * ROUNDING
         assert value <= config.max_order_notional_quote
+        if config.max_net_exposure_ratio:  # there are no shorts
+            assert gross <= Decimal(repr(config.max_net_exposure_ratio)) * equity * ROUNDING
+        if config.max_day_notional_quote:
+            day, ordered = self._today
+            ordered = ordered if day >= event.ts_ns // DAY_NS else Decimal(0)
+            assert ordered + value <= config.max_day_notional_quote
         exchange = event.instrument.exchange
         there = sum(value for each, value in pending.items() if each.exchange == exchange)
         assert there + value <= ledger.cash_on[exchange], "no exchange pays for another"
+
+    def _entry_into_the_book(self, event: e.OrderApproved) -> None:
+        quote, config = self._quote, self._config
+        assert quote is not None
+        assert quote.instrument == event.instrument, "decided on the book that was asked for"
+        bid, ask = quote.best(Side.SELL), quote.best(Side.BUY)
+        assert bid is not None
+        assert ask is not None
+        if config.max_spread_bps:
+            assert (ask / bid - 1) * 10_000 <= Decimal(repr(config.max_spread_bps))
+        if config.max_depth_ratio:
+            shown = sum(price * quantity for price, quantity in quote.asks)
+            most = shown * Decimal(repr(config.max_depth_ratio))
+            assert event.quantity * event.decision_price <= most * ROUNDING
 
     def _pending(self, instrument: InstrumentId) -> Decimal:
         promised = self._promised.get(instrument)
@@ -239,6 +272,11 @@ class Invariants:
         if event.leg is Leg.EXIT:
             assert beside == [], "nothing is sold that a stop may sell"
             self._reduces(event)
+        if event.leg is Leg.ENTRY:
+            day, ordered = self._today
+            today = max(day, event.ts_ns // DAY_NS)
+            ordered = ordered if today == day else Decimal(0)
+            self._today = today, ordered + event.quantity * event.decision_price
         self._intents[event.client_order_id] = event
         self._open[event.client_order_id] = event
 

@@ -95,6 +95,7 @@ def settings_of(rng: Random) -> Settings:
             max_drawdown_ratio=rng.choice([0.01, 0.05, 0.5]),
             max_daily_loss_ratio=rng.choice([0.0, 0.01, 0.2]),
             max_orders_per_hour=rng.choice([1, 3, 60]),
+            **limits_of(Random(rng.random())),
         ),
         execution=ExecutionSection(
             stop_loss_ratio=rng.choice([0.0, 0.02, 0.2]),
@@ -105,6 +106,25 @@ def settings_of(rng: Random) -> Settings:
         ),
         health=HealthSection(window_outcomes=40, min_resolved=20),
     )
+
+
+def limits_of(rng: Random) -> dict[str, Any]:
+    """Limits of which each is off in some of the stories."""
+    return {
+        "max_net_exposure_ratio": rng.choice([0.0, 0.1]),
+        "max_correlated_exposure_ratio": rng.choice([0.0, 0.08]),
+        "volatility_target_ratio": rng.choice([0.0, 0.0, 0.2]),
+        "volatility_max_ratio": rng.choice([0.0, 0.0, 2.0]),
+        "volatility_bars": 10,
+        "max_day_notional_quote": Decimal(rng.choice([0, 2_000, 100_000])),
+        "max_losses_in_a_row": rng.choice([0, 2]),
+        "loss_pause_bars": 3,
+        "max_orders_per_day": rng.choice([0, 6]),
+        "max_unresolved_orders": rng.choice([0, 1]),
+        "max_refusals_in_a_row": rng.choice([0, 1]),
+        "max_spread_bps": rng.choice([0.0, 20.0]),
+        "max_depth_ratio": rng.choice([0.0, 1.0]),
+    }
 
 
 @cache
@@ -418,12 +438,13 @@ class Simulation:
             if self._rng.random() < 0.03:
                 continue
             mark = Decimal(repr(self._prices[question.instrument]))
-            levels = ((mark, Decimal(10_000)),)
+            levels = ((mark, Decimal(self._rng.choice(["0.01", "2", "10000", "10000", "10000"]))),)
             is_read = self._rng.random() > 0.03
+            wide = Decimal("0.99") if self._rng.random() < 0.1 else 1
             quote = e.Quote(
                 instrument=question.instrument,
                 taken_ns=question.ts_ns,
-                bids=levels if is_read else (),
+                bids=tuple((p * wide, q) for p, q in levels) if is_read else (),
                 asks=levels if is_read else (),
                 error="" if is_read else "nobody answers",
             )
@@ -514,6 +535,15 @@ class Simulation:
                 outcome=e.Outcome.ACKNOWLEDGED,
                 source=e.ReportSource.STREAM,
             )
+        yield from self._connections(now_ns)
+
+    def _connections(self, now_ns: int) -> Iterator[e.Input]:
+        rng = self._rng
+        exchange = rng.choice(EXCHANGES)
+        if rng.random() < 0.03:
+            yield e.ExchangeLost(ts_ns=now_ns, exchange=exchange, error="no route")
+        elif rng.random() < 0.4:
+            yield e.ExchangeBack(ts_ns=now_ns, exchange=exchange)
         instrument = rng.choice(IDS)
         if rng.random() < 0.04:
             yield e.FeedStale(ts_ns=now_ns, instrument=instrument, silent_s=91.0, action="poll")

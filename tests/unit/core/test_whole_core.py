@@ -54,6 +54,8 @@ def test_the_stories_reach_what_they_are_meant_to_reach() -> None:
         *(each.__name__ for each in e.JOURNALED if each not in NOT_OF_A_CORE),
         *("adopted", "looked up", "halted", "unresolved_order", "order_open", "order_rate"),
         *("drawdown", "price_collar", "stale_data", "spot_cannot_short", "not_reconciled"),
+        *("volatility", "spread", "thin_book", "loss_streak", "exchange_lost", "exchange_refuses"),
+        *("unresolved_orders", "order_rate_day", "day_notional_cap", "correlated_exposure_cap"),
         *(each.value for each in e.BoundBy if each is not e.BoundBy.FREE_CAPITAL),
     }
     assert expected - set(seen) == set()

@@ -77,6 +77,7 @@ class Desk:
         )
         self.pipeline = Pipeline(self._routes())
         self.journal: list[e.Event] = []
+        self.quote: e.Quote | None = None  # what every question is answered with
         if journal is not None:
             self.pipeline.recover([e.decode(e.encode(each)) for each in journal])
             return
@@ -99,12 +100,13 @@ class Desk:
 
     def _quoted(self, question: e.AskQuotes) -> e.QuotesTaken:
         mark = str(self.book.marks[question.instrument])
+        quote = self.quote or a_quote(question.instrument, mark, mark)
         return quotes_taken(
             ts_ns=question.ts_ns,
             instrument=question.instrument,
             trace=question.trace,
             direction=question.direction,
-            quotes=(a_quote(question.instrument, mark, mark),),
+            quotes=(quote,),
         )
 
     def closes(
@@ -189,10 +191,12 @@ class Desk:
         book, blotter, risk = self.book, self.blotter, self.risk
         return [
             apply(e.RunOpened, book.apply_run_opened),
+            apply(e.RunOpened, risk.apply_run_opened),
             apply(e.ModelActivated, risk.apply_model_activated),
             apply(e.Reconciled, risk.apply_reconciled),
-            on(e.Reconciled, risk.on_reconciled),
+            on(e.Reconciled, risk.halts.on_reconciled),
             apply(e.BarsClosed, book.apply_bars_closed),
+            apply(e.BarsClosed, risk.apply_bars_closed),
             on(e.BarsClosed, risk.on_bars_closed),
             apply(e.SignalEmitted, risk.apply_signal_emitted),
             on(e.SignalEmitted, risk.on_signal_emitted),
@@ -202,6 +206,11 @@ class Desk:
             apply(e.OrderIntended, blotter.apply_order_intended),
             apply(e.OrderIntended, risk.apply_order_intended),
             apply(e.OrderAccepted, blotter.apply_order_accepted),
+            apply(e.OrderAccepted, risk.apply_order_accepted),
+            apply(e.OrderRefused, blotter.apply_order_refused),
+            apply(e.OrderRefused, risk.apply_order_refused),
+            apply(e.ExchangeLost, risk.apply_exchange_lost),
+            apply(e.ExchangeBack, risk.apply_exchange_back),
             apply(e.OrderOutcomeUnknown, blotter.apply_order_outcome_unknown),
             apply(e.OrderAbsent, blotter.apply_order_absent),
             apply(e.OrderFilled, blotter.apply_order_filled),
@@ -213,20 +222,20 @@ class Desk:
             apply(e.PositionChanged, book.apply_position_changed),
             apply(e.EquityMarked, book.apply_equity_marked),
             apply(e.EquityMarked, risk.apply_equity_marked),
-            on(e.EquityMarked, risk.on_equity_marked),
+            on(e.EquityMarked, risk.halts.on_equity_marked),
             apply(e.HealthSampled, risk.apply_health_sampled),
-            on(e.HealthSampled, risk.on_health_sampled),
+            on(e.HealthSampled, risk.halts.on_health_sampled),
             apply(e.BarRejected, risk.apply_bar_rejected),
             on(e.BarRejected, risk.on_bar_rejected),
             apply(e.DataDistrusted, risk.apply_data_distrusted),
             apply(e.FeedStale, risk.apply_feed_stale),
             apply(e.FeedRecovered, risk.apply_feed_recovered),
             apply(e.ClockChecked, risk.apply_clock_checked),
-            on(e.HaltRequested, risk.on_halt_requested),
-            on(e.ResumeRequested, risk.on_resume_requested),
-            apply(e.TradingHalted, risk.apply_trading_halted),
+            on(e.HaltRequested, risk.halts.on_halt_requested),
+            on(e.ResumeRequested, risk.halts.on_resume_requested),
+            apply(e.TradingHalted, risk.halts.apply_trading_halted),
             apply(e.TradingHalted, book.apply_trading_halted),
-            apply(e.TradingResumed, risk.apply_trading_resumed),
+            apply(e.TradingResumed, risk.halts.apply_trading_resumed),
             apply(e.TradingResumed, book.apply_trading_resumed),
         ]
 
@@ -888,7 +897,7 @@ def test_every_fill_tells_the_position_the_equity_and_the_end_of_a_round_trip() 
 
 
 def test_closed_trades_change_later_sizes() -> None:
-    lucky, unlucky = Desk(), Desk()
+    lucky, unlucky = (Desk(max_losses_in_a_row=0) for _ in range(2))
     for desk, ratio in ((lucky, 0.05), (unlucky, -0.05)):
         for _ in range(20):
             desk.takes(a_position_changed(quantity=D(1)))
@@ -900,7 +909,7 @@ def test_closed_trades_change_later_sizes() -> None:
 
 
 def test_trades_of_the_other_direction_do_not() -> None:
-    desk = Desk()
+    desk = Desk(max_losses_in_a_row=0)
     for _ in range(20):
         desk.takes(a_position_changed(quantity=D(-1)))
         desk.takes(a_position_changed(quantity=D(0), closed_return_ratio=-0.05))

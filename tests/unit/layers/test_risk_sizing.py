@@ -136,7 +136,11 @@ def a_room(**changes: Any) -> Room:
         "pending_everywhere": 0,
         "pending_on_exchange": 0,
     }
-    return Room(**{name: Decimal(value) for name, value in (amounts | changes).items()})
+    return Room(**{name: _exactly(value) for name, value in (amounts | changes).items()})
+
+
+def _exactly(value: Any) -> Any:
+    return Decimal(value) if isinstance(value, int) else value
 
 
 def tightest(wanted: int, room: Room, **config: Any) -> tuple[str, Decimal]:

@@ -1,0 +1,103 @@
+"""What is at risk already: makes the room that caps are measured on, pending entries counted.
+
+Belongs here: sums over positions and orders. How much of the room may be used belongs to `sizing`.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from daemon.core.orders import Side
+from daemon.layers.risk.sizing import Room
+
+if TYPE_CHECKING:
+    from daemon.config import RiskSection
+    from daemon.core.blotter import Blotter
+    from daemon.core.book import Book
+    from daemon.core.instruments import InstrumentId
+    from daemon.layers.risk.returns import Returns
+
+ZERO = Decimal(0)
+
+
+class Exposure:
+    """Reads book, blotter and returns; keeps nothing."""
+
+    def __init__(self, config: RiskSection, book: Book, blotter: Blotter, returns: Returns) -> None:
+        self._config = config
+        self._book = book
+        self._blotter = blotter
+        self._returns = returns
+
+    def room(self, instrument: InstrumentId, *, is_long: bool, entries_today: Decimal) -> Room:
+        """For one more position in this instrument; what the book shows is not known here."""
+        book, blotter = self._book, self._blotter
+        # Of the few that have any: with many symbols this would grow with their square.
+        pending = {
+            each: blotter.pending_entries(each)
+            for each in blotter.with_open()
+            if each in book.instruments
+        }
+        return Room(
+            equity=book.equity,
+            cash=book.cash_on(instrument.exchange),
+            held_here=abs(book.notional(instrument)),
+            held_everywhere=book.gross_notional,
+            pending_here=pending.get(instrument, ZERO),
+            pending_everywhere=sum(pending.values(), ZERO),
+            pending_on_exchange=sum(
+                (each for at, each in pending.items() if at.exchange == instrument.exchange), ZERO
+            ),
+            net=self._net(pending, is_long=is_long),
+            correlated=self._correlated(instrument, pending, is_long=is_long),
+            volatility_ratio=self._volatility(instrument),
+            entries_today=entries_today,
+        )
+
+    def _net(self, pending: dict[InstrumentId, Decimal], *, is_long: bool) -> Decimal:
+        """Toward the order's direction; a pending order that would make it less is not sure."""
+        if not self._config.max_net_exposure_ratio:
+            return ZERO
+        held = sum(map(self._book.notional, self._book.positions), ZERO)
+        net = held if is_long else -held
+        return net + sum(
+            (each for at, each in pending.items() if self._is_pending_long(at) is is_long), ZERO
+        )
+
+    def _correlated(
+        self, instrument: InstrumentId, pending: dict[InstrumentId, Decimal], *, is_long: bool
+    ) -> Decimal:
+        """Of all that gains and loses with the order; where nobody can tell, it does."""
+        if not self._config.max_correlated_exposure_ratio:
+            return ZERO
+        total = ZERO
+        for each in sorted({*self._book.positions, *pending}):
+            notional = self._book.notional(each)
+            coming = pending.get(each, ZERO)
+            if notional and self._moves_with(instrument, each, is_same=(notional > 0) is is_long):
+                total += abs(notional)
+            if coming:
+                is_same = self._is_pending_long(each) is is_long
+                if self._moves_with(instrument, each, is_same=is_same):
+                    total += coming
+        return total
+
+    def _moves_with(self, instrument: InstrumentId, other: InstrumentId, *, is_same: bool) -> bool:
+        found = 1.0 if other == instrument else self._returns.correlation(instrument, other)
+        if found is None:
+            return True
+        return (found if is_same else -found) >= self._config.correlation_min_ratio
+
+    def _is_pending_long(self, instrument: InstrumentId) -> bool:
+        parent = self._blotter.parents.get(instrument)
+        if parent is not None:
+            return parent.side is Side.BUY
+        child = self._blotter.child_of(instrument)
+        return child is None or child.side is Side.BUY
+
+    def _volatility(self, instrument: InstrumentId) -> float | None:
+        config = self._config
+        if not config.volatility_target_ratio and not config.volatility_max_ratio:
+            return None
+        return self._returns.volatility_ratio(instrument)

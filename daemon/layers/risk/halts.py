@@ -1,0 +1,85 @@
+"""Halts: latches the reasons why nothing may be opened, until an operator resumes.
+
+Belongs here: what halts and what ends it. The trading state is latched and lives in journaled
+events only: it survives a restart, and a halt ends by ResumeRequested and by nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daemon.core.events import HaltReason, HealthStatus, TradingHalted, TradingResumed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from daemon.config import RiskSection
+    from daemon.core.events import (
+        EquityMarked,
+        Event,
+        HaltRequested,
+        HealthSampled,
+        Reconciled,
+        ResumeRequested,
+    )
+
+NO_SKILL_AUC = 0.5
+
+
+class Halts:
+    """The halts in force; of two with one reason the newer detail is kept."""
+
+    def __init__(self, config: RiskSection) -> None:
+        self._config = config
+        self._halted: dict[HaltReason, str] = {}
+
+    @property
+    def in_force(self) -> dict[HaltReason, str]:
+        return dict(self._halted)
+
+    def apply_trading_halted(self, event: TradingHalted) -> None:
+        self._halted[event.reason] = event.detail
+
+    def apply_trading_resumed(self, _event: TradingResumed) -> None:
+        # Losses count on: only the peak of a drawdown halt is taken anew, by the book.
+        self._halted.clear()
+
+    def on_equity_marked(self, event: EquityMarked) -> Iterator[Event]:
+        """A drawdown at the limit halts, and the halt stays."""
+        limit = self._config.max_drawdown_ratio
+        # Written so that a drawdown that is not a number halts too.
+        if not event.drawdown_ratio < limit and HaltReason.DRAWDOWN not in self._halted:
+            yield TradingHalted(
+                ts_ns=event.ts_ns,
+                reason=HaltReason.DRAWDOWN,
+                detail=f"equity {event.equity_quote:.2f} of peak {event.peak_quote:.2f}",
+                value=event.drawdown_ratio,
+                limit=limit,
+            )
+
+    def on_health_sampled(self, event: HealthSampled) -> Iterator[Event]:
+        if event.status is HealthStatus.CRITICAL and HaltReason.MODEL_CRITICAL not in self._halted:
+            yield TradingHalted(
+                ts_ns=event.ts_ns,
+                reason=HaltReason.MODEL_CRITICAL,
+                detail="; ".join(event.reasons),
+                value=event.auc_high,
+                limit=NO_SKILL_AUC,
+            )
+
+    def on_reconciled(self, event: Reconciled) -> Iterator[Event]:
+        """Differences halt; a clean comparison later allows entries again, and lifts no halt."""
+        reason = HaltReason.FOREIGN_ORDER if event.foreign else HaltReason.RECONCILE
+        if not event.is_clean and reason not in self._halted:
+            where = f"{event.exchange}: " if event.exchange else ""
+            detail = where + "; ".join(event.differences)
+            yield TradingHalted(ts_ns=event.ts_ns, reason=reason, detail=detail)
+
+    def on_halt_requested(self, event: HaltRequested) -> Iterator[Event]:
+        detail = f"{event.who}: {event.reason}"
+        yield TradingHalted(ts_ns=event.ts_ns, reason=HaltReason.OPERATOR, detail=detail)
+
+    def on_resume_requested(self, event: ResumeRequested) -> Iterator[Event]:
+        """Nothing where nothing is halted: a needless resume must not forget the peak equity."""
+        if self._halted:
+            yield TradingResumed(ts_ns=event.ts_ns, reason=event.reason, who=event.who)

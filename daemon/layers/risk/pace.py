@@ -1,0 +1,63 @@
+"""How much was ordered lately: orders of the last hour and day, and what entries of today came to.
+
+Belongs here: counting intents by market time. The limits belong to `gates` and `sizing`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from daemon.core.orders import Leg
+
+if TYPE_CHECKING:
+    from daemon.core.events import OrderIntended
+
+HOUR_NS = 3_600 * 1_000_000_000
+DAY_NS = 24 * HOUR_NS
+
+
+class Paced(Struct, frozen=True, kw_only=True):
+    """What was ordered until now; a protective stop is no order of this kind."""
+
+    orders_last_hour: int = 0
+    orders_last_day: int = 0
+    entries_today_quote: Decimal = Decimal(0)  # since 00:00 UTC, filled or not
+
+
+class Pace:
+    """Intents of the last day, as many of them as the limits can ask for."""
+
+    def __init__(self, limit: int) -> None:
+        self._intended_ns: deque[int] = deque(maxlen=limit)
+        self._day = -1
+        self._entries_quote = Decimal(0)
+
+    def note(self, event: OrderIntended) -> None:
+        if event.leg is Leg.STOP:
+            return
+        intended_ns = self._intended_ns
+        intended_ns.append(event.ts_ns)
+        while event.ts_ns - intended_ns[0] >= DAY_NS:
+            intended_ns.popleft()
+        if event.is_exit:
+            return
+        day = event.ts_ns // DAY_NS
+        # Market time may be put back a little: a day that was counted does not begin anew.
+        if day > self._day:
+            self._day, self._entries_quote = day, Decimal(0)
+        self._entries_quote += event.quantity * event.decision_price
+
+    def now(self, ts_ns: int) -> Paced:
+        is_today = ts_ns // DAY_NS <= self._day
+        return Paced(
+            orders_last_hour=self._within(ts_ns, HOUR_NS),
+            orders_last_day=self._within(ts_ns, DAY_NS),
+            entries_today_quote=self._entries_quote if is_today else Decimal(0),
+        )
+
+    def _within(self, ts_ns: int, length_ns: int) -> int:
+        return sum(1 for each in self._intended_ns if ts_ns - each < length_ns)
