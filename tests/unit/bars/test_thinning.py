@@ -27,7 +27,7 @@ from tests.unit.core.simulation import Simulation, a_core, a_run
 
 SLOTS = 150
 WINDOW_BARS = 45  # the stories' health windows hold 40 outcomes
-SEED = 3
+SEED = 5
 
 
 async def _written(path: Path, steps: Sequence[Step]) -> None:
