@@ -4,10 +4,9 @@ Belongs here: keys, types, defaults, and relations between keys of one section. 
 sections belong to `settings`.
 """
 
-import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -15,107 +14,39 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    SecretStr,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from daemon.config.exchanges import (
     EMBEDDED,
-    exchange_name,
     is_embedded,
     symbols_by_exchange,
 )
+from daemon.config.values import (
+    SAME,
+    Bps,
+    Count,
+    ExchangeName,
+    LimitRatio,
+    Money,
+    MoneyOrNone,
+    Natural,
+    Real,
+    Seconds,
+    Secret,
+    Share,
+    Symbol,
+    Timeframe,
+    Window,
+    classifier,
+    listed,
+    not_bool,
+    refuse,
+    source_timeframe,
+)
 from daemon.core.timeframes import timeframe_ns
 
-# A week starts on a Monday and the time grid on the epoch, a Thursday: weeks are not on this list.
-TIMEFRAMES = (
-    *("1s", "1m", "3m", "5m", "10m", "15m", "30m"),
-    *("1h", "2h", "3h", "4h", "6h", "8h", "12h", "1d"),
-)
-
-
-SAME = "same"
 SOURCE_BARS_MAX = 10_000_000  # of one symbol's history, before anything is decided
-
-
-CLASSIFIERS = ("random_forest", "extra_trees", "logistic", "gradient_boosting", "lightgbm")
-
-
-def refuse(key: str, text: str) -> NoReturn:
-    """Refuse a value that contradicts another one; the error is shown at `key`."""
-    raise PydanticCustomError("contradiction", "{text}", {"key": key, "text": text})
-
-
-def _not_bool(value: Any) -> Any:
-    # pydantic takes true for 1, and max_position_ratio = true would be all of the capital.
-    if isinstance(value, bool):
-        raise PydanticCustomError("bool_for_number", "should be a number, not true or false")
-    return value
-
-
-def _listed(value: Any) -> Any:
-    return [each.strip() for each in value.split(",")] if isinstance(value, str) else value
-
-
-def _symbol(value: str) -> str:
-    if ":" in value:
-        raise PydanticCustomError("symbol", "is a derivative; only spot symbols can be traded")
-    if not re.fullmatch(r"[^\s/a-z]+/[^\s/a-z]+", value):
-        near = re.fullmatch(r"(.+?)[-_/]?(USDT|USDC|USD|EUR|BTC|ETH)", value.upper())
-        hint = f"; did you mean '{near[1]}/{near[2]}'?" if near else ""
-        text = f"should be BASE/QUOTE in capitals{hint}"
-        raise PydanticCustomError("symbol", "{text}", {"text": text})
-    return value
-
-
-def _timeframe(value: str) -> str:
-    if value == "1M":
-        raise PydanticCustomError("timeframe", "is one month, which has no fixed length")
-    if value not in TIMEFRAMES:
-        known = ", ".join(TIMEFRAMES)
-        raise PydanticCustomError("timeframe", "should be one of {known}", {"known": known})
-    return value
-
-
-def _source_timeframe(value: str) -> str:
-    return value if value == SAME else _timeframe(value)
-
-
-def _classifier(value: str) -> str:
-    if value not in CLASSIFIERS and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", value):
-        known = ", ".join(CLASSIFIERS)
-        text = f"should be one of {known}, or package.module:Class of your own"
-        raise PydanticCustomError("classifier", "{text}", {"text": text})
-    return value
-
-
-def _secret(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value().strip()
-    if not text:
-        raise PydanticCustomError("secret", "is empty")
-    if text[0] in "'\"":
-        raise PydanticCustomError("secret", "has quotes around it; store the bare value")
-    if re.search(r"your[ _-]|changeme|placeholder|^x{4,}$", text, re.IGNORECASE):
-        raise PydanticCustomError("secret", "looks like a placeholder")
-    return SecretStr(text)
-
-
-Real = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf_nan=False)]
-Share = Annotated[Real, Field(gt=0, le=1)]
-Bps = Annotated[Real, Field(ge=0, le=10_000)]
-Seconds = Annotated[Real, Field(gt=0, le=86_400)]
-Natural = Annotated[int, BeforeValidator(_not_bool), Field(ge=0)]
-Count = Annotated[int, BeforeValidator(_not_bool), Field(ge=1)]
-Window = Annotated[int, BeforeValidator(_not_bool), Field(ge=2, le=5_000)]
-Money = Annotated[Decimal, BeforeValidator(_not_bool), Field(gt=0, allow_inf_nan=False)]
-# 0 is off.
-LimitRatio = Annotated[Real, Field(ge=0, le=1)]
-MoneyOrNone = Annotated[Decimal, BeforeValidator(_not_bool), Field(ge=0, allow_inf_nan=False)]
-Secret = Annotated[SecretStr, AfterValidator(_secret)]
-Symbol = Annotated[str, AfterValidator(_symbol)]
-Timeframe = Annotated[str, AfterValidator(_timeframe)]
-ExchangeName = Annotated[str, AfterValidator(exchange_name)]
 
 
 class Section(BaseModel):
@@ -133,7 +64,7 @@ class RunSection(Section):
 
 class DataSection(Section):
     exchange: ExchangeName = EMBEDDED
-    symbols: Annotated[tuple[Symbol, ...], BeforeValidator(_listed), Field(min_length=1)] = (
+    symbols: Annotated[tuple[Symbol, ...], BeforeValidator(listed), Field(min_length=1)] = (
         "BTC/USDT",
         "ETH/USDT",
     )
@@ -141,7 +72,7 @@ class DataSection(Section):
         dict[ExchangeName, tuple[Symbol, ...]], BeforeValidator(symbols_by_exchange)
     ] = {}
     timeframe: Timeframe = "1h"
-    source_timeframe: Annotated[str, AfterValidator(_source_timeframe)] = SAME
+    source_timeframe: Annotated[str, AfterValidator(source_timeframe)] = SAME
     history_bars: Annotated[Count, Field(le=1_000_000)] = 8_760
     transport: Literal["auto", "websocket", "trades", "rest"] = "auto"
     max_decision_age_ratio: Share = 0.5
@@ -238,7 +169,7 @@ class FeaturesSection(Section):
     volume_window: Window = 20
     lags: Annotated[
         tuple[Annotated[Natural, Field(le=5_000)], ...],
-        BeforeValidator(_listed),
+        BeforeValidator(listed),
         Field(min_length=1),
     ] = (0, 1, 2, 3, 5, 10)
     file: str = ""
@@ -264,12 +195,12 @@ class FeaturesSection(Section):
 
 
 class ModelSection(Section):
-    classifier: Annotated[str, AfterValidator(_classifier)] = "random_forest"
+    classifier: Annotated[str, AfterValidator(classifier)] = "random_forest"
     parameters: dict[str, float | int | bool | str] = {}
     trees: Annotated[Count, Field(le=5_000)] = 300
     depth: Annotated[Count, Field(le=16)] = 6
     min_leaf: Count = 20
-    folds: Annotated[int, BeforeValidator(_not_bool), Field(ge=2, le=100)] = 6
+    folds: Annotated[int, BeforeValidator(not_bool), Field(ge=2, le=100)] = 6
     horizon_bars: Annotated[Count, Field(le=1_000)] = 1
     label: Literal["direction", "triple_barrier"] = "direction"
     dead_zone_bps: Bps = 0.0

@@ -21,8 +21,8 @@ from daemon.config.sections import (
     RunSection,
     SignalSection,
     StoreSection,
-    refuse,
 )
+from daemon.config.values import refuse
 
 ENV_PREFIX = "TRADINGD__"
 DELIMITER = "__"

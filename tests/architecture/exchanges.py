@@ -6,7 +6,7 @@ mean is said in docs/exchanges.md.
 
 from typing import Any
 
-from daemon.config.sections import TIMEFRAMES
+from daemon.config.values import TIMEFRAMES
 from daemon.layers.ingestion import Transport, transport_of
 from daemon.venues.ccxt_candles import Candles
 from daemon.venues.ccxt_client import make_client

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from daemon.config import ConfigRefused, Settings, load, warnings_for
 from daemon.config.exchanges import exchange_ids
-from daemon.config.sections import TIMEFRAMES
+from daemon.config.values import TIMEFRAMES
 from daemon.core.timeframes import timeframe_ns
 
 
