@@ -57,9 +57,11 @@ class Row(Struct, frozen=True, kw_only=True):
     last_looks: tuple[Look, ...] = ()
     fills: Look
     cancel: Look
-    late_s: float
-    late_because: str
-    has_dead_man: bool = False
+    late_s: float  # 0 where execution.validity_ms is sent along
+    late_because: str  # what makes a later one refused
+    # Params of ccxt's cancel_all_orders_after, where there is a switch for spot. It would end the
+    # protective stops too, so nothing arms it.
+    dead_man: dict[str, str] | None = None
     needs_password: bool = False
     options: dict[str, object] = field(default_factory=dict)  # of the ccxt client
 
@@ -95,7 +97,7 @@ BINANCE = Row(
     fills=Look("fetch_order_trades", order_id=THEIRS),
     cancel=Look("cancel_order", BY_ID),
     late_s=0.0,
-    late_because="recvWindow, which is set to execution.validity_ms",
+    late_because="recvWindow",
 )
 
 CAPABILITIES: dict[str, Row] = {
@@ -119,8 +121,8 @@ CAPABILITIES: dict[str, Row] = {
         fills=Look("fetch_order_trades", order_id=THEIRS),
         cancel=Look("cancel_order", BY_ID),
         late_s=30.0,
-        late_because="the signature's timestamp is good for 30 s",
-        has_dead_man=True,
+        late_because="the signature's timestamp",
+        dead_man={},
         needs_password=True,
     ),
     "bybit": Row(
@@ -152,8 +154,8 @@ CAPABILITIES: dict[str, Row] = {
         fills=Look("fetch_order_trades", order_id=THEIRS),
         cancel=Look("cancel_order", {"orderLinkId": OURS}),
         late_s=5.0,
-        late_because="recv_window of 5 s",
-        has_dead_man=True,
+        late_because="recv_window",
+        dead_man={"product": "SPOT"},
     ),
     "kraken": Row(
         id_field="cl_ord_id",
@@ -180,8 +182,8 @@ CAPABILITIES: dict[str, Row] = {
         fills=Look("fetch_my_trades", {SINCE: SINCE}),
         cancel=Look("cancel_order", BY_ID),
         late_s=10.0,
-        late_because="the deadline that is sent along, at most 10 s",
-        has_dead_man=True,
+        late_because="the deadline sent along",
+        dead_man={},
     ),
     "kucoin": Row(
         id_field="clientOid",
@@ -200,7 +202,7 @@ CAPABILITIES: dict[str, Row] = {
         fills=Look("fetch_order_trades", order_id=THEIRS),
         cancel=Look("cancel_order", BY_ID),
         late_s=5.0,
-        late_because="the signature's timestamp is good for 5 s",
+        late_because="the signature's timestamp",
         needs_password=True,
         options={"uta": False},  # else each client first asks which mode the account is in
     ),
@@ -227,7 +229,7 @@ CAPABILITIES: dict[str, Row] = {
         fills=Look("fetch_order_trades", order_id=THEIRS),
         cancel=Look("cancel_order", order_id=OURS),
         late_s=60.0,
-        late_because="the signature's timestamp is good for 60 s",
+        late_because="the signature's timestamp",
         options={"unifiedAccount": False},
     ),
     "bitget": Row(
@@ -251,7 +253,7 @@ CAPABILITIES: dict[str, Row] = {
         fills=Look("fetch_my_trades", {"orderId": THEIRS}),
         cancel=Look("cancel_order", BY_ID),
         late_s=30.0,
-        late_because="the signature's timestamp is good for 30 s",
+        late_because="the signature's timestamp",
         needs_password=True,
         options={"uta": False},
     ),
@@ -277,7 +279,7 @@ CAPABILITIES: dict[str, Row] = {
         fills=Look("fetch_my_trades", {"order_ids": THEIRS}),
         cancel=Look("cancel_order", order_id=THEIRS),
         late_s=120.0,
-        late_because="the token of a request is good for two minutes",
+        late_because="the token of a request",
     ),
 }
 # Where a market buy is told what to spend, not what to buy: such a buy is sent as a limit order

@@ -19,21 +19,10 @@ from daemon.venues.capabilities import AT_ONCE, LIMIT, MARKET
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
+    from daemon.core.events import SubmitOrder
     from daemon.venues.capabilities import Look, Row
 
 AT_ONCE_RATIO = Decimal("0.01")  # how far a buy at once may pay beyond the decision price
-
-
-class Wanted(Struct, frozen=True, kw_only=True):
-    """One order as it is intended; `kind` is market, limit or stop."""
-
-    symbol: str
-    kind: str
-    side: Side
-    quantity: Decimal
-    decision_price: Decimal
-    price: Decimal | None = None
-    stop_price: Decimal | None = None
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -52,29 +41,30 @@ class NotSupported(ValueError):
     """The exchange does not take this kind of order from us; nothing was sent."""
 
 
-def request_of(
-    row: Row, wanted: Wanted, client_order_id: str, *, tick: Decimal, deadline: str = ""
-) -> Request:
+def request_of(row: Row, order: SubmitOrder, *, tick: Decimal, deadline: str = "") -> Request:
     """How this order is put to this exchange; NotSupported, or ValueError for a senseless one."""
-    wanted = _at_once(row, wanted, tick)
-    kind = row.kinds.get(wanted.kind)
+    name, price = order.order_type.value, order.price
+    if name == MARKET and order.side is Side.BUY and AT_ONCE in row.kinds:
+        # Of a market buy the exchange would take the size for an amount to spend.
+        name, price = AT_ONCE, _beyond(order.decision_price, tick)
+    kind = row.kinds.get(name)
     if kind is None:
-        msg = f"{wanted.kind} orders are not supported here"
+        msg = f"{name} orders are not supported on {order.instrument.exchange}"
         raise NotSupported(msg)
     values = {
-        words.OURS: row.sent_as(client_order_id),
-        words.SIDE: _cased(row, wanted.side),
-        words.QUANTITY: _positive("quantity", wanted.quantity),
+        words.OURS: row.sent_as(order.client_order_id),
+        words.SIDE: _cased(row, order.side),
+        words.QUANTITY: _positive("quantity", order.quantity),
         words.DEADLINE: deadline,
     }
-    if wanted.price is not None:
-        values[words.PRICE] = _positive("price", wanted.price)
-    if wanted.stop_price is not None:
-        values[words.STOP_PRICE] = _positive("stop price", wanted.stop_price)
+    if price is not None:
+        values[words.PRICE] = _positive("price", price)
+    if order.stop_price is not None:
+        values[words.STOP_PRICE] = _positive("stop price", order.stop_price)
     return Request(
-        symbol=wanted.symbol,
+        symbol=order.instrument.symbol,
         ccxt_type=kind.ccxt_type,
-        side=wanted.side.value,
+        side=order.side.value,
         quantity=values[words.QUANTITY],
         # A price on a market order would be taken for an amount to spend.
         price=values[words.PRICE] if kind.ccxt_type == LIMIT else None,
@@ -121,19 +111,10 @@ def filled(fields: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, An
     }
 
 
-def _at_once(row: Row, wanted: Wanted, tick: Decimal) -> Wanted:
-    """A market buy, where the exchange would take its size for an amount to spend."""
-    if AT_ONCE not in row.kinds or wanted.kind != MARKET or wanted.side is not Side.BUY:
-        return wanted
-    limit = wanted.decision_price * (1 + AT_ONCE_RATIO)
-    return Wanted(
-        symbol=wanted.symbol,
-        kind=AT_ONCE,
-        side=wanted.side,
-        quantity=wanted.quantity,
-        decision_price=wanted.decision_price,
-        price=(limit / tick).to_integral_value(ROUND_UP) * tick,
-    )
+def _beyond(price: Decimal, tick: Decimal) -> Decimal:
+    """The most that a buy at once may pay, on the exchange's price steps."""
+    limit = price * (1 + AT_ONCE_RATIO)
+    return (limit / tick).to_integral_value(ROUND_UP) * tick
 
 
 def _cased(row: Row, side: Side) -> str:

@@ -38,7 +38,7 @@ from daemon.venues.ccxt_outcomes import (
 )
 from daemon.venues.ccxt_reads import OddReply, Reader
 from daemon.venues.ccxt_reports import UserStream
-from daemon.venues.ccxt_requests import Request, Wanted, asking, request_of
+from daemon.venues.ccxt_requests import Request, asking, request_of
 from daemon.venues.ccxt_unified_account import read_unified_account
 
 if TYPE_CHECKING:
@@ -228,20 +228,10 @@ class CcxtVenue:
 
     def _request(self, order: SubmitOrder) -> Request:
         """What is asked of ccxt for this order; NotSupported and other ValueErrors."""
-        symbol = order.instrument.symbol
-        wanted = Wanted(
-            symbol=symbol,
-            kind=order.order_type.value,
-            side=order.side,
-            quantity=order.quantity,
-            decision_price=order.decision_price,
-            price=order.price,
-            stop_price=order.stop_price,
-        )
-        tick = Decimal(str(self._client.markets[symbol]["precision"]["price"]))
-        deadline_ns = self._wire.now_ns() + round(self._row.late_s * NS_PER_S)
-        deadline = rfc3339(deadline_ns)
-        return request_of(self._row, wanted, order.client_order_id, tick=tick, deadline=deadline)
+        market = self._client.markets[order.instrument.symbol]
+        tick = Decimal(str(market["precision"]["price"]))
+        deadline = rfc3339(self._wire.now_ns() + round(self._row.late_s * NS_PER_S))
+        return request_of(self._row, order, tick=tick, deadline=deadline)
 
     async def _search(
         self, order: LookUpOrder, *, is_last: bool

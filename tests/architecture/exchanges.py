@@ -1,18 +1,30 @@
 """Draws the table of every exchange that the installed ccxt knows: how it would be used here.
 
-Belongs here: asking the daemon's own adapter about each id, without a network. What the columns
-mean is said in docs/exchanges.md.
+Belongs here: asking the daemon's own adapter and tables about each id, without a network. What the
+columns mean is said in docs/exchanges.md.
 """
 
 from typing import Any
 
 from daemon.config.values import TIMEFRAMES
 from daemon.layers.ingestion import Transport, transport_of
+from daemon.venues.capabilities import AT_ONCE, CAPABILITIES, OURS, STOP
 from daemon.venues.ccxt_candles import Candles
-from daemon.venues.ccxt_client import make_client
+from daemon.venues.ccxt_client import EMBEDDED, make_client
 from daemon.venues.ccxt_market import CcxtMarket
+from daemon.venues.key_scope import PROBES
 from tests.contract.payloads import EXCHANGES
 
+ORDER_HEADER = (
+    "ccxt id",
+    "our id is sent as",
+    "unique among",
+    "found by",
+    "a market buy",
+    "stop",
+    "accepted late",
+    "the key's rights",
+)
 HEADER = ("ccxt id", "bars", "timeframes", "bars per request", "clock", "held to")
 UNKNOWN = "-"
 
@@ -22,6 +34,28 @@ def exchange_rows() -> list[tuple[str, ...]]:
     import ccxt
 
     return [_row(exchange) for exchange in ccxt.exchanges]
+
+
+def order_rows() -> list[tuple[str, ...]]:
+    """One row per exchange that takes orders, as the capability table says it."""
+    return [_order_row(name) for name in sorted(CAPABILITIES.keys() - {EMBEDDED})]
+
+
+def _order_row(exchange: str) -> tuple[str, ...]:
+    row = CAPABILITIES[exchange]
+    is_asked = any(OURS in {each.order_id, *each.params.values()} for each in row.looks)
+    prefix = f", behind `{row.id_prefix}`" if row.id_prefix else ""
+    late = f"{row.late_s:g} s" if row.late_s else "`execution.validity_ms`"
+    return (
+        f"`{exchange}`",
+        f"`{row.id_field}`{prefix}",
+        row.unique_among,
+        "our id" if is_asked else "the list of orders since it was sent",
+        "a limit order at once" if AT_ONCE in row.kinds else "a market order",
+        "yes" if STOP in row.kinds else "refused",
+        f"{late}, by {row.late_because}",
+        "asked" if exchange in PROBES else "not told",
+    )
 
 
 def _row(exchange: str) -> tuple[str, ...]:

@@ -311,8 +311,16 @@ def exchange_table() -> str:
     return f"ccxt {ccxt.__version__}\n\n" + _table(HEADER, exchange_rows())
 
 
+def order_table() -> str:
+    """How orders are sent to every exchange that takes them."""
+    from tests.architecture.exchanges import ORDER_HEADER, order_rows
+
+    return _table(ORDER_HEADER, order_rows())
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "exchanges": exchange_table,
+    "sending": order_table,
     "routes": route_trees,
     "orders": order_states,
     "exits": exit_codes,

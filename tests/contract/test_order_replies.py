@@ -9,9 +9,9 @@ from decimal import Decimal
 
 import pytest
 
-from daemon.core.events import OrderReported, Outcome
+from daemon.core.events import CancelOrder, OrderReported, Outcome
 from daemon.core.instruments import InstrumentId
-from daemon.core.orders import Fill, OrderState
+from daemon.core.orders import Fill, OrderState, OrderType
 from daemon.core.timeframes import NS_PER_MS
 from daemon.venues.capabilities import CAPABILITIES
 from daemon.venues.ccxt_venue import CcxtVenue
@@ -78,6 +78,32 @@ async def test_an_order_is_found_by_our_id_with_its_fills_to_the_last_digit(exch
         report = await venue.look_up(a_look_up(OURS, id_of(exchange)))
 
         found_whole(report, exchange)
+
+
+@each_exchange
+async def test_a_cancel_is_followed_by_a_look_which_alone_says_what_became_of_it(
+    exchange: str,
+) -> None:
+    """What it cancels had been filled; Coinbase is asked for its own id first."""
+    async with a_venue(exchange) as (venue, signed):
+        look_up = a_look_up(OURS, id_of(exchange))
+        report = await venue.cancel(
+            CancelOrder(
+                ts_ns=look_up.ts_ns,
+                client_order_id=OURS,
+                instrument=id_of(exchange),
+                order_type=OrderType.LIMIT,
+                venue_order_id=None,
+                intended_ns=look_up.intended_ns,
+                reason="test",
+            )
+        )
+
+        found_whole(report, exchange)
+        cancels = [each for each in signed if each.method == "DELETE" or "ancel" in each.path]
+        named = THEIRS if exchange == "coinbase" else CAPABILITIES[exchange].sent_as(OURS)
+        assert len(cancels) == 1
+        assert named in cancels[0].told
 
 
 @each_exchange

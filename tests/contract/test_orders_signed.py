@@ -14,9 +14,10 @@ import pytest
 from msgspec.structs import replace
 
 from daemon.core.errors import LiveRefused
+from daemon.core.events import SubmitOrder
 from daemon.core.ids import client_order_id_for
 from daemon.core.instruments import InstrumentId
-from daemon.core.orders import Side
+from daemon.core.orders import OrderType, Side
 from daemon.venues.capabilities import (
     AT_ONCE,
     CAPABILITIES,
@@ -29,7 +30,7 @@ from daemon.venues.capabilities import (
 )
 from daemon.venues.ccxt_client import make_client
 from daemon.venues.ccxt_departures import NotAsIntended, departing, watch_departures
-from daemon.venues.ccxt_requests import NotSupported, Request, Wanted, asking, request_of
+from daemon.venues.ccxt_requests import NotSupported, Request, asking, request_of
 from tests.contract.signing import SYMBOL, Caught, Signed, a_signing_client
 
 EXCHANGES = sorted(CAPABILITIES.keys() - {"embedded"})
@@ -43,23 +44,24 @@ DEADLINE = "2026-01-01T00:00:05Z"
 each_exchange = pytest.mark.parametrize("exchange", EXCHANGES)
 
 
-def an_order(kind: str, side: Side = Side.SELL, **changes: Any) -> Wanted:
-    """Tiny, so that a float's exponent would show."""
-    has_price = kind in {LIMIT, AT_ONCE}
+def an_order(kind: str, side: Side = Side.SELL, **changes: Any) -> SubmitOrder:
+    """Tiny, so that a float's exponent would show. At once is what some make of a market buy."""
     fields: dict[str, Any] = {
-        "symbol": SYMBOL,
-        "kind": kind,
+        "ts_ns": 0,
+        "client_order_id": OURS,
+        "instrument": InstrumentId("x", SYMBOL),
         "side": side,
+        "order_type": OrderType.MARKET if kind == AT_ONCE else OrderType(kind),
         "quantity": Decimal("0.00000012"),
         "decision_price": Decimal("0.00000123"),
-        "price": Decimal("0.00000123") if has_price else None,
+        "price": Decimal("0.00000123") if kind == LIMIT else None,
         "stop_price": Decimal("0.00000045") if kind == STOP else None,
     }
-    return Wanted(**fields | changes)
+    return SubmitOrder(**fields | changes)
 
 
-def asked(exchange: str, wanted: Wanted) -> Request:
-    return request_of(CAPABILITIES[exchange], wanted, OURS, tick=TICK, deadline=DEADLINE)
+def asked(exchange: str, order: SubmitOrder) -> Request:
+    return request_of(CAPABILITIES[exchange], order, tick=TICK, deadline=DEADLINE)
 
 
 @asynccontextmanager
@@ -174,6 +176,28 @@ async def test_a_cancel_names_the_one_order_it_means(exchange: str) -> None:
         assert "None" not in told
         assert ("THEIR-ID" if exchange == "coinbase" else row.sent_as(OURS)) in told
         assert "clientOrderId" not in sent.fields
+
+
+@pytest.mark.parametrize(
+    ("exchange", "field", "value"),
+    [("okx", "timeOut", "30"), ("kraken", "timeout", "30"), ("bybit", "product", "SPOT")],
+)
+async def test_a_dead_mans_switch_is_of_the_spot_market(
+    exchange: str, field: str, value: str
+) -> None:
+    async with a_client(exchange) as (client, signed):
+        with pytest.raises(Caught):
+            await client.cancel_all_orders_after(30_000, CAPABILITIES[exchange].dead_man)
+
+        assert signed[0].fields[field] == [value]
+
+
+@each_exchange
+def test_the_other_exchanges_have_no_dead_mans_switch(exchange: str) -> None:
+    has_one = CAPABILITIES[exchange].dead_man is not None
+
+    assert has_one == (exchange in {"okx", "kraken", "bybit"})
+    assert bool(make_client(exchange).has.get("cancelAllOrdersAfter")) == has_one
 
 
 @each_exchange
