@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -25,6 +24,7 @@ from daemon.config.exchanges import (
 from daemon.config.values import (
     SAME,
     Bps,
+    Classifier,
     Count,
     ExchangeName,
     LimitRatio,
@@ -35,14 +35,13 @@ from daemon.config.values import (
     Seconds,
     Secret,
     Share,
+    SourceTimeframe,
     Symbol,
     Timeframe,
     Window,
-    classifier,
     listed,
     not_bool,
     refuse,
-    source_timeframe,
 )
 from daemon.core.timeframes import timeframe_ns
 
@@ -72,7 +71,7 @@ class DataSection(Section):
         dict[ExchangeName, tuple[Symbol, ...]], BeforeValidator(symbols_by_exchange)
     ] = {}
     timeframe: Timeframe = "1h"
-    source_timeframe: Annotated[str, AfterValidator(source_timeframe)] = SAME
+    source_timeframe: SourceTimeframe = SAME
     history_bars: Annotated[Count, Field(le=1_000_000)] = 8_760
     transport: Literal["auto", "websocket", "trades", "rest"] = "auto"
     max_decision_age_ratio: Share = 0.5
@@ -195,7 +194,7 @@ class FeaturesSection(Section):
 
 
 class ModelSection(Section):
-    classifier: Annotated[str, AfterValidator(classifier)] = "random_forest"
+    classifier: Classifier = "random_forest"
     parameters: dict[str, float | int | bool | str] = {}
     trees: Annotated[Count, Field(le=5_000)] = 300
     depth: Annotated[Count, Field(le=16)] = 6

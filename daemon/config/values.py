@@ -59,11 +59,11 @@ def _timeframe(value: str) -> str:
     return value
 
 
-def source_timeframe(value: str) -> str:
+def _source_timeframe(value: str) -> str:
     return value if value == SAME else _timeframe(value)
 
 
-def classifier(value: str) -> str:
+def _classifier(value: str) -> str:
     if value not in CLASSIFIERS and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", value):
         known = ", ".join(CLASSIFIERS)
         text = f"should be one of {known}, or package.module:Class of your own"
@@ -96,4 +96,6 @@ MoneyOrNone = Annotated[Decimal, BeforeValidator(not_bool), Field(ge=0, allow_in
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 Symbol = Annotated[str, AfterValidator(_symbol)]
 Timeframe = Annotated[str, AfterValidator(_timeframe)]
+SourceTimeframe = Annotated[str, AfterValidator(_source_timeframe)]
+Classifier = Annotated[str, AfterValidator(_classifier)]
 ExchangeName = Annotated[str, AfterValidator(exchange_name)]
