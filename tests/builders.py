@@ -224,6 +224,11 @@ def a_clock_checked(**changes: Any) -> e.ClockChecked:
     return _filled(e.ClockChecked, defaults, changes)
 
 
+def a_key_checked(**changes: Any) -> e.KeyChecked:
+    defaults = {"exchange": BTC.exchange, "remarks": ("the key expires in 9 days",)}
+    return _filled(e.KeyChecked, defaults, changes)
+
+
 def an_exchange_lost(**changes: Any) -> e.ExchangeLost:
     return _filled(e.ExchangeLost, {"exchange": BTC.exchange, "error": "no route"}, changes)
 
@@ -576,8 +581,8 @@ def a_look_up(**changes: Any) -> e.LookUpOrder:
 
 JOURNALED_BUILDERS: Final[tuple[Callable[..., e.Event], ...]] = (
     a_run_opened, a_model_activated, a_history_loaded, a_bars_closed, a_bars_missed, a_bar_rejected,
-    a_bar_revised, a_feed_stale, a_feed_recovered, a_clock_checked, an_exchange_lost,
-    an_exchange_back, an_order_reported, quotes_taken,
+    a_bar_revised, a_feed_stale, a_feed_recovered, a_clock_checked, a_key_checked,
+    an_exchange_lost, an_exchange_back, an_order_reported, quotes_taken,
     orders_ticked, a_start, a_reconciled, funds_that_moved,
     a_health_tick, a_halt_requested, a_resume_requested, a_run_closed, feature_rows, predictions,
     a_signal, a_suppression, a_distrust, an_approval, a_denial, an_intent, an_acceptance, a_refusal,

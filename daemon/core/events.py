@@ -221,6 +221,16 @@ class ClockChecked(Input, frozen=True, kw_only=True, gc=False, tag=True):
     limit_ms: float
 
 
+class KeyChecked(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """An exchange was asked what the key of a live account may do, and it may be used.
+
+    `remarks` are for a person; that its rights could not be verified and were accepted is one.
+    """
+
+    exchange: str
+    remarks: tuple[str, ...] = ()
+
+
 class ExchangeLost(Input, frozen=True, kw_only=True, gc=False, tag=True):
     """An exchange is not reached any more; nothing is opened there until it is."""
 
@@ -716,7 +726,8 @@ class LookUpOrder(Command, frozen=True, kw_only=True, gc=False, tag=True):
 
 JOURNALED: tuple[type[Event], ...] = (
     RunOpened, ModelActivated, HistoryLoaded, BarsClosed, BarsMissed, BarRejected, BarRevised,
-    FeedStale, FeedRecovered, ClockChecked, ExchangeLost, ExchangeBack, OrderReported, QuotesTaken,
+    FeedStale, FeedRecovered, ClockChecked, KeyChecked,
+    ExchangeLost, ExchangeBack, OrderReported, QuotesTaken,
     OrdersTicked, Started, Reconciled, FundsMoved,
     HealthTick, HaltRequested,
     ResumeRequested, RunClosed, FeatureRows, Predictions, SignalEmitted, SignalSuppressed,

@@ -1,11 +1,11 @@
-"""Which lines a measured clock becomes, and an exchange that answers again.
+"""Which lines a measured clock becomes, a key that was asked about, an exchange that is back.
 
-Belongs here: the lines of `ClockChecked` and `ExchangeBack`; those of others are in `lines`.
+Belongs here: the lines of `ClockChecked`, `KeyChecked` and `ExchangeBack`; others are in `lines`.
 """
 
 from collections.abc import Iterator
 
-from daemon.core.events import ClockChecked, ExchangeBack
+from daemon.core.events import ClockChecked, ExchangeBack, KeyChecked
 from daemon.core.timeframes import rfc3339
 from daemon.logs.parts import Fields, Memory
 
@@ -29,6 +29,15 @@ def _clock(event: ClockChecked) -> Fields:
         "error_ms": event.error_ms,
         "limit": f"{event.limit_ms:g} ms",
     }
+
+
+def key_checked(event: KeyChecked, _: Memory) -> Iterator[Fields]:
+    yield {"exchange": event.exchange, "at": rfc3339(event.ts_ns)}
+
+
+def key_remark(event: KeyChecked, _: Memory) -> Iterator[Fields]:
+    for each in event.remarks:
+        yield {"exchange": event.exchange, "at": rfc3339(event.ts_ns), "detail": each}
 
 
 def exchange_back(event: ExchangeBack, _: Memory) -> Iterator[Fields]:

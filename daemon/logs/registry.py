@@ -127,8 +127,8 @@ ROWS: Final = (
         "exchange at offset_ms error_ms limit",
     ),
     # the key of a live account
-    _event("key.checked", "info", "the exchange was asked what the key may do: fit", "exchange"),
-    _event("key.remark", "warning", "something to know about the key", "exchange detail"),
+    _event("key.checked", "info", "the exchange was asked what the key may do: fit", "exchange at"),
+    _event("key.remark", "warning", "something to know about the key", "exchange at detail"),
     _event("key.refused", "error", "the key must not be used any more: halted", "exchange error"),
     # from bar to order
     _event("features.computed", "debug", "a feature row", f"{_BAR} fingerprint columns values"),

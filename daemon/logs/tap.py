@@ -10,7 +10,13 @@ from typing import Any, Protocol, TypeAlias
 
 from daemon.core import events as e
 from daemon.logs import account_lines, data_lines, lines, order_lines
-from daemon.logs.clock_lines import clock_agrees, clock_off, exchange_back
+from daemon.logs.clock_lines import (
+    clock_agrees,
+    clock_off,
+    exchange_back,
+    key_checked,
+    key_remark,
+)
 from daemon.logs.parts import Fields, Memory
 
 Build: TypeAlias = Callable[[Any, Memory], Iterator[Fields]]
@@ -38,6 +44,7 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.FeedStale: (("feed.stale", lines.feed_stale),),
     e.FeedRecovered: (("feed.recovered", lines.feed_recovered),),
     e.ClockChecked: (("clock.off", clock_off), ("clock.agrees", clock_agrees)),
+    e.KeyChecked: (("key.checked", key_checked), ("key.remark", key_remark)),
     e.ExchangeBack: (("exchange.back", exchange_back),),
     e.FeatureRows: (
         ("features.computed", lines.features_computed),

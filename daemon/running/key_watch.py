@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from daemon.core.errors import ExchangeUnreachable, LiveRefused
-from daemon.core.events import HaltRequested
+from daemon.core.events import HaltRequested, KeyChecked
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -45,7 +45,7 @@ class KeyWatch:
 
     async def run(self, remarks: Sequence[str]) -> None:
         """Until cancelled; `remarks` are what the start has heard."""
-        self._tell(remarks)
+        await self._tell(remarks)
         wait_s, is_refused = self._every_s, False
         while True:
             await asyncio.sleep(wait_s)
@@ -60,12 +60,11 @@ class KeyWatch:
                 is_refused = True
             else:
                 is_refused = False
-                self._tell(remarks)
+                await self._tell(remarks)
 
-    def _tell(self, remarks: Sequence[str]) -> None:
-        self._emit("key.checked", exchange=self._exchange)
-        for each in remarks:
-            self._emit("key.remark", exchange=self._exchange, detail=each)
+    async def _tell(self, remarks: Sequence[str]) -> None:
+        ts_ns, told = self._market_ns(), tuple(remarks)
+        await self._put(KeyChecked(ts_ns=ts_ns, exchange=self._exchange, remarks=told))
 
     async def _halt(self, why: str) -> None:
         self._emit("key.refused", exchange=self._exchange, error=why)

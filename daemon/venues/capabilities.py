@@ -155,6 +155,7 @@ CAPABILITIES: dict[str, Row] = {
         cancel=Look("cancel_order", {"orderLinkId": OURS}),
         late_s=5.0,
         late_because="recv_window",
+        options={"recvWindow": 5_000},
         dead_man={"product": "SPOT"},
     ),
     "kraken": Row(

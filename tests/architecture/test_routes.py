@@ -14,7 +14,7 @@ from tests.unit.core.simulation import a_core, a_run, settings_of
 
 # Said for people and for the record; nothing in the core waits for them.
 TERMINAL = {
-    *(e.RunClosed, e.SignalSuppressed, e.JournalThinned),
+    *(e.RunClosed, e.SignalSuppressed, e.JournalThinned, e.KeyChecked),
 }
 SEEDS = range(20)
 # A run that begins has nothing pending yet; tests/unit/layers shows what becomes of it otherwise.

@@ -115,6 +115,8 @@ async def test_each_kind_of_order_is_signed_as_its_row_says(exchange: str, kind:
 
         (sent,) = signed
         told = sent.told
+        if exchange == "bybit":
+            assert sent.headers["X-BAPI-RECV-WINDOW"] == "5000"
         assert sent.fields[row_id(exchange)] == [CAPABILITIES[exchange].sent_as(OURS)]
         assert "0.00000012" in told
         assert not re.search(r"\d[eE]-\d", told)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from daemon.core.errors import ExchangeUnreachable, LiveRefused
-from daemon.core.events import HaltRequested, Input
+from daemon.core.events import HaltRequested, Input, KeyChecked
 from daemon.running.key_watch import AGAIN_S, EVERY_S, KeyWatch
 from tests.virtual_time import run_virtual
 
@@ -13,7 +13,7 @@ Answer = Sequence[str] | Exception
 
 
 def watched(*answers: Answer) -> tuple[list[tuple[float, str]], list[Input]]:
-    """(when, line) of what was said, and what went into the journal, until answers ran out."""
+    """(when, what) was found or said, and what went into the journal, until answers ran out."""
     said: list[tuple[float, str]] = []
     put: list[Input] = []
     left = list(answers)
@@ -34,10 +34,12 @@ def watched(*answers: Answer) -> tuple[list[tuple[float, str]], list[Input]]:
 
         async def publish(event: Input) -> None:
             put.append(event)
+            if isinstance(event, KeyChecked):
+                at_s = loop.time() - started_s
+                said.extend((at_s, each) for each in ("fit", *event.remarks))
 
         def emit(name: str, **fields: Any) -> None:
-            text = fields.get("detail") or fields.get("error") or ""
-            said.append((loop.time() - started_s, f"{name} {text}".strip()))
+            said.append((loop.time() - started_s, f"{name} {fields['error']}"))
 
         watch = KeyWatch("kraken", ask, market_ns=lambda: 7, put=publish, emit=emit)
         task = asyncio.create_task(watch.run(["known at the start"]))
@@ -52,13 +54,13 @@ def test_what_the_start_heard_is_told_at_once_and_the_key_asked_about_every_day(
     said, put = watched([], ["the key of kraken expires in 9 days"])
 
     assert said == [
-        (0.0, "key.checked"),
-        (0.0, "key.remark known at the start"),
-        (EVERY_S, "key.checked"),
-        (2 * EVERY_S, "key.checked"),
-        (2 * EVERY_S, "key.remark the key of kraken expires in 9 days"),
+        (0.0, "fit"),
+        (0.0, "known at the start"),
+        (EVERY_S, "fit"),
+        (2 * EVERY_S, "fit"),
+        (2 * EVERY_S, "the key of kraken expires in 9 days"),
     ]
-    assert put == []
+    assert not any(isinstance(each, HaltRequested) for each in put)
 
 
 def test_a_key_that_became_unfit_halts_once_until_it_is_fit_again() -> None:
@@ -74,5 +76,5 @@ def test_a_key_that_became_unfit_halts_once_until_it_is_fit_again() -> None:
 def test_a_day_without_an_answer_is_asked_again_soon_and_halts_nothing() -> None:
     said, put = watched(ExchangeUnreachable("away"), [])
 
-    assert said[-1] == (EVERY_S + AGAIN_S, "key.checked")
-    assert put == []
+    assert said[-1] == (EVERY_S + AGAIN_S, "fit")
+    assert not any(isinstance(each, HaltRequested) for each in put)
