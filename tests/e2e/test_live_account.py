@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.command import ROOT, Tradingd
+from tests.e2e.command import ROOT, SMALL, Tradingd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,8 @@ def an_exchange(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
 
 
 def attached(folder: Path, ready: dict[str, Any]) -> Tradingd:
-    tradingd = Tradingd(folder)
+    # Live, a model opens nothing before its health is known, which takes longer than these runs.
+    tradingd = Tradingd(folder, SMALL + '[risk]\ntrade_unknown_model = "always"\n')
     tradingd.environment |= {
         "TRADINGD__EXCHANGE__API_KEY": ready["key"],
         "TRADINGD__EXCHANGE__API_SECRET": ready["secret"],
