@@ -15,6 +15,7 @@ from daemon.core.bars import ZeroVolume
 from daemon.core.blotter import Blotter
 from daemon.core.book import Book
 from daemon.core.flows import ExternalFlows
+from daemon.core.listings import Listings
 from daemon.core.pipeline import Pipeline, Route, apply, on
 from daemon.core.timeframes import timeframe_ns
 from daemon.layers.execution import Execution
@@ -62,7 +63,8 @@ def build_core(
         fee_ratio=settings.execution.fee_bps / 10_000,
         slippage_ratio=settings.execution.slippage_bps / 10_000,
     )
-    book, blotter = Book(), Blotter()
+    listings = Listings()
+    book, blotter = Book(), Blotter(listings)
     features = Features(
         feature_set,
         instruments,
@@ -72,6 +74,7 @@ def build_core(
     inference = Inference(model)
     signals = Signals(
         settings.signal,
+        listings,
         timeframe_ns=length_ns,
         round_trip_cost_ratio=costs.round_trip_ratio,
         bar_age_max_ns=round(settings.data.max_decision_age_ratio * length_ns),
@@ -115,6 +118,7 @@ def routes(core: Core) -> list[Route]:
     tick = (*child, *cancel, e.AskQuotes, e.ParentEnded)
     return [
         # the run and its model
+        apply(e.RunOpened, blotter.listings.apply_run_opened),
         apply(e.RunOpened, book.apply_run_opened),
         apply(e.RunOpened, execution.apply_run_opened),
         apply(e.RunOpened, risk.apply_run_opened),
@@ -123,6 +127,8 @@ def routes(core: Core) -> list[Route]:
         apply(e.ModelActivated, risk.apply_model_activated),
         apply(e.ModelActivated, monitoring.apply_model_activated),
         apply(e.Started, risk.apply_started),
+        apply(e.Started, execution.apply_started),
+        apply(e.Started, signals.apply_started),
         apply(e.Reconciled, risk.apply_reconciled),
         on(e.Reconciled, risk.halts.on_reconciled, e.TradingHalted),
         apply(e.FundsMoved, core.flows.apply_funds_moved),
@@ -213,13 +219,20 @@ def routes(core: Core) -> list[Route]:
         apply(e.HealthSampled, risk.apply_health_sampled),
         on(e.HealthSampled, risk.halts.on_health_sampled, e.TradingHalted),
         apply(e.FeedStale, risk.apply_feed_stale),
+        apply(e.FeedStale, execution.apply_feed_stale),
+        apply(e.FeedStale, signals.apply_feed_stale),
         apply(e.FeedStale, features.apply_feed_stale),
         on(e.FeedStale, features.on_feed_stale, e.FeatureRows),
         apply(e.FeedRecovered, risk.apply_feed_recovered),
+        apply(e.FeedRecovered, execution.apply_feed_recovered),
+        apply(e.FeedRecovered, signals.apply_feed_recovered),
         apply(e.FeedRecovered, features.apply_feed_recovered),
         apply(e.ClockChecked, risk.apply_clock_checked),
+        apply(e.ClockChecked, execution.apply_clock_checked),
         apply(e.ExchangeLost, risk.apply_exchange_lost),
+        apply(e.ExchangeLost, execution.apply_exchange_lost),
         apply(e.ExchangeBack, risk.apply_exchange_back),
+        apply(e.ExchangeBack, execution.apply_exchange_back),
 
         # trading state
         on(e.HaltRequested, risk.halts.on_halt_requested, e.TradingHalted),

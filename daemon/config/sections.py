@@ -269,6 +269,8 @@ class ExecutionSection(Section):
     slice_depth_ratio: Annotated[Real, Field(ge=0, le=1)] = 0.25
     slice_interval_s: Seconds = 10.0
     quote_within_s: Seconds = 2.0
+    routing: Literal["own", "best"] = "own"
+    fee_bps_on: dict[ExchangeName, Bps] = {}
     reconcile_every_s: Annotated[Seconds, Field(ge=1, le=3_600)] = 60.0
     reconcile_patience_s: Annotated[Seconds, Field(le=600)] = 30.0
     foreign: Literal["ignore", "halt"] = "ignore"

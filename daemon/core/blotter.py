@@ -21,15 +21,20 @@ from daemon.core.events import (
     ParentEnded,
 )
 from daemon.core.instruments import InstrumentId
+from daemon.core.listings import Listings
 from daemon.core.orders import TERMINAL, Leg, Order, OrderState, Parent
 
 ORDERS_REMEMBERED_MAX = 20_000
 
 
 class Blotter:
-    """Orders by client order id; changed by `apply_*` only."""
+    """Orders by client order id; changed by `apply_*` only.
 
-    def __init__(self) -> None:
+    What is approved is a parent, kept under the instrument that stands for all it may be routed to.
+    """
+
+    def __init__(self, listings: Listings | None = None) -> None:
+        self.listings = listings or Listings()
         self.orders: dict[str, Order] = {}
         self.parents: dict[InstrumentId, Parent] = {}  # approved, and not worked off yet
         self._open: dict[InstrumentId, dict[str, Order]] = {}
@@ -48,6 +53,20 @@ class Blotter:
         """Instruments for which something is on its way, or approved and still to be sent."""
         busy = [each for each, orders in self._open.items() if orders]
         return [*busy, *(each for each in self.parents if not self._open.get(each))]
+
+    def parent_of(self, instrument: InstrumentId) -> Parent | None:
+        """What is being worked off for this instrument, wherever it goes."""
+        return self.parents.get(self.listings.key(instrument))
+
+    def children_of(self, parent: Parent) -> list[Order]:
+        """Its open orders."""
+        members = self.listings.members(parent.instrument)
+        return [child for each in members if (child := self.child_of(each)) is not None]
+
+    def stops_of(self, parent: Parent) -> list[Order]:
+        """Protective stops of all that it may be routed to."""
+        members = self.listings.members(parent.instrument)
+        return [stop for each in members if (stop := self.stop_of(each)) is not None]
 
     def stop_of(self, instrument: InstrumentId) -> Order | None:
         """The protective stop that rests for this instrument, or is on its way."""
@@ -69,11 +88,13 @@ class Blotter:
 
     def pending_entries(self, instrument: InstrumentId) -> Decimal:
         """Quote value that entries may still add, as if filled at their decision price: what is
-        approved and not filled, sent or not.
+        approved and not filled, sent or not. What may be routed counts once, for the
+        instrument that stands for all.
         """
-        parent = self.parents.get(instrument)
+        parent = self.parent_of(instrument)
         if parent is not None and not parent.is_exit:
-            return parent.leaves_quantity * parent.decision_price
+            is_here = self.listings.key(instrument) == instrument
+            return parent.leaves_quantity * parent.decision_price if is_here else Decimal(0)
         return sum(
             (
                 each.leaves_quantity * each.decision_price
@@ -86,7 +107,7 @@ class Blotter:
     # --- applying -----------------------------------------------------------------------------
 
     def apply_order_approved(self, event: OrderApproved) -> None:
-        self.parents[event.instrument] = Parent(
+        self.parents[self.listings.key(event.instrument)] = Parent(
             instrument=event.instrument,
             trace=event.trace,
             close_ns=event.close_ns,
@@ -99,7 +120,7 @@ class Blotter:
         )
 
     def apply_parent_ended(self, event: ParentEnded) -> None:
-        self.parents.pop(event.instrument, None)
+        self.parents.pop(self.listings.key(event.instrument), None)
 
     def apply_order_intended(self, event: OrderIntended) -> None:
         order = Order(
@@ -118,8 +139,8 @@ class Blotter:
             arrival_price=event.arrival_price,
             is_exit=event.is_exit,
         )
-        parent = self.parents.get(order.instrument)
-        if parent is not None and order.leg is parent.leg:
+        parent = self._parent_of_child(order)
+        if parent is not None:
             parent.children += 1
             parent.newest_child_ns = event.ts_ns
         assert order.client_order_id not in self.orders, "an intent is made once"
@@ -138,16 +159,16 @@ class Blotter:
         self._move(order, OrderState.ACCEPTED)
 
     def apply_order_refused(self, event: OrderRefused) -> None:
-        self._move(self.orders[event.client_order_id], OrderState.REFUSED)
+        self._lose(self.orders[event.client_order_id], OrderState.REFUSED)
 
     def apply_order_not_sent(self, event: OrderNotSent) -> None:
-        self._move(self.orders[event.client_order_id], OrderState.NOT_SENT)
+        self._lose(self.orders[event.client_order_id], OrderState.NOT_SENT)
 
     def apply_order_outcome_unknown(self, event: OrderOutcomeUnknown) -> None:
         self._move(self.orders[event.client_order_id], OrderState.UNKNOWN)
 
     def apply_order_absent(self, event: OrderAbsent) -> None:
-        self._move(self.orders[event.client_order_id], OrderState.ABSENT)
+        self._lose(self.orders[event.client_order_id], OrderState.ABSENT)
 
     def apply_order_filled(self, event: OrderFilled) -> None:
         order = self.orders[event.client_order_id]
@@ -158,8 +179,8 @@ class Blotter:
         known = order.fees.get(event.fee_currency, Decimal(0))
         order.fees[event.fee_currency] = known + event.fee
         self.fill_count += 1
-        parent = self.parents.get(order.instrument)
-        if parent is not None and parent.leg is order.leg and parent.trace == order.trace:
+        parent = self._parent_of_child(order)
+        if parent is not None:
             parent.filled_quantity += event.quantity
         if event.is_adopted:
             self._move(order, OrderState.ADOPTED)
@@ -168,6 +189,18 @@ class Blotter:
 
     def apply_order_completed(self, event: OrderCompleted) -> None:
         self._move(self.orders[event.client_order_id], event.state)
+
+    def _parent_of_child(self, order: Order) -> Parent | None:
+        parent = self.parent_of(order.instrument)
+        is_child = parent is not None and parent.leg is order.leg and parent.trace == order.trace
+        return parent if is_child else None
+
+    def _lose(self, order: Order, state: OrderState) -> None:
+        """An order that never came about: where it went, nothing more of its parent is sent."""
+        self._move(order, state)
+        parent = self._parent_of_child(order)
+        if parent is not None and order.instrument not in parent.dead:
+            parent.dead.append(order.instrument)
 
     def _move(self, order: Order, state: OrderState) -> None:
         order.move_to(state)

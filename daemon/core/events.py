@@ -115,6 +115,7 @@ class RunOpened(Input, frozen=True, kw_only=True, gc=False, tag=True):
     first_open_ns: int  # open of the first slot that is streamed
     end_ns: int | None  # close of the last slot of the run, None when endless
     accounts: tuple[AccountOpened, ...] = ()
+    is_routed: bool = False  # whether orders go wherever the instrument is listed
 
     def each_account(self) -> tuple[AccountOpened, ...]:
         """One for every exchange, whether there are several or one."""

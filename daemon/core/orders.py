@@ -145,7 +145,9 @@ class Order(Struct, kw_only=True):
 
 
 class Parent(Struct, kw_only=True):
-    """What was approved, worked off in child orders; at most one per instrument at a time."""
+    """What was approved, worked off in child orders; at most one at a time for an instrument and
+    all that it may be routed to. `dead` are those that would not take a child of it.
+    """
 
     instrument: InstrumentId
     trace: str
@@ -159,6 +161,7 @@ class Parent(Struct, kw_only=True):
     filled_quantity: Decimal = Decimal(0)
     children: int = 0
     newest_child_ns: int = 0
+    dead: list[InstrumentId] = field(default_factory=list)
 
     @property
     def leg(self) -> Leg:

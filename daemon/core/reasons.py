@@ -53,6 +53,7 @@ class SuppressReason(StrEnum):
     REFERENCE_MISSING = "reference_missing"
     NO_MODEL = "no_model"
     NOT_FINITE = "not_finite"
+    ROUTED = "routed"  # decided on another exchange's bar of the same thing
 
 
 class DenyReason(StrEnum):
@@ -131,6 +132,7 @@ class ParentEnd(StrEnum):
     NOT_SENT = "not_sent"
     ABSENT = "absent"
     TOO_SMALL = "too_small"  # what is left is less than the exchange takes
+    NOWHERE = "nowhere"  # no exchange that lists it is well, has money and shows a book
 
 
 class Outcome(StrEnum):

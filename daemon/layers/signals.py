@@ -21,12 +21,13 @@ from daemon.core.events import (
     SignalSuppressed,
     SuppressReason,
 )
+from daemon.core.listings import Listings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from daemon.config import SignalSection
-    from daemon.core.events import Event
+    from daemon.core.events import Event, FeedRecovered, FeedStale, Started
     from daemon.core.instruments import InstrumentId
 
 # A probability is trusted only after one standard error is taken off its distance from one half.
@@ -42,11 +43,16 @@ class Desired(Struct, frozen=True, gc=False):
 
 
 class Signals:
-    """Threshold, cost hurdle, de-duplication and expiry, per instrument."""
+    """Threshold, cost hurdle, de-duplication and expiry, per instrument.
+
+    Instruments that orders are routed between are one: decided on by the bars of the first whose
+    feed lives.
+    """
 
     def __init__(
         self,
         config: SignalSection,
+        listings: Listings | None = None,
         *,
         timeframe_ns: int,
         round_trip_cost_ratio: float,
@@ -54,6 +60,8 @@ class Signals:
         model_age_max_ns: int,
     ) -> None:
         self._config = config
+        self._listings = listings or Listings()
+        self._stale: set[InstrumentId] = set()
         self._timeframe_ns = timeframe_ns
         self._cost_ratio = round_trip_cost_ratio + config.cost_margin_bps / 10_000
         self._bar_age_max_ns = bar_age_max_ns
@@ -63,14 +71,24 @@ class Signals:
         self._model: ModelActivated | None = None
 
     def desired(self, instrument: InstrumentId) -> Direction:
-        known = self._desired.get(instrument)
+        known = self._last(instrument)
         return known.direction if known else Direction.FLAT
+
+    def apply_started(self, _event: Started) -> None:
+        self._stale.clear()
+
+    def apply_feed_stale(self, event: FeedStale) -> None:
+        self._stale.add(event.instrument)
+
+    def apply_feed_recovered(self, event: FeedRecovered) -> None:
+        self._stale.discard(event.instrument)
 
     def apply_model_activated(self, event: ModelActivated) -> None:
         self._model = event
 
     def apply_signal_emitted(self, event: SignalEmitted) -> None:
-        self._desired[event.instrument] = Desired(event.direction, event.close_ns, event.expires_ns)
+        key = self._listings.key(event.instrument)
+        self._desired[key] = Desired(event.direction, event.close_ns, event.expires_ns)
 
     def apply_position_changed(self, event: PositionChanged) -> None:
         if event.closed_return_ratio is None and event.quantity:
@@ -82,6 +100,9 @@ class Signals:
     def on_predictions(self, event: Predictions) -> Iterator[Event]:
         """One signal or one reason per bar; a position past its horizon goes FLAT besides."""
         for row in event.rows:
+            if self._decider(row.instrument) != row.instrument:
+                yield self._suppress(row, event, SuppressReason.ROUTED)
+                continue
             verdict = self._judge(row, event)
             yield verdict
             if isinstance(verdict, SignalSuppressed):
@@ -94,12 +115,26 @@ class Signals:
                 close_ns=refused.close_ns,
                 reason=SuppressReason(refused.reason.value),
             )
-            yield from self._close_expired(refused, event, 0.0, None)
+            if self._decider(refused.instrument) == refused.instrument:
+                yield from self._close_expired(refused, event, 0.0, None)
+
+    def _last(self, instrument: InstrumentId) -> Desired | None:
+        return self._desired.get(self._listings.key(instrument))
+
+    def _holding(self, instrument: InstrumentId) -> Direction | None:
+        """Which way it is held, wherever that is."""
+        members = self._listings.members(instrument)
+        return next((self._held[each] for each in members if each in self._held), None)
+
+    def _decider(self, instrument: InstrumentId) -> InstrumentId:
+        """Whose bars are decided on: the first exchange's while its feed lives."""
+        members = self._listings.members(instrument)
+        return next((each for each in members if each not in self._stale), members[0])
 
     def _judge(self, row: Prediction, event: Predictions) -> SignalEmitted | SignalSuppressed:
         wanted = Direction.LONG if row.probability_up > 0.5 else Direction.SHORT
-        known = self._desired.get(row.instrument)
-        held = self._held.get(row.instrument, Direction.FLAT)
+        known = self._last(row.instrument)
+        held = self._holding(row.instrument) or Direction.FLAT
         if reason := self._unfit(row, event, known):
             return self._suppress(row, event, reason)
         minimum = self._config.confidence_min_ratio
@@ -171,8 +206,8 @@ class Signals:
         price: float,
         probability_up: float | None,
     ) -> Iterator[SignalEmitted]:
-        known = self._desired.get(row.instrument)
-        held = self._held.get(row.instrument)
+        known = self._last(row.instrument)
+        held = self._holding(row.instrument)
         if known is None or held is None:
             return
         if known.direction is not held and row.close_ns > known.close_ns:

@@ -71,6 +71,7 @@ async def opening(world: World, settings: Settings, spec: RunSpec) -> RunOpened:
         first_open_ns=world.first_open_ns,
         end_ns=None if spec.bars is None else world.first_open_ns + spec.bars * length_ns,
         accounts=accounts if len(accounts) > 1 else (),
+        is_routed=settings.execution.routing == "best" and len(accounts) > 1,
     )
 
 

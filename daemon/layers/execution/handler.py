@@ -12,6 +12,7 @@ from daemon.core.orders import Leg
 from daemon.layers.execution.intents import Intents
 from daemon.layers.execution.protection import Protection
 from daemon.layers.execution.reports import Reports
+from daemon.layers.execution.routing import Router
 from daemon.layers.execution.working import Working
 
 if TYPE_CHECKING:
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
     from daemon.core.book import Book
     from daemon.core.events import (
         BarsClosed,
+        ClockChecked,
         Event,
+        ExchangeBack,
+        ExchangeLost,
+        FeedRecovered,
+        FeedStale,
         OrderAbsent,
         OrderAccepted,
         OrderApproved,
@@ -34,7 +40,9 @@ if TYPE_CHECKING:
         OrdersTicked,
         QuotesTaken,
         RunOpened,
+        Started,
     )
+    from daemon.core.instruments import InstrumentId
 
 
 class Execution:
@@ -44,7 +52,8 @@ class Execution:
         self._blotter = blotter
         self._intents = Intents()
         self._reports = Reports(blotter)
-        self._working = Working(config, blotter, book, self._intents)
+        self._router = Router(config, blotter, book)
+        self._working = Working(config, blotter, book, self._intents, self._router)
         self._protection = Protection(config, blotter, book, self._intents)
 
     def is_due(self, ts_ns: int) -> bool:
@@ -59,6 +68,24 @@ class Execution:
     def apply_order_intended(self, event: OrderIntended) -> None:
         self._intents.note(event)
         self._protection.note_intended(event)
+
+    def apply_started(self, _event: Started) -> None:
+        self._router.forget()
+
+    def apply_feed_stale(self, event: FeedStale) -> None:
+        self._router.note_stale(event.instrument, is_stale=True)
+
+    def apply_feed_recovered(self, event: FeedRecovered) -> None:
+        self._router.note_stale(event.instrument, is_stale=False)
+
+    def apply_clock_checked(self, event: ClockChecked) -> None:
+        self._router.note_clock(event)
+
+    def apply_exchange_lost(self, event: ExchangeLost) -> None:
+        self._router.note_lost(event.exchange, is_lost=True)
+
+    def apply_exchange_back(self, event: ExchangeBack) -> None:
+        self._router.note_lost(event.exchange, is_lost=False)
 
     def apply_quotes_taken(self, event: QuotesTaken) -> None:
         for quote in event.quotes:
@@ -79,13 +106,15 @@ class Execution:
     # --- deciding -----------------------------------------------------------------------------
 
     def on_order_approved(self, event: OrderApproved) -> Iterator[Event]:
-        yield from self._working.start(event.instrument, event.ts_ns)
+        parent = self._blotter.parent_of(event.instrument)
+        assert parent is not None, "an approval is a parent"
+        yield from self._working.start(parent, event.ts_ns)
 
     def on_quotes_taken(self, event: QuotesTaken) -> Iterator[Event]:
         """The next child of a parent that asked for these; a decision asks for its first ones."""
-        parent = self._blotter.parents.get(event.instrument)
+        parent = self._blotter.parent_of(event.instrument)
         if parent is not None and parent.trace == event.trace:
-            yield from self._working.next_child(event.instrument, event.ts_ns)
+            yield from self._working.next_children(parent, event.ts_ns)
 
     def on_order_reported(self, event: OrderReported) -> Iterator[Event]:
         yield from self._reports.news(event)
@@ -103,7 +132,8 @@ class Execution:
         yield from self._lost(event)
 
     def on_parent_ended(self, event: ParentEnded) -> Iterator[Event]:
-        yield from self._protection.follow(event.instrument, event.ts_ns)
+        for each in self._blotter.listings.members(event.instrument):
+            yield from self._protection.follow(each, event.ts_ns)
 
     def on_bars_closed(self, event: BarsClosed) -> Iterator[Event]:
         yield from self._tick(event.ts_ns)
@@ -122,20 +152,21 @@ class Execution:
 
     def _over(self, client_order_id: str, ts_ns: int) -> Iterator[Event]:
         order = self._blotter.orders[client_order_id]
+        parent = self._blotter.parent_of(order.instrument)
         if order.leg is not Leg.STOP:
             yield from self._working.child_over(order, ts_ns)
-        elif order.instrument in self._blotter.parents:
-            yield from self._working.next_child(order.instrument, ts_ns)
+        elif parent is not None and parent.is_exit:
+            yield from self._working.next_children(parent, ts_ns)
         else:
             yield from self._protection.follow(order.instrument, ts_ns)
 
     def _tick(self, ts_ns: int) -> Iterator[Event]:
-        ended = set()
-        for instrument in list(self._blotter.parents):
-            for event in self._working.tick(instrument, ts_ns):
+        ended: set[InstrumentId] = set()
+        for parent in list(self._blotter.parents.values()):
+            for event in self._working.tick(parent, ts_ns):
                 yield event
-                if isinstance(event, ParentEnded):
-                    ended.add(instrument)  # it is protected by what follows from that
+                if isinstance(event, ParentEnded):  # they are protected by what follows from that
+                    ended.update(self._blotter.listings.members(parent.instrument))
         for instrument in self._protection.instruments():
             if instrument not in ended:
                 yield from self._protection.follow(instrument, ts_ns)

@@ -78,7 +78,7 @@ class Protection:
 
     def follow(self, instrument: InstrumentId, ts_ns: int) -> Iterator[Event]:
         """Bring the stop one step nearer to what is held."""
-        parent = self._blotter.parents.get(instrument)
+        parent = self._blotter.parent_of(instrument)
         if parent is not None and parent.is_exit:
             return  # it cancels the stop itself, and sells what is there
         wanted = self._wanted(instrument)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from daemon.core.instruments import Instrument, InstrumentId
     from daemon.core.orders import Order, Parent
     from daemon.layers.execution.intents import Intents
+    from daemon.layers.execution.routing import Part, Router
 
 SECOND_NS = 1_000_000_000
 CANCEL_AGAIN_NS = 10 * SECOND_NS
@@ -40,53 +41,60 @@ class Working:
     """Parents of all instruments; they are kept by the blotter, and changed there."""
 
     def __init__(
-        self, config: ExecutionSection, blotter: Blotter, book: Book, intents: Intents
+        self,
+        config: ExecutionSection,
+        blotter: Blotter,
+        book: Book,
+        intents: Intents,
+        router: Router,
     ) -> None:
         self._config = config
         self._blotter = blotter
         self._book = book
         self._intents = intents
+        self._router = router
         self._quotes: dict[InstrumentId, Quote] = {}
 
     def quote(self, quote: Quote) -> None:
         """The newest book of an instrument."""
         self._quotes[quote.instrument] = quote
 
-    def start(self, instrument: InstrumentId, ts_ns: int) -> Iterator[Event]:
-        """The first child; where a stop holds what is to be sold, that goes first."""
-        stop = self._blotter.stop_of(instrument)
-        if stop is not None and self._blotter.parents[instrument].is_exit:
+    def start(self, parent: Parent, ts_ns: int) -> Iterator[Event]:
+        """The first children; where a stop holds what is to be sold, that goes first."""
+        stops = self._blotter.stops_of(parent) if parent.is_exit else []
+        for stop in stops:
             yield from cancelled(stop, ts_ns, "the position is being closed")
-        else:
-            yield from self.next_child(instrument, ts_ns)
+        if not stops:
+            yield from self.next_children(parent, ts_ns)
 
-    def next_child(self, instrument: InstrumentId, ts_ns: int) -> Iterator[Event]:
-        """The next child of this parent if it is free to have one, or its end."""
-        parent = self._blotter.parents.get(instrument)
-        if parent is None or not self._is_free(parent):
+    def next_children(self, parent: Parent, ts_ns: int) -> Iterator[Event]:
+        """The next children of this parent if it is free to have any, or its end."""
+        if self._blotter.children_of(parent) or self._is_held_by_stops(parent):
             return
         left = self.left_of(parent)
-        if left <= 0:
-            is_filled = parent.leaves_quantity == 0
-            reason = ParentEnd.FILLED if is_filled else ParentEnd.NOTHING_LEFT
-            yield _ended(parent, ts_ns, reason)
-        elif not self._book.instruments[instrument].takes(left, self._mark(parent)):
-            yield _ended(parent, ts_ns, ParentEnd.TOO_SMALL)
+        parts = self._router.parts(parent, left, self._quotes) if left > 0 else ()
+        if parts:
+            drafts = [self._draft(parent, part, ts_ns) for part in parts]
+            for draft in drafts:
+                yield from self._intents.intend(draft, ts_ns)
+        elif left > 0:
+            can = self._router.could_take(parent, left)
+            yield _ended(parent, ts_ns, ParentEnd.NOWHERE if can else ParentEnd.TOO_SMALL)
         else:
-            yield from self._intents.intend(self._draft(parent, left, ts_ns), ts_ns)
+            yield _done(parent, ts_ns)
 
     def child_over(self, child: Order, ts_ns: int) -> Iterator[Event]:
-        """A child has ended: another one, now or later, or the end of its parent."""
-        parent = self._blotter.parents.get(child.instrument)
+        """A child has ended: others, now or later, or the end of its parent."""
+        parent = self._blotter.parent_of(child.instrument)
         if parent is None or parent.leg is not child.leg or parent.trace != child.trace:
             return
+        if self._blotter.children_of(parent):
+            return  # what is left is known when all of them have ended
         left = self.left_of(parent)
-        if left <= 0 or not self._book.instruments[parent.instrument].takes(
-            left, self._mark(parent)
-        ):
-            yield from self.next_child(parent.instrument, ts_ns)
+        if left <= 0 or not self._router.could_take(parent, left):
+            yield from self._cannot_go_on(parent, child, left, ts_ns)
         elif child.state in _DEAD:
-            yield _ended(parent, ts_ns, _DEAD[child.state])
+            yield self._ask(parent, ts_ns)  # somewhere else
         elif child.leaves_quantity == 0:
             return  # a slice is done, and the next one waits for its time
         elif child.order_type is OrderType.LIMIT:
@@ -94,43 +102,47 @@ class Working:
         else:
             yield _ended(parent, ts_ns, ParentEnd.EXPIRED)
 
-    def tick(self, instrument: InstrumentId, ts_ns: int) -> Iterator[Event]:
+    def tick(self, parent: Parent, ts_ns: int) -> Iterator[Event]:
         """Time has passed: cancel what rests too long, ask for the quotes of what is due."""
-        parent = self._blotter.parents.get(instrument)
-        if parent is None:
-            return
-        stop = self._blotter.stop_of(instrument)
-        child = self._blotter.child_of(instrument)
-        if parent.is_exit and stop is not None:
-            if is_cancel_due(stop, ts_ns):
-                yield from cancelled(stop, ts_ns, "the position is being closed")
-        elif child is None:
+        children = self._blotter.children_of(parent)
+        if self._is_held_by_stops(parent):
+            for stop in self._blotter.stops_of(parent):
+                if is_cancel_due(stop, ts_ns):
+                    yield from cancelled(stop, ts_ns, "the position is being closed")
+        elif not children:
             yield from self._tick_without_child(parent, ts_ns)
-        elif child.order_type is OrderType.LIMIT and not child.is_unresolved:
-            rested_ns = ts_ns - child.intended_ns
-            if rested_ns >= self._config.requote_s * SECOND_NS and is_cancel_due(child, ts_ns):
-                yield from cancelled(child, ts_ns, "it rested long enough at its price")
+        for child in children:
+            if child.order_type is OrderType.LIMIT and not child.is_unresolved:
+                rested_ns = ts_ns - child.intended_ns
+                if rested_ns >= self._config.requote_s * SECOND_NS and is_cancel_due(child, ts_ns):
+                    yield from cancelled(child, ts_ns, "it rested long enough at its price")
 
     def left_of(self, parent: Parent) -> Decimal:
-        """What a next child may be for; an exit never more than what is held."""
+        """What next children may be for; an exit never more than what is held."""
         if not parent.is_exit:
             return parent.leaves_quantity
-        held = self._book.position(parent.instrument).quantity
-        is_closing = (held > 0) is (parent.side is Side.SELL)
-        instrument = self._book.instruments[parent.instrument]
-        sellable = instrument.quantize_down(abs(held)) if is_closing else Decimal(0)
-        return min(parent.leaves_quantity, sellable)
+        members = self._blotter.listings.members(parent.instrument)
+        held = sum((self._router.held(each, parent.side) for each in members), Decimal(0))
+        return min(parent.leaves_quantity, held)
 
-    def _is_free(self, parent: Parent) -> bool:
-        if self._blotter.child_of(parent.instrument) is not None:
-            return False
-        return not (parent.is_exit and self._blotter.stop_of(parent.instrument) is not None)
+    def _is_held_by_stops(self, parent: Parent) -> bool:
+        return parent.is_exit and bool(self._blotter.stops_of(parent))
+
+    def _cannot_go_on(
+        self, parent: Parent, child: Order, left: Decimal, ts_ns: int
+    ) -> Iterator[Event]:
+        if left > 0 and child.state in _DEAD:
+            yield _ended(parent, ts_ns, _DEAD[child.state])
+        elif left > 0:
+            yield _ended(parent, ts_ns, ParentEnd.TOO_SMALL)
+        else:
+            yield _done(parent, ts_ns)
 
     def _after_limit(self, parent: Parent, ts_ns: int) -> Iterator[Event]:
         if not self._is_timed_out(parent, ts_ns):
             yield self._ask(parent, ts_ns)
         elif parent.is_exit:
-            yield from self.next_child(parent.instrument, ts_ns)  # at the market now
+            yield from self.next_children(parent, ts_ns)  # at the market now
         else:
             yield _ended(parent, ts_ns, ParentEnd.TIMED_OUT)
 
@@ -143,9 +155,6 @@ class Working:
     def _is_timed_out(self, parent: Parent, ts_ns: int) -> bool:
         return ts_ns - parent.approved_ns >= self._config.order_timeout_s * SECOND_NS
 
-    def _mark(self, parent: Parent) -> Decimal:
-        return self._book.marks.get(parent.instrument, parent.decision_price)
-
     def _ask(self, parent: Parent, ts_ns: int) -> AskQuotes:
         entry = Direction.LONG if parent.side is Side.BUY else Direction.SHORT
         return AskQuotes(
@@ -153,25 +162,25 @@ class Working:
             instrument=parent.instrument,
             trace=parent.trace,
             direction=Direction.FLAT if parent.is_exit else entry,
-            instruments=(parent.instrument,),
+            instruments=self._blotter.listings.members(parent.instrument),
             notional_quote=parent.leaves_quantity * parent.decision_price,
         )
 
     # --- one child ----------------------------------------------------------------------------
 
-    def _draft(self, parent: Parent, left: Decimal, ts_ns: int) -> Draft:
-        instrument = self._book.instruments[parent.instrument]
-        quote = self._quotes.get(parent.instrument)
-        is_first = parent.children == 0
+    def _draft(self, parent: Parent, part: Part, ts_ns: int) -> Draft:
+        rules = self._book.instruments[part.instrument]
+        quote = self._quotes.get(part.instrument)
+        is_first = parent.children == 0 and part.instrument == parent.instrument
         arrival = parent.arrival_price if is_first or quote is None else quote.best(parent.side)
-        price = self._limit_price(parent, instrument, quote, ts_ns)
+        price = self._limit_price(parent, rules, quote, ts_ns)
         return Draft(
-            instrument=parent.instrument,
+            instrument=part.instrument,
             trace=parent.trace,
             close_ns=parent.close_ns,
             leg=parent.leg,
             side=parent.side,
-            quantity=self._slice(parent, instrument, left, quote),
+            quantity=self._slice(parent, rules, part.quantity, quote),
             decision_price=parent.decision_price,
             order_type=OrderType.MARKET if price is None else OrderType.LIMIT,
             price=price,
@@ -206,7 +215,7 @@ class Working:
             return left
         shown = sum((quantity for _, quantity in quote.side(parent.side)), Decimal(0))
         most = instrument.quantize_down(shown * share)
-        price = self._mark(parent)
+        price = self._book.marks.get(instrument.id, parent.decision_price)
         if most >= left or not instrument.takes(most, price):
             return left
         return most if instrument.takes(left - most, price) else left
@@ -216,6 +225,11 @@ def is_cancel_due(order: Order, ts_ns: int) -> bool:
     """True when nobody has asked for its end yet, or so long ago that it has to be said again."""
     asked_ns = order.cancel_requested_ns
     return asked_ns is None or ts_ns - asked_ns >= CANCEL_AGAIN_NS
+
+
+def _done(parent: Parent, ts_ns: int) -> ParentEnded:
+    is_filled = parent.leaves_quantity == 0
+    return _ended(parent, ts_ns, ParentEnd.FILLED if is_filled else ParentEnd.NOTHING_LEFT)
 
 
 def _ended(parent: Parent, ts_ns: int, reason: ParentEnd) -> ParentEnded:

@@ -39,15 +39,18 @@ class Exposure:
             for each in blotter.with_open()
             if each in book.instruments
         }
+        # What orders may be routed between is one position, paid for wherever it is bought.
+        members = blotter.listings.members(instrument)
+        exchanges = sorted({each.exchange for each in members})
         return Room(
             equity=book.equity,
-            cash=book.cash_on(instrument.exchange),
-            held_here=abs(book.notional(instrument)),
+            cash=sum(map(book.cash_on, exchanges), ZERO),
+            held_here=sum((abs(book.notional(each)) for each in members), ZERO),
             held_everywhere=book.gross_notional,
-            pending_here=pending.get(instrument, ZERO),
+            pending_here=sum((pending.get(each, ZERO) for each in members), ZERO),
             pending_everywhere=sum(pending.values(), ZERO),
             pending_on_exchange=sum(
-                (each for at, each in pending.items() if at.exchange == instrument.exchange), ZERO
+                (each for at, each in pending.items() if at.exchange in exchanges), ZERO
             ),
             net=self._net(pending, is_long=is_long),
             correlated=self._correlated(instrument, pending, is_long=is_long),
@@ -84,13 +87,14 @@ class Exposure:
         return total
 
     def _moves_with(self, instrument: InstrumentId, other: InstrumentId, *, is_same: bool) -> bool:
-        found = 1.0 if other == instrument else self._returns.correlation(instrument, other)
+        is_same_thing = other in self._blotter.listings.members(instrument)
+        found = 1.0 if is_same_thing else self._returns.correlation(instrument, other)
         if found is None:
             return True
         return (found if is_same else -found) >= self._config.correlation_min_ratio
 
     def _is_pending_long(self, instrument: InstrumentId) -> bool:
-        parent = self._blotter.parents.get(instrument)
+        parent = self._blotter.parent_of(instrument)
         if parent is not None:
             return parent.side is Side.BUY
         child = self._blotter.child_of(instrument)

@@ -7,7 +7,7 @@ Belongs here: what is remembered. What is said to a signal belongs to `verdicts`
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
@@ -34,7 +34,7 @@ from daemon.layers.risk.streaks import Streak
 from daemon.layers.risk.verdicts import enter, leave
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from daemon.config import RiskSection
     from daemon.core.blotter import Blotter
@@ -70,6 +70,9 @@ if TYPE_CHECKING:
     from daemon.core.instruments import InstrumentId
     from daemon.core.orders import Order
     from daemon.layers.risk.sizing import Costs
+
+
+T = TypeVar("T")
 
 
 class Risk:
@@ -260,7 +263,7 @@ class Risk:
             instrument=event.instrument,
             trace=event.trace,
             direction=event.direction,
-            instruments=(event.instrument,),
+            instruments=self._blotter.listings.members(event.instrument),
             notional_quote=verdict.notional_quote,
         )
 
@@ -269,10 +272,29 @@ class Risk:
         signal = self._asked.get((event.trace, event.direction))
         if signal is not None and signal.instrument == event.instrument:
             yield self._verdict(
-                replace(signal, ts_ns=event.ts_ns),
-                event.of(event.instrument)
-                or Quote(instrument=event.instrument, taken_ns=event.ts_ns, error="not told"),
+                replace(signal, ts_ns=event.ts_ns), self._best_quote(event, signal)
             )
+
+    def _best_quote(self, event: QuotesTaken, signal: SignalEmitted) -> Quote:
+        """The book that is best for this signal, of all it may go to; one that could not be read
+        where none could.
+        """
+        is_buy = self._is_buy(signal)
+        complete = [each for each in event.quotes if each.is_complete]
+        if complete:
+            return (
+                min(complete, key=lambda each: each.asks[0][0])
+                if is_buy
+                else max(complete, key=lambda each: each.bids[0][0])
+            )
+        silent = Quote(instrument=event.instrument, taken_ns=event.ts_ns, error="not told")
+        return event.of(event.instrument) or silent
+
+    def _is_buy(self, signal: SignalEmitted) -> bool:
+        if signal.direction is not Direction.FLAT:
+            return signal.direction is Direction.LONG
+        members = self._blotter.listings.members(signal.instrument)
+        return sum(self._book.position(each).quantity for each in members) < 0
 
     def on_protection_failed(self, event: ProtectionFailed) -> Iterator[Event]:
         """What the exchange will not protect is not held."""
@@ -311,6 +333,7 @@ class Risk:
 
     def _situation(self, signal: SignalEmitted, quote: Quote | None) -> Situation:
         book, blotter, instrument = self._book, self._blotter, signal.instrument
+        members = blotter.listings.members(instrument)
         paced = self._pace.now(signal.ts_ns)
         is_long = signal.direction is Direction.LONG
         room = self._exposure.room(
@@ -324,7 +347,7 @@ class Risk:
         return Situation(
             signal=signal,
             instrument=book.instruments[instrument],
-            quantity=book.position(instrument).quantity,
+            quantity=sum((book.position(each).quantity for each in members), Decimal(0)),
             mark=book.marks.get(instrument),
             marked_ns=book.marked_ns.get(instrument),
             previous_mark=book.previous_marks.get(instrument),
@@ -332,20 +355,22 @@ class Risk:
             day_start_equity=self._day_start_equity,
             drawdown_ratio=book.drawdown_ratio,
             halts=tuple(sorted(self.halts.in_force)),
-            is_reconciled=self._is_reconciled(instrument.exchange),
+            is_reconciled=all(self._is_reconciled(each.exchange) for each in members),
             is_stale=instrument in self._stale,
             distrust=self.distrust.of(instrument, signal.ts_ns),
-            clock=self._clocks.get(instrument.exchange),
+            clock=_of_all(self._clocks.get(each.exchange) for each in members),
             health=self._health,
             open_orders=self._in_the_way(signal),
-            parent=blotter.parents.get(instrument),
+            parent=blotter.parent_of(instrument),
             quote=quote,
             is_live=self._is_live,
             paced=paced,
             volatility_ratio=room.volatility_ratio,
             loss_pause=self._losses.pause(signal.ts_ns),
-            refusal_pause=self._refusals_of(instrument).pause(signal.ts_ns),
-            exchange_lost=self._lost.get(instrument.exchange),
+            refusal_pause=_of_all(
+                self._refusals_of(each).pause(signal.ts_ns) for each in members
+            ),
+            exchange_lost=_of_all(self._lost.get(each.exchange) for each in members),
             unknown_on_exchange=unknown,
         )
 
@@ -363,13 +388,21 @@ class Risk:
         An exit cancels the stop behind its position first; an entry finds one only where nobody
         knows what became of it, or a position stands.
         """
-        orders = self._blotter.open_orders(signal.instrument)
+        blotter = self._blotter
+        members = blotter.listings.members(signal.instrument)
+        orders = [each for at in members for each in blotter.open_orders(at)]
         is_exit = signal.direction is Direction.FLAT
         return tuple(
             each
             for each in orders
             if each.leg is not Leg.STOP or (each.is_unresolved and not is_exit)
         )
+
+
+def _of_all(troubles: Iterable[T | None]) -> T | None:
+    """The first trouble where every exchange that an order may go to has one; they are few."""
+    found = list(troubles)
+    return None if any(each is None for each in found) else found[0]
 
 
 def _denied(signal: SignalEmitted, ts_ns: int, reason: DenyReason) -> OrderDenied:

@@ -10,6 +10,7 @@ from daemon.config import ExecutionSection
 from daemon.core import events as e
 from daemon.core.blotter import Blotter
 from daemon.core.book import Book
+from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Leg, Order, OrderState, Side
 from daemon.core.pipeline import Pipeline, Step, apply, on
 from daemon.layers.execution import Execution
@@ -32,7 +33,13 @@ SECOND_NS = 1_000_000_000
 class OrdersDesk:
     """Approvals go in at 100; what was said last is in `commands` and `facts`."""
 
-    def __init__(self, **config: Any) -> None:
+    def __init__(
+        self,
+        *,
+        ids: tuple[InstrumentId, ...] = (BTC,),
+        opened: dict[str, Any] | None = None,
+        **config: Any,
+    ) -> None:
         self.blotter, self.book = Blotter(), Book()
         self.execution = Execution(
             ExecutionSection(**{"stop_loss_ratio": 0.0} | config), self.blotter, self.book
@@ -44,7 +51,8 @@ class OrdersDesk:
         self.now_ns = CLOSE_NS
         self._trades = 0
         lots = {"lot": D("0.1"), "minimum_quantity": D("0.1"), "minimum_notional": D(5)}
-        self.takes(a_run_opened(instruments=(an_instrument(**lots),)))
+        instruments = tuple(an_instrument(id=each, **lots) for each in ids)
+        self.takes(a_run_opened(**{"instruments": instruments} | (opened or {})))
 
     def takes(self, event: e.Event) -> Step:
         step = self.pipeline.step(event)
@@ -83,6 +91,9 @@ class OrdersDesk:
             asks=((D(ask), D(depth)),),
         )
         return self.takes(quotes_taken(**{"ts_ns": self.now_ns, "quotes": (told,)} | changes))
+
+    def sees_books(self, *books: e.Quote, **changes: Any) -> Step:
+        return self.takes(quotes_taken(**{"ts_ns": self.now_ns, "quotes": books} | changes))
 
     def passes(self, seconds: float) -> Step:
         self.now_ns += round(seconds * SECOND_NS)
@@ -150,6 +161,7 @@ class OrdersDesk:
     def _routes(self) -> list[Any]:
         book, blotter, execution = self.book, self.blotter, self.execution
         return [
+            apply(e.RunOpened, blotter.listings.apply_run_opened),
             apply(e.RunOpened, book.apply_run_opened),
             apply(e.RunOpened, execution.apply_run_opened),
             apply(e.QuotesTaken, execution.apply_quotes_taken),
@@ -179,4 +191,7 @@ class OrdersDesk:
             apply(e.ParentEnded, blotter.apply_parent_ended),
             on(e.ParentEnded, execution.on_parent_ended),
             on(e.OrdersTicked, execution.on_orders_ticked),
+            apply(e.FeedStale, execution.apply_feed_stale),
+            apply(e.FeedRecovered, execution.apply_feed_recovered),
+            apply(e.ClockChecked, execution.apply_clock_checked),
         ]

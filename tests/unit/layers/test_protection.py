@@ -1,4 +1,5 @@
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from tests.builders import BTC
 from tests.unit.layers.orders_desk import OrdersDesk
 
 D = Decimal
-STOP = {"stop_loss_ratio": 0.05}
+STOP: dict[str, Any] = {"stop_loss_ratio": 0.05}
 
 
 def a_protected_desk(quantity: str = "2") -> OrdersDesk:

@@ -1,0 +1,235 @@
+from decimal import Decimal
+from typing import Any
+
+from daemon.core import events as e
+from daemon.core.instruments import InstrumentId
+from daemon.core.orders import Leg, Order, OrderState, Side
+from tests.builders import BTC, a_clock_checked, a_feed_recovered, a_feed_stale, an_account_opened
+from tests.unit.layers.orders_desk import OrdersDesk
+
+D = Decimal
+THERE = InstrumentId("okx", BTC.symbol)
+Levels = tuple[tuple[str, str], ...]
+
+
+def a_desk(*, there_quote: int = 10_000, **config: Any) -> OrdersDesk:
+    """Two exchanges that list one thing, with money on both; fees of nothing unless said."""
+    accounts = (an_account_opened(BTC.exchange, 10_000), an_account_opened("okx", there_quote))
+    defaults = {"fee_bps": 0.0, "slice_depth_ratio": 0.0}
+    return OrdersDesk(
+        ids=(BTC, THERE), opened={"accounts": accounts, "is_routed": True}, **defaults | config
+    )
+
+
+def quotes(desk: OrdersDesk, here: Levels, there: Levels, **changes: Any) -> None:
+    """Offers on both exchanges; bids are a little lower and deep."""
+
+    def book(instrument: InstrumentId, asks: Levels) -> e.Quote:
+        levels = tuple((D(price), D(quantity)) for price, quantity in asks)
+        error = "" if levels else "nobody answers"
+        bids = ((D(90), D(1_000)),) if levels else ()
+        return e.Quote(
+            instrument=instrument, taken_ns=desk.now_ns, bids=bids, asks=levels, error=error
+        )
+
+    desk.sees_books(book(BTC, here), book(THERE, there), **changes)
+
+
+def sent(desk: OrdersDesk) -> dict[str, Decimal]:
+    """What is open, by exchange."""
+    return {each.instrument.exchange: each.quantity for each in children(desk)}
+
+
+def children(desk: OrdersDesk) -> list[Order]:
+    return [each for each in desk.blotter.all_open() if each.leg is not Leg.STOP]
+
+
+def child_on(desk: OrdersDesk, exchange: str) -> Order:
+    (order,) = (each for each in children(desk) if each.instrument.exchange == exchange)
+    return order
+
+
+# --- where to -------------------------------------------------------------------------------------
+
+
+def test_all_of_it_goes_where_it_is_cheaper() -> None:
+    desk = a_desk()
+    quotes(desk, (("101", "50"),), (("100", "50"),))
+
+    desk.approves("2")
+
+    assert sent(desk) == {"okx": D(2)}
+
+
+def test_fees_are_part_of_the_price() -> None:
+    desk = a_desk(fee_bps_on={"okx": 150.0})
+    quotes(desk, (("101", "50"),), (("100", "50"),))
+
+    desk.approves("2")
+
+    assert sent(desk) == {BTC.exchange: D(2)}
+
+
+def test_a_thin_book_is_left_for_the_next_one_where_that_costs_less() -> None:
+    desk = a_desk()
+    quotes(desk, (("100", "1.5"), ("103", "50")), (("101", "50"),))
+
+    desk.approves("4")
+
+    assert sent(desk) == {BTC.exchange: D("1.5"), "okx": D("2.5")}
+
+
+def test_parts_are_whole_lots_and_never_more_than_was_approved() -> None:
+    desk = a_desk()
+    quotes(desk, (("100", "1.234"), ("103", "50")), (("101", "0.777"), ("102", "50")))
+
+    desk.approves("3")
+
+    assert all(quantity % D("0.1") == 0 for quantity in sent(desk).values())
+    assert sum(sent(desk).values()) <= D(3)
+
+
+def test_what_is_too_small_for_one_exchange_goes_to_the_other() -> None:
+    desk = a_desk()
+    quotes(desk, (("100", "0.04"), ("103", "50")), (("101", "50"),))
+
+    desk.approves("2")
+
+    assert sent(desk) == {"okx": D(2)}
+
+
+def test_no_exchange_is_asked_for_money_that_lies_on_another() -> None:
+    desk = a_desk(there_quote=100)
+    quotes(desk, (("101", "50"),), (("100", "50"),))
+
+    desk.approves("3")
+
+    assert sent(desk) == {BTC.exchange: D(2), "okx": D(1)}
+
+
+def test_a_stale_feed_a_clock_that_is_off_and_a_silent_book_get_nothing() -> None:
+    for trouble in ("stale", "clock", "silent"):
+        desk = a_desk()
+        if trouble == "stale":
+            desk.takes(a_feed_stale(instrument=THERE))
+        elif trouble == "clock":
+            desk.takes(a_clock_checked(exchange="okx", is_trusted=False))
+        quotes(desk, (("101", "50"),), () if trouble == "silent" else (("100", "50"),))
+
+        desk.approves("2")
+
+        assert sent(desk) == {BTC.exchange: D(2)}, trouble
+
+
+def test_who_is_well_again_is_asked_again() -> None:
+    desk = a_desk()
+    desk.takes(a_feed_stale(instrument=THERE))
+    desk.takes(a_feed_recovered(instrument=THERE))
+    quotes(desk, (("101", "50"),), (("100", "50"),))
+
+    desk.approves("2")
+
+    assert sent(desk) == {"okx": D(2)}
+
+
+def test_when_nobody_can_take_it_that_is_said() -> None:
+    desk = a_desk()
+    quotes(desk, (), ())
+
+    desk.approves("2")
+
+    assert desk.ends() == [("nowhere", "0")]
+    assert desk.commands == []
+
+
+# --- going on -------------------------------------------------------------------------------------
+
+
+def test_a_parent_ends_when_all_its_children_have() -> None:
+    desk = a_desk()
+    quotes(desk, (("100", "1"), ("103", "50")), (("101", "50"),))
+    desk.approves("3")
+
+    desk.filled(child_on(desk, BTC.exchange).client_order_id)
+    assert desk.ends() == []
+    desk.filled(child_on(desk, "okx").client_order_id)
+
+    assert desk.ends() == [("filled", "3.0")]
+
+
+def test_what_one_exchange_refuses_goes_to_the_other_and_not_back() -> None:
+    for outcome in (e.Outcome.REFUSED, e.Outcome.NOT_SENT, e.Outcome.ABSENT):
+        desk = a_desk()
+        quotes(desk, (("101", "50"),), (("100", "50"),))
+        desk.approves("2")
+
+        desk.hears(child_on(desk, "okx").client_order_id, outcome=outcome)
+        assert "AskQuotes" in desk.said()
+        quotes(desk, (("101", "50"),), (("100", "50"),))
+        assert sent(desk) == {BTC.exchange: D(2)}
+        desk.hears(child_on(desk, BTC.exchange).client_order_id, outcome=outcome)
+
+        assert len(desk.ends()) == 1
+        assert len(desk.intended()) == 2
+
+
+def test_an_unknown_child_is_not_replaced_anywhere() -> None:
+    desk = a_desk()
+    quotes(desk, (("101", "50"),), (("100", "50"),))
+    desk.approves("2")
+
+    desk.hears(child_on(desk, "okx").client_order_id, outcome=e.Outcome.UNKNOWN)
+    for _ in range(4):
+        desk.passes(30)
+        quotes(desk, (("101", "50"),), (("100", "50"),))
+
+    assert sent(desk) == {"okx": D(2)}
+    assert len(desk.intended()) == 1
+
+
+def test_an_exit_sells_everywhere_what_is_held_there() -> None:
+    desk = a_desk()
+    quotes(desk, (("100", "1"), ("103", "50")), (("101", "50"),))
+    desk.approves("3")
+    for each in children(desk):
+        desk.filled(each.client_order_id)
+
+    desk.exits("3")
+
+    assert {each.instrument.exchange: (each.side, each.quantity) for each in children(desk)} == {
+        BTC.exchange: (Side.SELL, D(1)),
+        "okx": (Side.SELL, D(2)),
+    }
+
+
+def test_an_exit_waits_for_the_stops_on_every_exchange() -> None:
+    desk = a_desk(stop_loss_ratio=0.05)
+    quotes(desk, (("100", "1"), ("103", "50")), (("101", "50"),))
+    desk.approves("3")
+    for each in children(desk):
+        desk.filled(each.client_order_id)
+    stops = [each for each in desk.blotter.all_open() if each.leg is Leg.STOP]
+    assert {each.instrument.exchange: each.quantity for each in stops} == {
+        BTC.exchange: D(1),
+        "okx": D(2),
+    }
+    for each in stops:
+        desk.rests(each.client_order_id)
+
+    desk.exits("3")
+    desk.hears(stops[0].client_order_id, state=OrderState.CANCELED, filled_quantity=D(0))
+    assert children(desk) == []
+    desk.hears(stops[1].client_order_id, state=OrderState.CANCELED, filled_quantity=D(0))
+
+    assert sum(sent(desk).values()) == D(3)
+
+
+def test_without_routing_each_exchange_is_alone() -> None:
+    accounts = (an_account_opened(BTC.exchange, 10_000), an_account_opened("okx", 10_000))
+    desk = OrdersDesk(ids=(BTC, THERE), opened={"accounts": accounts}, slice_depth_ratio=0.0)
+    quotes(desk, (("101", "50"),), (("100", "50"),))
+
+    desk.approves("2")
+    desk.approves("1", instrument=THERE)
+
+    assert sent(desk) == {BTC.exchange: D(2), "okx": D(1)}
