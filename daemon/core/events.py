@@ -290,8 +290,19 @@ class QuotesTaken(Input, frozen=True, kw_only=True, gc=False, tag=True):
     direction: Direction
     quotes: tuple[Quote, ...]
 
-    def of(self, instrument: InstrumentId) -> Quote | None:
-        return next((each for each in self.quotes if each.instrument == instrument), None)
+    def best(self, side: Side) -> Quote:
+        """The book with the best first price for an order of this side, of those that could be
+        read; one that could not where none could.
+        """
+        read = [each for each in self.quotes if each.is_complete]
+        if not read:
+            silent = Quote(instrument=self.instrument, taken_ns=self.ts_ns, error="not told")
+            return next(
+                (each for each in self.quotes if each.instrument == self.instrument), silent
+            )
+        if side is Side.BUY:
+            return min(read, key=lambda each: each.asks[0][0])
+        return max(read, key=lambda each: each.bids[0][0])
 
 
 class OrdersTicked(Input, frozen=True, kw_only=True, gc=False, tag=True):

@@ -128,6 +128,7 @@ class ParentEnd(StrEnum):
     NOTHING_LEFT = "nothing_left"  # an exit: the stop or somebody else was there first
     EXPIRED = "expired"  # the market gave no more
     TIMED_OUT = "timed_out"
+    HALTED = "halted"  # an entry: nothing more is opened
     REFUSED = "refused"
     NOT_SENT = "not_sent"
     ABSENT = "absent"

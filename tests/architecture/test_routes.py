@@ -23,7 +23,10 @@ SEEDS = range(20)
 SELDOM = {
     ("FeedStale", e.FeatureRows),
     *(("OrdersTicked", each) for each in (e.AskQuotes, e.OrderIntended, e.SubmitOrder)),
-    *(("OrderNotSent", each) for each in (e.OrderIntended, e.SubmitOrder)),
+    *(("OrderNotSent", each) for each in (e.OrderIntended, e.SubmitOrder, e.AskQuotes)),
+    *(("OrderAbsent", each) for each in (e.OrderIntended, e.SubmitOrder)),
+    *(("TradingHalted", each) for each in (e.CancelOrder, e.OrderCancelRequested)),
+    ("EquityMarked", e.TradingHalted),
     *(("ParentEnded", each) for each in (e.CancelOrder, e.OrderCancelRequested)),
     *((each, e.ProtectionFailed) for each in ("OrderNotSent", "OrderAbsent")),
     *((each, e.ParentEnded) for each in ("BarsClosed", "OrdersTicked", "QuotesTaken")),

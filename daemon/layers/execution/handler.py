@@ -41,6 +41,8 @@ if TYPE_CHECKING:
         QuotesTaken,
         RunOpened,
         Started,
+        TradingHalted,
+        TradingResumed,
     )
     from daemon.core.instruments import InstrumentId
 
@@ -86,6 +88,12 @@ class Execution:
 
     def apply_exchange_back(self, event: ExchangeBack) -> None:
         self._router.note_lost(event.exchange, is_lost=False)
+
+    def apply_trading_halted(self, _event: TradingHalted) -> None:
+        self._working.is_halted = True
+
+    def apply_trading_resumed(self, _event: TradingResumed) -> None:
+        self._working.is_halted = False
 
     def apply_quotes_taken(self, event: QuotesTaken) -> None:
         for quote in event.quotes:
@@ -134,6 +142,9 @@ class Execution:
     def on_parent_ended(self, event: ParentEnded) -> Iterator[Event]:
         for each in self._blotter.listings.members(event.instrument):
             yield from self._protection.follow(each, event.ts_ns)
+
+    def on_trading_halted(self, event: TradingHalted) -> Iterator[Event]:
+        yield from self._working.halt(event.ts_ns)
 
     def on_bars_closed(self, event: BarsClosed) -> Iterator[Event]:
         yield from self._tick(event.ts_ns)

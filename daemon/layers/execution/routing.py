@@ -81,11 +81,10 @@ class Router:
         ]
         if parent.is_exit:
             return tuple(self._exit_parts(parent, left, members))
+        well = [each for each in members if self._is_well(each)]
         if len(self._blotter.listings.members(parent.instrument)) == 1:
-            return self._whole(parent, left, members)
-        return self._entry_parts(
-            parent, left, [each for each in members if self._is_well(each)], quotes
-        )
+            return self._whole(parent, left, well)
+        return self._entry_parts(parent, left, well, quotes)
 
     def could_take(self, parent: Parent, left: Decimal) -> bool:
         """Whether any exchange that has not failed takes as much, whatever its book shows."""

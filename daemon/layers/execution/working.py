@@ -54,6 +54,7 @@ class Working:
         self._intents = intents
         self._router = router
         self._quotes: dict[InstrumentId, Quote] = {}
+        self.is_halted = False
 
     def quote(self, quote: Quote) -> None:
         """The newest book of an instrument."""
@@ -71,6 +72,9 @@ class Working:
         """The next children of this parent if it is free to have any, or its end."""
         if self._blotter.children_of(parent) or self._is_held_by_stops(parent):
             return
+        if self.is_halted and not parent.is_exit:
+            yield _ended(parent, ts_ns, ParentEnd.HALTED)
+            return
         left = self.left_of(parent)
         parts = self._router.parts(parent, left, self._quotes) if left > 0 else ()
         if parts:
@@ -83,6 +87,18 @@ class Working:
         else:
             yield _done(parent, ts_ns)
 
+    def halt(self, ts_ns: int) -> Iterator[Event]:
+        """Entries go no further: what rests is cancelled, and no more is sent."""
+        for parent in list(self._blotter.parents.values()):
+            if parent.is_exit:
+                continue
+            children = self._blotter.children_of(parent)
+            for child in children:
+                if child.is_resting and not child.is_unresolved and is_cancel_due(child, ts_ns):
+                    yield from cancelled(child, ts_ns, "trading is halted")
+            if not children:
+                yield _ended(parent, ts_ns, ParentEnd.HALTED)
+
     def child_over(self, child: Order, ts_ns: int) -> Iterator[Event]:
         """A child has ended: others, now or later, or the end of its parent."""
         parent = self._blotter.parent_of(child.instrument)
@@ -93,6 +109,8 @@ class Working:
         left = self.left_of(parent)
         if left <= 0 or not self._router.could_take(parent, left):
             yield from self._cannot_go_on(parent, child, left, ts_ns)
+        elif self.is_halted and not parent.is_exit:
+            yield _ended(parent, ts_ns, ParentEnd.HALTED)
         elif child.state in _DEAD:
             yield self._ask(parent, ts_ns)  # somewhere else
         elif child.leaves_quantity == 0:

@@ -1,11 +1,11 @@
-"""A gate's no, with its numbers.
+"""A gate's no, with its numbers, and the event that tells it.
 
 Belongs here: the form of a no. Saying it belongs to the gates and to sizing.
 """
 
 from msgspec import Struct
 
-from daemon.core.events import DenyReason
+from daemon.core.events import DenyReason, OrderDenied, SignalEmitted
 
 
 class Denial(Struct, frozen=True):
@@ -14,3 +14,17 @@ class Denial(Struct, frozen=True):
     reason: DenyReason
     value: str = ""
     limit: str = ""
+
+
+def told(denial: Denial, signal: SignalEmitted, ts_ns: int) -> OrderDenied:
+    """The answer to a signal."""
+    return OrderDenied(
+        ts_ns=ts_ns,
+        instrument=signal.instrument,
+        trace=signal.trace,
+        close_ns=signal.close_ns,
+        reason=denial.reason,
+        direction=signal.direction,
+        value=denial.value,
+        limit=denial.limit,
+    )

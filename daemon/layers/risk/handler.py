@@ -23,6 +23,7 @@ from daemon.core.events import (
     SignalReason,
 )
 from daemon.core.orders import Leg, OrderState, Side
+from daemon.layers.risk.denials import Denial, told
 from daemon.layers.risk.distrust import Distrust
 from daemon.layers.risk.exposure import Exposure
 from daemon.layers.risk.gates import Situation
@@ -226,7 +227,7 @@ class Risk:
         closes = {bar.instrument: bar.close_ns for bar in event.bars}
         for signal in self._asked.values():
             if signal.close_ns < closes.get(signal.instrument, 0):
-                yield _denied(signal, event.ts_ns, DenyReason.NO_QUOTE)
+                yield told(Denial(DenyReason.NO_QUOTE), signal, event.ts_ns)
 
     def on_order_completed(self, event: OrderCompleted) -> Iterator[Event]:
         yield self._book.marked(event.ts_ns)
@@ -271,24 +272,8 @@ class Risk:
         """Exactly one approval or denial for every signal, by all that holds by now."""
         signal = self._asked.get((event.trace, event.direction))
         if signal is not None and signal.instrument == event.instrument:
-            yield self._verdict(
-                replace(signal, ts_ns=event.ts_ns), self._best_quote(event, signal)
-            )
-
-    def _best_quote(self, event: QuotesTaken, signal: SignalEmitted) -> Quote:
-        """The book that is best for this signal, of all it may go to; one that could not be read
-        where none could.
-        """
-        is_buy = self._is_buy(signal)
-        complete = [each for each in event.quotes if each.is_complete]
-        if complete:
-            return (
-                min(complete, key=lambda each: each.asks[0][0])
-                if is_buy
-                else max(complete, key=lambda each: each.bids[0][0])
-            )
-        silent = Quote(instrument=event.instrument, taken_ns=event.ts_ns, error="not told")
-        return event.of(event.instrument) or silent
+            quote = event.best(Side.BUY if self._is_buy(signal) else Side.SELL)
+            yield self._verdict(replace(signal, ts_ns=event.ts_ns), quote)
 
     def _is_buy(self, signal: SignalEmitted) -> bool:
         if signal.direction is not Direction.FLAT:
@@ -367,9 +352,7 @@ class Risk:
             paced=paced,
             volatility_ratio=room.volatility_ratio,
             loss_pause=self._losses.pause(signal.ts_ns),
-            refusal_pause=_of_all(
-                self._refusals_of(each).pause(signal.ts_ns) for each in members
-            ),
+            refusal_pause=_of_all(self._refusals_of(each).pause(signal.ts_ns) for each in members),
             exchange_lost=_of_all(self._lost.get(each.exchange) for each in members),
             unknown_on_exchange=unknown,
         )
@@ -403,14 +386,3 @@ def _of_all(troubles: Iterable[T | None]) -> T | None:
     """The first trouble where every exchange that an order may go to has one; they are few."""
     found = list(troubles)
     return None if any(each is None for each in found) else found[0]
-
-
-def _denied(signal: SignalEmitted, ts_ns: int, reason: DenyReason) -> OrderDenied:
-    return OrderDenied(
-        ts_ns=ts_ns,
-        instrument=signal.instrument,
-        trace=signal.trace,
-        close_ns=signal.close_ns,
-        reason=reason,
-        direction=signal.direction,
-    )

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from daemon.core.events import BoundBy, DenyReason, Direction, OrderApproved, OrderDenied
 from daemon.core.orders import Side
-from daemon.layers.risk.denials import Denial
+from daemon.layers.risk.denials import Denial, told
 from daemon.layers.risk.gates import ENTRY_GATES, EXIT_GATES, below_minimum, first_denial
 from daemon.layers.risk.sizing import NO_STAKE, clamp, exact, kelly, quantity_for
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 def leave(now: Situation, config: RiskSection) -> OrderApproved | OrderDenied:
     """Close what is there; no halt, stale feed or limit stands in the way of an exit."""
     if denial := first_denial(EXIT_GATES, now, config):
-        return _deny(now, denial)
+        return _no(now, denial)
     quantity = now.instrument.quantize_down(abs(now.quantity))
     if quantity <= 0 or now.mark is None:
-        return _deny(now, Denial(DenyReason.NOTHING_TO_CLOSE, str(now.quantity)))
+        return _no(now, Denial(DenyReason.NOTHING_TO_CLOSE, str(now.quantity)))
     if denial := below_minimum(now.instrument, quantity, now.mark):
-        return _deny(now, denial)
+        return _no(now, denial)
     return _approve(
         now,
         side=Side.SELL if now.quantity > 0 else Side.BUY,
@@ -49,19 +49,19 @@ def enter(
 ) -> OrderApproved | OrderDenied:
     """Open what Kelly wants and the caps allow, in whole lots."""
     if denial := first_denial(ENTRY_GATES, now, config):
-        return _deny(now, denial)
+        return _no(now, denial)
     stake = _stake(now, payoff, config, costs)
     if isinstance(stake, Denial):
-        return _deny(now, stake)
+        return _no(now, stake)
     wanted = exact(stake.used_ratio) * now.room.equity
     clamped = clamp(wanted, replace(now.room, shown=now.shown_notional), config, costs)
     capped = Denial(clamped.deny_reason, f"{wanted:.2f}", f"{clamped.notional:.2f}")
     if clamped.notional <= 0:
-        return _deny(now, capped)
+        return _no(now, capped)
     assert now.mark is not None, "has_price is a gate"
     quantity = quantity_for(clamped.notional, now.mark, now.instrument, costs)
     if denial := below_minimum(now.instrument, quantity, now.mark):
-        return _deny(now, denial if clamped.bound_by is BoundBy.KELLY else capped)
+        return _no(now, denial if clamped.bound_by is BoundBy.KELLY else capped)
     return _approve(
         now,
         side=Side.BUY if now.is_long else Side.SELL,
@@ -122,14 +122,5 @@ def _approve(
     )
 
 
-def _deny(now: Situation, denial: Denial) -> OrderDenied:
-    return OrderDenied(
-        ts_ns=now.signal.ts_ns,
-        instrument=now.signal.instrument,
-        trace=now.signal.trace,
-        close_ns=now.signal.close_ns,
-        reason=denial.reason,
-        direction=now.signal.direction,
-        value=denial.value,
-        limit=denial.limit,
-    )
+def _no(now: Situation, denial: Denial) -> OrderDenied:
+    return told(denial, now.signal, now.signal.ts_ns)

@@ -82,6 +82,7 @@ class Invariants:
         self._open: dict[str, e.OrderIntended] = {}
         self._promised: dict[InstrumentId, e.OrderApproved] = {}  # approved, not yet worked off
         self._children: dict[InstrumentId, list[str]] = {}  # of what is promised
+        self._is_routed = False
         self._sent: set[str] = set()
         self._states: dict[str, OrderState] = {}
         self._approved: set[tuple[InstrumentId, int]] = set()
@@ -132,6 +133,7 @@ class Invariants:
             e.HistoryLoaded: self._closes,
             e.TradingHalted: lambda halt: self._halts.add(halt.reason),
             e.TradingResumed: self._resumes,
+            e.RunOpened: self._opens,
             e.Started: self._starts,
             e.Reconciled: self._reconciles,
             e.FeedStale: lambda feed: self._stale.add(feed.instrument),
@@ -143,7 +145,7 @@ class Invariants:
             e.OrderApproved: self._approval,
             e.OrderDenied: self._denial,
             e.OrderIntended: self._intent,
-            e.ParentEnded: lambda end: self._promised.pop(end.instrument),
+            e.ParentEnded: lambda end: self._promised.pop(self._key(end.instrument)),
             **dict.fromkeys(ENDS, lambda end: self._open.pop(end.client_order_id, None)),
         }
         if look := looks.get(type(event)):
@@ -160,6 +162,9 @@ class Invariants:
         self._halts.clear()
         self._must_halt = False
 
+    def _opens(self, event: e.RunOpened) -> None:
+        self._is_routed = event.is_routed
+
     def _starts(self, _event: e.Started) -> None:
         self._is_reconciled = False
         self._stale.clear()
@@ -169,7 +174,7 @@ class Invariants:
         self._is_reconciled = event.is_clean
 
     def _quotes(self, event: e.QuotesTaken) -> None:
-        self._quote = event.of(event.instrument)
+        self._quote = event.best(Side.BUY)  # only entries are held to it
 
     def _denial(self, event: e.OrderDenied) -> None:
         if event.direction is e.Direction.FLAT:
@@ -183,18 +188,18 @@ class Invariants:
         others = [
             each
             for each in self._open.values()
-            if each.instrument == event.instrument and each.leg is not Leg.STOP
+            if each.leg is not Leg.STOP and each.instrument in self._group(event.instrument)
         ]
         assert others == [], "no order beside one that is open or unresolved"
         if event.is_exit:
             self._exit(event)
         else:
             self._entry(event)
-        self._promised[event.instrument] = event
-        self._children[event.instrument] = []
+        self._promised[self._key(event.instrument)] = event
+        self._children[self._key(event.instrument)] = []
 
     def _exit(self, event: e.OrderApproved) -> None:
-        held = self._ledger.held[event.instrument]
+        held = sum((self._ledger.held[each] for each in self._group(event.instrument)), Decimal(0))
         change = event.quantity if event.side is Side.BUY else -event.quantity
         assert abs(held + change) < abs(held), "an exit makes the position smaller"
         assert (held + change) * held >= 0, "an exit does not turn a position round"
@@ -204,13 +209,15 @@ class Invariants:
         assert self._halts == set(), "a halted book opens nothing"
         assert self._is_reconciled, "nothing is opened before the books agree"
         assert event.instrument not in self._stale, "nothing is opened on a stale feed"
-        assert event.instrument.exchange not in self._lost, "nothing is opened where nobody answers"
+        group = self._group(event.instrument)
+        exchanges = {each.exchange for each in group}
+        assert not exchanges <= self._lost, "nothing is opened where nobody answers"
         assert event.side is Side.BUY, "spot cannot be short"
         self._entry_into_the_book(event)
         equity = ledger.equity
         pending = {each: self._pending(each) for each in INSTRUMENTS}
         value = event.quantity * event.decision_price
-        here = abs(ledger.notional(event.instrument)) + pending[event.instrument] + value
+        here = sum(abs(ledger.notional(each)) + pending[each] for each in group) + value
         gross = sum(abs(ledger.notional(each)) + pending[each] for each in INSTRUMENTS) + value
         assert here <= Decimal(repr(config.max_position_ratio)) * equity * ROUNDING
         assert gross <= Decimal(repr(config.max_gross_exposure_ratio)) * equity * ROUNDING
@@ -221,14 +228,14 @@ class Invariants:
             day, ordered = self._today
             ordered = ordered if day >= event.ts_ns // DAY_NS else Decimal(0)
             assert ordered + value <= config.max_day_notional_quote
-        exchange = event.instrument.exchange
-        there = sum(value for each, value in pending.items() if each.exchange == exchange)
-        assert there + value <= ledger.cash_on[exchange], "no exchange pays for another"
+        there = sum(value for each, value in pending.items() if each.exchange in exchanges)
+        money = sum(ledger.cash_on[each] for each in exchanges)
+        assert there + value <= money, "no exchange pays for another"
 
     def _entry_into_the_book(self, event: e.OrderApproved) -> None:
         quote, config = self._quote, self._config
         assert quote is not None
-        assert quote.instrument == event.instrument, "decided on the book that was asked for"
+        assert quote.instrument in self._group(event.instrument), "the book that was asked for"
         bid, ask = quote.best(Side.SELL), quote.best(Side.BUY)
         assert bid is not None
         assert ask is not None
@@ -240,7 +247,7 @@ class Invariants:
             assert event.quantity * event.decision_price <= most * ROUNDING
 
     def _pending(self, instrument: InstrumentId) -> Decimal:
-        promised = self._promised.get(instrument)
+        promised = self._promised.get(instrument)  # what is routed counts once
         if promised is None or promised.is_exit:
             return Decimal(0)
         return self._left_of(promised) * promised.decision_price
@@ -248,10 +255,19 @@ class Invariants:
     def _left_of(self, promised: e.OrderApproved) -> Decimal:
         """What of an approval has not come about yet, sent or not."""
         filled = sum(
-            (self._ledger.filled[each] for each in self._children[promised.instrument]),
+            (self._ledger.filled[each] for each in self._children[self._key(promised.instrument)]),
             Decimal(0),
         )
         return max(Decimal(0), promised.quantity - filled)
+
+    def _group(self, instrument: InstrumentId) -> list[InstrumentId]:
+        """All that an order for it may go to, the one that stands for them first."""
+        if not self._is_routed:
+            return [instrument]
+        return [each for each in INSTRUMENTS if each.symbol == instrument.symbol]
+
+    def _key(self, instrument: InstrumentId) -> InstrumentId:
+        return self._group(instrument)[0]
 
     def _intent(self, event: e.OrderIntended) -> None:
         instrument = INSTRUMENTS[event.instrument]
@@ -267,8 +283,21 @@ class Invariants:
             assert [each for each in beside if each.leg is not Leg.STOP] == [], (
                 "one child at a time"
             )
-            assert event.quantity <= self._left_of(self._promised[event.instrument])
-            self._children[event.instrument].append(event.client_order_id)
+            key = self._key(event.instrument)
+            beside_it = sum(
+                (
+                    each.quantity - self._ledger.filled[each.client_order_id]
+                    for each in self._open.values()
+                    if each.leg is not Leg.STOP and self._key(each.instrument) == key
+                ),
+                Decimal(0),
+            )
+            assert event.quantity <= self._left_of(self._promised[key]) - beside_it
+            self._children[key].append(event.client_order_id)
+            if event.leg is Leg.ENTRY:
+                assert self._halts == set(), "what was approved before a halt goes no further"
+                assert event.instrument.exchange not in self._lost
+                assert event.instrument not in self._stale
         if event.leg is Leg.EXIT:
             assert beside == [], "nothing is sold that a stop may sell"
             self._reduces(event)

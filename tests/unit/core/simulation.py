@@ -103,6 +103,7 @@ def settings_of(rng: Random) -> Settings:
             exit_order=rng.choice(["market", "market", "limit"]),
             order_timeout_s=rng.choice([60.0, 7_200.0]),
             slice_depth_ratio=rng.choice([0.0, 0.3, 1.0]),
+            routing=rng.choice(["own", "own", "best"]),
         ),
         health=HealthSection(window_outcomes=40, min_resolved=20),
     )
@@ -437,24 +438,24 @@ class Simulation:
         for question in asked:
             if self._rng.random() < 0.03:
                 continue
-            mark = Decimal(repr(self._prices[question.instrument]))
-            levels = ((mark, Decimal(self._rng.choice(["0.01", "2", "10000", "10000", "10000"]))),)
-            is_read = self._rng.random() > 0.03
-            wide = Decimal("0.99") if self._rng.random() < 0.1 else 1
-            quote = e.Quote(
-                instrument=question.instrument,
-                taken_ns=question.ts_ns,
-                bids=tuple((p * wide, q) for p, q in levels) if is_read else (),
-                asks=levels if is_read else (),
-                error="" if is_read else "nobody answers",
-            )
             yield e.QuotesTaken(
                 ts_ns=question.ts_ns,
                 instrument=question.instrument,
                 trace=question.trace,
                 direction=question.direction,
-                quotes=(quote,),
+                quotes=tuple(self._quote(each, question.ts_ns) for each in question.instruments),
             )
+
+    def _quote(self, instrument: InstrumentId, ts_ns: int) -> e.Quote:
+        """A book around the price of now, thin or deep; sometimes nobody answers."""
+        rng, mark = self._rng, Decimal(repr(self._prices[instrument]))
+        if rng.random() < 0.05:
+            return e.Quote(instrument=instrument, taken_ns=ts_ns, error="nobody answers")
+        price = max(TICK, INSTRUMENTS[instrument].price_down(mark))
+        asks = ((price, Decimal(rng.choice(["0.01", "2", "20", "10000", "10000", "10000"]))),)
+        wide = Decimal("0.99") if rng.random() < 0.1 else 1
+        bids = tuple((price * wide, quantity) for price, quantity in asks)
+        return e.Quote(instrument=instrument, taken_ns=ts_ns, bids=bids, asks=asks)
 
     def _opening(self) -> list[e.Input]:
         start_ns = self._now_ns(-1)
@@ -464,6 +465,7 @@ class Simulation:
                 instruments=tuple(INSTRUMENTS.values()),
                 allotted_quote=ALLOTTED,
                 accounts=ACCOUNTS,
+                is_routed=self.settings.execution.routing == "best",
             ),
             a_model_activated(
                 ts_ns=start_ns,

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from daemon.core import events as e
-from daemon.core.orders import Leg, OrderState
-from tests.builders import BTC
+from daemon.core.orders import Leg, OrderState, Side
+from tests.builders import BTC, a_halt
 from tests.unit.layers.orders_desk import OrdersDesk
 
 D = Decimal
@@ -232,6 +232,41 @@ def test_the_next_child_waits_for_its_quotes_and_asks_again_when_none_come() -> 
 
     assert desk.said() == ["AskQuotes"]
     assert len(desk.intended()) == 1
+
+
+# --- halts ----------------------------------------------------------------------------------------
+
+
+def test_a_halt_cancels_an_entry_that_rests_and_sends_no_more_of_it() -> None:
+    desk = OrdersDesk(**LIMIT)
+    desk.sees()
+    desk.approves()
+    order = desk.child().client_order_id
+    desk.rests(order)
+
+    desk.takes(a_halt())
+    assert desk.said() == ["OrderCancelRequested", "CancelOrder"]
+    desk.hears(order, state=OrderState.CANCELED, filled_quantity=D(0))
+
+    assert desk.ends() == [("halted", "0")]
+    assert len(desk.intended()) == 1
+
+
+def test_a_halt_between_two_slices_ends_the_entry_and_leaves_an_exit_alone() -> None:
+    for is_exit in (False, True):
+        desk = OrdersDesk(slice_depth_ratio=0.25)
+        if is_exit:
+            desk.holds("2")
+        desk.sees(depth="4")
+        desk.approves("2", is_exit=is_exit, side=Side.SELL if is_exit else Side.BUY)
+        desk.filled(desk.child().client_order_id)
+
+        desk.takes(a_halt())
+        desk.passes(20)
+        desk.sees(depth="4")
+
+        assert (desk.blotter.child_of(BTC) is not None) is is_exit
+        assert desk.ends()[-1:] != [("halted", "1")] or not is_exit
 
 
 # --- exits ----------------------------------------------------------------------------------------
