@@ -66,6 +66,9 @@ def make_client(
     types = client.options.get("fetchMarkets")
     if isinstance(types, dict) and isinstance(types.get("types"), list):
         types["types"] = ["spot"]
+    if credentials is not None:
+        # Some ask it of the wallet, which a key that may only trade has no right to.
+        client.has = {**client.has, "fetchCurrencies": False}
     keep_alive_ms = min(client.streaming.get("keepAlive", KEEP_ALIVE_MS), KEEP_ALIVE_MS)
     client.streaming = {**client.streaming, "keepAlive": keep_alive_ms}
     if urls is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
+from inspect import ismethod
 from typing import Any
 
 from daemon.core.clock import WireClock
@@ -86,8 +87,8 @@ def check_client(client: Any, exchange: str, hosts: str | None = None) -> None:
     if client.options.get("builderFee"):
         msg = f"{exchange}: the ccxt client would agree to a fee for its authors"
         raise LiveRefused(msg)
-    named = (name for name in dir(client) if "proxy" in name.lower())
-    proxies = [name for name in named if isinstance(getattr(client, name), str | dict)]
+    named = {name: getattr(client, name) for name in dir(client) if "proxy" in name.lower()}
+    proxies = [name for name, value in named.items() if value and not ismethod(value)]
     if proxies:
         msg = f"{exchange}: the ccxt client goes through a proxy ({', '.join(proxies)})"
         raise LiveRefused(msg)

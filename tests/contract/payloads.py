@@ -75,9 +75,11 @@ class FakeSession:
 
 
 @asynccontextmanager
-async def an_exchange(exchange: str) -> AsyncIterator[tuple[Any, FakeSession]]:
+async def an_exchange(
+    exchange: str, credentials: tuple[str, ...] | None = None
+) -> AsyncIterator[tuple[Any, FakeSession]]:
     """The daemon's own client of an exchange, with nothing behind it but its payloads."""
-    client = make_client(exchange)
+    client = make_client(exchange, credentials=credentials)
     client.timeout_on_exit = 0
     # A budget of its own, and none to wait for: nobody is asked here.
     keep_budget(client, budget_of(exchange, rate_limit_ms=1.0), exchange, Use.LIVE)

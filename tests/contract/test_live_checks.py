@@ -126,6 +126,7 @@ def _option(name: str, value: object) -> Callable[[Any], None]:
         (_option("maxRetriesOnFailure", 2), "would repeat orders by itself"),
         (_option("builderFee", True), "a fee for its authors"),
         (_unset("httpsProxy", "http://127.0.0.1:8080"), r"goes through a proxy \(httpsProxy\)"),
+        (_unset("https_proxy_callback", print), r"goes through a proxy \(https_proxy_callback\)"),
         (_unset("aiohttp_trust_env", True), "a proxy of the environment"),
     ],
 )

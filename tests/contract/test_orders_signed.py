@@ -31,6 +31,7 @@ from daemon.venues.capabilities import (
 from daemon.venues.ccxt_client import make_client
 from daemon.venues.ccxt_departures import NotAsIntended, departing, watch_departures
 from daemon.venues.ccxt_requests import NotSupported, Request, asking, request_of
+from tests.contract.payloads import an_exchange
 from tests.contract.signing import SYMBOL, Caught, Signed, a_signing_client
 
 EXCHANGES = sorted(CAPABILITIES.keys() - {"embedded"})
@@ -263,6 +264,28 @@ async def test_an_id_that_coinbases_client_drops_stops_the_order(wrong: str) -> 
             await client.create_order(SYMBOL, "market", "sell", "0.00000012", None, {wrong: OURS})
 
         assert signed == []
+
+
+@pytest.mark.parametrize(
+    ("exchange", "symbol", "amount", "price"),
+    [
+        ("okx", "BTC/USDT", "0.12345678", "43211"),
+        ("bybit", "BTC/USDT", "0.123456", "43210.99"),
+        ("kraken", "BTC/USD", "0.12345678", "43211"),
+    ],
+)
+async def test_a_client_with_a_key_keeps_steps_as_text_and_asks_the_wallet_nothing(
+    exchange: str, symbol: str, amount: str, price: str
+) -> None:
+    """A key that may only trade has no right to ask which currencies could be withdrawn."""
+    async with an_exchange(exchange, ("a-key", "YS1zZWNyZXQ=", "a-password")) as (client, session):
+        await client.load_markets()
+
+        steps = client.markets[symbol]["precision"]
+        assert all(isinstance(steps[each], str) for each in ("amount", "price"))
+        assert client.amount_to_precision(symbol, "0.123456789") == amount
+        assert client.price_to_precision(symbol, "43210.98765") == price
+        assert not [url for url in session.asked if "/asset" in url or "Withdraw" in url]
 
 
 async def test_no_fee_for_the_library_is_agreed_to() -> None:

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from daemon.config import load
 from daemon.core.clock import WireClock
 from daemon.core.errors import ExchangeUnreachable, LiveRefused
 from daemon.core.timeframes import NS_PER_MS
 from daemon.embedded.key_scope import KeyScope
+from daemon.running.live_account import refuse_unarmed
 from daemon.venues.ccxt_client import make_client
 from daemon.venues.ccxt_live import LiveChecks
 from tests.exchange.loopback import CREDENTIALS, Loopback, loopback
@@ -106,3 +108,19 @@ async def test_no_answer_is_no_verdict(tmp_path: Path) -> None:
         lab.faults.add({"path": RESTRICTIONS, "kind": "status", "status": 503})
         with pytest.raises(ExchangeUnreachable, match="gives no rights of the key"):
             await ask()
+
+
+async def test_a_real_exchange_whose_every_check_passes_is_still_not_armed(tmp_path: Path) -> None:
+    """Binance's own name and client, with a stand-in behind its urls."""
+    async with loopback(tmp_path) as lab:
+        ends = lab.endpoints
+        urls = {"rest": ends.rest, "stream": ends.stream, "ws_api": ends.ws_api}
+        environ = {
+            "TRADINGD__EXCHANGE__API_KEY": CREDENTIALS.key,
+            "TRADINGD__EXCHANGE__API_SECRET": CREDENTIALS.secret,
+        }
+        settings = load(None, {"run.mode": "live"}, environ)
+        with pytest.raises(LiveRefused, match="live trading on binance is not armed; library, ho"):
+            await refuse_unarmed(settings, "binance", accepts_unverified=False, urls=urls)
+        with pytest.raises(LiveRefused, match="live trading on binance needs its key"):
+            await refuse_unarmed(load(None, {}, {}), "binance", accepts_unverified=False)
