@@ -132,6 +132,10 @@ def routes(core: Core) -> list[Route]:
         apply(e.Reconciled, risk.apply_reconciled),
         on(e.Reconciled, risk.halts.on_reconciled, e.TradingHalted),
         apply(e.FundsMoved, core.flows.apply_funds_moved),
+        apply(e.BooksAdopted, core.flows.apply_books_adopted),
+        apply(e.BooksAdopted, execution.apply_books_adopted),
+        on(e.BooksAdopted, execution.on_books_adopted,
+           e.OrderIntended, e.OrderCancelRequested, e.CancelOrder),
 
         # life of a bar: L1 -> L7 resolve -> L5 mark -> L2 -> L3 -> L4 -> L5 -> L6
         apply(e.HistoryLoaded, features.apply_history_loaded),

@@ -292,6 +292,23 @@ def funds_that_moved(**changes: Any) -> e.FundsMoved:
     return _filled(e.FundsMoved, defaults, changes)
 
 
+def an_adopted_order(**changes: Any) -> e.AdoptedOrder:
+    defaults: dict[str, Any] = {
+        "client_order_id": "tdadoptedorder0000",
+        "instrument": BTC,
+        "side": Side.BUY,
+        "order_type": OrderType.MARKET,
+        "quantity": Decimal("0.01582"),
+        "price": Decimal(63_000),
+    }
+    return e.AdoptedOrder(**defaults | changes)
+
+
+def books_adopted(**changes: Any) -> e.BooksAdopted:
+    defaults = {"exchange": BTC.exchange, "orders": (an_adopted_order(),)}
+    return _filled(e.BooksAdopted, defaults, changes)
+
+
 def a_health_tick(**changes: Any) -> e.HealthTick:
     return _filled(e.HealthTick, {}, changes)
 
@@ -584,6 +601,7 @@ JOURNALED_BUILDERS: Final[tuple[Callable[..., e.Event], ...]] = (
     a_bar_revised, a_feed_stale, a_feed_recovered, a_clock_checked, a_key_checked,
     an_exchange_lost, an_exchange_back, an_order_reported, quotes_taken,
     orders_ticked, a_start, a_reconciled, funds_that_moved,
+    books_adopted,
     a_health_tick, a_halt_requested, a_resume_requested, a_run_closed, feature_rows, predictions,
     a_signal, a_suppression, a_distrust, an_approval, a_denial, an_intent, an_acceptance, a_refusal,
     an_order_not_sent, a_cancel_requested, an_unknown_outcome, an_absence, an_order_filled,

@@ -73,6 +73,14 @@ def run(  # noqa: PLR0917  # one parameter per option
             "--accept-unverified-key-scope", help="live: the exchange does not tell, you checked"
         ),
     ] = False,
+    is_adopting: Annotated[
+        bool,
+        typer.Option(
+            "--adopt-books",
+            help="take over this bot's orders on the account that the journal lacks: it was lost, "
+            "or is an old copy",
+        ),
+    ] = False,
 ) -> None:
     """Run the daemon in the foreground."""
     from daemon.cli.running import RunRequest, start_run
@@ -91,6 +99,7 @@ def run(  # noqa: PLR0917  # one parameter per option
         also=tuple(also or ()),
         is_new=is_new,
         accepts_unverified_key_scope=accept_unverified_key_scope,
+        is_adopting=is_adopting,
     )
     raise typer.Exit(start_run(request, config, state_dir))
 

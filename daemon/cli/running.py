@@ -66,6 +66,7 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     also: tuple[str, ...] = ()
     is_new: bool = False
     accepts_unverified_key_scope: bool = False
+    is_adopting: bool = False
 
 
 def config_path(given: Path | None) -> Path | None:
@@ -132,9 +133,12 @@ def _require_positive(name: str, text: str) -> None:
 
 def _require_alone(request: RunRequest) -> None:
     """A resumed run is what it was started as; only its speed may change."""
-    fresh = RunRequest(resume=request.resume, speed=request.speed)
+    fresh = RunRequest(resume=request.resume, speed=request.speed, is_adopting=request.is_adopting)
     if request != fresh:
-        msg = "--resume goes on with the run as it was started: give no other option but --speed"
+        msg = (
+            "--resume goes on with the run as it was started: give no other option but --speed "
+            "and --adopt-books"
+        )
         raise UsageRefused(msg)
 
 
@@ -252,7 +256,9 @@ async def _run(
     try:
         spec = record_endpoints(paths, spec, world)
         reporter = Reporter(settings, spec, paths, world)
-        return await _session(settings, spec, paths, world, reporter, stops)
+        return await _session(
+            settings, spec, paths, world, reporter, stops, is_adopting=request.is_adopting
+        )
     finally:
         await world.close()
 
@@ -264,13 +270,15 @@ async def _session(  # noqa: PLR0917  # what a run is made of
     world: World,
     reporter: Reporter,
     stops: _Stops,
+    *,
+    is_adopting: bool,
 ) -> int:
     from daemon.running.session import (  # a second, in which a signal would kill
         Session,
         StoppedEarly,
     )
 
-    session = Session(settings, spec, paths, world, reporter)
+    session = Session(settings, spec, paths, world, reporter, is_adopting=is_adopting)
     stops.then(session.stop)
     reporter.started()  # whoever reads the pid in it may signal at once
     try:

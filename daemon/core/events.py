@@ -373,6 +373,30 @@ class JournalThinned(Input, frozen=True, kw_only=True, gc=False, tag=True):
     suppressed: dict[str, int]  # by reason
 
 
+class AdoptedOrder(Struct, frozen=True, kw_only=True, gc=False):
+    """An order of ours that the venue has and that this journal never intended.
+
+    `settled` are trades of it that the account's balances at the run's opening hold already.
+    """
+
+    client_order_id: str
+    instrument: InstrumentId
+    side: Side
+    order_type: OrderType
+    quantity: Decimal
+    price: Decimal  # of its first fill, else what it asks for
+    stop_price: Decimal | None = None
+    is_open: bool = False
+    settled: tuple[str, ...] = ()
+
+
+class BooksAdopted(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """Somebody said that these orders are ours all the same: the journal was lost, or too old."""
+
+    exchange: str
+    orders: tuple[AdoptedOrder, ...]
+
+
 # --- facts --------------------------------------------------------------------------------------
 
 
@@ -740,7 +764,7 @@ JOURNALED: tuple[type[Event], ...] = (
     RunOpened, ModelActivated, HistoryLoaded, BarsClosed, BarsMissed, BarRejected, BarRevised,
     FeedStale, FeedRecovered, ClockChecked, KeyChecked,
     ExchangeLost, ExchangeBack, OrderReported, QuotesTaken,
-    OrdersTicked, Started, Reconciled, FundsMoved,
+    OrdersTicked, Started, Reconciled, FundsMoved, BooksAdopted,
     HealthTick, HaltRequested,
     ResumeRequested, RunClosed, FeatureRows, Predictions, SignalEmitted, SignalSuppressed,
     DataDistrusted, OrderApproved, OrderDenied, OrderIntended, OrderAccepted, OrderRefused,
@@ -755,7 +779,8 @@ DURABLE: frozenset[type[Event]] = frozenset(
     {
         RunOpened, ModelActivated, OrderIntended, OrderCancelRequested, OrderFilled,
         OrderCompleted, OrderRefused, OrderNotSent, OrderAbsent, OrderOutcomeUnknown,
-        TradingHalted, TradingResumed, Started, Reconciled, FundsMoved, HaltRequested,
+        TradingHalted, TradingResumed, Started, Reconciled, FundsMoved, BooksAdopted,
+        HaltRequested,
         ResumeRequested, RunClosed,
     }
 )  # fmt: skip

@@ -23,6 +23,11 @@ def trace_for(instrument: InstrumentId, timeframe: str, close_ns: int) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
+def trace_of_order(client_order_id: str) -> str:
+    """32 hex digits for an order whose decision nobody knows any more."""
+    return hashlib.blake2b(client_order_id.encode(), digest_size=16).hexdigest()
+
+
 def mark_of(*, bot: str, account: str) -> str:
     """What every order id of this bot on this account begins with, and no other bot's there.
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from daemon.core.bars import RawBar, RawTrade
 from daemon.core.events import CancelOrder, Event, LookUpOrder, OrderReported, SubmitOrder
 from daemon.core.instruments import Instrument, InstrumentId
-from daemon.core.orders import Fill, Side
+from daemon.core.orders import Fill, OrderType, Side
 
 
 class MarketData(Protocol):
@@ -73,12 +73,25 @@ class VenueFill(Struct, frozen=True, kw_only=True, gc=False):
     fill: Fill
 
 
+class OpenOrder(Struct, frozen=True, kw_only=True, gc=False):
+    """An order that is open at the venue, as it tells of it."""
+
+    client_order_id: str
+    instrument: InstrumentId
+    side: Side
+    order_type: OrderType
+    quantity: Decimal
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+
+
 class Account(Struct, frozen=True, kw_only=True, gc=False):
     """What the venue says we have and have done since a moment."""
 
     totals: dict[str, Decimal]
     fills: tuple[VenueFill, ...]
     open_client_order_ids: tuple[str, ...]
+    open_orders: tuple[OpenOrder, ...] = ()  # the same in full, where the venue can tell
 
 
 class Venue(Protocol):

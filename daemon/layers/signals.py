@@ -208,9 +208,10 @@ class Signals:
     ) -> Iterator[SignalEmitted]:
         known = self._last(row.instrument)
         held = self._holding(row.instrument)
-        if known is None or held is None:
+        if held is None:
             return
-        if known.direction is not held and row.close_ns > known.close_ns:
+        # What was adopted no signal ever asked for.
+        if known is None or (known.direction is not held and row.close_ns > known.close_ns):
             yield self._flat(row, event, SignalReason.OVERDUE, price, probability_up)
         elif known.expires_ns is not None and row.close_ns >= known.expires_ns:
             yield self._flat(row, event, SignalReason.HORIZON, price, probability_up)

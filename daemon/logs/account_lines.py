@@ -33,3 +33,7 @@ def funds_moved(event: e.FundsMoved, _: Memory) -> Iterator[Fields]:
         "amount": plain(event.amount),
         "detail": event.reason,
     }
+
+
+def books_adopted(event: e.BooksAdopted, _: Memory) -> Iterator[Fields]:
+    yield {**at(event), "exchange": event.exchange, "orders": len(event.orders)}

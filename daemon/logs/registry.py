@@ -214,6 +214,10 @@ ROWS: Final = (
     ),
     _event("books.restless", "debug", "orders moved at every reading; compared later", "exchange"),
     _event(
+        "books.adopted", "warning", "orders that the journal lacked were taken over, as asked",
+        "at exchange orders",
+    ),
+    _event(
         "funds.moved", "warning", "money came or went that is not ours: booked apart",
         "at exchange currency amount detail",
     ),

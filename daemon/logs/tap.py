@@ -77,6 +77,7 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
         ("books.reconciled", account_lines.books_reconciled),
         ("books.differed", account_lines.books_differed),
     ),
+    e.BooksAdopted: (("books.adopted", account_lines.books_adopted),),
     e.FundsMoved: (("funds.moved", account_lines.funds_moved),),
     e.ModelActivated: (("model.activated", lines.model_activated),),
     e.PredictionResolved: (("outcome.resolved", lines.outcome_resolved),),

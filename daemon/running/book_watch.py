@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from daemon.core.events import (
+    BooksAdopted,
     FundsMoved,
     Input,
     LookUpOrder,
@@ -24,10 +25,11 @@ from daemon.core.events import (
 )
 from daemon.core.instruments import plain
 from daemon.core.timeframes import NS_PER_S, rfc3339
+from daemon.running.adoption import WHAT_TO_DO, adoptable
 from daemon.running.reconcile import Difference, Kind, agreed, compare, worth_asking
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from daemon.core.orders import Order
     from daemon.core.ports import Account, Venue, VenueFill
@@ -37,6 +39,7 @@ READINGS_MIN = 3  # that a difference must outlive, whatever time has passed
 PAUSE_FIRST_S = 0.25
 PAUSE_MAX_S = 5.0
 MOVED_MAX = 20  # readings in a row during which an order moved
+TOLD_MAX = 20
 OVERLAP_S = 300.0  # of the exchange's time: its list of trades may be so late
 
 
@@ -96,11 +99,12 @@ class BookWatch:
             "differences": list(self._differences),
         }
 
-    async def check(self, hands: Hands) -> bool:
+    async def check(self, hands: Hands, *, is_adopting: bool = False) -> bool:
         """Read until both sides agree, True, or until what differs has lasted, False.
 
-        What is new enters as Reconciled; the first result always does. Restless when there was no
-        quiet moment, ExchangeUnreachable or LiveRefused when there was no reading.
+        What is new enters as Reconciled; the first result always does. `is_adopting`: orders that
+        bear our mark are taken over. Restless when there was no quiet moment, ExchangeUnreachable
+        or LiveRefused when there was no reading.
         """
         seen = _Sightings(self._rules.patience_s)
         asked: set[str] = set()
@@ -119,13 +123,18 @@ class BookWatch:
             if not found:
                 await self._agree(account, hands)
                 return True
+            strays = [each.subject for each in found if each.kind is Kind.FOREIGN]
+            if strays and is_adopting:
+                is_adopting = False
+                await self._adopt(strays, account, hands)
+                continue
             if not is_whole:
                 is_whole = True  # what is late in a list of trades is told by the whole of it
                 continue
             keys = frozenset(each.key for each in found)
             seen.note(keys)
             is_known = keys == self._told
-            if is_known or seen.have_lasted or any(each.kind is Kind.FOREIGN for each in found):
+            if is_known or seen.have_lasted or strays:
                 return await self._differ(found, account, hands, is_known=is_known)
             await self._ask(found, asked, hands)
             await asyncio.sleep(pause_s)
@@ -175,6 +184,20 @@ class BookWatch:
         )
         await hands.enter(report)
 
+    async def _adopt(self, names: Collection[str], account: Account, hands: Hands) -> None:
+        """Make them orders of ours, and ask what became of each."""
+        orders = adoptable(
+            [each for each in account.fills if each.client_order_id in names],
+            [each for each in account.open_orders if each.client_order_id in names],
+            are_settled=False,
+        )
+        await hands.enter(
+            BooksAdopted(ts_ns=hands.now_ns(), exchange=self._exchange, orders=orders)
+        )
+        for each in orders:
+            order = self._books.blotter.orders[each.client_order_id]
+            await hands.look_up(_question(order, "it was adopted", hands.now_ns()))
+
     async def _ask(self, found: Iterable[Difference], asked: set[str], hands: Hands) -> None:
         """Ask once more what became of orders that stand elsewhere than we believe."""
         for each in found:
@@ -223,12 +246,19 @@ class BookWatch:
                     ts_ns=hands.now_ns(),
                     is_clean=False,
                     exchange=self._exchange,
-                    differences=self._differences,
+                    differences=_shortened(self._differences, is_foreign=bool(foreign)),
                     foreign=tuple(dict.fromkeys(each.subject for each in foreign)),
                 )
             )
         self._told = frozenset(each.key for each in found)
         return False
+
+
+def _shortened(differences: tuple[str, ...], *, is_foreign: bool) -> tuple[str, ...]:
+    """For journal and log; with what to do about orders that are nobody's."""
+    left = len(differences) - TOLD_MAX
+    more = (f"and {left} more",) if left > 0 else ()
+    return (*differences[:TOLD_MAX], *more, *((WHAT_TO_DO,) if is_foreign else ()))
 
 
 class _Sightings:

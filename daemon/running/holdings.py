@@ -44,6 +44,7 @@ def books_of(journal: JournalReader) -> Books:
         e.OrderAbsent: (blotter.apply_order_absent,),
         e.OrderFilled: (blotter.apply_order_filled, book.apply_order_filled),
         e.OrderCompleted: (blotter.apply_order_completed,),
+        e.BooksAdopted: (flows.apply_books_adopted,),
         e.FundsMoved: (flows.apply_funds_moved,),
     }
     with localcontext(ARITHMETIC):

@@ -15,6 +15,8 @@ from daemon.core.instruments import plain
 from daemon.core.timeframes import timeframe_ns
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from daemon.config import Settings
     from daemon.core.ports import Account
     from daemon.running.sites import World
@@ -27,11 +29,14 @@ class CapitalMissing(TradingdError):
     exit_code = 78
 
 
-async def opening(world: World, settings: Settings, spec: RunSpec) -> RunOpened:
+async def opening(
+    world: World, settings: Settings, spec: RunSpec, tied_up: Mapping[str, Decimal]
+) -> RunOpened:
     """Who trades what, with how much, on which accounts; CapitalMissing when they hold too little.
 
     With several exchanges the capital is divided as the accounts hold it: one that holds a third of
-    all there is gets a third of what the bot may use.
+    all there is gets a third of what the bot may use. `tied_up` is what an earlier run has bought
+    there with its share, in quote units.
     """
     length_ns = timeframe_ns(settings.data.timeframe)
     found = {
@@ -39,7 +44,10 @@ async def opening(world: World, settings: Settings, spec: RunSpec) -> RunOpened:
         for site in world.sites
     }
     capital, quote = settings.risk.allotted_quote, settings.data.quote
-    held = {name: each.totals.get(quote, Decimal(0)) for name, each in found.items()}
+    held = {
+        name: each.totals.get(quote, Decimal(0)) + tied_up.get(name, Decimal(0))
+        for name, each in found.items()
+    }
     _require_capital(held, capital, quote)
     divided = shares(capital, held)
     accounts = tuple(

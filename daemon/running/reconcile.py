@@ -121,10 +121,12 @@ class Comparison(Struct, frozen=True):
         return not self.missed and not self.found
 
 
-def opening_ground(opened: RunOpened, exchange: str) -> Ground:
+def opening_ground(books: Books, exchange: str) -> Ground:
     """The first one: what the account held when the run began."""
+    opened = books.opened
     balances = {each.currency: each.total for each in opened.account_on(exchange).balances}
-    return Ground(opened.ts_ns, balances, {}, frozenset(), frozenset())
+    settled = books.flows.settled_on(exchange)
+    return Ground(opened.ts_ns, balances, {}, settled, frozenset())
 
 
 def compare(
@@ -141,7 +143,7 @@ def compare(
     An order of another exchange is as foreign here as one that was never intended. Those of other
     bots and people count in the balances and nowhere else, unless they are foreign too.
     """
-    ground = ground or opening_ground(books.opened, exchange)
+    ground = ground or opening_ground(books, exchange)
     orders = books.orders_on(exchange)
     listed = [each for each in account.fills if _trade(each) not in ground.settled]
     missed = tuple(

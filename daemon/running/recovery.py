@@ -33,17 +33,21 @@ async def settle(
     ts_ns: int,
     *,
     on_away: Callable[[str, ExchangeUnreachable], Awaitable[None]],
+    is_adopting: bool = False,
 ) -> None:
     """Resolve every open order, book every fill we missed, compare the books, say the result.
 
     There is one venue and one watch for each exchange, and each is asked about its own orders and
     account alone. Nothing is ever sent here: an intent that never reached the venue is found absent
     and closed. An exchange that gives no answer is asked again each time `on_away` returns.
+    `is_adopting`: orders there that bear our mark and that the journal lacks are taken over.
     """
     for exchange, venue in venues.items():
         while True:
             try:
-                await _settle_one(blotter, exchange, venue, watches[exchange], take, ts_ns)
+                await _settle_one(
+                    blotter, exchange, venue, watches[exchange], take, ts_ns, is_adopting
+                )
                 break
             except ExchangeUnreachable as error:
                 await on_away(exchange, error)
@@ -56,6 +60,7 @@ async def _settle_one(  # noqa: PLR0917  # one exchange, as settle knows it
     watch: BookWatch,
     take: Callable[[Input], Awaitable[None]],
     ts_ns: int,
+    is_adopting: bool,
 ) -> None:
     async def look_up(command: LookUpOrder) -> None:
         await take(await _answer(venue, command))
@@ -71,7 +76,8 @@ async def _settle_one(  # noqa: PLR0917  # one exchange, as settle knows it
                 order_type=order.order_type,
             )
         )
-    await watch.check(Hands(enter=take, look_up=look_up, rest=_at_once, now_ns=lambda: ts_ns))
+    hands = Hands(enter=take, look_up=look_up, rest=_at_once, now_ns=lambda: ts_ns)
+    await watch.check(hands, is_adopting=is_adopting)
 
 
 async def _answer(venue: Venue, command: LookUpOrder) -> OrderReported:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from daemon.app import build_core
 from daemon.core.clock import WireClock
+from daemon.core.errors import ExchangeUnreachable
 from daemon.core.events import (
+    BooksAdopted,
     HistoryLoaded,
     ModelActivated,
     OrderFilled,
@@ -18,11 +20,13 @@ from daemon.core.events import (
     RunOpened,
     Started,
 )
+from daemon.core.ids import mark_of
 from daemon.core.orders import Fill
 from daemon.core.ports import VenueFill
 from daemon.core.timeframes import timeframe_ns
 from daemon.feature_config import bars_needed, feature_set_of
 from daemon.layers.features.golden import golden_check
+from daemon.running.adoption import known_orders, left_behind
 from daemon.running.bar_keeper import BarKeeper
 from daemon.running.boot import (
     activation,
@@ -45,15 +49,15 @@ from daemon.store.journal import SqliteJournal
 from daemon.store.models import ModelRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from daemon.config import Settings
     from daemon.core.bars import Bar
-    from daemon.core.errors import ExchangeUnreachable
-    from daemon.core.events import Event
+    from daemon.core.events import Event, Input
     from daemon.core.jobs import TrainingProgress
     from daemon.core.manifests import Manifest
     from daemon.core.orders import Order
+    from daemon.running.adoption import LeftBehind
     from daemon.running.reporting import Reporter
     from daemon.running.sites import World
     from daemon.store.runs import RunPaths, RunSpec
@@ -69,9 +73,18 @@ class StoppedEarly(Exception):  # not an error: somebody asked for it
 class Session:
     """A run; what it needs from outside is in `world`, what it says goes to `reporter`."""
 
-    def __init__(
-        self, settings: Settings, spec: RunSpec, paths: RunPaths, world: World, reporter: Reporter
+    def __init__(  # what a run is made of
+        self,
+        settings: Settings,
+        spec: RunSpec,
+        paths: RunPaths,
+        world: World,
+        reporter: Reporter,
+        *,
+        is_adopting: bool = False,
     ) -> None:
+        self._is_adopting = is_adopting
+        self._left: dict[str, LeftBehind] = {}  # by earlier runs, on each exchange
         self._settings = settings
         self._spec = spec
         self._paths = paths
@@ -168,6 +181,8 @@ class Session:
             self._use(model_id)
         count = core.pipeline.recover(self._recorded(live))
         self._reporter.use(core)
+        if not known or self._is_adopting:
+            await self._look_for_left()
         opened = known[-1] if known else await self._open(live)
         now_ns = self._world.now_ns()
         if not activated or self._is_too_old(activated[-1], now_ns):
@@ -184,8 +199,41 @@ class Session:
                 site.paper.restore(*self._booked(site.exchange))
         venues = {site.exchange: site.venue for site in self._world.sites}
         watches = live.watch_books(opened)
-        await settle(core.blotter, venues, watches, take, now_ns, on_away=self._wait_for)
+        await self._take_over(take, now_ns)
+        await settle(
+            core.blotter,
+            venues,
+            watches,
+            take,
+            now_ns,
+            on_away=self._wait_for,
+            is_adopting=self._is_adopting,
+        )
         return opened, live
+
+    async def _look_for_left(self) -> None:
+        """What orders of this bot that no journal here knows have left on its accounts."""
+        known = set(self._core.blotter.orders) | known_orders(self._paths.state_dir, self._spec.run)
+        for site in self._world.sites:
+            if site.paper is not None:
+                continue
+            mark = mark_of(bot=self._settings.run.name, account=site.account)
+            while True:
+                try:
+                    left = await left_behind(site.venue, site.instruments, mark, known)
+                    break
+                except ExchangeUnreachable as error:
+                    await self._wait_for(site.exchange, error)
+            if left.orders:
+                self._left[site.exchange] = left
+
+    async def _take_over(self, take: Callable[[Input], Awaitable[None]], ts_ns: int) -> None:
+        """Adopt what was left, where somebody said so; else say it, which halts."""
+        for exchange, left in self._left.items():
+            if self._is_adopting:
+                await take(BooksAdopted(ts_ns=ts_ns, exchange=exchange, orders=left.orders))
+            else:
+                await take(left.as_difference(exchange, ts_ns))
 
     async def _wait_for(self, exchange: str, error: ExchangeUnreachable) -> None:
         """A service waits for its exchange and says so; at a terminal that is an error."""
@@ -241,7 +289,8 @@ class Session:
             yield event
 
     async def _open(self, live: Live) -> RunOpened:
-        opened = await opening(self._world, self._settings, self._spec)
+        tied_up = {name: left.tied_up_quote for name, left in self._left.items()}
+        opened = await opening(self._world, self._settings, self._spec, tied_up)
         await live.runner.take(opened)
         return opened
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Side
 from daemon.core.ports import Account, VenueFill
 from daemon.core.timeframes import NS_PER_MS
-from daemon.venues.ccxt_binance import read_totals, read_trade
+from daemon.venues.ccxt_binance import read_open_order, read_totals, read_trade
 from daemon.venues.ccxt_reads import OddReply
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from daemon.core.instruments import InstrumentId
+    from daemon.core.ports import OpenOrder
     from daemon.venues.ccxt_reads import Reader
 
 ROWS = 1_000
@@ -41,20 +42,23 @@ async def read_account(
     """
     told = await reader.read("balances", client.fetch_balance)
     fills: list[VenueFill] = []
-    open_ids: list[str] = []
+    open_orders: list[OpenOrder] = []
     is_many = len(instruments) > OPEN_BY_SYMBOL_MAX
     if is_many:
-        open_ids += await _open_client_ids(client, reader, None)
+        open_orders += await _open_orders(client, reader, None, instruments[0].exchange)
     for instrument in instruments:
         rows = await _trades(client, reader, instrument.symbol, since_ns // NS_PER_MS)
         await _learn_client_ids(client, reader, instrument.symbol, rows, client_ids)
         fills += [_venue_fill(instrument, row, client_ids) for row in rows]
         if not is_many:
-            open_ids += await _open_client_ids(client, reader, instrument.symbol)
+            open_orders += await _open_orders(
+                client, reader, instrument.symbol, instrument.exchange
+            )
     return Account(
         totals=read_totals(told["info"]),
         fills=tuple(sorted(fills, key=lambda each: each.fill.ts_ns)),
-        open_client_order_ids=tuple(open_ids),
+        open_client_order_ids=tuple(each.client_order_id for each in open_orders),
+        open_orders=tuple(open_orders),
     )
 
 
@@ -92,10 +96,15 @@ async def _learn_client_ids(
         wanted -= {int(row["orderId"]) for row in page} | {min(wanted)}
 
 
-async def _open_client_ids(client: Any, reader: Reader, symbol: str | None) -> list[str]:
+async def _open_orders(
+    client: Any, reader: Reader, symbol: str | None, exchange: str
+) -> list[OpenOrder]:
     ask = partial(client.fetch_open_orders, symbol)
     rows = await _rows(reader, f"open orders of {symbol or 'the account'}", ask)
-    return [str(row["clientOrderId"]) for row in rows]
+    return [
+        read_open_order(InstrumentId(exchange, symbol or client.safe_symbol(row["symbol"])), row)
+        for row in rows
+    ]
 
 
 async def _rows(

@@ -7,12 +7,16 @@ request brings which reply belongs to `ccxt_venue`.
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from daemon.core.orders import Fill, OrderState
+from daemon.core.orders import Fill, OrderState, OrderType, Side
+from daemon.core.ports import OpenOrder
 from daemon.core.timeframes import NS_PER_MS
+
+if TYPE_CHECKING:
+    from daemon.core.instruments import InstrumentId
 
 STATES = {
     "PENDING_NEW": OrderState.ACCEPTED,
@@ -70,6 +74,22 @@ def read_order(info: dict[str, Any]) -> Told:
         filled_quantity=number(info["executedQty"]),
         fills=fills,
         ts_ns=ts_ns,
+    )
+
+
+def read_open_order(instrument: InstrumentId, info: dict[str, Any]) -> OpenOrder:
+    """One row of the account's open orders."""
+    kind, price, stop_price = _text(info["type"]), number(info["price"]), number(info["stopPrice"])
+    is_stop = kind.startswith(("STOP", "TAKE"))
+    is_limit = "LIMIT" in kind
+    return OpenOrder(
+        client_order_id=_text(info["clientOrderId"]),
+        instrument=instrument,
+        side=Side(_text(info["side"]).lower()),
+        order_type=OrderType.STOP if is_stop else OrderType.LIMIT if is_limit else OrderType.MARKET,
+        quantity=number(info["origQty"]),
+        price=price or None,
+        stop_price=stop_price or None,
     )
 
 

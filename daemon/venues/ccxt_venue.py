@@ -209,19 +209,23 @@ class CcxtVenue:
         # It takes minutes of the budget, which others need too.
         with using(Use.HISTORY) if is_long else contextlib.nullcontext():
             reader = self._long_reader if is_long else self._reader
-            if speaks_binance(self._exchange):
-                return await read_account(
-                    self._client, reader, instruments, since_ns, self._client_ids
+            try:
+                if speaks_binance(self._exchange):
+                    return await read_account(
+                        self._client, reader, instruments, since_ns, self._client_ids
+                    )
+                return await read_unified_account(
+                    self._client,
+                    reader,
+                    self._dialect,
+                    instruments,
+                    since_ms=since_ns // NS_PER_MS,
+                    now_ms=self._wire.now_ns() // NS_PER_MS,
+                    client_ids=self._client_ids,
                 )
-            return await read_unified_account(
-                self._client,
-                reader,
-                self._dialect,
-                instruments,
-                since_ms=since_ns // NS_PER_MS,
-                now_ms=self._wire.now_ns() // NS_PER_MS,
-                client_ids=self._client_ids,
-            )
+            except (LookupError, TypeError, ValueError) as error:
+                msg = f"{self._exchange} tells of the account what cannot be read: {error!r}"
+                raise ExchangeUnreachable(msg) from error
 
     async def close(self) -> None:
         await self._client.close()

@@ -31,7 +31,12 @@ SELDOM = {
     *((each, e.ProtectionFailed) for each in ("OrderNotSent", "OrderAbsent")),
     *((each, e.ParentEnded) for each in ("BarsClosed", "OrdersTicked", "QuotesTaken")),
 }
-NOT_REACHED = {("HistoryLoaded", e.PredictionResolved), ("BarRejected", e.DataDistrusted)}
+# What is adopted is shown in tests/unit/running/test_adoption.
+NOT_REACHED = {
+    ("HistoryLoaded", e.PredictionResolved),
+    ("BarRejected", e.DataDistrusted),
+    *(("BooksAdopted", each) for each in (e.OrderIntended, e.OrderCancelRequested, e.CancelOrder)),
+}
 
 
 def the_routes() -> list[Route]:

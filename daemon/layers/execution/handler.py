@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from daemon.core.events import ParentEnded
 from daemon.core.orders import Leg
-from daemon.layers.execution.intents import Intents
+from daemon.layers.execution.intents import Intents, adopted
 from daemon.layers.execution.protection import Protection
 from daemon.layers.execution.reports import Reports
 from daemon.layers.execution.routing import Router
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from daemon.core.book import Book
     from daemon.core.events import (
         BarsClosed,
+        BooksAdopted,
         ClockChecked,
         Event,
         ExchangeBack,
@@ -66,6 +67,9 @@ class Execution:
 
     def apply_run_opened(self, event: RunOpened) -> None:
         self._intents.open(event)
+
+    def apply_books_adopted(self, event: BooksAdopted) -> None:
+        self._intents.note_adopted(event)
 
     def apply_order_intended(self, event: OrderIntended) -> None:
         self._intents.note(event)
@@ -112,6 +116,9 @@ class Execution:
         self._note_lost(event)
 
     # --- deciding -----------------------------------------------------------------------------
+
+    def on_books_adopted(self, event: BooksAdopted) -> Iterator[Event]:
+        yield from adopted(event)
 
     def on_order_approved(self, event: OrderApproved) -> Iterator[Event]:
         parent = self._blotter.parent_of(event.instrument)

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from daemon.core.events import CancelOrder, OrderCancelRequested, OrderIntended, SubmitOrder
-from daemon.core.ids import client_order_id_for
+from daemon.core.ids import client_order_id_for, trace_of_order
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Leg, OrderType, Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from daemon.core.events import Event, RunOpened
+    from daemon.core.events import AdoptedOrder, BooksAdopted, Event, RunOpened
     from daemon.core.orders import Order
 
 
@@ -53,6 +53,14 @@ class Intents:
 
     def note(self, event: OrderIntended) -> None:
         self._legs[event.instrument, event.leg] = (event.close_ns, event.ordinal)
+
+    def note_adopted(self, event: BooksAdopted) -> None:
+        """No id that the account knows may be made a second time: what is decided from here on
+        counts to this moment, which is the close of no bar.
+        """
+        for instrument in {each.instrument for each in event.orders}:
+            for leg in Leg:
+                self._legs[instrument, leg] = (event.ts_ns + 1, -1)
 
     def intend(self, draft: Draft, ts_ns: int) -> Iterator[Event]:
         """The intent, then its command.
@@ -100,6 +108,58 @@ class Intents:
             stop_price=draft.stop_price,
             is_exit=is_exit,
         )
+
+
+def adopted(event: BooksAdopted) -> Iterator[Event]:
+    """The intents that the journal lacks; a stop stays to protect, what else is open shall end.
+
+    Nothing is sent anew: their fills come as those of any order whose answer was lost.
+    """
+    counts: dict[tuple[InstrumentId, Leg], int] = {}
+    for order in event.orders:
+        leg = _leg_of(order)
+        ordinal = counts[order.instrument, leg] = counts.get((order.instrument, leg), -1) + 1
+        trace = trace_of_order(order.client_order_id)
+        yield OrderIntended(
+            ts_ns=event.ts_ns,
+            client_order_id=order.client_order_id,
+            instrument=order.instrument,
+            trace=trace,
+            close_ns=event.ts_ns + 1,
+            leg=leg,
+            ordinal=ordinal,
+            side=order.side,
+            order_type=order.order_type,
+            quantity=order.quantity,
+            decision_price=order.price,
+            is_exit=leg is not Leg.ENTRY,
+            price=order.price if order.order_type is OrderType.LIMIT else None,
+            stop_price=order.stop_price,
+        )
+        if order.is_open and leg is not Leg.STOP:
+            reason = "it was adopted, and nobody works on it"
+            yield OrderCancelRequested(
+                ts_ns=event.ts_ns,
+                client_order_id=order.client_order_id,
+                instrument=order.instrument,
+                trace=trace,
+                reason=reason,
+            )
+            yield CancelOrder(
+                ts_ns=event.ts_ns,
+                client_order_id=order.client_order_id,
+                instrument=order.instrument,
+                order_type=order.order_type,
+                venue_order_id=None,
+                intended_ns=event.ts_ns,
+                reason=reason,
+            )
+
+
+def _leg_of(order: AdoptedOrder) -> Leg:
+    if order.order_type is OrderType.STOP:
+        return Leg.STOP
+    return Leg.ENTRY if order.side is Side.BUY else Leg.EXIT
 
 
 def cancelled(order: Order, ts_ns: int, reason: str) -> Iterator[Event]:

@@ -527,6 +527,7 @@ class Simulation:
         elif rng.random() < 0.05:
             yield e.Reconciled(ts_ns=now_ns, is_clean=True)
         if now_ns // HOUR_NS % 29 == 7:
+            yield e.BooksAdopted(ts_ns=now_ns, exchange="embedded", orders=())
             yield e.FundsMoved(
                 ts_ns=now_ns, exchange="embedded", currency="USDT", amount=Decimal(5), reason=""
             )

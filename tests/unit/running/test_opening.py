@@ -54,7 +54,7 @@ def a_site(exchange: str, held: str, **changes: Any) -> Site:
 
 
 def opened(*sites: Site) -> RunOpened:
-    return run_virtual(opening(World(sites), Settings.model_construct(), SPEC))
+    return run_virtual(opening(World(sites), Settings.model_construct(), SPEC, {}))
 
 
 def test_one_exchange_gives_all_that_is_allotted() -> None:
