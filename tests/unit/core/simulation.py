@@ -109,6 +109,11 @@ def settings_of(rng: Random) -> Settings:
     )
 
 
+def plain_settings() -> Settings:
+    """Orders go at the market in one piece, and nothing rests behind a position."""
+    return settings_of(Random(0)).model_copy(update={"execution": ExecutionSection()})
+
+
 def limits_of(rng: Random) -> dict[str, Any]:
     """Limits of which each is off in some of the stories."""
     return {

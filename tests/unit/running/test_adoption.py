@@ -1,6 +1,5 @@
 from collections.abc import Sequence
 from decimal import Decimal
-from random import Random
 from typing import Any
 
 from daemon.core import events as e
@@ -12,7 +11,7 @@ from daemon.running.book_watch import BookWatch, Hands, Rules
 from daemon.running.reconcile import Books
 from daemon.running.state_text import state_text
 from tests.builders import a_run_opened, an_approval, an_instrument
-from tests.unit.core.simulation import IDS, a_core, settings_of
+from tests.unit.core.simulation import IDS, a_core, plain_settings
 from tests.virtual_time import run_virtual
 
 D = Decimal
@@ -145,7 +144,7 @@ class Desk:
         self.opened = a_run_opened(
             ts_ns=TS_NS + 100, instruments=(RULES,), allotted_quote=D(1_000), balances=balances
         )
-        self.core = a_core(settings_of(Random(0)))
+        self.core = a_core(plain_settings())
         self.journal: list[e.Event] = []
         self.commands: list[e.Command] = []
         self.bank = bank
@@ -266,7 +265,7 @@ def test_a_core_recovered_from_an_adoption_is_the_same_and_no_id_is_made_twice()
         )
     )
     other.takes(filled(bought))
-    again = a_core(settings_of(Random(0)))
+    again = a_core(plain_settings())
     again.pipeline.recover(other.journal)
     other.takes(an_approval(instrument=BTC, quantity=D(1), close_ns=TS_NS))
 

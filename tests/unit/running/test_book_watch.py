@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from random import Random
 from typing import Literal
 
 import pytest
@@ -17,7 +16,7 @@ from daemon.core.ports import Account, VenueFill
 from daemon.running.book_watch import BookWatch, Hands, Restless, Rules
 from daemon.running.reconcile import Books
 from tests.builders import a_run_opened, an_approval, an_instrument
-from tests.unit.core.simulation import IDS, a_core, settings_of
+from tests.unit.core.simulation import IDS, a_core, plain_settings
 from tests.virtual_time import run_virtual
 
 D = Decimal
@@ -81,7 +80,7 @@ class Desk:
 
     def __init__(self, foreign: Literal["ignore", "halt"] = "ignore") -> None:
         self.bank = Bank()
-        self.core = a_core(settings_of(Random(0)))
+        self.core = a_core(plain_settings())
         self.entered: list[e.Input] = []
         self.looked_up: list[str] = []
         self.orders: list[str] = []

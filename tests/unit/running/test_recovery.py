@@ -1,6 +1,5 @@
 from collections.abc import Sequence
 from decimal import Decimal
-from random import Random
 
 import pytest
 
@@ -16,7 +15,7 @@ from daemon.running.recovery import settle
 from daemon.running.state_text import state_text
 from tests.builders import an_approval
 from tests.fakes import FakeVenue, Fate
-from tests.unit.core.simulation import ACCOUNTS, ALLOTTED, IDS, INSTRUMENTS, a_core, settings_of
+from tests.unit.core.simulation import ACCOUNTS, ALLOTTED, IDS, INSTRUMENTS, a_core, plain_settings
 
 BTC, ETH, THERE = IDS  # the last one is BTC too, on another exchange
 TS_NS = 10**18
@@ -67,7 +66,7 @@ class Start:
         self.other = BankingVenue()
         self.other.start = ACCOUNTS[1].allotted_quote
         plain = {"execution": ExecutionSection()}
-        self.core = a_core(settings_of(Random(0)).model_copy(update=plain))
+        self.core = a_core(plain_settings().model_copy(update=plain))
         self.journal: list[e.Event] = []
         self.commands: list[e.Command] = []
         self.waited: list[str] = []
@@ -119,7 +118,7 @@ class Start:
 
     def restarts(self) -> None:
         """Killed, and begun again from the journal alone."""
-        self.core = a_core(settings_of(Random(0)))
+        self.core = a_core(plain_settings())
         self.core.pipeline.recover(self.journal)
 
     def state(self, order: str) -> OrderState:
