@@ -111,7 +111,8 @@ def settings_of(rng: Random) -> Settings:
 
 def plain_settings() -> Settings:
     """Orders go at the market in one piece, and nothing rests behind a position."""
-    return settings_of(Random(0)).model_copy(update={"execution": ExecutionSection()})
+    execution = ExecutionSection(stop_loss_ratio=0.0)
+    return settings_of(Random(0)).model_copy(update={"execution": execution})
 
 
 def limits_of(rng: Random) -> dict[str, Any]:

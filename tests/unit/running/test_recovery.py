@@ -3,7 +3,6 @@ from decimal import Decimal
 
 import pytest
 
-from daemon.config import ExecutionSection
 from daemon.core import events as e
 from daemon.core.errors import ExchangeUnreachable
 from daemon.core.instruments import InstrumentId
@@ -65,8 +64,7 @@ class Start:
         self.venue = BankingVenue(*fates)
         self.other = BankingVenue()
         self.other.start = ACCOUNTS[1].allotted_quote
-        plain = {"execution": ExecutionSection()}
-        self.core = a_core(plain_settings().model_copy(update=plain))
+        self.core = a_core(plain_settings())
         self.journal: list[e.Event] = []
         self.commands: list[e.Command] = []
         self.waited: list[str] = []
