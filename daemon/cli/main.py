@@ -33,6 +33,10 @@ Config = Annotated[Path | None, typer.Option("--config", help="config.toml to us
 State = Annotated[Path | None, typer.Option("--state-dir", help="where runs live", metavar="DIR")]
 Json = Annotated[bool, typer.Option("--json", help="exactly one JSON object on stdout")]
 Force = Annotated[bool, typer.Option("--force", help="overwrite what is there")]
+Adopting = Annotated[
+    bool,
+    typer.Option("--adopt-books", help="take over this bot's orders that a lost journal had"),
+]
 RunId = Annotated[str, typer.Option("--run", help="last, or a run's id", metavar="last|ID")]
 
 
@@ -73,14 +77,7 @@ def run(  # noqa: PLR0917  # one parameter per option
             "--accept-unverified-key-scope", help="live: the exchange does not tell, you checked"
         ),
     ] = False,
-    is_adopting: Annotated[
-        bool,
-        typer.Option(
-            "--adopt-books",
-            help="take over this bot's orders on the account that the journal lacks: it was lost, "
-            "or is an old copy",
-        ),
-    ] = False,
+    is_adopting: Adopting = False,
 ) -> None:
     """Run the daemon in the foreground."""
     from daemon.cli.running import RunRequest, start_run
