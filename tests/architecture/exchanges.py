@@ -50,7 +50,7 @@ def _order_row(exchange: str) -> tuple[str, ...]:
         f"`{exchange}`",
         f"`{row.id_field}`{prefix}",
         row.unique_among,
-        "our id" if is_asked else "the list of orders since it was sent",
+        "our id" if is_asked else "its lists of orders",
         "a limit order at once" if AT_ONCE in row.kinds else "a market order",
         "yes" if STOP in row.kinds else "refused",
         f"{late}, by {row.late_because}",

@@ -280,7 +280,8 @@ REPLIES: dict[str, dict[str, Any]] = {
     },
     "bitget": {
         "/trade/place-order": _bitget({"orderId": THEIRS, "clientOid": OURS}),
-        "/trade/orderInfo": _bitget([BITGET_ORDER]),
+        "/trade/unfilled-orders": _bitget([]),
+        "/trade/history-orders": _bitget([BITGET_ORDER]),
         "/trade/fills": _bitget([BITGET_FILL]),
     },
     "coinbase": {
@@ -297,4 +298,33 @@ REPLIES: dict[str, dict[str, Any]] = {
         "/orders/historical/batch": {"orders": [COINBASE_ORDER], "has_next": False, "cursor": ""},
         "/orders/historical/fills": {"fills": [COINBASE_FILL], "cursor": ""},
     },
+}
+
+
+# Nothing is known of the order: every source answers so in its own way.
+_NO_PAGE = {**_KUCOIN_PAGE, "totalNum": 0, "items": []}
+DENIALS: dict[str, dict[str, Any]] = {
+    "okx": {
+        "/trade/order?": {"code": "51603", "msg": "Order does not exist", "data": []},
+        "/trade/orders-": _okx(),
+    },
+    "bybit": {"/order/": _bybit({"category": "spot", "list": []})},
+    "kraken": {
+        "/OpenOrders": _kraken({"open": {}}),
+        "/ClosedOrders": _kraken({"closed": {}, "count": 0}),
+    },
+    "kucoin": {
+        "/order/client-order/": {"code": "400100", "msg": "order not exist"},
+        "/api/v1/orders?": _kucoin(_NO_PAGE),
+    },
+    "gate": {
+        "/spot/orders/t-": {"label": "ORDER_NOT_FOUND", "message": "Order not found"},
+        "/spot/open_orders": [],
+        "/spot/orders?": [],
+    },
+    "bitget": {
+        "/trade/unfilled-orders": _bitget([]),
+        "/trade/history-orders": _bitget([]),
+    },
+    "coinbase": {"/orders/historical/batch": {"orders": [], "has_next": False, "cursor": ""}},
 }

@@ -3,9 +3,11 @@
 The replies go through ccxt's own classes; none was recorded, and no exchange was ever asked.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -14,10 +16,11 @@ from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Fill, OrderState, OrderType
 from daemon.core.timeframes import NS_PER_MS
 from daemon.venues.capabilities import CAPABILITIES
-from daemon.venues.ccxt_venue import CcxtVenue
-from tests.contract.order_replies import MS, OURS, REPLIES, THEIRS
+from daemon.venues.ccxt_venue import GRACE_S, CcxtVenue
+from tests.contract.order_replies import DENIALS, MS, OURS, REPLIES, THEIRS
 from tests.contract.signing import SYMBOL, Signed, a_signing_client
 from tests.unit.venues.orders import a_look_up, an_order
+from tests.virtual_time import VirtualWire, run_virtual
 
 EXCHANGES = sorted(CAPABILITIES.keys() - {"embedded", "binance", "binanceus"})
 each_exchange = pytest.mark.parametrize("exchange", EXCHANGES)
@@ -115,3 +118,45 @@ async def test_a_second_sending_of_an_order_is_refused_here(exchange: str) -> No
 
         assert again.outcome is Outcome.UNKNOWN
         assert len([each for each in signed if each.method == "POST"]) == 1
+
+
+@each_exchange
+def test_an_order_is_absent_only_when_all_deny_it_after_it_could_still_be_accepted(
+    exchange: str,
+) -> None:
+    row = CAPABILITIES[exchange]
+    client, signed = a_signing_client(exchange, replies=DENIALS[exchange])
+
+    async def look_up() -> tuple[OrderReported, float]:
+        wire: Any = VirtualWire()
+        venue = CcxtVenue(client, exchange, grace_s=1.0, wire=wire)
+        started_s = wire.monotonic_s()
+        report = await venue.look_up(a_look_up(OURS, id_of(exchange)))
+        return report, wire.monotonic_s() - started_s
+
+    async def bounded() -> tuple[OrderReported, float]:
+        async with asyncio.timeout(600):  # of virtual time: one that is never absent fails here
+            return await look_up()
+
+    report, took_s = run_virtual(bounded())
+
+    assert report.outcome is Outcome.ABSENT
+    assert took_s >= row.late_s + GRACE_S  # however short the configured grace is
+    sources = (*row.looks, *row.last_looks)
+    assert len({each.told for each in signed[-len(sources) :]}) == len(sources)
+
+
+@each_exchange
+def test_one_source_that_fails_keeps_an_order_from_being_absent(exchange: str) -> None:
+    *others, last = DENIALS[exchange].items()
+    client, _ = a_signing_client(exchange, replies=dict(others))
+    assert last
+
+    async def look_up() -> None:
+        wire: Any = VirtualWire()
+        venue = CcxtVenue(client, exchange, grace_s=1.0, wire=wire)
+        async with asyncio.timeout(600):
+            await venue.look_up(a_look_up(OURS, id_of(exchange)))
+
+    with pytest.raises(TimeoutError):
+        run_virtual(look_up())
