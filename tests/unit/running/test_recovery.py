@@ -64,12 +64,7 @@ class Start:
         self.venue = BankingVenue(*fates)
         self.other = BankingVenue()
         self.other.start = ACCOUNTS[1].allotted_quote
-<<<<<<< HEAD
         self.core = a_core(plain_settings())
-=======
-        plain = {"execution": ExecutionSection(stop_loss_ratio=0.0)}
-        self.core = a_core(settings_of(Random(0)).model_copy(update=plain))
->>>>>>> 90cc8b0 (Let the desk of the recovery tests protect nothing)
         self.journal: list[e.Event] = []
         self.commands: list[e.Command] = []
         self.waited: list[str] = []
