@@ -57,7 +57,7 @@ class BookTask:
         self._hands = Hands(
             enter=put, look_up=self._look_up, rest=self._at_rest, now_ns=site.clock.now_ns
         )
-        site.tell_gaps_to(self.soon)
+        site.tell_doubts_to(self.soon)
 
     def watch(self, books: Books, timeframe_ns: int) -> BookWatch:
         """Make the one that compares; a start uses it first."""

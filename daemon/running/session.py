@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from daemon.app import build_core
 from daemon.core.clock import WireClock
-from daemon.core.errors import ExchangeUnreachable
+from daemon.core.errors import ExchangeUnreachable, JournalBroken
 from daemon.core.events import (
     BooksAdopted,
     HistoryLoaded,
@@ -64,6 +64,10 @@ if TYPE_CHECKING:
 
 
 LOOK_AGAIN_S = 10.0
+WHEN_BROKEN = (
+    "put back an older copy of the run that `tradingd parity` accepts, or move the run away, and "
+    "start with --adopt-books: what the copy lacks is taken over from the exchange"
+)
 
 
 class StoppedEarly(Exception):  # not an error: somebody asked for it
@@ -179,7 +183,11 @@ class Session:
         core, take = self._core, live.runner.take
         for model_id in dict.fromkeys(each.model for each in activated):
             self._use(model_id)
-        count = core.pipeline.recover(self._recorded(live))
+        try:
+            count = core.pipeline.recover(self._recorded(live))
+        except JournalBroken as error:
+            msg = f"{error}; {WHEN_BROKEN}"
+            raise JournalBroken(msg) from error
         self._reporter.use(core)
         if not known or self._is_adopting:
             await self._look_for_left()
@@ -212,8 +220,13 @@ class Session:
         return opened, live
 
     async def _look_for_left(self) -> None:
-        """What orders of this bot that no journal here knows have left on its accounts."""
-        known = set(self._core.blotter.orders) | known_orders(self._paths.state_dir, self._spec.run)
+        """What orders of this bot that no journal here knows have left on its accounts.
+
+        Those of another run here were left on purpose, unless they are asked for.
+        """
+        known = set(self._core.blotter.orders)
+        if not self._is_adopting:
+            known |= known_orders(self._paths.state_dir, self._spec.run)
         for site in self._world.sites:
             if site.paper is not None:
                 continue

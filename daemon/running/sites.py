@@ -55,8 +55,8 @@ class Site:
     transport: Transport = Transport.WEBSOCKET
     paper: PaperVenue | None = None
     on_wire_time: Callable[[int], None] = lambda _ns: None  # hears what its wire clock shows
-    # Told when its stream of reports is opened anew: what it said meanwhile is lost.
-    tell_gaps_to: Callable[[Callable[[], None]], None] = lambda _tell: None
+    # Who is told when its stream of reports may have lost something, or says what is not ours.
+    tell_doubts_to: Callable[[Callable[[], None]], None] = lambda _tell: None
     key: LiveKey | None = None  # of a live account
 
     async def close(self) -> None:

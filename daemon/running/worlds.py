@@ -96,7 +96,7 @@ async def embedded_site(
         page_limit=inner.page_limit,
         sends_empty_bars=inner.sends_empty_bars,
         on_wire_time=public.budget.set_time,
-        tell_gaps_to=venue.tell_gaps_to,
+        tell_doubts_to=venue.tell_doubts_to,
         transport=_transport(settings, exchange, inner),
         key=key,
     )

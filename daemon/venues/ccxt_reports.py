@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from daemon.core.ids import CLIENT_ORDER_ID_PREFIX
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Container
 
@@ -34,7 +36,8 @@ class UserStream:
         self._pause_s = pause_s
         self._ours = ours
         self._waiting: asyncio.Queue[Told] | None = None
-        self.on_gap: Callable[[], None] = lambda: None  # told when the stream is opened anew
+        # Told when news may have been lost, or are about an order that somebody like us has made.
+        self.on_doubt: Callable[[], None] = lambda: None
         self._terminated = asyncio.Event()
         if not dialect.hears_pushes:
             return
@@ -75,7 +78,7 @@ class UserStream:
             # Never at once: ccxt would attach the new watch to the connection that is going away.
             await asyncio.sleep(self._pause_s(attempt))
             attempt += 1
-            self.on_gap()
+            self.on_doubt()
 
     async def _has_ended(self) -> bool:
         """Wait for a push; True when the exchange has ended the stream instead."""
@@ -98,7 +101,11 @@ class UserStream:
     def _hear(self, message: Any) -> None:
         with contextlib.suppress(LookupError, ValueError, TypeError):
             told = self._dialect.pushed(message)
-            if self._waiting is None or told.client_order_id not in self._ours:
+            if told.client_order_id not in self._ours:
+                if told.client_order_id.startswith(CLIENT_ORDER_ID_PREFIX):
+                    self.on_doubt()  # whose it is, comparing the books shows
+                return
+            if self._waiting is None:
                 return
             if self._waiting.full():
                 self._waiting.get_nowait()

@@ -92,9 +92,11 @@ class CcxtVenue:
         self._client_ids: dict[tuple[str, str], str] = {}
         watch_departures(client, self._wire.monotonic_s)
 
-    def tell_gaps_to(self, tell: Callable[[], None]) -> None:
-        """Call `tell` whenever the stream of reports is opened anew."""
-        self._user.on_gap = tell
+    def tell_doubts_to(self, tell: Callable[[], None]) -> None:
+        """Call `tell` whenever the stream of reports may have lost something, or speaks of an order
+        that is named as ours are.
+        """
+        self._user.on_doubt = tell
 
     async def submit(self, order: SubmitOrder) -> OrderReported:
         """Send once; UNKNOWN unless the reply or the failure proves more."""

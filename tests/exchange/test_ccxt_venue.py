@@ -430,19 +430,28 @@ async def test_the_stream_tells_every_fill_of_our_orders_as_a_hint(tmp_path: Pat
         await hints.stop()
 
 
-async def test_orders_of_others_on_the_account_are_not_told(tmp_path: Path) -> None:
+async def test_orders_of_others_are_not_told_and_one_named_like_ours_is_a_doubt(
+    tmp_path: Path,
+) -> None:
     async with a_venue(tmp_path) as (lab, venue):
         hints = Hints(venue)
+        doubts: list[str] = []
+        venue.tell_doubts_to(lambda: doubts.append("doubt"))
         await until_subscribed(venue)
         other = CcxtVenue(a_signed_client(lab), "embedded")
         await other.submit(an_order("theirs"))
         await venue.submit(an_order("tdours"))
         await hints.trades(1)
+        assert doubts == []
+        await other.submit(an_order("tdanother", "0.001"))
+        await venue.submit(an_order("tdagain", "0.001"))
+        await hints.trades(1)
+        assert doubts
         await other.close()
         await hints.stop()
 
         told = {report.client_order_id for report in hints.said._queue}  # type: ignore[attr-defined]
-        assert told <= {"tdours"}
+        assert told <= {"tdours", "tdagain"}
 
 
 async def test_the_user_stream_survives_being_cut_again_and_again(tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ from typing import Literal
 
 import pytest
 
+from daemon.config import Settings
+from daemon.config.sections import ExecutionSection
 from daemon.core import events as e
 from daemon.core.errors import ExchangeUnreachable
 from daemon.core.ids import mark_of
 from daemon.core.instruments import InstrumentId
-from daemon.core.orders import Fill, OrderState, Side
+from daemon.core.orders import Fill, Leg, OrderState, Side
 from daemon.core.ports import Account, VenueFill
 from daemon.running.book_watch import BookWatch, Hands, Restless, Rules
 from daemon.running.reconcile import Books
@@ -78,9 +80,14 @@ class Bank:
 class Desk:
     """A running core with one exchange, and the watch over its books."""
 
-    def __init__(self, foreign: Literal["ignore", "halt"] = "ignore") -> None:
+    def __init__(
+        self,
+        foreign: Literal["ignore", "halt"] = "ignore",
+        settings: Settings | None = None,
+    ) -> None:
+        self.on_look_up: Callable[[str], None] = lambda _order: None
         self.bank = Bank()
-        self.core = a_core(plain_settings())
+        self.core = a_core(settings or plain_settings())
         self.entered: list[e.Input] = []
         self.looked_up: list[str] = []
         self.orders: list[str] = []
@@ -113,6 +120,23 @@ class Desk:
         )
         return order
 
+    def stops(self) -> list[str]:
+        open_orders = self.core.blotter.open_orders(BTC)
+        return [each.client_order_id for each in open_orders if each.leg is Leg.STOP]
+
+    def reports(self, order: str, state: OrderState) -> None:
+        """What the venue says of an order of which nothing has filled."""
+        self.core.pipeline.step(
+            e.OrderReported(
+                ts_ns=TS_NS + 10**6,
+                client_order_id=order,
+                outcome=e.Outcome.ACKNOWLEDGED,
+                source=e.ReportSource.LOOKUP,
+                state=state,
+                filled_quantity=D(0),
+            )
+        )
+
     def checks(self, *, times: int = 1) -> tuple[bool, float]:
         """The result of the last of so many, and how long all of them took."""
 
@@ -138,6 +162,7 @@ class Desk:
 
         async def look_up(command: e.LookUpOrder) -> None:
             self.looked_up.append(command.client_order_id)
+            self.on_look_up(command.client_order_id)
 
         async def rest() -> None: ...
 
@@ -321,3 +346,23 @@ def test_without_an_answer_nothing_is_said() -> None:
         desk.checks()
 
     assert desk.told == []
+
+
+def test_a_stop_that_vanished_is_looked_up_and_made_anew() -> None:
+    execution = ExecutionSection(stop_loss_ratio=0.1)
+    desk = Desk(settings=plain_settings().model_copy(update={"execution": execution}))
+    desk.buys()
+    (stop,) = desk.stops()
+    desk.reports(stop, OrderState.ACCEPTED)
+    desk.bank.open = (stop,)
+    desk.checks()
+    desk.bank.open = ()
+    desk.on_look_up = lambda order: desk.reports(order, OrderState.CANCELED)
+
+    is_equal, _ = desk.checks()
+
+    assert is_equal
+    assert desk.looked_up == [stop]
+    assert desk.halts == []
+    (again,) = desk.stops()
+    assert again != stop

@@ -31,7 +31,7 @@ def heard(*, is_stopping: bool) -> list[Input]:
         data.clock, data.rows[BTC] = clock, [a_raw(0), a_raw(2), a_raw(3)]
         site: Any = SimpleNamespace(
             exchange=BTC.exchange, venue=None, link=None, transport=Transport.REST,
-            market_rate=1.0, tell_gaps_to=lambda _: None, market_data=data, clock=clock,
+            market_rate=1.0, tell_doubts_to=lambda _: None, market_data=data, clock=clock,
             page_limit=10,
             instruments=[SimpleNamespace(id=BTC)], sends_empty_bars=True, is_lockstep=False,
             key=None,
