@@ -504,6 +504,16 @@ def a_position_changed(**changes: Any) -> e.PositionChanged:
     return _filled(e.PositionChanged, defaults, changes)
 
 
+def a_dust(**changes: Any) -> e.DustSetAside:
+    defaults = {
+        "instrument": BTC,
+        "trace": TRACE,
+        "quantity": Decimal("0.00009"),
+        "price": Decimal("42124.65"),
+    }
+    return _filled(e.DustSetAside, defaults, changes)
+
+
 def an_equity_mark(**changes: Any) -> e.EquityMarked:
     defaults = {
         "equity_quote": Decimal("10141.68"),
@@ -607,7 +617,7 @@ JOURNALED_BUILDERS: Final[tuple[Callable[..., e.Event], ...]] = (
     an_order_not_sent, a_cancel_requested, an_unknown_outcome, an_absence, an_order_filled,
     an_order_completed, a_parent_ended, a_protection_failed,
     a_position_changed, an_equity_mark, a_resolution, a_health_sample, a_halt, a_resumption,
-    a_journal_thinned,
+    a_journal_thinned, a_dust,
 )  # fmt: skip
 
 

@@ -13,13 +13,13 @@ from daemon.app import build_core
 from daemon.backtests.models import Models
 from daemon.backtests.tested_bars import recorded_bars
 from daemon.config import config_hash
-from daemon.core.book import shares
 from daemon.core.errors import UsageRefused
 from daemon.core.events import AccountOpened, HistoryLoaded, Reconciled, RunClosed, RunOpened
 from daemon.core.timeframes import NS_PER_MS, parse_time, rfc3339, timeframe_ns
 from daemon.feature_config import bars_needed, feature_set_of
 from daemon.research.backtest import replay
 from daemon.research.simulated_venue import FillModel, SimulatedVenue
+from daemon.running.opening import as_balances, divide, in_currency
 from daemon.running.summary import summarise
 from daemon.store.journal import write_whole
 
@@ -142,30 +142,33 @@ class Backtest:
             timeframe=settings.data.timeframe,
             timeframe_ns=self._length_ns,
             instruments=recorded.instruments,
-            allotted_quote=settings.risk.allotted_quote,
+            allotted_quote=settings.allotted.get(settings.reporting_currency, Decimal(0)),
             balances=(),
             config_hash=config_hash(settings),
             first_open_ns=ts_ns,
             end_ns=None,
             accounts=accounts if len(accounts) > 1 else (),
+            reporting_currency=settings.reporting_currency,
+            allotted=as_balances(settings.allotted),
         )
 
 
 def _accounts(settings: Settings, recorded: Recorded) -> tuple[AccountOpened, ...]:
     """Equal shares of the capital where the bars are of several exchanges."""
-    exchanges = sorted({each.id.exchange for each in recorded.instruments})
-    capital = settings.risk.allotted_quote
-    divided = shares(capital, dict.fromkeys(exchanges, capital))
+    places = {(each.id.exchange, each.quote): each for each in recorded.instruments}
+    held = {place: settings.allotted.get(place[1], Decimal(0)) for place in sorted(places)}
+    divided = divide(settings.allotted, held)
     return tuple(
         AccountOpened(
             exchange=exchange,
             market=recorded.name,
             market_key=recorded.market,
             account=MODE,
-            allotted_quote=divided[exchange],
+            allotted_quote=in_currency(divided[exchange], settings.reporting_currency),
             balances=(),
+            allotted=divided[exchange],
         )
-        for exchange in exchanges
+        for exchange in sorted(divided)
     )
 
 

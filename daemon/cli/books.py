@@ -246,9 +246,12 @@ def _orders(journal: JournalReader) -> list[dict[str, object]]:
 
 
 def _equity(journal: JournalReader) -> list[dict[str, object]]:
+    opened = journal.latest(e.RunOpened)
+    assert opened is not None, "a journal begins with RunOpened"
     return [
         {
             "ts": rfc3339(each.ts_ns),
+            "currency": opened.currency,
             "equity_quote": plain(each.equity_quote),
             "drawdown_ratio": round(each.drawdown_ratio, 6),
             "exposure_ratio": round(each.exposure_ratio, 6),

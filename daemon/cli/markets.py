@@ -74,8 +74,8 @@ def slots_per_s(settings: Settings, speed: str | None) -> str | None:
 
 def _balances(settings: Settings) -> dict[str, str]:
     """The account holds far more than is allotted, and coins that are not the bot's to sell."""
-    quote = plain(settings.risk.allotted_quote * ACCOUNT_MULTIPLE)
-    return {**FOREIGN_HOLDINGS, settings.data.quote: quote}
+    quotes = {each: plain(has * ACCOUNT_MULTIPLE) for each, has in settings.allotted.items()}
+    return FOREIGN_HOLDINGS | quotes
 
 
 def _history_bars(settings: Settings, spec: RunSpec) -> int | None:

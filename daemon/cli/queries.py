@@ -47,10 +47,10 @@ def check_config(config: Path | None, state_dir: Path | None) -> int:
         from daemon.layers.features.golden import golden_check
 
         golden_check(feature_set_of(settings))
-    risk = settings.risk
-    largest = min(
-        risk.max_order_notional_quote, risk.allotted_quote * Decimal(repr(risk.max_position_ratio))
-    )
+    risk, reporting, allotted = settings.risk, settings.reporting_currency, settings.allotted
+    largest = risk.max_order_notional_quote
+    if set(allotted) == {reporting}:  # else nobody knows yet what the capital is worth
+        largest = min(largest, allotted[reporting] * Decimal(repr(risk.max_position_ratio)))
     summary = {
         "config": str(path or "built-in defaults"),
         "config_hash": config_hash(settings),
@@ -60,7 +60,8 @@ def check_config(config: Path | None, state_dir: Path | None) -> int:
         **({"also": _further(settings)} if settings.data.also else {}),
         "timeframe": settings.data.timeframe,
         "state": str(settings.run.state_dir),
-        "at_most": f"{plain(largest)} {settings.data.quote} per order",
+        "allotted": ", ".join(f"{plain(amount)} {each}" for each, amount in allotted.items()),
+        "at_most": f"{plain(largest)} {reporting} per order",
         "halts_at": f"{risk.max_drawdown_ratio:g} drawdown",
     }
     show(summary, ["configuration is valid", *pairs(summary, indent="  ")], as_json=False)

@@ -10,10 +10,12 @@ from daemon.config.settings import Settings
 
 def warnings_for(settings: Settings, minimum_notional: Decimal) -> list[str]:
     """One line per warning; `minimum_notional` is the smallest order, in quote currency."""
-    risk, quote = settings.risk, settings.data.quote
+    risk, quote = settings.risk, settings.reporting_currency
+    if set(settings.allotted) != {quote}:
+        return _free_trading(settings)  # what the capital is worth is known once there are prices
     lines = []
     smallest = f"the smallest order of {minimum_notional.normalize():f} {quote}"
-    largest = risk.allotted_quote * Decimal(repr(risk.max_position_ratio))
+    largest = settings.allotted[quote] * Decimal(repr(risk.max_position_ratio))
     if largest < minimum_notional:
         lines.append(
             f"risk.allotted_quote x risk.max_position_ratio is {largest.normalize():f} {quote}, "
@@ -29,9 +31,12 @@ def warnings_for(settings: Settings, minimum_notional: Decimal) -> list[str]:
             f"risk.max_order_notional_quote is {risk.max_order_notional_quote.normalize():f} "
             f"{quote}, under {smallest}: nothing can be traded"
         )
-    if settings.execution.fee_bps == 0 or settings.execution.slippage_bps == 0:
-        lines.append(
-            "execution.fee_bps or execution.slippage_bps is 0: "
-            "results will look better than they are"
-        )
-    return lines
+    return lines + _free_trading(settings)
+
+
+def _free_trading(settings: Settings) -> list[str]:
+    if settings.execution.fee_bps and settings.execution.slippage_bps:
+        return []
+    return [
+        "execution.fee_bps or execution.slippage_bps is 0: results will look better than they are"
+    ]

@@ -21,11 +21,13 @@ from daemon.config.exchanges import (
     is_embedded,
     symbols_by_exchange,
 )
+from daemon.config.money import amounts_by_name
 from daemon.config.values import (
     SAME,
     Bps,
     Classifier,
     Count,
+    Currency,
     ExchangeName,
     LimitRatio,
     Money,
@@ -43,6 +45,7 @@ from daemon.config.values import (
     not_bool,
     refuse,
 )
+from daemon.core.instruments import quote_of
 from daemon.core.timeframes import timeframe_ns
 
 SOURCE_BARS_MAX = 10_000_000  # of one symbol's history, before anything is decided
@@ -82,8 +85,18 @@ class DataSection(Section):
 
     @property
     def quote(self) -> str:
-        """The one currency in which all symbols are priced."""
-        return self.symbols[0].partition("/")[2]
+        """The currency in which the first symbol is priced."""
+        return quote_of(self.symbols[0])
+
+    @property
+    def quotes(self) -> tuple[str, ...]:
+        """Every currency in which something is priced, that of the first symbol first."""
+        return tuple(dict.fromkeys(map(quote_of, self.all_symbols)))
+
+    @property
+    def all_symbols(self) -> tuple[str, ...]:
+        """The symbols of all exchanges, each once."""
+        return tuple(dict.fromkeys(each for named in self.by_exchange.values() for each in named))
 
     @property
     def by_exchange(self) -> dict[str, tuple[str, ...]]:
@@ -121,15 +134,11 @@ class DataSection(Section):
         return self
 
     @model_validator(mode="after")
-    def _one_account_currency(self) -> Self:
+    def _symbols_named_once(self) -> Self:
         places = {"symbols": self.symbols, **{f"also.{k}": v for k, v in self.also.items()}}
         for key, symbols in places.items():
             if len(set(symbols)) != len(symbols):
                 refuse(key, "names a symbol twice")
-        quotes = sorted({each.partition("/")[2] for named in places.values() for each in named})
-        if len(quotes) > 1:
-            text = f"mixes quote currencies ({', '.join(quotes)}); the allotted capital has one"
-            refuse("also" if self.also else "symbols", text)
         return self
 
     @model_validator(mode="after")
@@ -219,6 +228,11 @@ class SignalSection(Section):
 
 class RiskSection(Section):
     allotted_quote: Money = Decimal(10_000)
+    allotted: Annotated[dict[Currency, Money], BeforeValidator(amounts_by_name)] = {}
+    reporting_currency: Currency | Literal[""] = ""
+    allocation: Annotated[
+        Literal["shared", "equal"] | dict[Symbol, Share], BeforeValidator(amounts_by_name)
+    ] = "shared"
     kelly_ratio: Share = 0.25
     max_position_ratio: Share = 0.10
     max_gross_exposure_ratio: Share = 0.30
@@ -240,6 +254,7 @@ class RiskSection(Section):
     max_refusals_in_a_row: Natural = 5
     refusal_pause_bars: Annotated[Count, Field(le=100_000)] = 4
     price_collar_bps: Annotated[Bps, Field(gt=0)] = 1_000.0
+    trade_fee_asset: bool = False
     max_spread_bps: Bps = 50.0
     max_depth_ratio: Annotated[Real, Field(ge=0, le=1_000)] = 3.0
     trade_unknown_model: Literal["never", "paper", "always"] = "paper"
@@ -250,6 +265,14 @@ class RiskSection(Section):
         if position > gross:
             text = f"is above risk.max_gross_exposure_ratio ({gross:g}): one position breaks both"
             refuse("max_position_ratio", text)
+        return self
+
+    @model_validator(mode="after")
+    def _allocation_adds_up(self) -> Self:
+        if isinstance(self.allocation, dict):
+            total = sum(map(Decimal, map(repr, self.allocation.values())))
+            if total > 1:
+                refuse("allocation", f"gives away {total:f} of the capital, and there is 1")
         return self
 
 

@@ -3,11 +3,13 @@
 Belongs here: what is true only of several sections. One section's own rules belong to `sections`.
 """
 
+from decimal import Decimal
 from typing import Self
 
 from pydantic import model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from daemon.config.money import FEE_ASSETS, unvalued
 from daemon.config.sections import (
     BacktestSection,
     DataSection,
@@ -23,6 +25,7 @@ from daemon.config.sections import (
     StoreSection,
 )
 from daemon.config.values import refuse
+from daemon.core.instruments import exchange_behind
 
 ENV_PREFIX = "TRADINGD__"
 DELIMITER = "__"
@@ -53,6 +56,22 @@ class Settings(BaseSettings):
     exchange: ExchangeSection = ExchangeSection()
 
     @property
+    def reporting_currency(self) -> str:
+        """The currency in which equity, limits and results are told."""
+        return self.risk.reporting_currency or self.data.quote
+
+    @property
+    def allotted(self) -> dict[str, Decimal]:
+        """What the bot may use of every quote currency."""
+        quotes, risk = self.data.quotes, self.risk
+        usual = self.reporting_currency if self.reporting_currency in quotes else quotes[0]
+        return {
+            each: risk.allotted.get(each, risk.allotted_quote)
+            for each in quotes
+            if each in risk.allotted or each == usual
+        }
+
+    @property
     def history_needed_bars(self) -> int:
         """What the reference set needs; features that are added are known to layer 2 alone."""
         return self.history_needed_for(self.features.longest_bars)
@@ -67,4 +86,53 @@ class Settings(BaseSettings):
         if self.data.history_bars < self.history_needed_bars:
             text = f"is too short: these features, folds and leaves need {self.history_needed_bars}"
             refuse("data.history_bars", text)
+        return self
+
+    @model_validator(mode="after")
+    def _capital_in_every_quote(self) -> Self:
+        quotes, named = self.data.quotes, self.risk.allotted
+        missing = [each for each in quotes if each not in self.allotted]
+        if missing:
+            text = (
+                f"says nothing of {', '.join(missing)}, and symbols are priced in "
+                f"{', '.join(quotes)}: how much may the bot use? allotted = {{{missing[0]} = 0.1}}"
+            )
+            refuse("risk.allotted", text)
+        if unused := [each for each in named if each not in quotes]:
+            refuse("risk.allotted", f"names {', '.join(unused)}, in which no symbol is priced")
+        if astray := unvalued(self.data.all_symbols, self.reporting_currency, quotes):
+            text = (
+                f"cannot be told of {', '.join(astray)}: no symbol leads from there to "
+                f"{self.reporting_currency}; add one that does, or report in another currency"
+            )
+            refuse("risk.reporting_currency", text)
+        return self
+
+    @model_validator(mode="after")
+    def _weights_for_every_symbol(self) -> Self:
+        if isinstance(self.risk.allocation, dict):
+            symbols = self.data.all_symbols
+            missing = [each for each in symbols if each not in self.risk.allocation]
+            if missing:
+                refuse(
+                    "risk.allocation",
+                    f"gives nothing to {', '.join(missing)}: name it, or trade it no more",
+                )
+            if unused := [each for each in self.risk.allocation if each not in symbols]:
+                refuse("risk.allocation", f"names {', '.join(unused)}, which is not traded")
+        return self
+
+    @model_validator(mode="after")
+    def _fee_asset_is_left_alone(self) -> Self:
+        """Fees would be taken out of the position, and the exchange's books differ from ours."""
+        for exchange, symbols in self.data.by_exchange.items():
+            asset = FEE_ASSETS.get(exchange_behind(exchange))
+            for symbol in symbols:
+                if asset and symbol.startswith(f"{asset}/") and not self.risk.trade_fee_asset:
+                    text = (
+                        f"has {symbol}, and {exchange} may take its fees in {asset}, out of the "
+                        "position: leave it out, or set risk.trade_fee_asset = true when fees "
+                        "are not paid in it"
+                    )
+                    refuse("data.symbols", text)
         return self

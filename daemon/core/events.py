@@ -3,6 +3,7 @@
 Inputs enter through the queue, facts are decided inside a step, commands leave after the commit.
 Belongs here: what may be said between parts. Meaning and handling belong to the layers.
 All `ts_ns` are market time in ns UTC; all `*_quote` and quantities are Decimal; ratios are 0 to 1.
+Amounts of the account (`equity_quote`, `fees_quote` ...) are in the reporting currency.
 """
 
 from decimal import Decimal
@@ -81,8 +82,9 @@ class Balance(Struct, frozen=True, gc=False):
 class AccountOpened(Struct, frozen=True, kw_only=True, gc=False):
     """One exchange of a run: whose bars and models, which account, and what it held at the start.
 
-    `allotted_quote` is its share of what the bot may use: entries on this exchange never spend more
-    than that and what they have earned there.
+    `allotted` is its share of what the bot may use, by currency: entries on this exchange never
+    spend more than that and what they have earned there. Where it is empty, `allotted_quote` is
+    that of the one quote currency; else it is the part in the reporting currency.
     """
 
     exchange: str
@@ -91,13 +93,15 @@ class AccountOpened(Struct, frozen=True, kw_only=True, gc=False):
     account: str
     allotted_quote: Decimal
     balances: tuple[Balance, ...]
+    allotted: tuple[Balance, ...] = ()
 
 
 class RunOpened(Input, frozen=True, kw_only=True, gc=False, tag=True):
     """The first event of a journal: who trades what, with how much, on which account.
 
     With several exchanges `accounts` has one for each, and market, key, account and balances above
-    are those of the first; with one exchange it is empty.
+    are those of the first; with one exchange it is empty. Equity is told in the reporting currency,
+    which is the one quote currency where it is empty; `allotted` is as in AccountOpened.
     """
 
     run: str
@@ -116,6 +120,13 @@ class RunOpened(Input, frozen=True, kw_only=True, gc=False, tag=True):
     end_ns: int | None  # close of the last slot of the run, None when endless
     accounts: tuple[AccountOpened, ...] = ()
     is_routed: bool = False  # whether orders go wherever the instrument is listed
+    reporting_currency: str = ""
+    allotted: tuple[Balance, ...] = ()
+
+    @property
+    def currency(self) -> str:
+        """The one in which equity is told."""
+        return self.reporting_currency or self.instruments[0].quote
 
     def each_account(self) -> tuple[AccountOpened, ...]:
         """One for every exchange, whether there are several or one."""
@@ -128,8 +139,18 @@ class RunOpened(Input, frozen=True, kw_only=True, gc=False, tag=True):
             account=self.account,
             allotted_quote=self.allotted_quote,
             balances=self.balances,
+            allotted=self.allotted,
         )
         return (only,)
+
+    def allotted_by_account(self) -> dict[tuple[str, str], Decimal]:
+        """What the bot may use, by exchange and currency."""
+        quote = self.instruments[0].quote
+        return {
+            (account.exchange, each.currency): each.total
+            for account in self.each_account()
+            for each in account.allotted or (Balance(quote, account.allotted_quote),)
+        }
 
     def account_on(self, exchange: str) -> AccountOpened:
         """What this run has on that exchange; KeyError when it has nothing there."""
@@ -635,7 +656,19 @@ class PositionChanged(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     realized_quote: Decimal  # of the whole account so far, net of fees
     equity_quote: Decimal
     exposure_ratio: float
-    closed_return_ratio: float | None  # net return of the round trip this fill ended, else None
+    closed_return_ratio: float | None  # net return of the round trip that ended, else None
+    dust: Decimal = Decimal(0)  # what is too little to be ordered, and no part of the quantity
+
+
+class DustSetAside(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """What is left of a position is less than the exchange takes an order for: it is no position
+    any more.
+    """
+
+    instrument: InstrumentId
+    trace: str
+    quantity: Decimal
+    price: Decimal
 
 
 class EquityMarked(Fact, frozen=True, kw_only=True, gc=False, tag=True):
@@ -772,6 +805,7 @@ JOURNALED: tuple[type[Event], ...] = (
     OrderOutcomeUnknown, OrderAbsent, OrderFilled, OrderCompleted, ParentEnded, ProtectionFailed,
     PositionChanged, EquityMarked,
     PredictionResolved, HealthSampled, TradingHalted, TradingResumed, JournalThinned,
+    DustSetAside,
 )  # fmt: skip
 
 # Steps that contain one of these are flushed to the disk before anything else happens.

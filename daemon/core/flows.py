@@ -6,9 +6,9 @@ belongs to the book, which none of this changes.
 
 from decimal import Decimal, localcontext
 
-from daemon.core.book import EXACT
 from daemon.core.events import BooksAdopted, FundsMoved
 from daemon.core.instruments import InstrumentId
+from daemon.core.positions import EXACT
 
 
 class ExternalFlows:

@@ -32,6 +32,16 @@ def names_of(instruments: Iterable[InstrumentId]) -> dict[InstrumentId, str]:
     return {each: str(each) if are_several else each.symbol for each in ids}
 
 
+def base_of(symbol: str) -> str:
+    """BTC of BTC/USDT."""
+    return symbol.partition("/")[0]
+
+
+def quote_of(symbol: str) -> str:
+    """USDT of BTC/USDT, and of the swap BTC/USDT:USDT."""
+    return symbol.partition("/")[2].partition(":")[0]
+
+
 def exchange_behind(name: str) -> str:
     """The exchange that a name stands for: "kraken-b" is a second account or feed on kraken."""
     return name.partition("-")[0]

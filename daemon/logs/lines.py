@@ -137,10 +137,10 @@ def risk_sized(event: e.OrderApproved, _: Memory) -> Iterator[Fields]:
         **parts.bar(event.instrument, event.trace, event.close_ns),
         "side": event.side,
         "quantity": plain(event.quantity),
-        "notional_quote": plain(event.notional_quote),
+        "notional_quote": plain(_shown(event.notional_quote)),
         "decision_price": plain(event.decision_price),
         "is_exit": event.is_exit,
-        "equity_quote": plain(event.equity_quote),
+        "equity_quote": plain(_shown(event.equity_quote)),
         "kelly_full_ratio": parts.ratio(event.kelly_full_ratio),
         "kelly_used_ratio": parts.ratio(event.kelly_used_ratio),
         "wanted_ratio": parts.ratio(event.wanted_ratio),
@@ -175,20 +175,29 @@ def position_changed(event: e.PositionChanged, closes: Memory) -> Iterator[Field
         "quantity": plain(event.quantity),
         "average_price": plain(_shown(event.average_price)),
         "realized_quote": plain(_shown(event.realized_quote)),
-        "equity_quote": plain(event.equity_quote),
+        "equity_quote": plain(_shown(event.equity_quote)),
         "exposure_ratio": parts.ratio(event.exposure_ratio),
         "closed_return_ratio": parts.ratio(event.closed_return_ratio),
+        "dust": plain(event.dust) if event.dust else None,
+    }
+
+
+def dust_set_aside(event: e.DustSetAside, closes: Memory) -> Iterator[Fields]:
+    yield {
+        **parts.decided(event.instrument, event.trace, closes),
+        "quantity": plain(event.quantity),
+        "price": plain(event.price),
     }
 
 
 def equity_marked(event: e.EquityMarked, _: Memory) -> Iterator[Fields]:
     yield {
         **parts.at(event),
-        "equity_quote": plain(event.equity_quote),
-        "peak_quote": plain(event.peak_quote),
+        "equity_quote": plain(_shown(event.equity_quote)),
+        "peak_quote": plain(_shown(event.peak_quote)),
         "drawdown_ratio": parts.ratio(event.drawdown_ratio),
         "exposure_ratio": parts.ratio(event.exposure_ratio),
-        "fees_quote": plain(event.fees_quote),
+        "fees_quote": plain(_shown(event.fees_quote)),
     }
 
 

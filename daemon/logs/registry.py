@@ -67,7 +67,7 @@ ROWS: Final = (
         "run.finished", "info", "the last line: what came of it",
         "mode market label? symbols exchanges? bars decisions signals suppressed denied "
         "rejected? quarantined_slots? orders fills round_trips holes outage_slots gaps_traded "
-        "fees_quote pnl_quote equity_quote "
+        "currency? fees_quote fees_other? pnl_quote revaluation_quote? equity_quote "
         f"drawdown_ratio {_AUC} auc_n health halted? edge_shown verdict reason?",
     ),
     _event("daemon.stopping", "info", "a stop was asked for", "reason? unresolved?"),
@@ -194,7 +194,11 @@ ROWS: Final = (
     _event(
         "position.changed", "info", "what is held now",
         "trace exchange symbol bar? quantity average_price realized_quote equity_quote "
-        "exposure_ratio closed_return_ratio?",
+        "exposure_ratio closed_return_ratio? dust?",
+    ),
+    _event(
+        "position.dust", "info", "what is left is too little for any order, and no position now",
+        "trace exchange symbol bar? quantity price",
     ),
     _event(
         "equity.marked", "debug", "the account at the newest closes",

@@ -72,6 +72,7 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.ParentEnded: (("order.worked", order_lines.order_worked),),
     e.ProtectionFailed: (("protection.failed", order_lines.protection_failed),),
     e.PositionChanged: (("position.changed", lines.position_changed),),
+    e.DustSetAside: (("position.dust", lines.dust_set_aside),),
     e.EquityMarked: (("equity.marked", lines.equity_marked),),
     e.Reconciled: (
         ("books.reconciled", account_lines.books_reconciled),

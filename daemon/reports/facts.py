@@ -27,7 +27,10 @@ ZERO = Decimal(0)
 
 
 class Trade(Struct, kw_only=True):
-    """A round trip: from flat until the position is back under one lot; times in ns UTC."""
+    """A round trip: from flat until the position is back under one lot; times in ns UTC.
+
+    Entry and exit are in the instrument's quote, costs in the reporting currency.
+    """
 
     instrument: InstrumentId
     opened_ns: int
@@ -53,7 +56,9 @@ class Trade(Struct, kw_only=True):
 
 
 class Facts(Struct):
-    """All of a run that a report speaks of, in the order in which it happened."""
+    """All of a run that a report speaks of, in the order in which it happened; sums of money are
+    in the reporting currency, prices in that of their instrument.
+    """
 
     opened: e.RunOpened | None = None
     models: list[e.ModelActivated] = field(default_factory=list)
@@ -62,6 +67,7 @@ class Facts(Struct):
     equity: list[e.EquityMarked] = field(default_factory=list)
     fills: list[e.OrderFilled] = field(default_factory=list)
     fees_quote: list[Decimal] = field(default_factory=list)  # of each fill, valued in quote
+    slippage_quote: list[Decimal] = field(default_factory=list)  # likewise
     trades: list[Trade] = field(default_factory=list)
     samples: list[e.HealthSampled] = field(default_factory=list)
     outcomes: list[e.PredictionResolved] = field(default_factory=list)
@@ -71,6 +77,7 @@ class Facts(Struct):
     suppressed: Counter[str] = field(default_factory=Counter)
     denied: Counter[str] = field(default_factory=Counter)
     bound: Counter[str] = field(default_factory=Counter)  # approved orders by what decided the size
+    allotted_quote: Decimal = ZERO  # worth of the capital when the run began
     halts: list[e.TradingHalted | e.TradingResumed] = field(default_factory=list)
 
     @property
@@ -91,6 +98,7 @@ def gather(events: Iterable[e.Event]) -> Facts:
             take = reading.takers.get(type(event))
             if take is not None:
                 take(event)
+        reading.facts.allotted_quote = reading.allotted_quote
         return reading.facts
 
 
@@ -116,11 +124,16 @@ class _Reading:
             e.OrderApproved: lambda event: facts.bound.update([event.bound_by.value]),
             e.OrderFilled: self._filled,
             e.PositionChanged: self._changed,
+            e.DustSetAside: self._book.apply_dust_set_aside,
             e.PredictionResolved: facts.outcomes.append,
             e.HealthSampled: facts.samples.append,
             e.TradingHalted: facts.halts.append,
             e.TradingResumed: facts.halts.append,
         }
+
+    @property
+    def allotted_quote(self) -> Decimal:
+        return self._book.allotted
 
     def _opened(self, event: e.RunOpened) -> None:
         self.facts.opened = event
@@ -163,7 +176,10 @@ class _Reading:
             )
             self._open[event.instrument] = trade
             self.facts.trades.append(trade)
+        quote = self._book.instruments[event.instrument].quote
         value = event.price * event.quantity
+        slippage = self._book.value(slippage_quote(event), quote) or ZERO
+        self.facts.slippage_quote.append(slippage)
         if abs(after) > abs(before):
             trade.entry_quantity += event.quantity
             trade.entry_quote += value
@@ -172,7 +188,7 @@ class _Reading:
             trade.exit_quote += value
             trade.exit_trace = event.trace
         trade.fees_quote += fee
-        trade.slippage_quote += slippage_quote(event)
+        trade.slippage_quote += slippage
         trade.closed_ns = event.ts_ns
 
     def _changed(self, event: e.PositionChanged) -> None:

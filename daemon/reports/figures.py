@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec import Struct
 
+from daemon.core.currencies import Rates
 from daemon.core.timeframes import NS_PER_S
 from daemon.layers.monitoring.drift import psi
 from daemon.layers.monitoring.trades import net_return_interval
-from daemon.reports.facts import ZERO, slippage_quote
+from daemon.reports.facts import ZERO
 from daemon.research.bootstrap import bootstrap_net_return
 from daemon.research.net_returns import NetReturns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from daemon.core.instruments import InstrumentId
     from daemon.core.manifests import Manifest, NetReturn
     from daemon.reports.facts import Facts
     from daemon.research.series import FloatArray
@@ -44,7 +46,7 @@ class Interval(Struct, frozen=True):
 
 
 class Costs(Struct, frozen=True):
-    """From the gross result to the net one, in quote units: gross - fees - slippage = net."""
+    """From gross to net result, in the reporting currency: gross - fees - slippage = net."""
 
     gross: Decimal
     fees: Decimal
@@ -70,7 +72,7 @@ class Bin(Struct, frozen=True):
 
 
 class Figures(Struct, frozen=True):
-    """What a report says in numbers; ratios are fractions, money is in the quote currency."""
+    """What a report says in numbers; ratios are fractions, money is in the reporting currency."""
 
     net_return: Interval
     sharpe: Interval  # annualised
@@ -92,8 +94,8 @@ def figures(facts: Facts, trials: int = 1) -> Figures:
     trips = [each.return_ratio for each in facts.closed_trades if each.return_ratio is not None]
     trip = net_return_interval(trips)
     sample = facts.samples[-1] if facts.samples else None
-    final = facts.equity[-1].equity_quote if facts.equity else facts.run.allotted_quote
-    value = float(final / facts.run.allotted_quote - 1)
+    final = facts.equity[-1].equity_quote if facts.equity else facts.allotted_quote
+    value = float(final / facts.allotted_quote - 1)
     earned, n = _earned(facts, trials), len(slot_returns(facts))
     return Figures(
         net_return=Interval(value)
@@ -122,7 +124,7 @@ def slot_returns(facts: Facts) -> FloatArray:
     length_ns = facts.run.timeframe_ns
     for each in facts.equity:
         last[each.ts_ns // length_ns] = float(each.equity_quote)
-    values = np.array([float(facts.run.allotted_quote), *last.values()])
+    values = np.array([float(facts.allotted_quote), *last.values()])
     returns: FloatArray = np.diff(values) / values[:-1]
     return returns
 
@@ -140,9 +142,9 @@ def wilson(hits: int, n: int) -> Interval:
 def costs(facts: Facts) -> Costs:
     """What trading cost: fees as charged, slippage against the prices that were decided on."""
     fees = sum(facts.fees_quote, ZERO)
-    slippage = sum((slippage_quote(each) for each in facts.fills), ZERO)
-    equity = facts.equity[-1].equity_quote if facts.equity else facts.run.allotted_quote
-    net = equity - facts.run.allotted_quote
+    slippage = sum(facts.slippage_quote, ZERO)
+    equity = facts.equity[-1].equity_quote if facts.equity else facts.allotted_quote
+    net = equity - facts.allotted_quote
     return Costs(gross=net + fees + slippage, fees=fees, slippage=slippage, net=net)
 
 
@@ -207,7 +209,7 @@ def monthly(facts: Facts) -> list[tuple[int, int, float]]:
         # A mark at a month's very first moment values the month before.
         moment = datetime.fromtimestamp((each.ts_ns - 1) // NS_PER_S, UTC)
         ends[moment.year, moment.month] = float(each.equity_quote)
-    before, made = float(facts.run.allotted_quote), []
+    before, made = float(facts.allotted_quote), []
     for (year, month), equity in ends.items():
         made.append((year, month, equity / before - 1.0))
         before = equity
@@ -219,13 +221,21 @@ def buy_and_hold(facts: Facts) -> list[tuple[int, float]]:
 
     Without costs, so that it flatters the comparison rather than the run.
     """
-    firsts = {each: bars[0].close for each, bars in facts.bars.items()}
-    part = float(facts.run.allotted_quote) / max(1, len(firsts))
-    value = dict.fromkeys(firsts, part)
+    quotes = {each.id: each.quote for each in facts.run.instruments}
+    rates = Rates(facts.run.instruments, facts.run.currency)
+    marks: dict[InstrumentId, Decimal] = {}
+    marked_ns: dict[InstrumentId, int] = {}
+    firsts: dict[InstrumentId, float] = {}
+    part = float(facts.allotted_quote) / max(1, len(facts.bars))
+    value = dict.fromkeys(facts.bars, part)
     made: dict[int, float] = {}
     bars = sorted((bar for its in facts.bars.values() for bar in its), key=lambda bar: bar.close_ns)
     for bar in bars:
-        value[bar.instrument] = part * bar.close / firsts[bar.instrument]
+        marks[bar.instrument], marked_ns[bar.instrument] = Decimal(repr(bar.close)), bar.close_ns
+        rate = rates.rate(quotes[bar.instrument], marks, marked_ns)
+        if rate is not None:
+            worth = bar.close * float(rate.value)
+            value[bar.instrument] = part * worth / firsts.setdefault(bar.instrument, worth)
         made[bar.close_ns] = math.fsum(value.values())
     return list(made.items())
 

@@ -100,7 +100,7 @@ def _symbols(facts: Facts) -> str:
 
 
 def _currency(facts: Facts) -> str:
-    return facts.run.instruments[0].quote
+    return facts.run.currency
 
 
 def _identity(facts: Facts, identity: Identity, manifest: Manifest | None) -> str:

@@ -146,6 +146,7 @@ def _equity(facts: Facts) -> Iterable[Row]:
     for each in facts.equity:
         yield {
             "ts": rfc3339(each.ts_ns),
+            "currency": facts.run.currency,
             "equity_quote": plain(each.equity_quote),
             "peak_quote": plain(each.peak_quote),
             "drawdown_ratio": each.drawdown_ratio,

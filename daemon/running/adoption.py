@@ -31,12 +31,12 @@ NAMED_MAX = 5
 
 
 class LeftBehind(Struct, frozen=True):
-    """Orders of an earlier run that an account still holds something of; `tied_up_quote` is what
-    they cost.
+    """Orders of an earlier run that an account still holds something of; `tied_up` is what they
+    cost, by quote currency.
     """
 
     orders: tuple[AdoptedOrder, ...]
-    tied_up_quote: Decimal
+    tied_up: dict[str, Decimal]
 
     def as_difference(self, exchange: str, ts_ns: int) -> Reconciled:
         """Said instead of adopting it: nothing may be opened beside what nobody minds."""
@@ -72,14 +72,12 @@ async def left_behind(
     is_open = [each for each in account.open_orders if _is_left(each.client_order_id, mark, known)]
     names |= {each.client_order_id for each in is_open}
     told = [each for each in ours if each.client_order_id in names]
-    cost = sum(
-        (
-            each.fill.price * each.fill.quantity * (1 if each.side is Side.BUY else -1)
-            for each in fills
-        ),
-        Decimal(0),
-    )
-    return LeftBehind(adoptable(told, is_open, are_settled=True), max(Decimal(0), cost))
+    quotes, cost = {each.id: each.quote for each in instruments}, dict[str, Decimal]()
+    for each in fills:
+        paid = each.fill.price * each.fill.quantity * (1 if each.side is Side.BUY else -1)
+        cost[quotes[each.instrument]] = cost.get(quotes[each.instrument], Decimal(0)) + paid
+    tied_up = {quote: paid for quote, paid in cost.items() if paid > 0}
+    return LeftBehind(adoptable(told, is_open, are_settled=True), tied_up)
 
 
 def adoptable(

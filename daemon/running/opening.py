@@ -15,7 +15,7 @@ from daemon.core.instruments import plain
 from daemon.core.timeframes import timeframe_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from daemon.config import Settings
     from daemon.core.ports import Account
@@ -30,34 +30,39 @@ class CapitalMissing(TradingdError):
 
 
 async def opening(
-    world: World, settings: Settings, spec: RunSpec, tied_up: Mapping[str, Decimal]
+    world: World, settings: Settings, spec: RunSpec, tied_up: Mapping[tuple[str, str], Decimal]
 ) -> RunOpened:
     """Who trades what, with how much, on which accounts; CapitalMissing when they hold too little.
 
     With several exchanges the capital is divided as the accounts hold it: one that holds a third of
-    all there is gets a third of what the bot may use. `tied_up` is what an earlier run has bought
-    there with its share, in quote units.
+    all there is of a currency gets a third of what the bot may use of it. `tied_up` is what an
+    earlier run has bought there with its share, by exchange and quote currency.
     """
     length_ns = timeframe_ns(settings.data.timeframe)
     found = {
         site.exchange: await site.venue.account((), 0)  # what it holds; nothing was traded yet
         for site in world.sites
     }
-    capital, quote = settings.risk.allotted_quote, settings.data.quote
     held = {
-        name: each.totals.get(quote, Decimal(0)) + tied_up.get(name, Decimal(0))
-        for name, each in found.items()
+        (site.exchange, quote): found[site.exchange].totals.get(quote, Decimal(0))
+        + tied_up.get((site.exchange, quote), Decimal(0))
+        for site in world.sites
+        for quote in dict.fromkeys(each.quote for each in site.instruments)
     }
-    _require_capital(held, capital, quote)
-    divided = shares(capital, held)
+    for currency, capital in settings.allotted.items():
+        amounts = {name: amount for (name, quote), amount in held.items() if quote == currency}
+        _require_capital(amounts, capital, currency)
+    divided = divide(settings.allotted, held)
+    reporting = settings.reporting_currency
     accounts = tuple(
         AccountOpened(
             exchange=site.exchange,
             market=site.market,
             market_key=site.market_key,
             account=site.account,
-            allotted_quote=divided[site.exchange],
+            allotted_quote=in_currency(divided[site.exchange], reporting),
             balances=_balances(found[site.exchange]),
+            allotted=divided[site.exchange],
         )
         for site in world.sites
     )
@@ -73,14 +78,36 @@ async def opening(
         timeframe=settings.data.timeframe,
         timeframe_ns=length_ns,
         instruments=world.instruments,
-        allotted_quote=capital,
+        allotted_quote=settings.allotted.get(reporting, Decimal(0)),
         balances=first.balances,
         config_hash=spec.config_hash,
         first_open_ns=world.first_open_ns,
         end_ns=None if spec.bars is None else world.first_open_ns + spec.bars * length_ns,
         accounts=accounts if len(accounts) > 1 else (),
         is_routed=settings.execution.routing == "best" and len(accounts) > 1,
+        reporting_currency=reporting,
+        allotted=first.allotted if len(accounts) == 1 else as_balances(settings.allotted),
     )
+
+
+def divide(
+    allotted: Mapping[str, Decimal], held: Mapping[tuple[str, str], Decimal]
+) -> dict[str, tuple[Balance, ...]]:
+    """The capital by exchange, from what is held by exchange and currency."""
+    divided: dict[str, list[Balance]] = {exchange: [] for exchange, _ in held}
+    for currency, capital in allotted.items():
+        amounts = {name: amount for (name, quote), amount in held.items() if quote == currency}
+        for exchange, share in shares(capital, amounts).items():
+            divided[exchange].append(Balance(currency, share))
+    return {exchange: tuple(parts) for exchange, parts in divided.items()}
+
+
+def in_currency(balances: Iterable[Balance], currency: str) -> Decimal:
+    return sum((each.total for each in balances if each.currency == currency), Decimal(0))
+
+
+def as_balances(amounts: Mapping[str, Decimal]) -> tuple[Balance, ...]:
+    return tuple(Balance(currency, amount) for currency, amount in amounts.items())
 
 
 def _require_capital(held: dict[str, Decimal], capital: Decimal, quote: str) -> None:
@@ -90,7 +117,7 @@ def _require_capital(held: dict[str, Decimal], capital: Decimal, quote: str) -> 
         msg = (
             f"the account{'s hold' if are_several else ' holds'} {plain(total)} {quote}"
             f"{' together' if are_several else ''}, less than the "
-            f"{plain(capital)} of risk.allotted_quote: lower it or pay in"
+            f"{plain(capital)} {quote} that the bot is allotted: lower [risk] allotted, or pay in"
         )
         raise CapitalMissing(msg)
     empty = [name for name, amount in held.items() if amount <= 0]

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct
 
 from daemon.core.blotter import Blotter
-from daemon.core.book import EXACT, Book
+from daemon.core.book import Book
 from daemon.core.events import RunOpened
 from daemon.core.flows import ExternalFlows
 from daemon.core.ids import mark_of
 from daemon.core.instruments import InstrumentId, plain
 from daemon.core.orders import Side
 from daemon.core.ports import VenueFill
+from daemon.core.positions import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -59,13 +60,13 @@ class Books(Struct, frozen=True):
 
     def owned_on(self, exchange: str) -> dict[str, Decimal]:
         """What the bot itself must find there, by currency: its positions, and its cash."""
-        owned: dict[str, Decimal] = {}
-        with localcontext(EXACT):
-            for each in self.opened.instruments:
-                if each.id.exchange == exchange:
-                    _add(owned, each.base, self.book.position(each.id).quantity)
-                    owned.setdefault(each.quote, self.book.cash_on(exchange))
-        return owned
+        money = {
+            name
+            for each in self.opened.instruments
+            if each.id.exchange == exchange
+            for name in _money(each)
+        }
+        return {name: self.book.owned(exchange, name) for name in sorted(money)}
 
 
 class Ground(Struct, frozen=True):

@@ -248,7 +248,7 @@ class Reporter:
         if book is None:
             return f"{self._spec.mode}: {self._state}"
         return (
-            f"{self._spec.mode} {self._state}: equity {book.equity:.2f}, "
+            f"{self._spec.mode} {self._state}: equity {book.equity:.2f} {book.reporting}, "
             f"{book.round_trips} round trips, drawdown {book.drawdown_ratio:.2%}, {self._health}"
         )
 
@@ -267,11 +267,18 @@ class Reporter:
         return status | {
             "trading": "halted" if core.risk.halted else "active",
             "halts": {reason.value: detail for reason, detail in core.risk.halted.items()},
-            "equity_quote": plain(book.equity),
+            "currency": book.reporting,
+            "equity_quote": plain(book.equity) if book.is_valued else None,
             "drawdown_ratio": round(book.drawdown_ratio, 6),
             "positions": {
                 self._name(each): plain(position.quantity)
                 for each, position in book.positions.items()
+                if position.quantity
+            },
+            "dust": {
+                self._name(each): plain(position.dust)
+                for each, position in book.positions.items()
+                if position.dust
             },
             "open_orders": [each.client_order_id for each in core.blotter.all_open()],
             "orders": core.blotter.intended_count,
@@ -295,14 +302,19 @@ class Reporter:
         return self._exchanges[name]() | {
             "stale": sorted(each.symbol for each in self._stale if each.exchange == name),
             "bar": None if last_ns is None else rfc3339(last_ns),
-            "cash_quote": plain(core.book.cash_on(name)),
+            "cash": {
+                currency: plain(amount)
+                for (exchange, currency), amount in core.book.cash.items()
+                if exchange == name
+            },
         }
 
 
 def ending(label: str, result: Mapping[str, object]) -> str:
     """What a person at a terminal wants to know when a run is over, one figure a line."""
     names = ("bars", "orders", "fills", "round_trips", "fees_quote", "pnl_quote", "equity_quote")
-    lines = [f"  {name:<14} {result[name]}" for name in names]
+    units = dict.fromkeys(names[4:], f" {result['currency']}")
+    lines = [f"  {name:<14} {result[name]}{units.get(name, '')}" for name in names]
     not_traded = {**as_counts(result["suppressed"]), **as_counts(result["denied"])}
     told = ", ".join(f"{reason} {count}" for reason, count in not_traded.items()) or "nothing"
     return "\n".join(

@@ -6,6 +6,7 @@ Belongs here: the order of those things. The tasks of a running daemon belong to
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from daemon.app import build_core
@@ -39,7 +40,7 @@ from daemon.running.boot import (
 )
 from daemon.running.fine_bars import FineBars
 from daemon.running.live import Live
-from daemon.running.opening import opening
+from daemon.running.opening import as_balances, opening
 from daemon.running.recovery import settle
 from daemon.running.reporting import EXTEND_S
 from daemon.running.strays import Strays
@@ -149,11 +150,13 @@ class Session:
             timeframe=settings.data.timeframe,
             timeframe_ns=self._timeframe_ns,
             instruments=self._world.instruments,
-            allotted_quote=settings.risk.allotted_quote,
+            allotted_quote=settings.allotted.get(settings.reporting_currency, Decimal(0)),
             balances=(),
             config_hash=self._spec.config_hash,
             first_open_ns=first.first_open_ns,
             end_ns=None,
+            reporting_currency=settings.reporting_currency,
+            allotted=as_balances(settings.allotted),
         )
         return summarise([opened], lookback=self._features.lookback)
 
@@ -302,7 +305,11 @@ class Session:
             yield event
 
     async def _open(self, live: Live) -> RunOpened:
-        tied_up = {name: left.tied_up_quote for name, left in self._left.items()}
+        tied_up = {
+            (name, quote): cost
+            for name, left in self._left.items()
+            for quote, cost in left.tied_up.items()
+        }
         opened = await opening(self._world, self._settings, self._spec, tied_up)
         await live.runner.take(opened)
         return opened

@@ -7,7 +7,7 @@ any time.
 from __future__ import annotations
 
 from collections import Counter
-from decimal import Decimal, localcontext
+from decimal import localcontext
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
@@ -103,8 +103,11 @@ def _summarised(events: Iterable[e.Event], lookback: int) -> dict[str, object]:
         "holes": tally.holes,
         "outage_slots": tally.outage_slots,
         "gaps_traded": tally.gaps_traded,
+        "currency": book.reporting,
         "fees_quote": plain(book.fees),
+        **_others(book),
         "pnl_quote": plain(book.equity - book.allotted),
+        **_revaluation(book),
         "equity_quote": plain(book.equity),
         "drawdown_ratio": round(tally.drawdown_ratio, 6),
         "auc": _rounded(skill.auc),
@@ -124,16 +127,24 @@ def _each(opened: e.RunOpened, tally: Tally, book: Book) -> dict[str, object]:
     shown: dict[str, object] = {}
     for account in opened.accounts:
         name, counted = account.exchange, tally.by_exchange.get(account.exchange, Counter())
-        held = sum(
-            (book.notional(each) for each in book.positions if each.exchange == name), Decimal(0)
-        )
-        equity = book.cash_on(name) + held
+        equity = book.equity_on(name)
         shown[name] = {
             **{what: counted[what] for what in ("bars", "orders", "fills", "round_trips")},
-            "pnl_quote": plain(equity - account.allotted_quote),
+            "pnl_quote": plain(equity - book.allotted_on(name)),
             "equity_quote": plain(equity),
         }
     return {"exchanges": shown}
+
+
+def _others(book: Book) -> dict[str, object]:
+    """Fees that nothing could value; they are no part of the equity."""
+    fees = {name: plain(fee) for name, fee in sorted(book.foreign_fees.items())}
+    return {"fees_other": fees} if fees else {}
+
+
+def _revaluation(book: Book) -> dict[str, object]:
+    """Of the profit, what exchange rates made of the capital itself."""
+    return {"revaluation_quote": plain(book.revaluation)} if book.revaluation else {}
 
 
 def _on_exchange(tally: Tally, instrument: InstrumentId, what: str) -> None:
@@ -271,6 +282,7 @@ def _kept(book: Book) -> dict[type[e.Event], Callable[[Any], None]]:
         e.BarsClosed: book.apply_bars_closed,
         e.OrderFilled: book.apply_order_filled,
         e.PositionChanged: book.apply_position_changed,
+        e.DustSetAside: book.apply_dust_set_aside,
     }
 
 

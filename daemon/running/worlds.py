@@ -6,7 +6,6 @@ Belongs here: which clock, feed and venue are plugged into the core. The run its
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from daemon.core.clock import MarketClock, WireClock
@@ -192,7 +191,7 @@ async def real_site(
         market_data,
         instruments,
         clock,
-        start={settings.data.quote: Decimal(settings.risk.allotted_quote)},
+        start={each.quote: settings.allotted[each.quote] for each in instruments},
         fee_bps=settings.execution.fee_bps,
         latency_ms=settings.execution.paper_latency_ms,
     )

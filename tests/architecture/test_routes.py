@@ -16,18 +16,22 @@ from tests.unit.core.simulation import a_core, a_run, settings_of
 TERMINAL = {
     *(e.RunClosed, e.SignalSuppressed, e.JournalThinned, e.KeyChecked),
 }
-SEEDS = range(20)
+SEEDS = range(30)
 # A run that begins has nothing pending yet; tests/unit/layers shows what becomes of it otherwise.
 # A feed is seldom stale while a bar waits for it; tests/unit/layers shows that too.
 # What working orders do in rare moments is shown one by one in tests/unit/layers/test_working.
 SELDOM = {
     ("FeedStale", e.FeatureRows),
     *(("OrdersTicked", each) for each in (e.AskQuotes, e.OrderIntended, e.SubmitOrder)),
+    *(("OrderRefused", each) for each in (e.OrderIntended, e.SubmitOrder)),
+    ("OrderAbsent", e.AskQuotes),
     *(("OrderNotSent", each) for each in (e.OrderIntended, e.SubmitOrder, e.AskQuotes)),
     *(("OrderAbsent", each) for each in (e.OrderIntended, e.SubmitOrder)),
     *(("TradingHalted", each) for each in (e.CancelOrder, e.OrderCancelRequested)),
     ("EquityMarked", e.TradingHalted),
     *(("ParentEnded", each) for each in (e.CancelOrder, e.OrderCancelRequested)),
+    *(("BarsClosed", e.AskQuotes), ("OrderCompleted", e.DustSetAside)),
+    ("OrderDenied", e.DustSetAside),
     *((each, e.ProtectionFailed) for each in ("OrderNotSent", "OrderAbsent")),
     *((each, e.ParentEnded) for each in ("BarsClosed", "OrdersTicked", "QuotesTaken")),
 }

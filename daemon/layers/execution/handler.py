@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemon.core.events import ParentEnded
+from daemon.core.events import ParentEnd, ParentEnded
 from daemon.core.orders import Leg
 from daemon.layers.execution.intents import Intents, adopted
 from daemon.layers.execution.protection import Protection
@@ -147,6 +147,11 @@ class Execution:
         yield from self._lost(event)
 
     def on_parent_ended(self, event: ParentEnded) -> Iterator[Event]:
+        """Protect what came of it. A halt may come in the middle of a tick, which has protected it
+        already and whose stop is still to be intended; else the next tick does.
+        """
+        if event.reason is ParentEnd.HALTED:
+            return
         for each in self._blotter.listings.members(event.instrument):
             yield from self._protection.follow(each, event.ts_ns)
 

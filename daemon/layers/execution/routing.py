@@ -152,7 +152,7 @@ class Router:
     ) -> dict[InstrumentId, Decimal]:
         """Whole lots for each, as if all books were one."""
         is_buy = parent.side is Side.BUY
-        money = {each.exchange: self._money_on(each.exchange) for each in members}
+        money = {each.exchange: self._money_for(each) for each in members}
         taken: dict[InstrumentId, Decimal] = {}
         levels = self._levels(parent.side, members, quotes)
         for level in sorted(
@@ -186,17 +186,21 @@ class Router:
         exchange = instrument.exchange
         return instrument not in self._stale and exchange not in self._off | self._lost
 
-    def _money_on(self, exchange: str) -> Decimal:
+    def _money_for(self, instrument: InstrumentId) -> Decimal:
         """What an entry may spend there: cash less what open buys of others may still take."""
+        listed, exchange = self._book.instruments, instrument.exchange
+        quote = listed[instrument].quote
         open_buys = sum(
             (
                 each.leaves_quantity * each.decision_price
                 for each in self._blotter.all_open()
-                if each.instrument.exchange == exchange and not each.is_exit
+                if each.instrument.exchange == exchange
+                and listed[each.instrument].quote == quote
+                and not each.is_exit
             ),
             ZERO,
         )
-        return max(ZERO, self._book.cash_on(exchange) - open_buys)
+        return max(ZERO, self._book.cash_on(exchange, quote) - open_buys)
 
     def _takes(self, instrument: InstrumentId, quantity: Decimal, parent: Parent) -> bool:
         price = self._book.marks.get(instrument, parent.decision_price)

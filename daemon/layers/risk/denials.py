@@ -8,6 +8,15 @@ from msgspec import Struct
 from daemon.core.events import DenyReason, OrderDenied, SignalEmitted
 
 
+class Valuation(Struct, frozen=True):
+    """How a currency is valued: the age of the oldest mark, None where there is no price at all."""
+
+    currency: str
+    age_ns: int | None
+    age_max_ns: int
+    is_fed: bool  # the feeds behind it live
+
+
 class Denial(Struct, frozen=True):
     """A gate's no, with the number that was looked at and the limit it met."""
 

@@ -1,6 +1,7 @@
 """What is at risk already: makes the room that caps are measured on, pending entries counted.
 
-Belongs here: sums over positions and orders. How much of the room may be used belongs to `sizing`.
+Belongs here: sums over positions and orders, in the reporting currency. How much of the room may be
+used belongs to `sizing`.
 """
 
 from __future__ import annotations
@@ -9,12 +10,17 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from daemon.core.orders import Side
-from daemon.layers.risk.sizing import Room
+from daemon.layers.risk.denials import Valuation
+from daemon.layers.risk.sizing import Room, share_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
+
     from daemon.config import RiskSection
     from daemon.core.blotter import Blotter
     from daemon.core.book import Book
+    from daemon.core.events import SignalEmitted
     from daemon.core.instruments import InstrumentId
     from daemon.layers.risk.returns import Returns
 
@@ -35,34 +41,68 @@ class Exposure:
         book, blotter = self._book, self._blotter
         # Of the few that have any: with many symbols this would grow with their square.
         pending = {
-            each: blotter.pending_entries(each)
+            each: self._value(blotter.pending_entries(each), each)
             for each in blotter.with_open()
             if each in book.instruments
         }
         # What orders may be routed between is one position, paid for wherever it is bought.
         members = blotter.listings.members(instrument)
-        exchanges = sorted({each.exchange for each in members})
+        exchanges, quote = sorted({each.exchange for each in members}), self._quote(instrument)
+        cash = sum((book.cash_on(each, quote) for each in exchanges), ZERO)
+        same_purse = (
+            value
+            for each, value in pending.items()
+            if each.exchange in exchanges and self._quote(each) == quote
+        )
         return Room(
             equity=book.equity,
-            cash=sum(map(book.cash_on, exchanges), ZERO),
-            held_here=sum((abs(book.notional(each)) for each in members), ZERO),
+            cash=self._value(cash, instrument),
+            held_here=sum((abs(book.exposure(each)) for each in members), ZERO),
             held_everywhere=book.gross_notional,
             pending_here=sum((pending.get(each, ZERO) for each in members), ZERO),
             pending_everywhere=sum(pending.values(), ZERO),
-            pending_on_exchange=sum(
-                (each for at, each in pending.items() if at.exchange in exchanges), ZERO
-            ),
+            pending_on_exchange=sum(same_purse, ZERO),
             net=self._net(pending, is_long=is_long),
             correlated=self._correlated(instrument, pending, is_long=is_long),
             volatility_ratio=self._volatility(instrument),
             entries_today=entries_today,
+            rate=self._value(Decimal(1), instrument),
+            share_ratio=share_of(self._config.allocation, instrument.symbol, len(book.symbols)),
+            held_in_symbol=sum(
+                (
+                    abs(book.exposure(each)) + pending.get(each, ZERO)
+                    for each in book.symbols[instrument.symbol]
+                ),
+                ZERO,
+            ),
         )
+
+    def valuations(
+        self, signal: SignalEmitted, stale: AbstractSet[InstrumentId]
+    ) -> Iterator[Valuation]:
+        """How each currency is valued that the room hangs on."""
+        book = self._book
+        for currency in book.needed_rates(book.instruments[signal.instrument].quote):
+            rate = book.rate(currency)
+            yield Valuation(
+                currency,
+                None if rate is None else max(0, signal.ts_ns - rate.marked_ns),
+                book.rate_age_max_ns,
+                rate is None or stale.isdisjoint(rate.instruments),
+            )
+
+    def _value(self, amount_quote: Decimal, instrument: InstrumentId) -> Decimal:
+        """In the reporting currency; what has no rate counts nothing, and gates stand before it."""
+        return self._book.value(amount_quote, self._quote(instrument)) or ZERO
+
+    def _quote(self, instrument: InstrumentId) -> str:
+        return self._book.instruments[instrument].quote
 
     def _net(self, pending: dict[InstrumentId, Decimal], *, is_long: bool) -> Decimal:
         """Toward the order's direction; a pending order that would make it less is not sure."""
         if not self._config.max_net_exposure_ratio:
             return ZERO
-        held = sum(map(self._book.notional, self._book.positions), ZERO)
+        held = sum(map(self._book.exposure, self._book.positions), ZERO)
         net = held if is_long else -held
         return net + sum(
             (each for at, each in pending.items() if self._is_pending_long(at) is is_long), ZERO
@@ -76,7 +116,7 @@ class Exposure:
             return ZERO
         total = ZERO
         for each in sorted({*self._book.positions, *pending}):
-            notional = self._book.notional(each)
+            notional = self._book.exposure(each)
             coming = pending.get(each, ZERO)
             if notional and self._moves_with(instrument, each, is_same=(notional > 0) is is_long):
                 total += abs(notional)

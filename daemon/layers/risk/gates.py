@@ -23,7 +23,8 @@ from daemon.core.events import (
 )
 from daemon.core.instruments import Instrument, MarketType
 from daemon.core.orders import Order, Parent, Side
-from daemon.layers.risk.denials import Denial
+from daemon.core.timeframes import NS_PER_S
+from daemon.layers.risk.denials import Denial, Valuation
 from daemon.layers.risk.market_gates import (
     book_deep,
     quoted,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class Situation(Struct, frozen=True, kw_only=True):
-    """All that is known when a signal comes; money and prices in quote units."""
+    """All that is known when a signal comes; prices in quote units, sums as in Room."""
 
     signal: SignalEmitted
     instrument: Instrument
@@ -68,6 +69,8 @@ class Situation(Struct, frozen=True, kw_only=True):
     refusal_pause: Pause | None = None  # of the exchange
     exchange_lost: str | None = None  # why it is not reached, if it is not
     unknown_on_exchange: int = 0  # orders there whose fate nobody knows
+    valuations: tuple[Valuation, ...] = ()  # of every currency that sizes depend on
+    fees_in_base: Decimal = Decimal(0)  # that other trades on the exchange were charged
 
     @property
     def is_long(self) -> bool:
@@ -187,6 +190,24 @@ def has_price(now: Situation, _config: RiskSection) -> Denial | None:
     return None
 
 
+def currencies_valued(now: Situation, _config: RiskSection) -> Denial | None:
+    """Caps are parts of the equity: what cannot be valued now cannot be risked now."""
+    for each in now.valuations:
+        if each.age_ns is None:
+            return Denial(DenyReason.NO_RATE, each.currency)
+        if not (each.is_fed and each.age_ns <= each.age_max_ns):
+            value, limit = f"{each.currency} {each.age_ns / NS_PER_S:.0f} s", each.age_max_ns
+            return Denial(DenyReason.STALE_RATE, value, f"{limit / NS_PER_S:.0f} s")
+    return None
+
+
+def not_the_fee_asset(now: Situation, config: RiskSection) -> Denial | None:
+    """Fees of other trades would eat what is bought here, and the books would no longer agree."""
+    if now.fees_in_base > 0 and not config.trade_fee_asset:
+        return Denial(DenyReason.FEE_ASSET, f"{now.fees_in_base} {now.instrument.base}", "0")
+    return None
+
+
 def within_price_collar(now: Situation, config: RiskSection) -> Denial | None:
     """Nothing is opened right after a move too large to be believed, or that cannot be measured."""
     limit = str(config.price_collar_bps)
@@ -247,12 +268,14 @@ ENTRY_GATES: tuple[Gate, ...] = (
     clock_agrees,
     model_healthy_enough,
     has_price,
+    currencies_valued,
     within_price_collar,
     volatility_bearable,
     within_daily_loss,
     no_loss_streak,
     within_order_rate,
     can_be_short,
+    not_the_fee_asset,
     not_positioned,
     quoted,
     spread_narrow,

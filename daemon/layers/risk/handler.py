@@ -17,7 +17,6 @@ from daemon.core.events import (
     Direction,
     HealthStatus,
     OrderDenied,
-    PositionChanged,
     Quote,
     SignalEmitted,
     SignalReason,
@@ -28,6 +27,7 @@ from daemon.layers.risk.distrust import Distrust
 from daemon.layers.risk.exposure import Exposure
 from daemon.layers.risk.gates import Situation
 from daemon.layers.risk.halts import Halts
+from daemon.layers.risk.holdings import Holdings
 from daemon.layers.risk.pace import DAY_NS, Pace
 from daemon.layers.risk.returns import Returns
 from daemon.layers.risk.sizing import Tally
@@ -57,11 +57,10 @@ if TYPE_CHECKING:
         ModelActivated,
         OrderAccepted,
         OrderApproved,
-        OrderCompleted,
-        OrderFilled,
         OrderIntended,
         OrderRefused,
         Payoff,
+        PositionChanged,
         ProtectionFailed,
         QuotesTaken,
         Reconciled,
@@ -95,6 +94,7 @@ class Risk:
         self._reconciled: dict[str, bool] = {}  # by exchange; "" stands for all others
         self._are_starts_told = False  # journals of earlier versions hold no Started
         self.halts = Halts(config)
+        self.holdings = Holdings(book, blotter)
         self._stale: set[InstrumentId] = set()
         self.distrust = Distrust(quarantine_max_per_day)
         self._clocks: dict[str, ClockChecked] = {}  # of exchanges whose time is not ours
@@ -174,7 +174,9 @@ class Risk:
             self._clocks[event.exchange] = event
 
     def apply_order_intended(self, event: OrderIntended) -> None:
-        self._pace.note(event)
+        quote = self._book.instruments[event.instrument].quote
+        value = self._book.value(event.quantity * event.decision_price, quote)
+        self._pace.note(event, value or Decimal(0))
 
     def apply_order_accepted(self, event: OrderAccepted) -> None:
         self._refusals_of(event.instrument).good()
@@ -223,28 +225,12 @@ class Risk:
 
     def on_bars_closed(self, event: BarsClosed) -> Iterator[Event]:
         """Mark the account to the new closes, and give up on quotes that never came."""
-        yield self._book.marked(event.ts_ns)
+        if self._book.is_valued:  # not before all of it has a price
+            yield self._book.marked(event.ts_ns)
         closes = {bar.instrument: bar.close_ns for bar in event.bars}
         for signal in self._asked.values():
             if signal.close_ns < closes.get(signal.instrument, 0):
                 yield told(Denial(DenyReason.NO_QUOTE), signal, event.ts_ns)
-
-    def on_order_completed(self, event: OrderCompleted) -> Iterator[Event]:
-        yield self._book.marked(event.ts_ns)
-
-    def on_order_filled(self, event: OrderFilled) -> Iterator[Event]:
-        position = self._book.position(event.instrument)
-        yield PositionChanged(
-            ts_ns=event.ts_ns,
-            instrument=event.instrument,
-            trace=event.trace,
-            quantity=position.quantity,
-            average_price=position.average_price,
-            realized_quote=self._book.realized,
-            equity_quote=self._book.equity,
-            exposure_ratio=self._book.exposure_ratio,
-            closed_return_ratio=self._book.closed_return(event.instrument),
-        )
 
     def on_bar_rejected(self, event: BarRejected) -> Iterator[Event]:
         verdict = self.distrust.verdict(event)
@@ -265,7 +251,7 @@ class Risk:
             trace=event.trace,
             direction=event.direction,
             instruments=self._blotter.listings.members(event.instrument),
-            notional_quote=verdict.notional_quote,
+            notional_quote=verdict.quantity * verdict.decision_price,
         )
 
     def on_quotes_taken(self, event: QuotesTaken) -> Iterator[Event]:
@@ -319,6 +305,7 @@ class Risk:
     def _situation(self, signal: SignalEmitted, quote: Quote | None) -> Situation:
         book, blotter, instrument = self._book, self._blotter, signal.instrument
         members = blotter.listings.members(instrument)
+        listed = book.instruments[instrument]
         paced = self._pace.now(signal.ts_ns)
         is_long = signal.direction is Direction.LONG
         room = self._exposure.room(
@@ -331,7 +318,7 @@ class Risk:
         )
         return Situation(
             signal=signal,
-            instrument=book.instruments[instrument],
+            instrument=listed,
             quantity=sum((book.position(each).quantity for each in members), Decimal(0)),
             mark=book.marks.get(instrument),
             marked_ns=book.marked_ns.get(instrument),
@@ -355,6 +342,8 @@ class Risk:
             refusal_pause=_of_all(self._refusals_of(each).pause(signal.ts_ns) for each in members),
             exchange_lost=_of_all(self._lost.get(each.exchange) for each in members),
             unknown_on_exchange=unknown,
+            valuations=tuple(self._exposure.valuations(signal, self._stale)),
+            fees_in_base=-book.others.get((instrument.exchange, listed.base), Decimal(0)),
         )
 
     def _refusals_of(self, instrument: InstrumentId) -> Streak:

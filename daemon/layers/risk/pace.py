@@ -36,7 +36,8 @@ class Pace:
         self._day = -1
         self._entries_quote = Decimal(0)
 
-    def note(self, event: OrderIntended) -> None:
+    def note(self, event: OrderIntended, value: Decimal) -> None:
+        """An intent, with what it is worth in the reporting currency."""
         if event.leg is Leg.STOP:
             return
         intended_ns = self._intended_ns
@@ -49,7 +50,7 @@ class Pace:
         # Market time may be put back a little: a day that was counted does not begin anew.
         if day > self._day:
             self._day, self._entries_quote = day, Decimal(0)
-        self._entries_quote += event.quantity * event.decision_price
+        self._entries_quote += value
 
     def now(self, ts_ns: int) -> Paced:
         is_today = ts_ns // DAY_NS <= self._day

@@ -94,10 +94,11 @@ class Tally:
 
 
 class Room(Struct, frozen=True, kw_only=True):
-    """What caps are measured on, in quote units; pending entries count as if they had filled.
+    """What caps are measured on, in the reporting currency; pending entries count as filled.
 
-    `cash` and `pending_on_exchange` are of the order's exchange, since no other pays for it; all
-    else is of the whole capital.
+    `cash` and `pending_on_exchange` are of the order's exchange and quote currency, since no other
+    pays for it; all else is of the whole capital. `rate` values one unit of the quote currency,
+    `share_ratio` is what its symbol may have of the capital, wherever it is listed.
     """
 
     equity: Decimal
@@ -112,6 +113,15 @@ class Room(Struct, frozen=True, kw_only=True):
     volatility_ratio: float | None = None
     entries_today: Decimal = Decimal(0)
     shown: Decimal | None = None  # by the book; None before it was asked for
+    rate: Decimal = Decimal(1)
+    share_ratio: Decimal | None = None
+    held_in_symbol: Decimal = Decimal(0)  # pending entries included
+
+    def in_quote(self, amount: Decimal) -> Decimal:
+        return amount if self.rate == 1 else amount / self.rate
+
+    def valued(self, amount_quote: Decimal) -> Decimal:
+        return amount_quote if self.rate == 1 else amount_quote * self.rate
 
 
 UNBOUND = Decimal("Infinity")
@@ -158,6 +168,11 @@ def by_depth(room: Room, config: RiskSection, _costs: Costs) -> Decimal:
     return UNBOUND if not limit or room.shown is None else exact(limit) * room.shown
 
 
+def by_allocation(room: Room, _config: RiskSection, _costs: Costs) -> Decimal:
+    share = room.share_ratio
+    return UNBOUND if share is None else share * room.equity - room.held_in_symbol
+
+
 def by_order(_room: Room, config: RiskSection, _costs: Costs) -> Decimal:
     return config.max_order_notional_quote
 
@@ -176,6 +191,7 @@ CAPS: tuple[tuple[BoundBy, Callable[[Room, RiskSection, Costs], Decimal], DenyRe
         DenyReason.CORRELATED_EXPOSURE_CAP,
     ),
     (BoundBy.VOLATILITY_TARGET_RATIO, by_volatility_target, DenyReason.POSITION_CAP),
+    (BoundBy.ALLOCATION, by_allocation, DenyReason.ALLOCATION),
     (BoundBy.MAX_ORDER_NOTIONAL, by_order, DenyReason.NO_CAPITAL),
     (BoundBy.MAX_DAY_NOTIONAL, by_day, DenyReason.DAY_NOTIONAL_CAP),
     (BoundBy.MAX_DEPTH_RATIO, by_depth, DenyReason.THIN_BOOK),
@@ -210,6 +226,13 @@ def quantity_for(
     """Whole lots that cost at most `notional` at the price they are expected to fill at."""
     expected = price * (1 + exact(costs.slippage_ratio))
     return instrument.quantize_down(notional / expected)
+
+
+def share_of(allocation: str | dict[str, float], symbol: str, symbols: int) -> Decimal | None:
+    """What one of so many symbols may have of the capital; None where they share all of it."""
+    if isinstance(allocation, dict):
+        return exact(allocation[symbol])
+    return Decimal(1) / symbols if allocation == "equal" else None
 
 
 def exact(ratio: float) -> Decimal:

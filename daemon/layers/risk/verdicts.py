@@ -40,7 +40,7 @@ def leave(now: Situation, config: RiskSection) -> OrderApproved | OrderDenied:
         price=now.mark,
         bound_by=BoundBy.POSITION,
         stake=NO_STAKE,
-        wanted=quantity * now.mark,
+        wanted=now.room.valued(quantity * now.mark),
     )
 
 
@@ -54,12 +54,13 @@ def enter(
     if isinstance(stake, Denial):
         return _no(now, stake)
     wanted = exact(stake.used_ratio) * now.room.equity
-    clamped = clamp(wanted, replace(now.room, shown=now.shown_notional), config, costs)
+    clamped = clamp(wanted, replace(now.room, shown=_shown(now)), config, costs)
     capped = Denial(clamped.deny_reason, f"{wanted:.2f}", f"{clamped.notional:.2f}")
     if clamped.notional <= 0:
         return _no(now, capped)
     assert now.mark is not None, "has_price is a gate"
-    quantity = quantity_for(clamped.notional, now.mark, now.instrument, costs)
+    notional = now.room.in_quote(clamped.notional)
+    quantity = quantity_for(notional, now.mark, now.instrument, costs)
     if denial := below_minimum(now.instrument, quantity, now.mark):
         return _no(now, denial if clamped.bound_by is BoundBy.KELLY else capped)
     return _approve(
@@ -71,6 +72,12 @@ def enter(
         stake=stake,
         wanted=wanted,
     )
+
+
+def _shown(now: Situation) -> Decimal | None:
+    """What the book's side is worth, as sums of the room are."""
+    shown = now.shown_notional
+    return None if shown is None else now.room.valued(shown)
 
 
 def _stake(
@@ -100,7 +107,7 @@ def _approve(
     stake: Stake,
     wanted: Decimal,
 ) -> OrderApproved:
-    notional, equity = quantity * price, now.room.equity
+    notional, equity = now.room.valued(quantity * price), now.room.equity
     return OrderApproved(
         ts_ns=now.signal.ts_ns,
         instrument=now.signal.instrument,

@@ -114,11 +114,11 @@ def test_what_is_wrong_with_a_further_exchange_is_told_at_its_line(tmp_path: Pat
     path = a_file(tmp_path, "[data]\nexchange = 'binance'\n[data.also]\nokx = []\nkrakn = []\n")
 
     (in_file,) = refused(path)
-    (in_environment,) = refused(path, environ={"TRADINGD__DATA__ALSO": "okx=BTC/EUR"})
+    (in_environment,) = refused(path, environ={"TRADINGD__DATA__ALSO": "okx=BTCEUR"})
 
     assert in_file.startswith("config.toml:5: error: `data.also.krakn` = 'krakn': is no exchange")
     assert in_environment.startswith(
-        "environment TRADINGD__DATA__ALSO: error: `data.also` = 'okx=BTC/EUR': mixes quote"
+        "environment TRADINGD__DATA__ALSO: error: `data.also.okx` = 'BTCEUR': should be BASE/QUOTE"
     )
     assert refused(a_file(tmp_path, "[data]\nalso = {okx = 1}\n"))[0].startswith(
         "config.toml:2: error: `data.also` = {'okx': 1}: should be a table of exchanges"

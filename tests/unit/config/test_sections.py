@@ -85,9 +85,71 @@ def test_a_symbol_is_base_slash_quote(symbol: str, ending: str) -> None:
     assert refusal(data__symbols=(symbol,)).endswith(ending)
 
 
-def test_symbols_are_named_once_and_share_a_quote() -> None:
+def test_symbols_are_named_once() -> None:
     assert refusal(data__symbols=("BTC/USDT", "BTC/USDT")).endswith("names a symbol twice")
-    assert "mixes quote currencies (EUR, USDT)" in refusal(data__symbols=("BTC/USDT", "ETH/EUR"))
+
+
+SEVERAL = ("BTC/USDT", "ETH/BTC", "BTC/EUR")
+
+
+def test_of_every_quote_currency_the_configuration_says_how_much_may_be_used() -> None:
+    line = refusal(data__symbols=SEVERAL, risk__allotted={"EUR": 500})
+
+    assert "`risk.allotted`" in line
+    assert "says nothing of BTC, and symbols are priced in USDT, BTC, EUR" in line
+
+
+def test_one_number_is_the_capital_of_one_currency_and_else_of_the_reporting_one() -> None:
+    assert settings_with().allotted == {"USDT": 10_000}
+    given = {"risk__allotted": "BTC=0.1,EUR=500", "risk__allotted_quote": 700}
+
+    settings = settings_with(data__symbols=SEVERAL, **given)
+
+    assert settings.reporting_currency == "USDT"
+    assert settings.allotted == {"USDT": 700, "BTC": Decimal("0.1"), "EUR": 500}
+
+
+def test_a_currency_that_is_not_a_quote_may_be_reported_in_where_symbols_lead_there() -> None:
+    settings = settings_with(data__symbols=("BTC/USDT",), risk__reporting_currency="BTC")
+
+    assert settings.reporting_currency == "BTC"
+    assert settings.allotted == {"USDT": 10_000}
+    line = refusal(data__symbols=("BTC/USDT",), risk__reporting_currency="EUR")
+    assert "cannot be told of USDT: no symbol leads from there to EUR" in line
+
+
+def test_capital_in_a_currency_that_nothing_is_priced_in_is_refused() -> None:
+    assert "names BNB, in which no symbol is priced" in refusal(risk__allotted={"BNB": 1})
+
+
+def test_quotes_that_nothing_connects_have_no_common_equity() -> None:
+    line = refusal(data__symbols=("BTC/USDT", "ETH/EUR"), risk__allotted={"EUR": 500})
+
+    assert "cannot be told of EUR: no symbol leads from there to USDT" in line
+
+
+def test_shares_of_the_capital_are_for_every_symbol_and_no_more_than_there_is() -> None:
+    symbols = ("BTC/USDT", "ETH/USDT")
+    settings_with(data__symbols=symbols, risk__allocation="equal")
+    settings_with(data__symbols=symbols, risk__allocation="BTC/USDT=0.7,ETH/USDT=0.3")
+
+    assert "gives nothing to ETH/USDT" in refusal(risk__allocation={"BTC/USDT": 0.7})
+    assert "gives away 1.1 of the capital" in refusal(
+        risk__allocation={"BTC/USDT": 0.7, "ETH/USDT": 0.4}
+    )
+    assert "SOL/USDT, which is not traded" in refusal(
+        risk__allocation={"BTC/USDT": 0.2, "ETH/USDT": 0.2, "SOL/USDT": 0.2}
+    )
+
+
+def test_the_coin_that_fees_are_taken_in_is_not_traded_unless_asked_for() -> None:
+    symbols = ("BNB/USDT", "BTC/USDT")
+
+    assert "binance may take its fees in BNB" in refusal(
+        data__exchange="binance", data__symbols=symbols
+    )
+    settings_with(data__exchange="binance", data__symbols=symbols, risk__trade_fee_asset=True)
+    settings_with(data__exchange="kraken", data__symbols=symbols)
 
 
 @pytest.mark.parametrize("timeframe", ["1min", "7m", "1M", "1w", "", "h", "0h"])
@@ -126,7 +188,6 @@ def test_further_exchanges_have_symbols_of_their_own_or_those_of_the_first() -> 
     ("also", "ending"),
     [
         ("krakn", "is no exchange that the installed ccxt knows; did you mean 'kraken'?"),
-        ("okx=BTC/EUR", "mixes quote currencies (EUR, USDT); the allotted capital has one"),
         ("okx=BTC/USDT,BTC/USDT", "names a symbol twice"),
         ("okx=btcusdt", "should be BASE/QUOTE in capitals; did you mean 'BTC/USDT'?"),
         ("okx;okx=BTC/USDT", "names okx twice"),

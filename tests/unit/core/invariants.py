@@ -13,11 +13,11 @@ import pytest
 from daemon.app import Core
 from daemon.config import RiskSection
 from daemon.core import events as e
-from daemon.core.book import EXACT
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import TERMINAL, Leg, OrderState, Side
 from daemon.core.pipeline import Step
-from tests.unit.core.simulation import ACCOUNTS, ALLOTTED, INSTRUMENTS
+from daemon.core.positions import EXACT
+from tests.unit.core.simulation import ACCOUNTS, INSTRUMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,22 +35,51 @@ ROUNDING = 1 + Decimal("1e-12")
 
 
 class Ledger:
-    """Cash and positions from the venue's own words, each trade once, exact."""
+    """What an account holds by the venue's own words, each trade once, exact.
 
-    def __init__(self) -> None:
-        self.cash = ALLOTTED
-        self.cash_on = {each.exchange: each.allotted_quote for each in ACCOUNTS}
+    `balances` are those of the accounts, of whatever is there; `held` and `spendable` divide them
+    into positions and what is left to buy with.
+    """
+
+    def __init__(self, reporting: str) -> None:
+        self.reporting = reporting
+        self.balances = defaultdict(
+            Decimal,
+            {
+                (account.exchange, each.currency): each.total
+                for account in ACCOUNTS
+                for each in account.allotted
+            },
+        )
+        self.spendable = dict(self.balances)
         self.held: defaultdict[InstrumentId, Decimal] = defaultdict(Decimal)
         self.marks: dict[InstrumentId, Decimal] = {}
+        self.marked_ns: dict[InstrumentId, int] = {}
         self.trades: set[tuple[str, str]] = set()
         self.filled: defaultdict[str, Decimal] = defaultdict(Decimal)
 
     @property
     def equity(self) -> Decimal:
-        return self.cash + sum(self.notional(each) for each in INSTRUMENTS)
+        cash = sum(self.value(amount, each[1]) for each, amount in self.spendable.items())
+        return cash + sum(map(self.notional, INSTRUMENTS), Decimal(0))
 
     def notional(self, instrument: InstrumentId) -> Decimal:
-        return self.held[instrument] * self.marks.get(instrument, Decimal(0))
+        """In the reporting currency."""
+        value = self.held[instrument] * self.marks.get(instrument, Decimal(0))
+        return self.value(value, INSTRUMENTS[instrument].quote)
+
+    def value(self, amount: Decimal, currency: str) -> Decimal:
+        """There are two currencies, and bitcoin is priced on two exchanges: the newest counts."""
+        if currency == self.reporting:
+            return amount
+        listed = [each for each in INSTRUMENTS if each.symbol == "BTC/USDT"]
+        rate = self.marks[max(listed, key=lambda each: self.marked_ns[each])]
+        return amount * rate if self.reporting == "USDT" else amount / rate
+
+    def marks_to(self, event: e.BarsClosed | e.HistoryLoaded) -> None:
+        for bar in event.bars:
+            self.marks[bar.instrument] = Decimal(repr(bar.close))
+            self.marked_ns[bar.instrument] = bar.close_ns
 
     def hears(self, report: e.OrderReported, order: e.OrderIntended) -> None:
         sign = 1 if order.side is Side.BUY else -1
@@ -60,15 +89,17 @@ class Ledger:
                 continue
             self.trades.add((report.client_order_id, fill.trade_id))
             self.filled[report.client_order_id] += fill.quantity
+            there = order.instrument.exchange
             with localcontext(EXACT):
-                before = self.cash
-                self.cash -= sign * fill.quantity * fill.price
+                self.balances[there, instrument.base] += sign * fill.quantity
+                self.balances[there, instrument.quote] -= sign * fill.quantity * fill.price
+                self.balances[there, fill.fee_currency] -= fill.fee
                 self.held[order.instrument] += sign * fill.quantity
+                self.spendable[there, instrument.quote] -= sign * fill.quantity * fill.price
                 if fill.fee_currency == instrument.base:
                     self.held[order.instrument] -= fill.fee
-                elif fill.fee_currency == instrument.quote:
-                    self.cash -= fill.fee
-                self.cash_on[order.instrument.exchange] += self.cash - before
+                elif (there, fill.fee_currency) in self.spendable:
+                    self.spendable[there, fill.fee_currency] -= fill.fee
 
 
 class Invariants:
@@ -77,7 +108,7 @@ class Invariants:
     def __init__(self, core: Core, config: RiskSection) -> None:
         self._core = core
         self._config = config
-        self._ledger = Ledger()
+        self._ledger = Ledger(config.reporting_currency)
         self._intents: dict[str, e.OrderIntended] = {}
         self._open: dict[str, e.OrderIntended] = {}
         self._promised: dict[InstrumentId, e.OrderApproved] = {}  # approved, not yet worked off
@@ -92,7 +123,7 @@ class Invariants:
         self._lost: set[str] = set()
         self._today: tuple[int, Decimal] = (-1, Decimal(0))
         self._quote: e.Quote | None = None
-        self._peak = ALLOTTED
+        self._peak = Decimal(0)
         self._must_halt = False
         self._overfilled = set[str]()
 
@@ -152,8 +183,7 @@ class Invariants:
             look(event)
 
     def _closes(self, event: e.BarsClosed | e.HistoryLoaded) -> None:
-        for bar in event.bars:
-            self._ledger.marks[bar.instrument] = Decimal(repr(bar.close))
+        self._ledger.marks_to(event)
 
     def _resumes(self, _event: e.TradingResumed) -> None:
         # Only whoever ends a drawdown halt has accepted that loss.
@@ -216,21 +246,37 @@ class Invariants:
         self._entry_into_the_book(event)
         equity = ledger.equity
         pending = {each: self._pending(each) for each in INSTRUMENTS}
-        value = event.quantity * event.decision_price
+        quote = INSTRUMENTS[event.instrument].quote
+        value = ledger.value(event.quantity * event.decision_price, quote)
         here = sum(abs(ledger.notional(each)) + pending[each] for each in group) + value
         gross = sum(abs(ledger.notional(each)) + pending[each] for each in INSTRUMENTS) + value
         assert here <= Decimal(repr(config.max_position_ratio)) * equity * ROUNDING
         assert gross <= Decimal(repr(config.max_gross_exposure_ratio)) * equity * ROUNDING
-        assert value <= config.max_order_notional_quote
-        if config.max_net_exposure_ratio:  # there are no shorts
-            assert gross <= Decimal(repr(config.max_net_exposure_ratio)) * equity * ROUNDING
+        assert value <= config.max_order_notional_quote * ROUNDING
+        if config.max_net_exposure_ratio:  # a fill too many makes a short, which counts against it
+            net = sum(ledger.notional(each) + pending[each] for each in INSTRUMENTS) + value
+            assert net <= Decimal(repr(config.max_net_exposure_ratio)) * equity * ROUNDING
         if config.max_day_notional_quote:
             day, ordered = self._today
             ordered = ordered if day >= event.ts_ns // DAY_NS else Decimal(0)
-            assert ordered + value <= config.max_day_notional_quote
-        there = sum(value for each, value in pending.items() if each.exchange in exchanges)
-        money = sum(ledger.cash_on[each] for each in exchanges)
-        assert there + value <= money, "no exchange pays for another"
+            assert ordered + value <= config.max_day_notional_quote * ROUNDING
+        if config.allocation != "shared":
+            symbol = event.instrument.symbol
+            share = Decimal(1) / len({each.symbol for each in INSTRUMENTS})
+            if isinstance(config.allocation, dict):
+                share = Decimal(repr(config.allocation[symbol]))
+            same = [each for each in INSTRUMENTS if each.symbol == symbol]
+            having = sum(abs(ledger.notional(each)) + pending[each] for each in same) + value
+            assert having <= share * equity * ROUNDING, "no symbol takes another's share"
+        purses = {(each, quote) for each in exchanges}
+        there = sum(
+            amount
+            for each, amount in pending.items()
+            if (each.exchange, INSTRUMENTS[each].quote) in purses
+        )
+        money = sum((ledger.spendable[each] for each in purses), Decimal(0))
+        spendable = ledger.value(money, quote)
+        assert there + value <= spendable * ROUNDING, "no exchange pays for another"
 
     def _entry_into_the_book(self, event: e.OrderApproved) -> None:
         quote, config = self._quote, self._config
@@ -250,7 +296,8 @@ class Invariants:
         promised = self._promised.get(instrument)  # what is routed counts once
         if promised is None or promised.is_exit:
             return Decimal(0)
-        return self._left_of(promised) * promised.decision_price
+        value = self._left_of(promised) * promised.decision_price
+        return self._ledger.value(value, INSTRUMENTS[instrument].quote)
 
     def _left_of(self, promised: e.OrderApproved) -> Decimal:
         """What of an approval has not come about yet, sent or not."""
@@ -305,7 +352,8 @@ class Invariants:
             day, ordered = self._today
             today = max(day, event.ts_ns // DAY_NS)
             ordered = ordered if today == day else Decimal(0)
-            self._today = today, ordered + event.quantity * event.decision_price
+            value = event.quantity * event.decision_price
+            self._today = today, ordered + self._ledger.value(value, instrument.quote)
         self._intents[event.client_order_id] = event
         self._open[event.client_order_id] = event
 
@@ -316,7 +364,7 @@ class Invariants:
 
     def _marks(self, event: e.EquityMarked) -> None:
         assert event.equity_quote == pytest.approx(self._ledger.equity, rel=Decimal("1e-20"))
-        assert event.peak_quote >= self._peak, "the peak never falls by itself"
+        assert event.peak_quote * ROUNDING >= self._peak, "the peak never falls by itself"
         assert event.drawdown_ratio >= 0.0
         self._peak = event.peak_quote
         self._must_halt |= event.drawdown_ratio >= self._config.max_drawdown_ratio
@@ -334,18 +382,38 @@ class Invariants:
 
     def _books_close(self) -> None:
         book, ledger = self._core.book, self._ledger
-        assert book.cash == ledger.cash == sum(ledger.cash_on.values())
-        assert {each: book.cash_on(each) for each in ledger.cash_on} == ledger.cash_on
+        for there, balance in ledger.balances.items():
+            assert self._owned(*there) == balance, "start, fills and fees are what is there"
+        assert {each: book.cash_on(*each) for each in ledger.spendable} == ledger.spendable
         for instrument in INSTRUMENTS:
-            assert book.position(instrument).quantity == ledger.held[instrument]
+            assert book.position(instrument).all_quantity == ledger.held[instrument]
+        if not book.is_valued:
+            return
         with localcontext(EXACT) as context:
             context.traps = dict.fromkeys(context.traps, False)
-            profit = ledger.equity - ALLOTTED
+            profit = ledger.equity - book.allotted
             paper = sum(
-                each.quantity * (book.marks[instrument] - each.average_price)
+                ledger.value(
+                    each.all_quantity * book.marks[instrument] - each.cost_quote,
+                    INSTRUMENTS[instrument].quote,
+                )
                 for instrument, each in book.positions.items()
             )
-            assert abs(book.realized + paper - profit) < Decimal("1e-15")
+            gap = book.realized + paper + book.revaluation - profit
+            assert abs(gap) < Decimal("1e-15")
+
+    def _owned(self, exchange: str, currency: str) -> Decimal:
+        """All that the book has of a currency there: cash, positions, dust, and what fees took."""
+        book, there = self._core.book, (exchange, currency)
+        with localcontext(EXACT):
+            return sum(
+                (
+                    position.quantity + position.dust
+                    for each, position in book.positions.items()
+                    if (each.exchange, INSTRUMENTS[each].base) == there
+                ),
+                book.cash.get(there, Decimal(0)) + book.others.get(there, Decimal(0)),
+            )
 
     def _orders_only_move_on(self) -> None:
         for client_order_id, order in self._core.blotter.orders.items():

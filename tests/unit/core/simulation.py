@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from daemon.app import Core, build_core, routes
 from daemon.config import (
     AddedFeature,
+    DataSection,
     ExecutionSection,
     FeaturesSection,
     HealthSection,
@@ -27,7 +28,7 @@ from daemon.config import (
 )
 from daemon.core import events as e
 from daemon.core.bars import Bar, BarSource, MissCause
-from daemon.core.instruments import Instrument, InstrumentId
+from daemon.core.instruments import Instrument, InstrumentId, base_of, quote_of
 from daemon.core.orders import Fill, OrderState
 from daemon.core.pipeline import Pipeline, Route, Step
 from daemon.feature_config import feature_set_of
@@ -38,19 +39,24 @@ from tests.builders import HOUR_NS, OPEN_NS, a_model_activated, a_payoff, a_run_
 
 LOT: Final = Decimal("0.001")
 TICK: Final = Decimal("0.01")
-BASES: Final = ("BTC", "ETH", "BTC")  # the last one on another exchange
-EXCHANGES: Final = ("embedded", "embedded", "embedded-b")
-IDS: Final = tuple(
-    InstrumentId(exchange, f"{base}/USDT") for exchange, base in zip(EXCHANGES, BASES, strict=True)
+IDS: Final = (
+    InstrumentId("embedded", "BTC/USDT"),
+    InstrumentId("embedded", "ETH/USDT"),
+    InstrumentId("embedded", "ETH/BTC"),
+    InstrumentId("embedded-b", "BTC/USDT"),
 )
+EXCHANGES: Final = ("embedded", "embedded-b")
+MINIMUM_NOTIONALS: Final = {"USDT": Decimal(5), "BTC": Decimal("0.05")}
 INSTRUMENTS: Final = {
     each: Instrument(
-        id=each, base=base, quote="USDT", tick=TICK, lot=LOT, minimum_quantity=LOT,
-        minimum_notional=Decimal(5),
+        id=each, base=base_of(each.symbol), quote=quote_of(each.symbol), tick=TICK, lot=LOT,
+        minimum_quantity=LOT, minimum_notional=MINIMUM_NOTIONALS[quote_of(each.symbol)],
     )
-    for each, base in zip(IDS, BASES, strict=True)
+    for each in IDS
 }  # fmt: skip
+SHARES: Final = {"BTC/USDT": 0.2, "ETH/USDT": 0.1, "ETH/BTC": 0.02}
 ALLOTTED: Final = Decimal(10_000)
+ALLOTTED_BTC: Final = Decimal(25)
 ACCOUNTS: Final = tuple(
     e.AccountOpened(
         exchange=exchange,
@@ -58,9 +64,13 @@ ACCOUNTS: Final = tuple(
         market_key=exchange,
         account=f"instance-{exchange}",
         allotted_quote=Decimal(share),
-        balances=(e.Balance("USDT", Decimal(share)),),
+        balances=(e.Balance("USDT", Decimal(share)), *coins),
+        allotted=(e.Balance("USDT", Decimal(share)), *coins),
     )
-    for exchange, share in (("embedded", 6_000), ("embedded-b", 4_000))
+    for exchange, share, coins in (
+        ("embedded", 6_000, (e.Balance("BTC", ALLOTTED_BTC),)),
+        ("embedded-b", 4_000, ()),
+    )
 )
 MODEL: Final = "hand-made"
 SECOND_NS: Final = 1_000_000_000
@@ -71,7 +81,9 @@ def settings_of(rng: Random) -> Settings:
     """Limits that are met often, in changing combinations."""
     horizon_bars = rng.choice([1, 1, 2, 4])
     leader = AddedFeature(kernel="reference_return", reference=IDS[0].symbol)
+    position = rng.choice([0.05, 0.3])
     return Settings(
+        data=DataSection(symbols=tuple(SHARES), also={"embedded-b": ("BTC/USDT",)}),
         features=FeaturesSection(
             rsi_period=2,
             bb_period=2,
@@ -87,10 +99,12 @@ def settings_of(rng: Random) -> Settings:
             min_interval_bars=rng.choice([1, 1, 3]),
         ),
         risk=RiskSection(
-            allotted_quote=ALLOTTED,
+            allotted={"USDT": ALLOTTED, "BTC": ALLOTTED_BTC},
+            reporting_currency=rng.choice(["USDT", "USDT", "BTC"]),
+            allocation=rng.choice(["shared", "equal", SHARES]),
             kelly_ratio=rng.choice([0.1, 0.5, 1.0]),
-            max_position_ratio=rng.choice([0.05, 0.3]),
-            max_gross_exposure_ratio=rng.choice([0.3, 0.4, 1.0]),
+            max_position_ratio=position,
+            max_gross_exposure_ratio=rng.choice([max(position, 0.08), 0.3, 1.0]),
             max_order_notional_quote=Decimal(rng.choice([400, 2_500, 10_000])),
             max_drawdown_ratio=rng.choice([0.01, 0.05, 0.5]),
             max_daily_loss_ratio=rng.choice([0.0, 0.01, 0.2]),
@@ -119,8 +133,8 @@ def limits_of(rng: Random) -> dict[str, Any]:
     """Limits of which each is off in some of the stories."""
     return {
         "max_net_exposure_ratio": rng.choice([0.0, 0.1]),
-        "max_correlated_exposure_ratio": rng.choice([0.0, 0.08]),
-        "volatility_target_ratio": rng.choice([0.0, 0.0, 0.2]),
+        "max_correlated_exposure_ratio": rng.choice([0.0, 0.04]),
+        "volatility_target_ratio": rng.choice([0.0, 0.05, 0.2]),
         "volatility_max_ratio": rng.choice([0.0, 0.0, 2.0]),
         "volatility_bars": 10,
         "max_day_notional_quote": Decimal(rng.choice([0, 2_000, 100_000])),
@@ -287,7 +301,8 @@ class RandomVenue:
         return [reply, *pieces, replace(end, fills=fills[-1:])]
 
     def _partly(self, order: e.SubmitOrder, mark: Decimal) -> list[e.OrderReported]:
-        part = self._rng.choice([Decimal(0), order.quantity * Decimal("0.4")]) // LOT * LOT
+        most = max(Decimal(0), order.quantity - LOT)  # what is left then is too little to be sold
+        part = self._rng.choice([Decimal(0), order.quantity * Decimal("0.4"), most]) // LOT * LOT
         return [self._end(order, OrderState.EXPIRED, self._fills(order, mark, part))]
 
     def _refused(self, order: e.SubmitOrder, _mark: Decimal) -> list[e.OrderReported]:
@@ -354,9 +369,13 @@ class RandomVenue:
         self._trades += 1
         slip = 1 + Decimal(self._rng.randint(-20, 20)) / 10_000
         price = max(TICK, INSTRUMENTS[order.instrument].price_down(mark * slip))
-        base = INSTRUMENTS[order.instrument].base
-        currency = self._rng.choice([base if order.side == "buy" else "USDT", "USDT", "BNB"])
-        fee = quantity * Decimal("0.001") * (1 if currency == base else price)
+        base, quote = (getattr(INSTRUMENTS[order.instrument], each) for each in ("base", "quote"))
+        received = base if order.side == "buy" else quote
+        currency = self._rng.choice([received, received, quote, "BNB", "USDT"])
+        rate = self._rng.choice(
+            [Decimal("0.001"), Decimal("0.001"), Decimal("-0.0001")]
+        )  # a rebate
+        fee = quantity * rate * (1 if currency == base else price)
         return Fill(
             trade_id=str(self._trades),
             price=price,
@@ -472,6 +491,7 @@ class Simulation:
                 allotted_quote=ALLOTTED,
                 accounts=ACCOUNTS,
                 is_routed=self.settings.execution.routing == "best",
+                reporting_currency=self.settings.risk.reporting_currency,
             ),
             a_model_activated(
                 ts_ns=start_ns,

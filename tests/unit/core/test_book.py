@@ -72,6 +72,10 @@ def fill(
     return changed
 
 
+def spent(book: Book) -> Decimal:
+    return book.cash_on("binance", "USDT")
+
+
 def mark(book: Book, price: float, instrument: InstrumentId = BTC, hour: int = 0) -> None:
     bar = a_bar(instrument=instrument, open_ns=OPEN_NS + hour * HOUR_NS, close=price)
     book.apply_bars_closed(e.BarsClosed(ts_ns=bar.close_ns, bars=(bar,)))
@@ -83,7 +87,9 @@ def mark(book: Book, price: float, instrument: InstrumentId = BTC, hour: int = 0
 def test_a_new_account_is_worth_what_was_allotted_to_it() -> None:
     book = a_book(allotted_quote=D(10_000))
 
-    assert (book.cash, book.equity, book.peak, book.realized) == decimals(10_000, 10_000, 10_000, 0)
+    assert (spent(book), book.equity, book.peak, book.realized) == decimals(
+        10_000, 10_000, 10_000, 0
+    )
     assert (book.exposure_ratio, book.drawdown_ratio) == (0.0, 0.0)
 
 
@@ -93,7 +99,7 @@ def test_a_buy_moves_cash_into_the_position_at_its_price() -> None:
     fill(book, Side.BUY, "2", "100", fee="0.2")
 
     position = book.position(BTC)
-    assert (book.cash, book.fees) == decimals("9799.8", "0.2")
+    assert (spent(book), book.fees) == decimals("9799.8", "0.2")
     assert (position.quantity, position.average_price) == decimals(2, 100)
     assert (book.notional(BTC), book.equity) == decimals(200, "9999.8")
 
@@ -103,7 +109,7 @@ def test_a_fee_in_the_base_currency_makes_the_position_smaller() -> None:
 
     fill(book, Side.BUY, "2", "100", fee="0.002", fee_currency="BTC")
 
-    assert (book.cash, book.position(BTC).quantity) == decimals(9_800, "1.998")
+    assert (spent(book), book.position(BTC).quantity) == decimals(9_800, "1.998")
     assert book.fees == D("0.2")
 
 
@@ -113,7 +119,7 @@ def test_a_fee_in_a_third_currency_is_kept_beside_the_account() -> None:
     fill(book, Side.BUY, "2", "100", fee="0.01", fee_currency="BNB")
     fill(book, Side.SELL, "2", "100", fee="0.02", fee_currency="BNB")
 
-    assert (book.cash, book.fees) == decimals(10_000, 0)
+    assert (spent(book), book.fees) == decimals(10_000, 0)
     assert book.foreign_fees == {"BNB": D("0.03")}
 
 
@@ -180,10 +186,10 @@ def test_cash_positions_and_fees_close_to_the_last_digit(
         held[instrument] -= Fraction(fee) if fee_currency == bases[instrument] else 0
         cash -= Fraction(fee) if fee_currency == "USDT" else 0
 
-    assert Fraction(book.cash) == cash
-    assert {each: Fraction(book.position(each).quantity) for each in held} == held
+    assert Fraction(spent(book)) == cash
+    assert {each: Fraction(book.position(each).all_quantity) for each in held} == held
     unrealized = sum(
-        position.quantity * (book.marks[each] - position.average_price)
+        position.all_quantity * book.marks[each] - position.cost_quote
         for each, position in book.positions.items()
     )
     assert float(book.realized + unrealized - (book.equity - book.allotted)) == pytest.approx(
@@ -275,6 +281,48 @@ def test_the_returns_of_all_trips_add_up_to_the_profit_of_the_account() -> None:
     gains = [a_trip(book, bought, sold) * float(bought) for bought, sold in pairwise(prices)]
 
     assert float(book.equity - book.allotted) == pytest.approx(sum(gains))
+
+
+# --- dust ---------------------------------------------------------------------------------------
+
+
+def test_what_is_left_under_a_lot_is_dust_and_no_position() -> None:
+    book = a_book()
+    fill(book, Side.BUY, "1", "100", fee="0.0005", fee_currency="BTC")
+    fill(book, Side.SELL, "0.999", "100")
+
+    position = book.position(BTC)
+
+    assert (position.quantity, position.dust, position.dust_quote) == decimals(0, "0.0005", "0.05")
+    assert book.notional(BTC) == D("0.05")
+    assert book.equity == D("9999.95")
+
+
+def test_dust_is_taken_over_once_by_the_next_position() -> None:
+    book = a_book()
+    fill(book, Side.BUY, "1", "100", fee="0.0005", fee_currency="BTC")
+    fill(book, Side.SELL, "0.999", "100")
+
+    fill(book, Side.BUY, "2", "100")
+
+    position = book.position(BTC)
+    assert (position.quantity, position.dust, position.dust_quote) == decimals("2.0005", 0, 0)
+    assert float(position.average_price) == pytest.approx(100)
+
+
+def test_a_rest_that_no_order_can_move_ends_its_round_trip_when_it_is_set_aside() -> None:
+    book = a_book()
+    fill(book, Side.BUY, "1", "100")
+    fill(book, Side.SELL, "0.96", "110")
+    left = book.position(BTC).quantity
+
+    book.apply_dust_set_aside(
+        e.DustSetAside(ts_ns=1, instrument=BTC, trace="t", quantity=left, price=D(110))
+    )
+
+    assert book.closed_return(BTC) == pytest.approx(0.1)
+    assert (book.position(BTC).quantity, book.position(BTC).dust) == decimals(0, "0.04")
+    assert book.equity == D(10_000) + D("0.96") * 10 + D("0.04") * (book.marks[BTC] - 100)
 
 
 # --- marks, peak and drawdown -------------------------------------------------------------------

@@ -56,6 +56,7 @@ def test_the_stories_reach_what_they_are_meant_to_reach() -> None:
         *("drawdown", "price_collar", "stale_data", "spot_cannot_short", "not_reconciled"),
         *("volatility", "spread", "thin_book", "loss_streak", "exchange_lost", "exchange_refuses"),
         *("unresolved_orders", "order_rate_day", "day_notional_cap", "correlated_exposure_cap"),
+        *("stale_rate", "allocation"),
         *(each.value for each in e.BoundBy if each is not e.BoundBy.FREE_CAPITAL),
     }
     assert expected - set(seen) == set()
@@ -105,10 +106,13 @@ def test_recovering_twice_gives_the_same_core_twice(seed: int) -> None:
 
 def state_of(core: Core) -> tuple[object, ...]:
     book = core.book
-    positions = {each: position.quantity for each, position in book.positions.items()}
+    positions = {
+        each: (position.quantity, position.dust) for each, position in book.positions.items()
+    }
     orders = {each: order.state for each, order in core.blotter.orders.items()}
     halts = core.risk.halted
-    return book.cash, book.peak, book.fees, tuple(book.returns), positions, orders, halts
+    money = book.cash, book.others, book.peak, book.fees, book.allotted
+    return money, tuple(book.returns), positions, orders, halts
 
 
 def test_a_story_is_the_same_every_time_it_is_told() -> None:

@@ -131,7 +131,7 @@ class Desk:
             }
             | changes
         )
-        (verdict,) = self.takes(signal)
+        verdict, *_ = self.takes(signal)
         assert isinstance(verdict, e.OrderApproved | e.OrderDenied)
         return verdict
 
@@ -215,9 +215,9 @@ class Desk:
             apply(e.OrderAbsent, blotter.apply_order_absent),
             apply(e.OrderFilled, blotter.apply_order_filled),
             apply(e.OrderFilled, book.apply_order_filled),
-            on(e.OrderFilled, risk.on_order_filled),
+            on(e.OrderFilled, risk.holdings.on_order_filled),
             apply(e.OrderCompleted, blotter.apply_order_completed),
-            on(e.OrderCompleted, risk.on_order_completed),
+            on(e.OrderCompleted, risk.holdings.on_order_completed),
             apply(e.PositionChanged, risk.apply_position_changed),
             apply(e.PositionChanged, book.apply_position_changed),
             apply(e.EquityMarked, book.apply_equity_marked),

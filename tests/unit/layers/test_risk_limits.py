@@ -200,7 +200,7 @@ def test_a_day_has_a_largest_notional_of_entries_filled_or_not() -> None:
 def test_yesterdays_entries_and_a_clock_put_back_do_not_open_the_day_again() -> None:
     pace = Pace(10)
     for at_ns in (DAY_NS + HOUR_NS, DAY_NS - 1):
-        pace.note(an_intent(ts_ns=at_ns, quantity=D(1), decision_price=D(100)))
+        pace.note(an_intent(ts_ns=at_ns), D(100))
 
     assert pace.now(DAY_NS + 2 * HOUR_NS).entries_today_quote == 200
     assert pace.now(DAY_NS - 1).entries_today_quote == 200

@@ -102,7 +102,7 @@ def test_of_an_earlier_run_what_is_still_held_is_left_and_nothing_before_it() ->
     (order,) = found.orders
     assert (order.client_order_id, order.quantity) == (f"{MARK}c", D("0.75"))
     assert order.settled == ("3", "4")
-    assert found.tied_up_quote == D("77.5")
+    assert found.tied_up == {"USDT": D("77.5")}
 
 
 def test_a_flat_account_known_orders_and_those_of_others_leave_nothing() -> None:
@@ -201,7 +201,7 @@ def test_adopted_orders_are_booked_once_and_the_opening_balances_hold_them_alrea
     desk.takes(filled(bought))
 
     assert desk.core.book.position(BTC).quantity == 2
-    assert desk.core.book.cash == 800
+    assert desk.core.book.cash == {(BTC.exchange, "USDT"): D(800)}
     assert desk.commands == []
     assert desk.settles()
     assert desk.core.risk.halted == {}

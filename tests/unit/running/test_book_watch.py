@@ -223,7 +223,8 @@ def test_money_that_came_and_stays_is_booked_apart_once() -> None:
     assert took_s >= PATIENCE_S
     assert [type(each) for each in desk.entered] == [e.Reconciled, e.FundsMoved]
     assert desk.core.flows.on_account(BTC.exchange) == {"USDT": D("12.5")}
-    assert (desk.halts, desk.core.book.cash) == ([], D(800))
+    assert desk.halts == []
+    assert desk.core.book.cash == {(BTC.exchange, "USDT"): D(800)}
 
 
 def test_money_of_others_halts_where_the_rule_says_so() -> None:

@@ -14,9 +14,17 @@ from daemon.running.recovery import settle
 from daemon.running.state_text import state_text
 from tests.builders import an_approval
 from tests.fakes import FakeVenue, Fate
-from tests.unit.core.simulation import ACCOUNTS, ALLOTTED, IDS, INSTRUMENTS, a_core, plain_settings
+from tests.unit.core.simulation import (
+    ACCOUNTS,
+    ALLOTTED,
+    ALLOTTED_BTC,
+    IDS,
+    INSTRUMENTS,
+    a_core,
+    plain_settings,
+)
 
-BTC, ETH, THERE = IDS  # the last one is BTC too, on another exchange
+BTC, ETH, CROSS, THERE = IDS  # the last one is BTC too, on another exchange
 TS_NS = 10**18
 OPENED = e.RunOpened(
     ts_ns=0,
@@ -43,6 +51,7 @@ class BankingVenue(FakeVenue):
     deposit = Decimal(0)
     away = 0  # readings that get no answer
     start = ACCOUNTS[0].allotted_quote
+    coins = ALLOTTED_BTC
 
     async def account(self, instruments: Sequence[InstrumentId], since_ns: int) -> Account:
         if self.away:
@@ -50,7 +59,7 @@ class BankingVenue(FakeVenue):
             raise ExchangeUnreachable("nobody answers")
         self.accounted = list(instruments)
         account = await super().account(instruments, since_ns)
-        totals = {"USDT": self.start + self.deposit, "BTC": Decimal(0), "ETH": Decimal(0)}
+        totals = {"USDT": self.start + self.deposit, "BTC": self.coins, "ETH": Decimal(0)}
         for each in account.fills:
             totals["USDT"] -= each.fill.quantity * each.fill.price + each.fill.fee
             totals[INSTRUMENTS[each.instrument].base] += each.fill.quantity
@@ -63,7 +72,7 @@ class Start:
     def __init__(self, *fates: Fate) -> None:
         self.venue = BankingVenue(*fates)
         self.other = BankingVenue()
-        self.other.start = ACCOUNTS[1].allotted_quote
+        self.other.start, self.other.coins = ACCOUNTS[1].allotted_quote, Decimal(0)
         self.core = a_core(plain_settings())
         self.journal: list[e.Event] = []
         self.commands: list[e.Command] = []
@@ -149,7 +158,7 @@ async def test_an_order_whose_answer_was_lost_is_found_with_its_fills() -> None:
     assert [each.is_clean for each in reconciled] == [True, True]
     assert start.state(order) is OrderState.FILLED
     assert start.core.book.position(BTC).quantity == 2
-    assert start.core.book.cash == ALLOTTED - 200 - Decimal("0.2")
+    assert sum(start.core.book.cash.values()) == ALLOTTED + ALLOTTED_BTC - 200 - Decimal("0.2")
     assert start.venue.sent == [order]
 
 
@@ -162,7 +171,7 @@ async def test_every_open_order_is_asked_about_and_ended_ones_are_not() -> None:
     await start.settles()
 
     assert (start.venue.asked, start.other.asked) == ([lost], [never])
-    assert (start.venue.accounted, start.other.accounted) == ([BTC, ETH], [THERE])
+    assert (start.venue.accounted, start.other.accounted) == ([BTC, ETH, CROSS], [THERE])
     assert [start.state(each) for each in (over, lost, never)] == [
         OrderState.FILLED,
         OrderState.EXPIRED,
@@ -197,7 +206,7 @@ async def test_a_deposit_is_booked_apart_and_halts_nothing() -> None:
 
     assert (here.is_clean, there.is_clean) == (True, True)
     assert start.core.flows.on_account("embedded") == {"USDT": Decimal(5)}
-    assert start.core.book.cash == ALLOTTED
+    assert sum(start.core.book.cash.values()) == ALLOTTED + ALLOTTED_BTC
     assert not start.core.risk.halted
 
 
@@ -240,8 +249,8 @@ async def test_a_fill_that_one_of_two_exchanges_alone_has_is_booked_on_its_instr
     assert start.state(order) is OrderState.FILLED
     book = start.core.book
     assert (book.position(THERE).quantity, book.position(BTC).quantity) == (Decimal(2), Decimal(0))
-    assert book.cash_on("embedded") == 6_000
-    assert book.cash_on("embedded-b") == 4_000 - 200 - Decimal("0.2")
+    assert book.cash_on("embedded", "USDT") == 6_000
+    assert book.cash_on("embedded-b", "USDT") == 4_000 - 200 - Decimal("0.2")
 
 
 async def test_the_result_is_the_last_thing_that_is_told() -> None:
