@@ -23,6 +23,7 @@ from daemon.cli.exchange_options import (
     faults_of,
     fees_of,
     market_of,
+    opened,
     scope_of,
 )
 from daemon.core.errors import TradingdError, UsageRefused
@@ -31,15 +32,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from daemon.cli.exchange_state import MarketOptions
-    from daemon.embedded.exchange import Exchange
     from daemon.embedded.key_scope import KeyScope
     from daemon.embedded.server import Endpoints, ExchangeServer
+    from daemon.embedded.stage import Stage
 
 START_BALANCES = '{"USDT":"100000","BTC":"1","ETH":"10"}'
 STATE_DIR = Path("state/exchange")
 STATE_MODE = 0o700
 LINGER_LOOKS = 4
 
+Kind = Annotated[str | None, typer.Option(help="spot, or swap: perpetuals; default spot")]
+Data = Annotated[
+    list[Path] | None, typer.Option(help="a recording, one per symbol; default: synthetic")
+]
+From = Annotated[str | None, typer.Option("--from", help="first streamed bar, 2024-01-01T00:00Z")]
 Balance = Annotated[
     list[str] | None, typer.Option(help="of a new account: USDT=5000, once for each asset")
 ]
@@ -59,12 +65,9 @@ KeyExpires = Annotated[
 
 def exchange(  # noqa: PLR0917  # one parameter per option
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0: the last one, or any")] = 0,
-    data: Annotated[
-        list[Path] | None, typer.Option(help="a recording, one per symbol; default: synthetic")
-    ] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", help="first streamed bar, 2024-01-01T00:00Z")
-    ] = None,
+    kind: Kind = None,
+    data: Data = None,
+    start: From = None,
     symbols: Annotated[str | None, typer.Option(help="BTC/USDT,ETH/USDT")] = None,
     timeframe: Annotated[str | None, typer.Option(help="of a bar: 1m, 1h, 1d")] = None,
     speed: Annotated[str | None, typer.Option(help="bars per second, or max (lock-step)")] = None,
@@ -98,7 +101,10 @@ def exchange(  # noqa: PLR0917  # one parameter per option
 
     if begin not in ("subscription", "now"):
         raise UsageRefused(f"--start {begin}: subscription or now")
+    if kind not in (None, "spot", "swap"):
+        raise UsageRefused(f"--kind {kind}: spot or swap")
     wanted = MarketOptions(
+        kind=kind,
         data=tuple(str(path.resolve()) for path in data) if data else None,
         start=start,
         symbols=None if symbols is None else tuple(each.strip() for each in symbols.split(",")),
@@ -150,8 +156,6 @@ class Service:
     ) -> None:
         """Make the market, then open or begin the account; a refusal leaves the state as it was."""
         from daemon.cli import exchange_state as kept
-        from daemon.embedded.exchange import Exchange
-        from daemon.embedded.ledger import Ledger
         from daemon.embedded.signing import Credentials
 
         known = kept.read_file(self._state_dir)
@@ -164,7 +168,8 @@ class Service:
                 f"the market of {self._state_dir} has changed since its account began trading on it"
             )
             raise kept.ExchangeRefused(f"{msg}; choose another --state")
-        fee_options = kept.settled_fees(*fees, known)
+        is_swap = options.kind == kept.SWAP
+        fee_options = kept.settled_fees(*fees, known, is_swap=is_swap)
         schedule = fees_of(fee_options, market)
         self._faults = faults_of(faults, options.seed or 0, market)
         endpoint = {} if known is None else known.endpoint
@@ -175,16 +180,17 @@ class Service:
             endpoint=endpoint,
             fees=fee_options,
         )
-        ledger = Ledger(
-            self._state_dir / "ledger.db",
-            balances=balances_of(balances, single),
-            closed_ms=market.from_ms,
+        amounts = balances_of(balances, single)
+        if is_swap:
+            quotes = {each.quote for each in market.symbols.values()}
+            amounts = {asset: each for asset, each in amounts.items() if asset in quotes}
+        self._exchange, ledger = opened(
+            self._state_dir, market, amounts, schedule, bars_per_s, is_swap=is_swap
         )
         self._open.callback(ledger.close)
         kept.check_balances(self._state_dir, single, ledger.balances_start)
         self._credentials = Credentials(*kept.read_keys(self._state_dir))
         kept.write_file(self._state_dir, self._file)
-        self._exchange = Exchange(market, ledger, bars_per_s=bars_per_s, fees=schedule)
 
     async def serve(
         self, port: int, *, start_at_once: bool, weight_max: int, linger_s: float | None
@@ -260,7 +266,7 @@ async def _until_over(server: ExchangeServer, stop: asyncio.Event, linger_s: flo
         waiter.cancel()
 
 
-def _ready(exchange: Exchange, endpoints: Endpoints) -> dict[str, Any]:
+def _ready(exchange: Stage, endpoints: Endpoints) -> dict[str, Any]:
     from daemon.core.timeframes import NS_PER_MS, rfc3339
     from daemon.embedded.candles import interval_name
 
@@ -271,7 +277,7 @@ def _ready(exchange: Exchange, endpoints: Endpoints) -> dict[str, Any]:
         "ws_api": endpoints.ws_api,
         "symbols": [each.symbol for each in market.symbols.values()],
         "label": market.label,
-        "instance": exchange.ledger.instance,
+        "instance": exchange.instance,
         "fingerprint": market.fingerprint,
         "from": rfc3339(market.from_ms * NS_PER_MS),
         "timeframe": interval_name(market.timeframe_ms),

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from daemon.cli.exchange_state import FeeOptions, MarketOptions
     from daemon.embedded.faults import Faults
     from daemon.embedded.fees import Fees
+    from daemon.embedded.futures.ledger import SwapLedger
     from daemon.embedded.key_scope import KeyScope
+    from daemon.embedded.ledger import Ledger
     from daemon.embedded.market import Market
+    from daemon.embedded.stage import Stage
 
 MAX_SPEED = "max"
 ASSET = "[A-Z0-9]{1,20}"
@@ -154,6 +157,28 @@ def _check_fee_asset(asset: str, market: Market) -> None:
         if asset and asset not in priced:
             msg = f"{asset}/{symbol.quote} is not listed here, so nobody can say what it is worth"
             raise UsageRefused(f"--fee-asset {asset}: {msg}; add it to --symbols")
+
+
+def opened(  # one parameter per part
+    state_dir: Path,
+    market: Market,
+    balances: dict[str, Decimal],
+    fees: Fees,
+    bars_per_s: float | None,
+    *,
+    is_swap: bool,
+) -> tuple[Stage, Ledger | SwapLedger]:
+    """The exchange of its kind over the ledger of this state, begun with these balances."""
+    from daemon.embedded.exchange import Exchange
+    from daemon.embedded.futures.exchange import SwapExchange
+    from daemon.embedded.futures.ledger import SwapLedger
+    from daemon.embedded.ledger import Ledger
+
+    if is_swap:
+        swaps = SwapLedger(state_dir / "swaps.db", balances=balances, closed_ms=market.from_ms)
+        return SwapExchange(market, swaps, bars_per_s=bars_per_s, fees=fees), swaps
+    ledger = Ledger(state_dir / "ledger.db", balances=balances, closed_ms=market.from_ms)
+    return Exchange(market, ledger, bars_per_s=bars_per_s, fees=fees), ledger
 
 
 def scope_of(allows: str, *, is_ip_restricted: bool, expires: str | None) -> KeyScope:

@@ -28,6 +28,7 @@ DEFAULT_SEED = 42
 DEFAULT_EDGE = 0.4
 DEFAULT_SPEED = "1"
 DEFAULT_FEE_BPS = "10"
+SPOT, SWAP = "spot", "swap"
 SECRET_MODE = 0o600
 
 
@@ -38,9 +39,11 @@ class ExchangeRefused(TradingdError):
 
 
 class MarketOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which market: None is not said. `data` are absolute paths, `start` an RFC 3339 time."""
+    """Which market: None is not said. `data` are absolute paths, `start` an RFC 3339 time, `kind`
+    "swap" or, not said, spot."""
 
     data: tuple[str, ...] | None = None
+    kind: str | None = None
     start: str | None = None
     symbols: tuple[str, ...] | None = None
     timeframe: str | None = None
@@ -55,6 +58,9 @@ class FeeOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
     taker_bps: str = DEFAULT_FEE_BPS
     maker_bps: str = DEFAULT_FEE_BPS
     asset: str = ""
+
+
+SWAP_FEES = FeeOptions(taker_bps="5", maker_bps="2")
 
 
 class ExchangeFile(Struct, frozen=True, kw_only=True):
@@ -112,6 +118,7 @@ def settled(asked: MarketOptions, known: ExchangeFile | None) -> MarketOptions:
         return _completed(asked)
     for name in MarketOptions.__struct_fields__:
         wanted, held = getattr(asked, name), getattr(known.market, name)
+        held = held or SPOT if name == "kind" else held
         if wanted is not None and wanted != held:
             option = "from" if name == "start" else name.replace("_", "-")
             has = f"without --{option}" if held is None else f"with --{option} {_said(held)}"
@@ -121,10 +128,18 @@ def settled(asked: MarketOptions, known: ExchangeFile | None) -> MarketOptions:
 
 
 def settled_fees(
-    taker_bps: str | None, maker_bps: str | None, asset: str | None, known: ExchangeFile | None
+    taker_bps: str | None,
+    maker_bps: str | None,
+    asset: str | None,
+    known: ExchangeFile | None,
+    *,
+    is_swap: bool = False,
 ) -> FeeOptions:
     """What is asked, else what held last; a maker pays like a taker unless it was said."""
-    held = FeeOptions() if known is None else known.fees
+    held = SWAP_FEES if is_swap else FeeOptions()
+    held = held if known is None else known.fees
+    if is_swap and asset:
+        raise ExchangeRefused(f"--fee-asset {asset}: swaps take their fees from the margin")
     if maker_bps is None:
         maker_bps = held.maker_bps if taker_bps is None else taker_bps
     return FeeOptions(
@@ -148,6 +163,7 @@ def _completed(asked: MarketOptions) -> MarketOptions:
     if asked.data is not None:
         return msgspec.structs.replace(asked, symbols=asked.symbols or DEFAULT_SYMBOLS[:1])
     return MarketOptions(
+        kind=asked.kind,
         start=asked.start,
         symbols=asked.symbols or DEFAULT_SYMBOLS,
         timeframe=asked.timeframe or DEFAULT_TIMEFRAME,

@@ -45,22 +45,23 @@ class Access:
         return self._conditions.is_in_maintenance()
 
     def check_rest(self, key: str | None, query: str, body: str, params: Mapping[str, str]) -> None:
-        self._check_key(key)
+        self.check_key(key)
         check_rest_signature(self._credentials, query, body)
         check_time(params, self._conditions.now_ms())
 
     def check_ws(self, params: Mapping[str, object], texts: Mapping[str, str]) -> None:
-        self._check_key(texts.get("apiKey"))
+        self.check_key(texts.get("apiKey"))
         check_ws_signature(self._credentials, params)
         check_time(texts, self._conditions.now_ms())
 
     def check_session(self, texts: Mapping[str, str]) -> None:
         """A session that logged on need not sign again, but its requests still have a time."""
-        self._check_key(self._credentials.key)
+        self.check_key(self._credentials.key)
         if "timestamp" in texts:
             check_time(texts, self._conditions.now_ms())
 
-    def _check_key(self, key: str | None) -> None:
+    def check_key(self, key: str | None) -> None:
+        """RequestError without a key, with a wrong one, and when it was revoked."""
         check_key(self._credentials, key)
         if self._conditions.is_revoked():
             raise key_refused()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from daemon.embedded.account import ZERO, Side
 from daemon.embedded.dialect import Levels
-from daemon.embedded.exchange import Exchange
+from daemon.embedded.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ class BookChange:
 class PublishedBooks:
     """The last published book of every symbol; ids go up for as long as the clock does."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Stage) -> None:
         self._exchange = exchange
         self.on_change: Callable[[BookChange], None] = lambda _change: None
         first_id = exchange.clock.wire_ms()
@@ -65,7 +65,7 @@ class PublishedBooks:
         book = self._exchange.tape.book(symbol_id)
         bids = dict(book.bids) if book is not None else {}
         asks = dict(book.asks) if book is not None else {}
-        for order in self._exchange.settlement.resting_of(symbol_id):
+        for order in self._exchange.resting_of(symbol_id):
             side = bids if order.side is Side.BUY else asks
             side[order.price] = side.get(order.price, ZERO) + order.leaves_quantity
         return sorted(bids.items(), reverse=True), sorted(asks.items())

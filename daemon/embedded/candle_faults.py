@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from daemon.embedded.dialect import Payload, fixed
-from daemon.embedded.exchange import Exchange
 from daemon.embedded.fault_kinds import Face, FaultKind
 from daemon.embedded.fault_rules import FaultRule, Field, Told
 from daemon.embedded.faults import Faults
 from daemon.embedded.public import ROWS_MAX
+from daemon.embedded.stage import Stage
 
 Row = list[object]
 TIME, OPEN, HIGH, LOW, CLOSE, VOLUME = range(6)
@@ -34,7 +34,7 @@ NOVEL = "NOVEL_WORD"
 class CandleFaults:
     """What becomes of candles by REST and by stream under the rules in force."""
 
-    def __init__(self, exchange: Exchange, faults: Faults) -> None:
+    def __init__(self, exchange: Stage, faults: Faults) -> None:
         self._exchange = exchange
         self._faults = faults
 

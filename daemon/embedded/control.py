@@ -3,31 +3,43 @@
 Belongs here: what no real exchange offers. They take no key, so they answer loopback alone.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable
 
 import orjson
 
-from daemon.core.instruments import plain
 from daemon.core.timeframes import NS_PER_MS, parse_time
-from daemon.embedded.account import NOT_WORKING, Fill, Order
 from daemon.embedded.candles import interval_name
 from daemon.embedded.dialect import Payload
-from daemon.embedded.exchange import Exchange
 from daemon.embedded.faults import Faults
 from daemon.embedded.incidents import Incidents
-from daemon.embedded.ledger import ALL_ROWS, FillQuery, OrderQuery
-from daemon.embedded.market import MarketSymbol
 from daemon.embedded.refusals import RequestError, invalid_symbol, missing_parameter
+from daemon.embedded.stage import Stage
 
 
 class Control:
     """The /embedded half of the API over one exchange."""
 
-    def __init__(self, exchange: Exchange, faults: Faults, incidents: Incidents) -> None:
+    def __init__(
+        self,
+        exchange: Stage,
+        faults: Faults,
+        incidents: Incidents,
+        books: Callable[[], Payload],
+    ) -> None:
         self._exchange = exchange
+        self._books = books
         self._faults = faults
         self._incidents = incidents
         self._ids = {each.symbol: each.id for each in exchange.market.symbols.values()}
+
+    def handlers(self) -> dict[tuple[str, str], Callable[[bytes], object]]:
+        return {
+            ("GET", "/embedded/clock"): self.clock,
+            ("POST", "/embedded/ack"): self.acknowledge,
+            ("GET", "/embedded/ledger"): self.ledger,
+            ("POST", "/embedded/faults"): self.add_faults,
+            ("DELETE", "/embedded/faults"): self.clear_faults,
+        }
 
     def clock(self, _body: bytes) -> Payload:
         """Where market time is; `rate` is market ms per wall ms, 0 while it stands."""
@@ -46,7 +58,7 @@ class Control:
             "timeframe": interval_name(market.timeframe_ms),
             "label": market.label,
             "fingerprint": market.fingerprint,
-            "instance": exchange.ledger.instance,
+            "instance": exchange.instance,
             "awaiting": [market.symbols[each].symbol for each in clock.awaiting()],
         }
 
@@ -66,31 +78,10 @@ class Control:
 
     def ledger(self, _body: bytes) -> Payload:
         """Everything the exchange has written down; amounts are exact decimal texts."""
-        exchange, ledger = self._exchange, self._exchange.ledger
-        symbols = exchange.market.symbols
-        orders = ledger.orders(OrderQuery(limit=ALL_ROWS))
-        fills = ledger.fills(FillQuery(limit=ALL_ROWS))
         return {
-            "instance": ledger.instance,
-            "label": exchange.market.label,
-            "balances_start": {
-                asset: plain(amount) for asset, amount in ledger.balances_start.items()
-            },
-            "balances": {
-                asset: {"free": plain(each.free), "locked": plain(each.locked)}
-                for asset, each in ledger.balances().items()
-            },
-            "orders": list(_order_rows(orders, symbols)),
-            "fills": list(_fill_rows(fills, symbols)),
-            "flows": [
-                {
-                    "asset": each.asset,
-                    "amount": plain(each.amount),
-                    "ts_ms": each.ts_ms,
-                    "wire_ms": each.wire_ms,
-                }
-                for each in ledger.flows()
-            ],
+            "instance": self._exchange.instance,
+            "label": self._exchange.market.label,
+            **self._books(),
             "incidents": [
                 {
                     "kind": each.kind,
@@ -98,7 +89,7 @@ class Control:
                     "wire_ms": each.wire_ms,
                     "text": each.text,
                 }
-                for each in ledger.incidents()
+                for each in self._exchange.incidents()
             ],
         }
 
@@ -114,48 +105,6 @@ class Control:
     def clear_faults(self, _body: bytes) -> Payload:
         self._faults.clear()
         return {}
-
-
-def _order_rows(orders: Iterable[Order], symbols: Mapping[str, MarketSymbol]) -> Iterable[Payload]:
-    for order in orders:
-        yield {
-            "order_id": order.order_id,
-            "client_order_id": order.client_order_id,
-            "symbol": symbols[order.symbol_id].symbol,
-            "side": order.side.lower(),
-            "type": order.type.lower(),
-            "time_in_force": order.time_in_force,
-            "status": order.status.lower(),
-            "price": plain(order.price),
-            "stop_price": plain(order.stop_price),
-            "quantity": plain(order.quantity),
-            "quote_quantity": plain(order.quote_quantity),
-            "filled_quantity": plain(order.executed),
-            "filled_quote": plain(order.cumulative_quote),
-            "locked": plain(order.locked),
-            "received_ms": order.received_ms,
-            "created_ms": order.created_ms,
-            "updated_ms": order.updated_ms,
-            "working_ms": None if order.working_ms == NOT_WORKING else order.working_ms,
-        }
-
-
-def _fill_rows(fills: Iterable[Fill], symbols: Mapping[str, MarketSymbol]) -> Iterable[Payload]:
-    for fill in fills:
-        yield {
-            "trade_id": fill.trade_id,
-            "order_id": fill.order_id,
-            "client_order_id": fill.client_order_id,
-            "symbol": symbols[fill.symbol_id].symbol,
-            "side": fill.side.lower(),
-            "price": plain(fill.price),
-            "quantity": plain(fill.quantity),
-            "fee": plain(fill.fee),
-            "fee_currency": fill.fee_asset,
-            "ts_ms": fill.ts_ms,
-            "wire_ms": fill.wire_ms,
-            "is_maker": fill.is_maker,
-        }
 
 
 def _object(body: bytes) -> dict[str, object]:

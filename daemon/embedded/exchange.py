@@ -1,53 +1,35 @@
-"""The exchange itself: joins market, clock, matching and ledger into one account one can trade.
+"""The spot exchange: joins market, clock, matching and ledger into one account one can trade.
 
 Belongs here: the order of things: compute, commit, tell. Shapes of the wire belong in dialect,
 sockets in server.
 """
 
-import asyncio
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Protocol
 
 from daemon.core.clock import WireClock
-from daemon.embedded.account import Account, Fill, Incident, Order, OrderRequest, OrderStatus
-from daemon.embedded.clock import SlotClock
-from daemon.embedded.depth import LiveBook, Take
+from daemon.embedded.account import (
+    Account,
+    Fill,
+    Incident,
+    Order,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    TimeInForce,
+)
+from daemon.embedded.depth import Take
 from daemon.embedded.fees import FeeDesk, Fees
 from daemon.embedded.ledger import FillQuery, Ledger, Position
-from daemon.embedded.market import Market, MarketBar
+from daemon.embedded.market import Market
 from daemon.embedded.matching import Matching
-from daemon.embedded.refusals import market_closed
 from daemon.embedded.settlement import Outcome, Settlement
-from daemon.embedded.tape import Step, Tape
+from daemon.embedded.stage import HandOrder, Stage
+from daemon.embedded.tape import Step
 
 
-class Listener(Protocol):
-    """Hears what happens; collects messages and sends them when `flush` says it is durable."""
-
-    def stepped(self, step: Step) -> None: ...
-
-    def settled(self, outcome: Outcome) -> None: ...
-
-    def closed(self, bars: Sequence[tuple[str, MarketBar]]) -> None: ...
-
-    def flush(self) -> None: ...
-
-
-class Silence:
-    """A listener for an exchange nobody is connected to."""
-
-    def stepped(self, step: Step) -> None: ...
-
-    def settled(self, outcome: Outcome) -> None: ...
-
-    def closed(self, bars: Sequence[tuple[str, MarketBar]]) -> None: ...
-
-    def flush(self) -> None: ...
-
-
-class Exchange:
+class Exchange(Stage):
     """One market, one account, one clock; continues from what the ledger holds."""
 
     def __init__(
@@ -59,17 +41,10 @@ class Exchange:
         wire: WireClock | None = None,
         fees: Fees | None = None,
     ) -> None:
-        position = ledger.position()
         order_id, trade_id = ledger.last_ids()
-        self.market = market
+        super().__init__(market, ledger, bars_per_s=bars_per_s, wire=wire)
         self.ledger = ledger
         self.fees = fees or Fees()
-        self.listener: Listener = Silence()
-        self.after_slot: Callable[[], None] = lambda: None
-        self.is_closed: Callable[[str], bool] = lambda _symbol_id: False
-        self.tape = Tape(market, position.closed_ms)
-        acked = set(position.acked)
-        self.clock = SlotClock(self.tape, bars_per_s, wire or WireClock(), acked)
         self.settlement = Settlement(
             symbols=dict(market.symbols),
             account=Account(ledger.balances()),
@@ -80,7 +55,7 @@ class Exchange:
             open_orders={order.order_id: order for order in ledger.open_orders()},
         )
         self._matching = Matching(self.settlement)
-        self._resume(position)
+        self._resume(ledger.position())
 
     def check(self, request: OrderRequest) -> None:
         """Raise the RequestError that `place` would raise; change nothing."""
@@ -134,67 +109,24 @@ class Exchange:
         """Write down something that changed nothing."""
         self._tell(self.settlement.take_outcome(), incident)
 
-    def is_trading(self, symbol_id: str) -> bool:
-        """False in an outage and while the market is closed."""
-        return self.tape.is_trading(symbol_id) and not self.is_closed(symbol_id)
+    def by_hand(self, order: HandOrder, incident: Incident) -> None:
+        request = OrderRequest(
+            symbol_id=order.symbol_id,
+            side=order.side,
+            type=OrderType.MARKET if order.price is None else OrderType.LIMIT,
+            time_in_force=TimeInForce.GTC,
+            client_order_id=order.client_order_id,
+            quantity=order.quantity,
+            price=order.price,
+        )
+        self.place(request, incident=incident)
 
-    def acknowledge(self, symbol_ids: Sequence[str], close_ms: int) -> None:
-        """Lock-step: a client has handled these bars; after the last the next slot is played."""
-        news = [each for each in symbol_ids if self.clock.acknowledge(each, close_ms)]
-        if not news:
-            return
-        if self.clock.is_due():
-            self.play_slot()
-        else:
-            self.ledger.commit([], self._position())
+    def resting_of(self, symbol_id: str) -> list[Order]:
+        return self.settlement.resting_of(symbol_id)
 
-    def play_slot(self) -> None:
-        """Lock-step: play the next slot from open to close as one transaction."""
-        open_ms = self.clock.next_open_ms()
-        assert open_ms is not None, "the market has ended"
-        self.tape.open_slot(open_ms)
-        self._finish_slot()
-
-    async def pace(self) -> None:
-        """Pace: play slot after slot, each step at its moment, until the market ends."""
-        while True:
-            if not self.tape.is_open:
-                open_ms = self.clock.next_open_ms()
-                if open_ms is None:
-                    return
-                self.tape.open_slot(open_ms)
-                self.clock.start_slot()
-            step = self.tape.next_step()
-            close_ms = self.tape.closed_ms + self.market.timeframe_ms
-            await asyncio.sleep(max(0.0, self.clock.wait_s(step.ts_ms if step else close_ms)))
-            if step is None:
-                self._finish_slot()
-            else:
-                outcomes = self._step()
-                if outcomes:
-                    self.ledger.commit(outcomes, self._position())
-                self.listener.flush()
-
-    def worth(self, asset: str, quote: str) -> Decimal | None:
-        """What a unit of `asset` costs in `quote` by the last price, or None when not listed."""
-        for symbol in self.market.symbols.values():
-            if (symbol.base, symbol.quote) == (asset, quote):
-                return self.tape.price(symbol.id)
-        return None
-
-    def _trading(self, symbol_id: str) -> tuple[LiveBook, Decimal]:
-        book, price = self.tape.book(symbol_id), self.tape.price(symbol_id)
-        if book is None or price is None or not self.is_trading(symbol_id):
-            raise market_closed()
-        return book, price
-
-    def _step(self) -> list[Outcome]:
-        step = self.tape.play()
-        self.listener.stepped(step)
+    def _traded(self, step: Step) -> list[Outcome]:
         ts_ms = self.clock.market_ms()
         outcomes: list[Outcome] = []
-        if self.is_closed(step.symbol_id):
-            return outcomes
         filled = self._matching.move(step.symbol_id, step.price, step.volume, ts_ms)
         if filled is not None:
             outcomes.append(filled)
@@ -202,28 +134,19 @@ class Exchange:
         book = self.tape.book(step.symbol_id) if stops else None
         if book is not None:
             outcomes.append(self._matching.trigger(stops, book, ts_ms))
-        for outcome in outcomes:
-            self.listener.settled(outcome)
         return outcomes
 
-    def _finish_slot(self) -> None:
-        outcomes: list[Outcome] = []
-        while self.tape.next_step() is not None:
-            outcomes += self._step()
-        self.listener.closed(self.tape.close_slot())
-        self.clock.acked.clear()
+    def _closed(self) -> list[Outcome]:
+        return []
+
+    def _commit(self, outcomes: Sequence[Outcome]) -> None:
         self.ledger.commit(outcomes, self._position())
-        self.listener.flush()
-        self.after_slot()
 
     def _tell(self, outcome: Outcome, incident: Incident | None = None) -> None:
         outcome = dataclasses.replace(outcome, incident=incident)
         self.listener.settled(outcome)
         self.ledger.commit([outcome], self._position())
         self.listener.flush()
-
-    def _position(self) -> Position:
-        return Position(self.tape.closed_ms, self.tape.played, tuple(sorted(self.clock.acked)))
 
     def _took_from_last(self, fill: Fill) -> bool:
         """A maker took nothing, and what a stop took inside a slot went with the book of then."""
@@ -234,14 +157,7 @@ class Exchange:
 
     def _resume(self, position: Position) -> None:
         if position.played:
-            self.tape.open_slot(position.closed_ms)
-            for _ in range(position.played):
-                self.tape.play()
-            if self.clock.bars_per_s is None:
-                self._finish_slot()
-            else:
-                last_ms = self.tape.played_steps()[-1].ts_ms
-                self.clock.start_slot((last_ms - position.closed_ms) / self.market.timeframe_ms)
+            self._resume_slot(position)
             return
         for fill in self.ledger.fills(FillQuery(start_ms=position.closed_ms)):
             book = self.tape.book(fill.symbol_id)

@@ -4,19 +4,12 @@ Belongs here: carrying out such rules at the close of a bar, once, written down 
 When one is due belongs in faults.
 """
 
-from daemon.embedded.account import (
-    Incident,
-    OrderRequest,
-    OrderStatus,
-    OrderType,
-    Side,
-    TimeInForce,
-)
-from daemon.embedded.exchange import Exchange
+from daemon.embedded.account import Incident, OrderStatus, Side
 from daemon.embedded.fault_kinds import FaultKind
 from daemon.embedded.fault_rules import FaultRule
 from daemon.embedded.faults import Faults
 from daemon.embedded.refusals import RequestError
+from daemon.embedded.stage import HandOrder, Stage
 
 
 class Incidents:
@@ -26,14 +19,14 @@ class Incidents:
     exchange that is started again with the same script does nothing twice.
     """
 
-    def __init__(self, exchange: Exchange, faults: Faults) -> None:
+    def __init__(self, exchange: Stage, faults: Faults) -> None:
         self._exchange = exchange
         self._faults = faults
 
     def happen(self) -> None:
         """Carry out what is due at the last close."""
         exchange = self._exchange
-        due = self._faults.on_close(exchange.tape.closed_ms, exchange.ledger.incidents_of)
+        due = self._faults.on_close(exchange.tape.closed_ms, exchange.incidents_of)
         for key, rule in due:
             try:
                 self._carry_out(key, rule)
@@ -42,8 +35,8 @@ class Incidents:
 
     def _carry_out(self, key: str, rule: FaultRule) -> None:
         if rule.kind is FaultKind.FOREIGN_ORDER:
-            request = self._request(key, rule)
-            self._exchange.place(request, incident=self._incident(key, rule, rule.kind))
+            order = self._order(key, rule)
+            self._exchange.by_hand(order, self._incident(key, rule, rule.kind))
         elif rule.kind is FaultKind.ORDERS_ENDED:
             status = OrderStatus(rule.says)
             incident = self._incident(key, rule, f"open orders {rule.says.lower()}")
@@ -53,16 +46,13 @@ class Incidents:
             incident = self._incident(key, rule, f"{amount:+f} {rule.asset}")
             self._exchange.move_money(rule.asset, amount, incident)
 
-    def _request(self, key: str, rule: FaultRule) -> OrderRequest:
-        is_limit = rule.price is not None
-        return OrderRequest(
+    def _order(self, key: str, rule: FaultRule) -> HandOrder:
+        return HandOrder(
             symbol_id=self._symbol_id(rule.symbol) or "",
             side=rule.side or Side.BUY,
-            type=OrderType.LIMIT if is_limit else OrderType.MARKET,
-            time_in_force=TimeInForce.GTC,
-            client_order_id=rule.client_id or f"web_{key.rsplit('/', 1)[1]}",
             quantity=rule.amount,
             price=rule.price,
+            client_order_id=rule.client_id or f"web_{key.rsplit('/', 1)[1]}",
         )
 
     def _symbol_id(self, symbol: str | None) -> str | None:

@@ -17,6 +17,7 @@ from daemon.core.instruments import plain
 from daemon.embedded.account import OPEN_STATUSES, Balance, Fill, Flow, Incident, Order
 from daemon.embedded.ledger_rows import (
     ADDED_COLUMNS,
+    INCIDENTS,
     READ_FILLS,
     READ_ORDERS,
     SCHEMA,
@@ -65,7 +66,33 @@ class FillQuery:
     limit: int = ROWS_MAX
 
 
-class Ledger:
+class IncidentRows:
+    """What others did to an account, in a table that every ledger has."""
+
+    _connection: sqlite3.Connection
+
+    def incidents(self) -> list[Incident]:
+        rows = self._connection.execute(
+            "SELECT key, kind, ts_ms, wire_ms, text FROM incidents ORDER BY rowid"
+        )
+        return [
+            Incident(key=key, kind=kind, ts_ms=ts_ms, wire_ms=wire_ms, text=text)
+            for key, kind, ts_ms, wire_ms, text in rows
+        ]
+
+    def incidents_of(self, name: str) -> int:
+        """How many occasions of that name have been written down."""
+        read = "SELECT count(*) FROM incidents WHERE substr(key, 1, ?) = ?"
+        row = self._connection.execute(read, (len(name) + 1, f"{name}/")).fetchone()
+        return int(row[0])
+
+    def _write_incident(self, incident: Incident | None) -> None:
+        if incident is not None:
+            row = (incident.key, incident.kind, incident.ts_ms, incident.wire_ms, incident.text)
+            self._connection.execute("INSERT INTO incidents VALUES (?, ?, ?, ?, ?)", row)
+
+
+class Ledger(IncidentRows):
     """One account's books in one file; `instance` names the account for ever.
 
     A write that contradicts what is kept raises `broken` and leaves everything as it was; any use
@@ -80,7 +107,7 @@ class Ledger:
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.executescript(SCHEMA)
+        self._connection.executescript(SCHEMA + INCIDENTS)
         self._add_columns()
         if self._meta("instance") is None:
             self._begin(balances, closed_ms)
@@ -127,21 +154,6 @@ class Ledger:
             Flow(asset=asset, amount=Decimal(amount), ts_ms=ts_ms, wire_ms=wire_ms)
             for asset, amount, ts_ms, wire_ms in rows
         ]
-
-    def incidents(self) -> list[Incident]:
-        rows = self._connection.execute(
-            "SELECT key, kind, ts_ms, wire_ms, text FROM incidents ORDER BY rowid"
-        )
-        return [
-            Incident(key=key, kind=kind, ts_ms=ts_ms, wire_ms=wire_ms, text=text)
-            for key, kind, ts_ms, wire_ms, text in rows
-        ]
-
-    def incidents_of(self, name: str) -> int:
-        """How many occasions of that name have been written down."""
-        read = "SELECT count(*) FROM incidents WHERE substr(key, 1, ?) = ?"
-        row = self._connection.execute(read, (len(name) + 1, f"{name}/")).fetchone()
-        return int(row[0])
 
     def open_orders(self) -> list[Order]:
         marks = ", ".join("?" * len(OPEN_STATUSES))
@@ -234,10 +246,7 @@ class Ledger:
             "INSERT INTO flows (asset, amount, ts_ms, wire_ms) VALUES (?, ?, ?, ?)",
             [(each.asset, str(each.amount), each.ts_ms, each.wire_ms) for each in outcome.flows],
         )
-        each = outcome.incident
-        if each is not None:
-            row = (each.key, each.kind, each.ts_ms, each.wire_ms, each.text)
-            self._connection.execute("INSERT INTO incidents VALUES (?, ?, ?, ?, ?)", row)
+        self._write_incident(outcome.incident)
 
     def _orders(self, where: str, *values: object) -> list[Order]:
         rows = self._connection.execute(f"{READ_ORDERS} {where}", values)

@@ -35,10 +35,6 @@ CREATE TABLE IF NOT EXISTS flows (
     flow_id INTEGER PRIMARY KEY, asset TEXT NOT NULL, amount TEXT NOT NULL, ts_ms INTEGER NOT NULL,
     wire_ms INTEGER NOT NULL
 ) STRICT;
-CREATE TABLE IF NOT EXISTS incidents (
-    key TEXT PRIMARY KEY, kind TEXT NOT NULL, ts_ms INTEGER NOT NULL, wire_ms INTEGER NOT NULL,
-    text TEXT NOT NULL
-) STRICT;
 CREATE INDEX IF NOT EXISTS fills_by_order ON fills (order_id);
 CREATE INDEX IF NOT EXISTS fills_by_time ON fills (symbol_id, ts_ms);
 """
@@ -57,6 +53,12 @@ ADDED_COLUMNS = {
     ),
     ("fills", "wire_ms"): ("ALTER TABLE fills ADD COLUMN wire_ms INTEGER NOT NULL DEFAULT 0",),
 }
+INCIDENTS = """
+CREATE TABLE IF NOT EXISTS incidents (
+    key TEXT PRIMARY KEY, kind TEXT NOT NULL, ts_ms INTEGER NOT NULL, wire_ms INTEGER NOT NULL,
+    text TEXT NOT NULL
+) STRICT;
+"""
 _ORDER_NAMES = tuple(each.name for each in fields(Order))
 _FILL_NAMES = tuple(each.name for each in fields(Fill))
 _ORDER_COLUMNS = ", ".join(_ORDER_NAMES)

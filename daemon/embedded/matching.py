@@ -57,7 +57,7 @@ class Matching:
         if any(each.client_order_id == request.client_order_id for each in open_orders):
             raise order_rejected("Duplicate order sent.")
         with localcontext(MONEY):
-            if _is_due(request.type, request.side, request.stop_price, last_price):
+            if is_due(request.type, request.side, request.stop_price, last_price):
                 raise order_rejected("Stop price would trigger immediately.")
             plan = _plan(request, book, symbol.lot)
             if plan.quantity < symbol.minimum_quantity:
@@ -89,7 +89,7 @@ class Matching:
         with localcontext(MONEY):
             if share is not None:
                 lot = self._settlement.symbols[request.symbol_id].lot
-                plan = Plan(_part(plan.takes, plan.quantity * share // lot * lot), plan.quantity)
+                plan = Plan(part_of(plan.takes, plan.quantity * share // lot * lot), plan.quantity)
             takes = [] if request.type.is_stop else self._cross(request, plan, ts_ms)
             order = self._settlement.open(request, plan.quantity, ts_ms)
             if not order.is_waiting:
@@ -135,7 +135,7 @@ class Matching:
         return [
             each
             for each in self._settlement.waiting_of(symbol_id)
-            if _is_due(each.type, each.side, each.stop_price, price)
+            if is_due(each.type, each.side, each.stop_price, price)
         ]
 
     def trigger(self, stops: list[Order], book: LiveBook, ts_ms: int) -> Outcome:
@@ -159,7 +159,7 @@ class Matching:
         """Fill resting orders that a trade at `price` reaches: whole when the price goes through
         their limit, up to the traded `volume` (base units) when it only touches it."""
         resting = [
-            each for each in self._settlement.resting_of(symbol_id) if _is_reached(each, price)
+            each for each in self._settlement.resting_of(symbol_id) if is_reached(each, price)
         ]
         if not resting:
             return None
@@ -228,7 +228,7 @@ def _quote_needed(request: OrderRequest, plan: Plan) -> Decimal:
     return plan.cost if request.quote_quantity is None else request.quote_quantity
 
 
-def _part(takes: list[Take], most: Decimal) -> list[Take]:
+def part_of(takes: list[Take], most: Decimal) -> list[Take]:
     """The first of them, up to a quantity."""
     part: list[Take] = []
     for take in takes:
@@ -255,7 +255,7 @@ def _may_rest(order: Order) -> bool:
     return order.type.has_limit and order.time_in_force is TimeInForce.GTC
 
 
-def _is_due(kind: OrderType, side: Side, stop_price: Decimal | None, price: Decimal) -> bool:
+def is_due(kind: OrderType, side: Side, stop_price: Decimal | None, price: Decimal) -> bool:
     """Whether a stop's price has come; never for an order that is none."""
     if not kind.is_stop or stop_price is None:
         return False
@@ -263,5 +263,5 @@ def _is_due(kind: OrderType, side: Side, stop_price: Decimal | None, price: Deci
     return price >= stop_price if is_above else price <= stop_price
 
 
-def _is_reached(order: Order, price: Decimal) -> bool:
+def is_reached(order: Order, price: Decimal) -> bool:
     return price <= order.price if order.side is Side.BUY else price >= order.price

@@ -71,6 +71,14 @@ def choice(params: Params, name: str, kind: type[Choice], refusal: RequestError)
         raise refusal from None
 
 
+def flag(params: Params, name: str) -> bool:
+    """True or false in words; without it false."""
+    word = params.get(name, "false").lower()
+    if word not in ("true", "false"):
+        raise illegal_parameter(name, "true|false")
+    return word == "true"
+
+
 def client_id(params: Params, name: str) -> str | None:
     value = params.get(name)
     if value is None:

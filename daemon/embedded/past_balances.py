@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from daemon.embedded.account import Balance
-from daemon.embedded.exchange import Silence
 from daemon.embedded.settlement import Outcome
+from daemon.embedded.stage import Silence
 
 CHANGES_KEPT = 100_000
 

@@ -26,11 +26,11 @@ from daemon.embedded.dialect import (
     symbol_payload,
     trade_row,
 )
-from daemon.embedded.exchange import Exchange
 from daemon.embedded.market import MarketBar
 from daemon.embedded.params import Params
 from daemon.embedded.public_trades import END_OF_TIME_MS, newest_steps, steps_from
 from daemon.embedded.refusals import illegal_parameter, invalid_symbol
+from daemon.embedded.stage import Stage
 
 ROWS_DEFAULT = 500
 ROWS_MAX = 1_000
@@ -43,7 +43,7 @@ class PublicData:
     """The public half of the API over one exchange."""
 
     def __init__(
-        self, exchange: Exchange, books: PublishedBooks, budget: Budget, conditions: Conditions
+        self, exchange: Stage, books: PublishedBooks, budget: Budget, conditions: Conditions
     ) -> None:
         self._exchange = exchange
         self._conditions = conditions
@@ -69,13 +69,13 @@ class PublicData:
             "rateLimits": self._budget.limits(),
             "exchangeFilters": [],
             "market": market.label,
-            "symbols": [
-                symbol_payload(
-                    self._conditions.listed(each), is_trading=self._exchange.is_trading(each)
-                )
-                for each in self._symbol_ids(params)
-            ],
+            "symbols": [self.symbol(each) for each in self._symbol_ids(params)],
         }
+
+    def symbol(self, symbol_id: str) -> Payload:
+        """A symbol as exchangeInfo lists it."""
+        is_trading = self._exchange.is_trading(symbol_id)
+        return symbol_payload(self._conditions.listed(symbol_id), is_trading=is_trading)
 
     def klines(self, params: Params) -> list[list[object]]:
         length_ms = interval_length_ms(self._exchange.tape, read.text(params, "interval"))

@@ -6,7 +6,6 @@ Belongs here: HTTP itself. What a request means belongs in public, trading and c
 import asyncio
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import orjson
 from aiohttp import web
@@ -15,37 +14,21 @@ from daemon.embedded.access import MAINTENANCE, MAINTENANCE_TEXT, Access
 from daemon.embedded.budget import Budget
 from daemon.embedded.candle_faults import CandleFaults, with_unknown_words
 from daemon.embedded.control import Control
-from daemon.embedded.exchange import Exchange
 from daemon.embedded.fault_kinds import FaultKind
 from daemon.embedded.fault_rules import FaultRule
 from daemon.embedded.faults import Faults
-from daemon.embedded.incidents import Incidents
 from daemon.embedded.params import parse_params
-from daemon.embedded.public import PublicData
 from daemon.embedded.refusals import RequestError
-from daemon.embedded.trading import Trading
+from daemon.embedded.routes import SYSTEM_STATUS, Routes
+from daemon.embedded.stage import Stage
 
-Handler = Callable[[dict[str, str]], object]
-CANDLES = frozenset({"/api/v3/klines", "/api/v3/uiKlines"})
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 LABEL_HEADER = "X-Embedded-Market"
 DROPPED = frozenset({FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER})
 DELAYED_AFTER = frozenset({FaultKind.DELAY_AFTER})
 BEFORE = frozenset({FaultKind.DROP_BEFORE, FaultKind.STATUS, FaultKind.LATE_ACCEPT})
 WITH_STATUS = frozenset({FaultKind.STATUS, FaultKind.STATUS_AFTER, FaultKind.LATE_ACCEPT})
-SYSTEM_STATUS = "/sapi/v1/system/status"
 IDS = frozenset({"symbol", "orderId", "clientOrderId"})
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """What answers a path; `is_order` requests count against the order limits."""
-
-    handler: Handler
-    weight: int
-    is_signed: bool = False
-    is_order: bool = False
-    weight_all: int = 0
 
 
 def _bare(told: object) -> object:
@@ -70,57 +53,20 @@ REPLIES: dict[FaultKind, Callable[[object], object]] = {
 }
 
 
-def public_routes(public: PublicData) -> dict[tuple[str, str], Route]:
-    """Unsigned requests; `weight_all` holds when no symbol is given."""
-    return {
-        ("GET", "/api/v3/ping"): Route(public.ping, 1),
-        ("GET", "/api/v3/time"): Route(public.time, 1),
-        ("GET", "/api/v3/exchangeInfo"): Route(public.exchange_info, 20),
-        ("GET", "/api/v3/klines"): Route(public.klines, 2),
-        ("GET", "/api/v3/uiKlines"): Route(public.klines, 2),
-        ("GET", "/api/v3/depth"): Route(public.depth, 5),
-        ("GET", "/api/v3/ticker/24hr"): Route(public.day, 2, weight_all=80),
-        ("GET", "/api/v3/ticker/bookTicker"): Route(public.book_ticker, 2, weight_all=4),
-        ("GET", "/api/v3/ticker/price"): Route(public.price, 2, weight_all=4),
-        ("GET", "/api/v3/trades"): Route(public.trades, 25),
-        ("GET", "/api/v3/aggTrades"): Route(public.aggregate_trades, 4),
-        ("GET", SYSTEM_STATUS): Route(public.system_status, 1),
-    }
-
-
-def private_routes(trading: Trading) -> dict[tuple[str, str], Route]:
-    order = "/api/v3/order"
-    return {
-        ("POST", order): Route(trading.place, 1, is_signed=True, is_order=True),
-        ("GET", order): Route(trading.query, 4, is_signed=True),
-        ("DELETE", order): Route(trading.cancel, 1, is_signed=True),
-        ("POST", "/api/v3/order/test"): Route(trading.test, 1, is_signed=True),
-        ("GET", "/api/v3/openOrders"): Route(trading.open_orders, 6, is_signed=True, weight_all=80),
-        ("DELETE", "/api/v3/openOrders"): Route(trading.cancel_all, 1, is_signed=True),
-        ("GET", "/api/v3/allOrders"): Route(trading.all_orders, 20, is_signed=True),
-        ("GET", "/api/v3/myTrades"): Route(trading.my_trades, 20, is_signed=True),
-        ("GET", "/api/v3/account"): Route(trading.account, 20, is_signed=True),
-        ("GET", "/sapi/v1/account/apiRestrictions"): Route(trading.restrictions, 1, is_signed=True),
-        ("GET", "/sapi/v1/asset/tradeFee"): Route(trading.trade_fees, 1, is_signed=True),
-    }
-
-
 class RestFace:
     """Answers every HTTP request of the exchange."""
 
     def __init__(
         self,
-        exchange: Exchange,
+        exchange: Stage,
         *,
-        public: PublicData,
-        trading: Trading,
+        routes: Routes,
+        control: Control,
         budget: Budget,
         access: Access,
         faults: Faults,
-        incidents: Incidents,
         flush: Callable[[], None],
     ) -> None:
-        control = Control(exchange, faults, incidents)
         self._exchange = exchange
         self._budget = budget
         self._access = access
@@ -131,15 +77,9 @@ class RestFace:
         # The label may hold a file's name, and a header only holds printable ASCII.
         label = re.sub(r"[^ -~]", "?", exchange.market.label)
         self._label = {LABEL_HEADER: label}
-        self._routes = public_routes(public) | private_routes(trading)
+        self._routes = routes
         self._paths = {path for _, path in self._routes}
-        self._control: dict[tuple[str, str], Callable[[bytes], object]] = {
-            ("GET", "/embedded/clock"): control.clock,
-            ("POST", "/embedded/ack"): control.acknowledge,
-            ("GET", "/embedded/ledger"): control.ledger,
-            ("POST", "/embedded/faults"): control.add_faults,
-            ("DELETE", "/embedded/faults"): control.clear_faults,
-        }
+        self._control = control.handlers()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request; every refusal is a JSON object with a code."""
@@ -197,9 +137,11 @@ class RestFace:
         self._budget.spend(route.weight_all if is_all else route.weight)
         if route.is_signed:
             self._access.check_rest(request.headers.get("X-MBX-APIKEY"), query, body, params)
+        elif route.is_keyed:
+            self._access.check_key(request.headers.get("X-MBX-APIKEY"))
         if route.is_order:
             self._budget.count_order()
-        if request.path in CANDLES:
+        if route.is_candles:
             return self._candle_faults.page(params, route.handler)
         return route.handler(params)
 

@@ -5,33 +5,24 @@ Belongs here: assembly, start and stop. Files, locks and command lines belong in
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from daemon.embedded.access import MAINTENANCE, Access
-from daemon.embedded.books import PublishedBooks
-from daemon.embedded.budget import WEIGHT_MAX, Budget
-from daemon.embedded.conditions import Conditions
+from daemon.embedded.access import MAINTENANCE
+from daemon.embedded.budget import WEIGHT_MAX
 from daemon.embedded.connections import Connection
-from daemon.embedded.exchange import Exchange, Listener
+from daemon.embedded.exchange import Exchange
 from daemon.embedded.fault_kinds import FaultKind
 from daemon.embedded.faults import Faults
-from daemon.embedded.incidents import Incidents
+from daemon.embedded.futures.exchange import SwapExchange
+from daemon.embedded.futures.house import swap_house
+from daemon.embedded.house import House, Plan, spot_house
 from daemon.embedded.key_scope import KeyScope
-from daemon.embedded.market import MarketBar
-from daemon.embedded.order_faults import OrderFaults
-from daemon.embedded.past_balances import PastBalances
-from daemon.embedded.public import PublicData
 from daemon.embedded.refusals import RequestError
-from daemon.embedded.rest import RestFace
-from daemon.embedded.settlement import Outcome
 from daemon.embedded.signing import Credentials
-from daemon.embedded.streams import MarketStreams
-from daemon.embedded.tape import Step
-from daemon.embedded.trading import Trading
-from daemon.embedded.user_api import UserApi
+from daemon.embedded.stage import Stage
 
 LOOPBACK = "127.0.0.1"
 BODY_MAX_BYTES = 1 << 20
@@ -48,35 +39,12 @@ class Endpoints:
     port: int
 
 
-class Everyone:
-    """One listener made of several."""
-
-    def __init__(self, listeners: Iterable[Listener]) -> None:
-        self._listeners = tuple(listeners)
-
-    def stepped(self, step: Step) -> None:
-        for each in self._listeners:
-            each.stepped(step)
-
-    def settled(self, outcome: Outcome) -> None:
-        for each in self._listeners:
-            each.settled(outcome)
-
-    def closed(self, bars: Sequence[tuple[str, MarketBar]]) -> None:
-        for each in self._listeners:
-            each.closed(bars)
-
-    def flush(self) -> None:
-        for each in self._listeners:
-            each.flush()
-
-
 class ExchangeServer:
     """Serves one exchange on 127.0.0.1."""
 
     def __init__(
         self,
-        exchange: Exchange,
+        exchange: Stage,
         credentials: Credentials,
         *,
         faults: Faults,
@@ -84,39 +52,20 @@ class ExchangeServer:
         weight_max: int = WEIGHT_MAX,
         scope: KeyScope | None = None,
     ) -> None:
-        books = PublishedBooks(exchange)
-        budget = Budget(lambda: exchange.clock.wire_ms() // 1_000, weight_max)
-        self._conditions = conditions = _obeying(exchange, faults)
-        access = Access(credentials, conditions)
-        public = PublicData(exchange, books, budget, conditions)
-        past = PastBalances(exchange.settlement.account.balances, exchange.clock.wire_ms)
-        trading = Trading(
-            exchange, conditions, OrderFaults(exchange, faults), past, scope or KeyScope()
+        plan = Plan(
+            credentials=credentials,
+            faults=faults,
+            weight_max=weight_max,
+            scope=scope or KeyScope(),
         )
-        incidents = Incidents(exchange, faults)
-        exchange.after_slot = incidents.happen
+        self._house = house_of(exchange, plan)
         self._exchange = exchange
         self._wire = exchange.clock.wire
         self._faults = faults
-        self._streams = MarketStreams(exchange, books, public, faults)
-        self._user_api = UserApi(
-            exchange, trading=trading, public=public, budget=budget, access=access, faults=faults
-        )
-        exchange.listener = Everyone((self._streams, self._user_api, past))
-        self._rest = RestFace(
-            exchange,
-            public=public,
-            trading=trading,
-            budget=budget,
-            access=access,
-            faults=faults,
-            incidents=incidents,
-            flush=exchange.listener.flush,
-        )
         self._may_start = asyncio.Event()
         if start_at_once:
             self._may_start.set()
-        self._streams.on_bars_watched = self._may_start.set
+        self._house.streams.on_bars_watched = self._may_start.set
         self._connections: set[Connection] = set()
         self._runner: web.AppRunner | None = None
         self._pace: asyncio.Task[None] | None = None
@@ -151,9 +100,9 @@ class ExchangeServer:
             self._pace.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._pace
-        self._streams.close()
-        self._user_api.close()
-        self._rest.close()
+        self._house.streams.close()
+        self._house.private.close()
+        self._house.rest.close()
         await asyncio.gather(*(connection.close() for connection in self._connections))
         if self._runner is not None:
             await self._runner.cleanup()
@@ -173,22 +122,27 @@ class ExchangeServer:
         try:
             if request.headers.get("Upgrade", "").lower() == "websocket":
                 return await self._serve_socket(request)
-            return await self._rest.handle(request)
+            return await self._house.rest.handle(request)
         finally:
             self._requests -= 1
             self._last_request_s = self._wire.monotonic_s()
 
     async def _serve_socket(self, request: web.Request) -> web.StreamResponse:
-        """/ws-api/v3 is the ws-api; /stream?streams=a/b is combined; all else is raw streams."""
-        if self._conditions.is_in_maintenance():
+        """Private ones first; /stream?streams=a/b is combined; all else is raw streams."""
+        house = self._house
+        if house.conditions.is_in_maintenance():
             return web.Response(status=MAINTENANCE)
-        if request.path.startswith("/ws-api/"):
+        if house.private.takes(request):
             connection = Connection(is_combined=False, wire=self._wire)
+            try:
+                house.private.opened(connection, request)
+            except RequestError as error:
+                raise web.HTTPBadRequest(text=error.text) from None
             return await self._run(
                 connection,
                 request,
-                lambda text: self._user_api.on_message(connection, text),
-                self._user_api.drop,
+                lambda text: house.private.on_message(connection, text),
+                house.private.drop,
             )
         struck = self._faults.on_connection(self._exchange.clock.market_ms())
         if FaultKind.REFUSED in struck:
@@ -196,15 +150,15 @@ class ExchangeServer:
         is_combined = _is_combined(request)
         connection = Connection(is_combined=is_combined, wire=self._wire, faults=struck)
         try:
-            self._streams.subscribe_texts(connection, _stream_texts(request))
+            house.streams.subscribe_texts(connection, _stream_texts(request))
         except RequestError as error:
-            self._streams.drop(connection)
+            house.streams.drop(connection)
             raise web.HTTPBadRequest(text=error.text) from None
         return await self._run(
             connection,
             request,
-            lambda text: self._streams.on_message(connection, text),
-            self._streams.drop,
+            lambda text: house.streams.on_message(connection, text),
+            house.streams.drop,
         )
 
     async def _run(
@@ -222,16 +176,12 @@ class ExchangeServer:
             drop(connection)
 
 
-def _obeying(exchange: Exchange, faults: Faults) -> Conditions:
-    """The conditions that a fault script makes, and an exchange that keeps to them."""
-    faults.follow(exchange.market)
-    settlement = exchange.settlement
-    conditions = Conditions(exchange.market, exchange.clock, faults, exchange.fees)
-    exchange.is_closed = conditions.is_closed
-    settlement.listed = conditions.listed
-    settlement.fees.stated = conditions.fees
-    settlement.fees.surcharge = conditions.surcharge
-    return conditions
+def house_of(exchange: Stage, plan: Plan) -> House:
+    """The house of an exchange, by its kind."""
+    if isinstance(exchange, SwapExchange):
+        return swap_house(exchange, plan)
+    assert isinstance(exchange, Exchange), "an exchange is one of spot or of swaps"
+    return spot_house(exchange, plan)
 
 
 def _endpoints(runner: web.AppRunner) -> Endpoints:

@@ -12,10 +12,10 @@ import orjson
 from daemon.embedded.candle_faults import CandleFaults
 from daemon.embedded.connections import Connection
 from daemon.embedded.dialect import Payload
-from daemon.embedded.exchange import Exchange
 from daemon.embedded.fault_kinds import Face, FaultKind
 from daemon.embedded.fault_rules import Candle, FaultRule
 from daemon.embedded.faults import Faults
+from daemon.embedded.stage import Stage
 from daemon.embedded.stream_names import StreamKind, StreamName
 
 Stream = tuple[Connection, str]
@@ -30,7 +30,7 @@ class StreamFaults:
     some bars stays so on every connection.
     """
 
-    def __init__(self, exchange: Exchange, faults: Faults, past: Past) -> None:
+    def __init__(self, exchange: Stage, faults: Faults, past: Past) -> None:
         self._exchange = exchange
         self._faults = faults
         self._past = past

@@ -21,12 +21,12 @@ from daemon.embedded.dialect import (
     ticker_event,
     trade_event,
 )
-from daemon.embedded.exchange import Exchange
 from daemon.embedded.faults import Faults
 from daemon.embedded.market import MarketBar
 from daemon.embedded.public import PublicData
 from daemon.embedded.refusals import RequestError
 from daemon.embedded.settlement import Outcome
+from daemon.embedded.stage import Stage
 from daemon.embedded.stream_faults import StreamFaults, wrapped
 from daemon.embedded.stream_names import BAR_KINDS, BOOK_KINDS, StreamKind, StreamName, parse_stream
 from daemon.embedded.tape import Step
@@ -39,8 +39,15 @@ class MarketStreams:
     """All market subscriptions of one exchange; hears it as a Listener."""
 
     def __init__(
-        self, exchange: Exchange, books: PublishedBooks, public: PublicData, faults: Faults
+        self,
+        exchange: Stage,
+        books: PublishedBooks,
+        public: PublicData,
+        faults: Faults,
+        *,
+        tells_previous: bool = False,
     ) -> None:
+        self._tells_previous = tells_previous  # each change of a book names the one before it
         self.on_bars_watched: Callable[[], None] = lambda: None
         self._exchange = exchange
         self._books = books
@@ -237,6 +244,8 @@ class MarketStreams:
         for name in self._of(change.symbol_id):
             if name.kind is StreamKind.DEPTH:
                 update = {"U": change.update_id, "u": change.update_id}
+                if self._tells_previous:
+                    update |= {"pu": change.update_id - 1, "T": event_ms}
                 sides = {"b": level_rows(change.bids), "a": level_rows(change.asks)}
                 head = {"e": "depthUpdate", "E": event_ms, "s": change.symbol_id}
                 self._pending.append((name, {**head, **update, **sides}))

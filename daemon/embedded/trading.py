@@ -19,23 +19,15 @@ from daemon.embedded.dialect_orders import (
 )
 from daemon.embedded.exchange import Exchange
 from daemon.embedded.key_scope import KeyScope, restrictions_payload
-from daemon.embedded.ledger import FillQuery, OrderQuery
 from daemon.embedded.order_faults import OrderFaults
 from daemon.embedded.order_requests import order_request, random_client_id, response_type
 from daemon.embedded.params import Params
 from daemon.embedded.past_balances import PastBalances
-from daemon.embedded.refusals import (
-    RequestError,
-    invalid_symbol,
-    order_not_open,
-    unknown_order,
-)
+from daemon.embedded.queries import fill_query, id_of, order_query, symbol_id_of
+from daemon.embedded.refusals import order_not_open, unknown_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-ROWS_DEFAULT = 500
-ROWS_MAX = 1_000
 
 
 class Trading:
@@ -45,7 +37,7 @@ class Trading:
         self,
         exchange: Exchange,
         conditions: Conditions,
-        faults: OrderFaults,
+        faults: OrderFaults[Order],
         balances: PastBalances,
         scope: KeyScope,
     ) -> None:
@@ -100,25 +92,12 @@ class Trading:
         return [order_payload(each) for each in seen if symbol_id in (None, each.symbol_id)]
 
     def all_orders(self, params: Params) -> list[Payload]:
-        query = OrderQuery(
-            symbol_id=self._symbol_id(params),
-            from_order_id=read.integer(params, "orderId") or 0,
-            start_ms=read.integer(params, "startTime") or 0,
-            end_ms=_end_ms(params),
-            limit=read.limit(params, ROWS_DEFAULT, ROWS_MAX),
-        )
+        query = order_query(params, self._symbol_id(params))
         orders = self._exchange.ledger.orders(query)
         return [self._faults.told(each) for each in orders if self._faults.seen(each) is not None]
 
     def my_trades(self, params: Params) -> list[Payload]:
-        query = FillQuery(
-            symbol_id=self._symbol_id(params),
-            order_id=read.integer(params, "orderId"),
-            from_trade_id=read.integer(params, "fromId"),
-            start_ms=read.integer(params, "startTime"),
-            end_ms=_end_ms(params),
-            limit=read.limit(params, ROWS_DEFAULT, ROWS_MAX),
-        )
+        query = fill_query(params, self._symbol_id(params))
         fills = self._faults.seen_fills(self._exchange.ledger.fills(query))
         return [fill_payload(fill) for fill in fills]
 
@@ -160,24 +139,11 @@ class Trading:
         return canceled_payload(outcome.order, cancel_client_id)
 
     def _find(self, params: Params) -> Order | None:
-        symbol_id = self._symbol_id(params)
-        order_id = read.integer(params, "orderId")
-        client_order_id = params.get("origClientOrderId")
+        symbol_id, ledger = self._symbol_id(params), self._exchange.ledger
+        order_id, client_order_id = id_of(params, "orderId", "origClientOrderId")
         if order_id is not None:
-            return self._faults.seen(self._exchange.ledger.order(symbol_id, order_id))
-        if client_order_id:
-            found = self._exchange.ledger.order_by_client_id(symbol_id, client_order_id)
-            return self._faults.seen(found)
-        text = "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!"
-        raise RequestError(-1102, text)
+            return self._faults.seen(ledger.order(symbol_id, order_id))
+        return self._faults.seen(ledger.order_by_client_id(symbol_id, client_order_id))
 
     def _symbol_id(self, params: Params) -> str:
-        symbol_id = read.text(params, "symbol")
-        if symbol_id not in self._exchange.market.symbols:
-            raise invalid_symbol()
-        return symbol_id
-
-
-def _end_ms(params: Params) -> int:
-    end_ms = read.integer(params, "endTime")
-    return 2**62 if end_ms is None else end_ms
+        return symbol_id_of(params, self._exchange.market.symbols)

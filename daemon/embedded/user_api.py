@@ -7,6 +7,7 @@ public.
 from collections.abc import Callable, Mapping, Sequence
 
 import orjson
+from aiohttp import web
 
 from daemon.embedded.access import Access
 from daemon.embedded.budget import Budget
@@ -67,6 +68,12 @@ class UserApi:
             "myTrades": (20, trading.my_trades),
             "account.status": (20, trading.account),
         }
+
+    def takes(self, request: web.Request) -> bool:
+        return request.path.startswith("/ws-api/")
+
+    def opened(self, connection: Connection, request: web.Request) -> None:
+        """Nobody is told anything before it subscribes."""
 
     def on_message(self, connection: Connection, text: str) -> None:
         """Answer one request; the reply carries the request's id."""

@@ -10,20 +10,30 @@ import orjson
 
 from daemon.embedded.connections import Connection
 from daemon.embedded.dialect import Payload
-from daemon.embedded.exchange import Exchange
 from daemon.embedded.fault_kinds import Face, FaultKind
 from daemon.embedded.fault_rules import FaultRule
 from daemon.embedded.faults import Faults
+from daemon.embedded.stage import Stage
 
-WORDS = {"outboundAccountPosition": "BALANCE", "balanceUpdate": "FLOW"}
+WORDS = {
+    "outboundAccountPosition": "BALANCE",
+    "balanceUpdate": "FLOW",
+    "ACCOUNT_UPDATE": "BALANCE",
+}
 
 
 class UserFaults:
     """The last station of every private event; a stalled subscription stays so until it ends."""
 
     def __init__(
-        self, exchange: Exchange, faults: Faults, end: Callable[[Connection], None]
+        self,
+        exchange: Stage,
+        faults: Faults,
+        end: Callable[[Connection], None],
+        *,
+        is_wrapped: bool = True,
     ) -> None:
+        self._is_wrapped = is_wrapped  # in the number of a subscription, as over the ws-api
         self._exchange = exchange
         self._faults = faults
         self._end = end
@@ -44,7 +54,7 @@ class UserFaults:
         """Send an event as the rules in force would have it."""
         if connection in self._stalled:
             return
-        raw = orjson.dumps({"subscriptionId": subscription_id, "event": event})
+        raw = self._bytes_of(subscription_id, event)
         rule = None
         if self._faults.has(Face.MESSAGE):
             now_ms = self._exchange.clock.market_ms()
@@ -71,7 +81,7 @@ class UserFaults:
             connection.close_soon(rule.code)
         elif rule.kind is FaultKind.TERMINATED:
             ended = {"e": "eventStreamTerminated", "E": self._exchange.clock.market_ms()}
-            connection.send({"subscriptionId": subscription_id, "event": ended})
+            connection.send_bytes(self._bytes_of(subscription_id, ended))
             self._end(connection)
         elif rule.kind is not FaultKind.DROP:
             if rule.kind is FaultKind.FRAME:
@@ -87,8 +97,12 @@ class UserFaults:
         handle = asyncio.get_running_loop().call_later(sec, send)
         self._late.add(handle)
 
+    def _bytes_of(self, subscription_id: int, event: Payload) -> bytes:
+        told = {"subscriptionId": subscription_id, "event": event} if self._is_wrapped else event
+        return orjson.dumps(told)
+
     def _symbol(self, event: Payload) -> str | None:
-        symbol_id = event.get("s")
+        symbol_id = _body(event).get("s")
         return (
             self._exchange.market.symbols[symbol_id].symbol if isinstance(symbol_id, str) else None
         )
@@ -96,4 +110,10 @@ class UserFaults:
 
 def _word(event: Payload) -> str:
     """What a rule calls this event: an order's execution, BALANCE or FLOW."""
-    return str(event.get("x", WORDS.get(str(event["e"]), "")))
+    return str(_body(event).get("x", WORDS.get(str(event["e"]), "")))
+
+
+def _body(event: Payload) -> Payload:
+    """Where the words of an order stand: swaps have them one level deeper."""
+    order = event.get("o")
+    return order if isinstance(order, dict) else event

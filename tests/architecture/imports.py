@@ -66,7 +66,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "pydantic_settings": ("config/",),
     "sklearn": ("research/",),
     "sqlalchemy": ("store/",),
-    "sqlite3": ("store/", "embedded/ledger.py"),
+    "sqlite3": ("store/", "embedded/ledger.py", "embedded/futures/ledger.py"),
     "structlog": ("logs/",),
     "typer": ("cli/",),
 }

@@ -19,7 +19,7 @@ from daemon.core.clock import WireClock
 from daemon.core.events import BarRejected, BarRevised, BarsClosed, BarsMissed, FeedStale, Input
 from daemon.core.instruments import InstrumentId
 from daemon.core.timeframes import NS_PER_MS
-from daemon.embedded.exchange import Exchange
+from daemon.embedded.stage import Stage
 from daemon.layers.ingestion import Feed, FeedConfig, load_history
 from daemon.running.strays import Strays
 from daemon.venues.ccxt_client import make_client
@@ -50,7 +50,7 @@ IDS = (BTC, ETH)
 class ExchangeTime:
     """The exchange's own market clock, which lives in this process."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Stage) -> None:
         self._exchange = exchange
 
     def now_ns(self) -> int:

@@ -6,7 +6,7 @@ state.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -22,11 +22,14 @@ from daemon.embedded.budget import WEIGHT_MAX
 from daemon.embedded.exchange import Exchange
 from daemon.embedded.faults import Faults
 from daemon.embedded.fees import Fees
+from daemon.embedded.futures.exchange import SwapExchange
+from daemon.embedded.futures.ledger import SwapLedger
 from daemon.embedded.key_scope import KeyScope
 from daemon.embedded.ledger import Ledger
 from daemon.embedded.market import Market
 from daemon.embedded.server import Endpoints, ExchangeServer
 from daemon.embedded.signing import Credentials
+from daemon.embedded.stage import Stage
 from tests.exchange.fake_market import FakeMarket
 
 BALANCES = {"USDT": Decimal(100_000), "BTC": Decimal(1), "ETH": Decimal(10)}
@@ -41,7 +44,7 @@ def open_ledger(directory: Path, market: Market) -> Ledger:
 class Loopback:
     """A running exchange, one client of it, and the exchange's own endpoints."""
 
-    exchange: Exchange
+    exchange: Stage
     endpoints: Endpoints
     faults: Faults
     client: Any
@@ -105,12 +108,49 @@ async def loopback(
     market = market or FakeMarket()
     ledger = open_ledger(directory, market)
     exchange = Exchange(market, ledger, bars_per_s=bars_per_s, wire=wire, fees=fees)
+    serving = served(exchange, ccxt_client, weight_max=weight_max, scope=scope)
+    with contextlib.closing(ledger):
+        async with serving as lab:
+            yield lab
+
+
+@contextlib.asynccontextmanager
+async def swap_loopback(
+    directory: Path,
+    *,
+    market: Market | None = None,
+    bars_per_s: float | None = None,
+    wire: WireClock | None = None,
+    balances: Mapping[str, Decimal] | None = None,
+) -> AsyncIterator[Loopback]:
+    """A server of perpetual swaps over the state in `directory`, and ccxt's own client of it."""
+    market = market or FakeMarket()
+    ledger = SwapLedger(
+        directory / "swaps.db",
+        balances=balances or {"USDT": Decimal(10_000)},
+        closed_ms=market.from_ms,
+    )
+    exchange = SwapExchange(market, ledger, bars_per_s=bars_per_s, wire=wire)
+    with contextlib.closing(ledger):
+        async with served(exchange, ccxt_swap_client) as lab:
+            yield lab
+
+
+@contextlib.asynccontextmanager
+async def served(
+    exchange: Stage,
+    client_of: Callable[[Endpoints], Any],
+    *,
+    weight_max: int = WEIGHT_MAX,
+    scope: KeyScope | None = None,
+) -> AsyncIterator[Loopback]:
+    """The exchange on a free port, with a client that has loaded its markets."""
     faults = Faults(seed=1)
     server = ExchangeServer(
         exchange, CREDENTIALS, faults=faults, weight_max=weight_max, scope=scope
     )
     endpoints = await server.start()
-    client = ccxt_client(endpoints)
+    client = client_of(endpoints)
     session = aiohttp.ClientSession()
     try:
         await client.load_markets()
@@ -119,7 +159,43 @@ async def loopback(
         await session.close()
         await client.close()
         await server.stop()
-        ledger.close()
+
+
+def ccxt_swap_client(endpoints: Endpoints, credentials: Credentials = CREDENTIALS) -> Any:
+    """The unmodified ccxt.pro client of USDⓈ-M swaps, with none of its urls left to the outside."""
+    import ccxt.pro
+
+    rest, sockets = endpoints.rest, f"ws://127.0.0.1:{endpoints.port}"
+    client = ccxt.pro.binanceusdm(
+        {
+            "apiKey": credentials.key,
+            "secret": credentials.secret,
+            "urls": {
+                "api": {
+                    "fapiPublic": f"{rest}/fapi/v1",
+                    "fapiPublicV2": f"{rest}/fapi/v2",
+                    "fapiPublicV3": f"{rest}/fapi/v3",
+                    "fapiPrivate": f"{rest}/fapi/v1",
+                    "fapiPrivateV2": f"{rest}/fapi/v2",
+                    "fapiPrivateV3": f"{rest}/fapi/v3",
+                    "sapi": f"{rest}/sapi/v1",
+                    "ws": {"linear": f"{sockets}/ws"},
+                }
+            },
+            "options": {
+                "fetchCurrencies": False,
+                "fetchMargins": False,
+                "OHLCVLimit": 5,
+                "warnOnFetchOpenOrdersWithoutSymbol": False,
+            },
+            "streaming": {"keepAlive": 10_000},
+            "rateLimiterAlgorithm": "rollingWindow",
+            "rollingWindowSize": 60_000.0,
+            "timeout": 5_000,
+        }
+    )
+    cut_off(client, endpoints)
+    return client
 
 
 def ccxt_client(endpoints: Endpoints, credentials: Credentials = CREDENTIALS) -> Any:

@@ -7,6 +7,8 @@ from typing import Any
 import aiohttp
 import ccxt
 
+from daemon.embedded.signing import Credentials
+from tests.exchange.loopback import ccxt_swap_client
 from tests.exchange.processes import finished, serving, started
 
 SMALL = ("--history-bars", "50", "--speed", "max")
@@ -238,3 +240,22 @@ async def test_balances_fees_and_the_scope_of_the_key_are_options_and_fees_are_k
     assert (fee["taker"], fee["maker"]) == (0.00075, -0.0001)
     assert (refused[0], len(refused[2].splitlines())) == (78, 1)
     assert "began with 500 USDT" in refused[2]
+
+
+async def test_perpetual_swaps_are_an_exchange_of_their_own_kind(tmp_path: Path) -> None:
+    async with serving(tmp_path, *SMALL, "--kind", "swap", "--balance", "USDT=700") as child:
+        client = ccxt_swap_client(
+            child.endpoints, Credentials(child.ready["key"], child.ready["secret"])
+        )
+        try:
+            await client.load_markets()
+            balance = await client.fetch_balance()
+            fee = await client.fetch_trading_fee("BTC/USDT:USDT")
+        finally:
+            await client.close()
+        await child.end(signal.SIGTERM)
+    refused = await finished(await started(tmp_path, "--kind", "spot"))
+
+    assert child.ready["symbols"] == ["BTC/USDT:USDT", "ETH/USDT:USDT"]
+    assert (balance["total"], fee["taker"], fee["maker"]) == ({"USDT": 700}, 0.0005, 0.0002)
+    assert (refused[0], "--kind swap, not spot" in refused[2]) == (78, True)

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from daemon.embedded.account import Fill, OrderRequest, OrderType, Side, TimeInForce
-from daemon.embedded.exchange import Exchange, Silence
+from daemon.embedded.exchange import Exchange
 from daemon.embedded.ledger import FillQuery, Ledger
 from daemon.embedded.market import MarketBar
 from daemon.embedded.settlement import Outcome
+from daemon.embedded.stage import Silence
 from daemon.embedded.tape import Step
 from tests.exchange.fake_market import FROM_MS, HOUR_MS, FakeMarket
 
