@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from daemon.running.reconcile import Comparison
     from daemon.store.runs import RunPaths, RunSpec
 
-READINGS_MAX = 5  # of a running daemon's books, until both sides agree
+READINGS_MAX = 8  # of a running daemon's books, until both sides agree
+SAME_READINGS = 3  # or differ alike so often in a row
 AGAIN_S = 2.0
 
 
@@ -55,9 +56,14 @@ def reconcile_run(run: str, config: Path | None, state_dir: Path | None, *, as_j
     settings = load(config_path(config), {"run.state_dir": state_dir})
     paths = resolve(settings.run.state_dir, run)
     spec = read_spec(paths)
-    for number in range(READINGS_MAX):
-        told = asyncio.run(_compared(settings, spec, paths, wait_s=AGAIN_S * bool(number)))
-        if all(each.equal for each in told.values()) or not _has_asked(settings.run.state_dir):
+    seen: list[list[list[str]]] = []
+    while True:
+        told = asyncio.run(_compared(settings, spec, paths, wait_s=AGAIN_S * bool(seen)))
+        seen.append([each.differences + each.missed_fills for each in told.values()])
+        is_stable = seen[-SAME_READINGS:] == [seen[-1]] * SAME_READINGS
+        if not any(seen[-1]) or is_stable or len(seen) == READINGS_MAX:
+            break
+        if not _has_asked(settings.run.state_dir):
             break
     result = {"run": paths.run, "label": spec.label, **_result(told)}
     shown = {name: value for name, value in result.items() if name != "accounts"}

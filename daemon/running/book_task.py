@@ -54,6 +54,7 @@ class BookTask:
         self._watch: BookWatch | None = None
         self._news = asyncio.Event()
         self._is_unread = False
+        self._turn = asyncio.Lock()
         self._hands = Hands(
             enter=put, look_up=self._look_up, rest=self._at_rest, now_ns=site.clock.now_ns
         )
@@ -103,6 +104,10 @@ class BookTask:
 
     async def compare(self) -> None:
         """Once; what comes of it is in the journal, the log and the status."""
+        async with self._turn:
+            await self._compare()
+
+    async def _compare(self) -> None:
         watch = self._watch
         assert watch is not None, "a start compares first"
         try:

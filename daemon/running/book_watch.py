@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 READINGS_MIN = 3  # that a difference must outlive, whatever time has passed
 PAUSE_FIRST_S = 0.25
 PAUSE_MAX_S = 5.0
+PATIENCES_MAX = 3  # what differs each time in another way shows a market at work, not a difference
+SETTLED_WITHIN_S = 60.0
 MOVED_MAX = 20  # readings in a row during which an order moved
 TOLD_MAX = 20
 OVERLAP_S = 300.0  # of the exchange's time: its list of trades may be so late
@@ -62,7 +64,7 @@ class Hands(Struct, frozen=True, kw_only=True):
 
 
 class Restless(Exception):  # not an error: there was no quiet moment
-    """Orders moved during every reading."""
+    """Orders moved during every reading, or what differed was never the same."""
 
 
 class BookWatch:
@@ -111,7 +113,9 @@ class BookWatch:
         booked: set[str] = set()
         is_whole = self._ground is None
         pause_s = PAUSE_FIRST_S
-        while True:
+        until_s = self._rules.patience_s * PATIENCES_MAX + SETTLED_WITHIN_S
+        until_s += asyncio.get_running_loop().time()
+        while asyncio.get_running_loop().time() < until_s:
             account, comparison = await self._reading(hands, is_whole=is_whole)
             fresh = [each for each in comparison.missed if _name(each) not in booked]
             for each in fresh:
@@ -139,6 +143,7 @@ class BookWatch:
             await self._ask(found, asked, hands)
             await asyncio.sleep(pause_s)
             pause_s = min(PAUSE_MAX_S, pause_s * 2)
+        raise Restless
 
     # --- reading --------------------------------------------------------------------------------
 

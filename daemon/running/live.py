@@ -7,6 +7,7 @@ before belongs to `session`, the steps themselves to `runner`, one exchange's ta
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from daemon.store.runs import RunPaths
 
 DRAIN_WITHIN_S = 30.0
+LAST_WITHIN_S = 45.0
 QUIET_CHECK_S = 0.02
 STUCK_AFTER_S = 20.0
 WATCH_EVERY_S = 1.0
@@ -196,7 +198,9 @@ class Live:
             await _first_of(self._stop.wait(), running, self._stop)
             await self._drain()
             if self.is_over:
-                await self._compare_books()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LAST_WITHIN_S):
+                        await self._compare_books()
         finally:
             for task in running:
                 task.cancel()

@@ -35,7 +35,7 @@ SELDOM = {
     *((each, e.ProtectionFailed) for each in ("OrderNotSent", "OrderAbsent")),
     *((each, e.ParentEnded) for each in ("BarsClosed", "OrdersTicked", "QuotesTaken")),
 }
-# What is adopted is shown in tests/unit/running/test_adoption.
+# What is adopted is shown in tests/unit/running/test_adoption, whole in tests/e2e/test_lost_state.
 NOT_REACHED = {
     ("HistoryLoaded", e.PredictionResolved),
     ("BarRejected", e.DataDistrusted),
