@@ -138,6 +138,9 @@ class BookWatch:
             keys = frozenset(each.key for each in found)
             seen.note(keys)
             is_known = keys == self._told
+            if strays and not seen.have_lasted:  # the rest may be gone with the next reading
+                found = [each for each in found if each.kind is Kind.FOREIGN]
+                is_known = frozenset(each.key for each in found) == self._told
             if is_known or seen.have_lasted or strays:
                 return await self._differ(found, account, hands, is_known=is_known)
             await self._ask(found, asked, hands)

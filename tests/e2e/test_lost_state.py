@@ -48,11 +48,11 @@ class Desk:
 
 
 @contextlib.contextmanager
-def desk(folder: Path) -> Iterator[Desk]:
+def desk(folder: Path, speed: str) -> Iterator[Desk]:
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "daemon", "exchange", "--state", str(folder / "exchange")),
-            *("--speed", "4", "--seed", "42", "--edge", "0.4", "--history-bars", "1500"),
+            *("--speed", speed, "--seed", "42", "--edge", "0.4", "--history-bars", "1500"),
             *("--timeframe", "1h", "--symbols", "BTC/USDT,ETH/USDT"),
         ],
         cwd=ROOT,
@@ -83,7 +83,7 @@ IS_ADOPTED: Callable[[Line], bool] = is_line("books.adopted")
 def test_a_lost_journal_is_made_again_from_the_exchange_once_somebody_says_so(
     tmp_path: Path,
 ) -> None:
-    with desk(tmp_path) as lab:
+    with desk(tmp_path, "4") as lab:
         daemon = lab.begins()
         held = daemon.until(is_held)[-1]
         daemon.end(signal.SIGKILL)
@@ -116,7 +116,7 @@ def test_a_lost_journal_is_made_again_from_the_exchange_once_somebody_says_so(
 def test_an_old_copy_of_the_journal_halts_until_what_came_after_it_is_adopted(
     tmp_path: Path,
 ) -> None:
-    with desk(tmp_path) as lab:
+    with desk(tmp_path, "10") as lab:
         daemon = lab.begins()
         daemon.until(is_line("order.filled"))
         daemon.end(signal.SIGKILL)
