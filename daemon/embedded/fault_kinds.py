@@ -136,9 +136,9 @@ MEANING: Mapping[FaultKind, tuple[Face, frozenset[str], frozenset[str]]] = {
     FaultKind.FRAME: (Face.MESSAGE, frozenset(), MESSAGE | {"text", "hex"}),
     FaultKind.CLOSE: (Face.MESSAGE, frozenset(), MESSAGE | {"code", "bars"}),
     FaultKind.DEAF: (Face.SUBSCRIPTION, frozenset({"bars"}), frozenset({"symbol", "stream"})),
-    FaultKind.REFUSED: (Face.CONNECTION, frozenset(), frozenset({"status"})),
-    FaultKind.NO_PONG: (Face.CONNECTION, frozenset(), frozenset()),
-    FaultKind.PONG_WITHIN: (Face.CONNECTION, frozenset({"sec"}), frozenset()),
+    FaultKind.REFUSED: (Face.CONNECTION, frozenset(), frozenset({"status", "stream"})),
+    FaultKind.NO_PONG: (Face.CONNECTION, frozenset(), frozenset({"stream"})),
+    FaultKind.PONG_WITHIN: (Face.CONNECTION, frozenset({"sec"}), frozenset({"stream"})),
     FaultKind.STREAMS_MAX: (Face.CONNECTION, frozenset({"count"}), frozenset()),
     FaultKind.SWAPPED: (Face.MESSAGE, frozenset({"stream"}), MESSAGE),
     FaultKind.TERMINATED: (Face.MESSAGE, frozenset({"stream"}), MESSAGE),
@@ -183,6 +183,9 @@ ON_USER_STREAM = frozenset(
         FaultKind.CLOSE,
         FaultKind.SWAPPED,
         FaultKind.TERMINATED,
+        FaultKind.REFUSED,
+        FaultKind.NO_PONG,
+        FaultKind.PONG_WITHIN,
     }
 )
 USER_EVENTS = ("NEW", "TRADE", "CANCELED", "EXPIRED", "TRADE_PREVENTION", "BALANCE", "FLOW")

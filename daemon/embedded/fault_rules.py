@@ -222,6 +222,8 @@ def _check_stream(number: int, rule: FaultRule) -> None:
         raise _refused(number, "stream", f"kind {rule.kind} is not for the user stream")
     if is_user and (rule.candle is not None or rule.bars is not None):
         raise _refused(number, "stream", "candle and bars mean nothing on the user stream")
+    if rule.face is Face.CONNECTION and rule.stream not in (None, USER_STREAM):
+        raise _refused(number, "stream", "expected user, or none for market streams")
     if rule.kind in (FaultKind.SWAPPED, FaultKind.TERMINATED) and not is_user:
         raise _refused(number, "stream", f"kind {rule.kind} is for the user stream: user")
     if rule.event is not None and (not is_user or rule.event not in USER_EVENTS):

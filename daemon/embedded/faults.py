@@ -159,10 +159,11 @@ class Faults:
 
     def on_order(self, symbol: str, now_ms: int) -> dict[FaultKind, FaultRule]:
         """All rules that strike an order that is placed, one of each kind."""
-        return self._each_kind(Face.ORDER, symbol, now_ms)
+        return self._each_kind(self._rules[Face.ORDER], symbol, now_ms)
 
     def on_cancel(self, symbol: str, now_ms: int) -> FaultRule | None:
-        return self._each_kind(Face.CANCEL, symbol, now_ms).get(FaultKind.FILLED_FIRST)
+        rules = self._rules[Face.CANCEL]
+        return self._each_kind(rules, symbol, now_ms).get(FaultKind.FILLED_FIRST)
 
     def on_reading(self, kind: FaultKind, symbol: str, now_ms: int) -> FaultRule | None:
         """The rule of this kind that strikes an order as it is read."""
@@ -198,9 +199,11 @@ class Faults:
                 due.append((f"{name}/{close_ms}", rule))
         return due
 
-    def _each_kind(self, face: Face, symbol: str, now_ms: int) -> dict[FaultKind, FaultRule]:
+    def _each_kind(
+        self, rules: Iterable[_Counted], symbol: str, now_ms: int
+    ) -> dict[FaultKind, FaultRule]:
         struck: dict[FaultKind, FaultRule] = {}
-        for counted in self._rules[face]:
+        for counted in rules:
             if counted.rule.symbol in (None, symbol):
                 rule = self._first((counted,), now_ms)
                 if rule is not None:
@@ -215,9 +218,11 @@ class Faults:
         )
         return self._first(matching, now_ms)
 
-    def on_connection(self, now_ms: int) -> dict[FaultKind, FaultRule]:
+    def on_connection(self, now_ms: int, *, is_private: bool = False) -> dict[FaultKind, FaultRule]:
         """All rules that strike a connection that opens now, one of each kind."""
-        return self._each_kind(Face.CONNECTION, "", now_ms)
+        stream = USER_STREAM if is_private else None
+        rules = [each for each in self._rules[Face.CONNECTION] if each.rule.stream == stream]
+        return self._each_kind(rules, "", now_ms)
 
     def _first(self, matching: Iterable[_Counted], now_ms: int) -> FaultRule | None:
         struck: FaultRule | None = None

@@ -132,8 +132,13 @@ class ExchangeServer:
         house = self._house
         if house.conditions.is_in_maintenance():
             return web.Response(status=MAINTENANCE)
-        if house.private.takes(request):
-            connection = Connection(is_combined=False, wire=self._wire)
+        is_private = house.private.takes(request)
+        now_ms = self._exchange.clock.market_ms()
+        struck = self._faults.on_connection(now_ms, is_private=is_private)
+        if FaultKind.REFUSED in struck:
+            return web.Response(status=struck[FaultKind.REFUSED].status)
+        if is_private:
+            connection = Connection(is_combined=False, wire=self._wire, faults=struck)
             try:
                 house.private.opened(connection, request)
             except RequestError as error:
@@ -144,9 +149,6 @@ class ExchangeServer:
                 lambda text: house.private.on_message(connection, text),
                 house.private.drop,
             )
-        struck = self._faults.on_connection(self._exchange.clock.market_ms())
-        if FaultKind.REFUSED in struck:
-            return web.Response(status=struck[FaultKind.REFUSED].status)
         is_combined = _is_combined(request)
         connection = Connection(is_combined=is_combined, wire=self._wire, faults=struck)
         try:

@@ -80,7 +80,9 @@ class Trading:
     def cancel_all(self, params: Params) -> list[Payload]:
         """Cancel every open order of a symbol; refused when there is none."""
         self._check_may_trade()
-        orders = self._exchange.settlement.open_of(self._symbol_id(params))
+        found = self._exchange.settlement.open_of(self._symbol_id(params))
+        seen = [self._faults.before_cancel(each) for each in found if self._faults.seen(each)]
+        orders = [each for each in seen if each.is_open]
         if not orders:
             raise order_not_open()
         return [self._cancel(order, None) for order in orders]

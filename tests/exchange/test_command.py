@@ -66,6 +66,8 @@ async def test_a_kill_loses_no_order_no_money_no_slot_and_no_key(tmp_path: Path)
             resting = await client.create_order(
                 "BTC/USDT", "limit", "buy", 0.1, price * 0.5, {"newClientOrderId": "rests"}
             )
+            stop = {"stopPrice": price * 0.5, "newClientOrderId": "guard"}
+            await client.create_order("BTC/USDT", "market", "sell", 0.3, None, stop)
             for symbol in first.ready["symbols"]:
                 bar = first.ready["from"]
                 await asked(first.ready["rest"], "ack", run="r", symbol=symbol, bar=bar)
@@ -85,6 +87,7 @@ async def test_a_kill_loses_no_order_no_money_no_slot_and_no_key(tmp_path: Path)
             found = await client.fetch_order(None, "BTC/USDT", {"clientOrderId": "rests"})
             await client.cancel_order(resting["id"], "BTC/USDT")
             used = (await client.fetch_balance())["used"]["USDT"]
+            guards = await client.fetch_open_orders("BTC/USDT")
         finally:
             await client.close()
         assert (await second.end(signal.SIGTERM))[0] == 0
@@ -98,6 +101,7 @@ async def test_a_kill_loses_no_order_no_money_no_slot_and_no_key(tmp_path: Path)
     assert resumed["slot_open_ms"] == clock["slot_open_ms"]
     assert (clock["awaiting"], resumed["awaiting"]) == (["BTC/USDT", "ETH/USDT"], ["ETH/USDT"])
     assert (found["status"], used) == ("open", 0)
+    assert [each["clientOrderId"] for each in guards] == ["guard"]
 
 
 async def test_a_second_one_on_the_same_state_is_told_so(tmp_path: Path) -> None:

@@ -272,6 +272,18 @@ async def test_a_cancel_finds_a_part_filled_on_its_way(tmp_path: Path) -> None:
     assert (canceled["filled"], found["filled"]) == (0.05, 0.05)
 
 
+async def test_one_of_all_orders_fills_while_all_of_them_are_canceled(tmp_path: Path) -> None:
+    async with loopback(tmp_path) as lab:
+        await lab.fault(kind="filled_first", nth=[2])
+        for price in (40_000, 41_000, 42_000):
+            await lab.client.create_order("BTC/USDT", "limit", "buy", 0.2, price)
+        canceled = await lab.client.cancel_all_orders("BTC/USDT")
+        statuses = [each["status"] for each in await lab.client.fetch_orders("BTC/USDT")]
+
+    assert [each["price"] for each in canceled] == [40_000, 42_000]
+    assert statuses == ["canceled", "closed", "canceled"]
+
+
 async def test_a_stop_is_triggered_while_its_cancel_is_on_the_way(tmp_path: Path) -> None:
     async with loopback(tmp_path) as lab:
         await lab.fault(kind="filled_first")

@@ -218,3 +218,18 @@ async def test_a_deposit_is_told_on_the_user_stream(tmp_path: Path) -> None:
     flow, balance = heard.events[:2]
     assert (flow["e"], flow["a"], flow["d"]) == ("balanceUpdate", "USDT", "7.50000000")
     assert balance["B"] == [{"a": "USDT", "f": "100007.50000000", "l": "0.00000000"}]
+
+
+async def test_the_socket_of_the_user_stream_is_refused_while_market_streams_are_served(
+    tmp_path: Path,
+) -> None:
+    async with loopback(tmp_path) as lab:
+        await lab.fault(kind="refused", status=503, times=2, **USER)
+        for _ in range(2):
+            with pytest.raises(ccxt.NetworkError):
+                await next_within(lab.client.watch_orders())
+        candles = await next_within(lab.client.watch_ohlcv("BTC/USDT", "1h"))
+        await lab.client.ensure_user_data_stream_ws_subscribe_signature()
+
+    assert candles
+    assert lab.faults.strikes == {"refused": 2}

@@ -86,8 +86,9 @@ class SwapTrading:
 
     def cancel_all(self, params: Params) -> Payload:
         self._check_may_trade()
-        for order in self._exchange.clearing.open_of(self._symbol_id(params)):
-            self._cancel(order)
+        for order in self._seen(self._exchange.clearing.open_of(self._symbol_id(params))):
+            if self._faults.before_cancel(order).is_open:
+                self._cancel(order)
         return {"code": 200, "msg": "The operation of cancel all open order is done."}
 
     def open_orders(self, params: Params) -> list[Payload]:

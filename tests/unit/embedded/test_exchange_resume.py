@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -58,10 +59,26 @@ def an_order(quantity: str, price: str | None, client_order_id: str) -> OrderReq
     )
 
 
+def a_stop(quantity: str, stop_price: str, client_order_id: str) -> OrderRequest:
+    return dataclasses.replace(
+        an_order(quantity, None, client_order_id),
+        side=Side.SELL,
+        type=OrderType.STOP_LOSS,
+        stop_price=Decimal(stop_price),
+    )
+
+
 def acknowledge(exchange: Exchange) -> None:
     close_ms = exchange.tape.closed_ms
     for symbol_id in exchange.clock.awaiting():
         exchange.acknowledge([symbol_id], close_ms)
+
+
+REQUESTS = (
+    an_order("0.1", "49998", "a"),
+    an_order("0.2", "49997.5", "b"),
+    a_stop("0.7", "49998", "guard"),
+)
 
 
 def what_filled(fills: list[Fill]) -> list[tuple[Decimal, Decimal]]:
@@ -128,7 +145,7 @@ async def test_a_paced_market_that_was_cut_off_goes_on_without_losing_or_doublin
     (tmp_path / "whole").mkdir()
     whole = a_ledger(tmp_path / "whole")
     exchange = Exchange(market, whole, bars_per_s=FAST)
-    for request in (an_order("0.1", "49998", "a"), an_order("0.2", "49997.5", "b")):
+    for request in REQUESTS:
         exchange.place(request)
     await exchange.pace()
     expected = what_filled(whole.fills(FillQuery()))
@@ -136,7 +153,7 @@ async def test_a_paced_market_that_was_cut_off_goes_on_without_losing_or_doublin
 
     cut = a_ledger(tmp_path)
     exchange = Exchange(market, cut, bars_per_s=FAST)
-    for request in (an_order("0.1", "49998", "a"), an_order("0.2", "49997.5", "b")):
+    for request in REQUESTS:
         exchange.place(request)
     exchange.listener = Recorder(stop_after)
     with pytest.raises(InterruptedError):
@@ -147,7 +164,8 @@ async def test_a_paced_market_that_was_cut_off_goes_on_without_losing_or_doublin
     async with asyncio.timeout(10):
         await exchange.pace()
 
-    assert len(expected) == 2
+    assert len(expected) == 4
+    assert again.open_orders() == []
     assert what_filled(again.fills(FillQuery())) == expected
     assert again.position().closed_ms == FROM_MS + 2 * HOUR_MS
     again.close()
