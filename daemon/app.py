@@ -216,6 +216,8 @@ def routes(core: Core) -> list[Route]:
         on(e.DustSetAside, risk.holdings.on_dust_set_aside, e.PositionChanged),
         apply(e.PositionChanged, signals.apply_position_changed),
         apply(e.PositionChanged, risk.apply_position_changed),
+        apply(e.PositionChanged, risk.halts.apply_position_changed),
+        on(e.PositionChanged, risk.halts.on_position_changed, e.TradingStateChanged),
         apply(e.PositionChanged, book.apply_position_changed),
 
         # the account and the model watched
@@ -246,10 +248,13 @@ def routes(core: Core) -> list[Route]:
         on(e.HaltRequested, risk.halts.on_halt_requested, e.TradingHalted),
         on(e.ResumeRequested, risk.halts.on_resume_requested, e.TradingResumed),
         apply(e.TradingHalted, risk.halts.apply_trading_halted),
+        on(e.TradingHalted, risk.halts.on_trading_halted, e.TradingStateChanged),
         apply(e.TradingHalted, book.apply_trading_halted),
         apply(e.TradingHalted, execution.apply_trading_halted),
         on(e.TradingHalted, execution.on_trading_halted, *cancel, e.ParentEnded),
         apply(e.TradingResumed, risk.halts.apply_trading_resumed),
+        on(e.TradingResumed, risk.halts.on_trading_resumed, e.TradingStateChanged),
+        apply(e.TradingStateChanged, risk.halts.apply_trading_state_changed),
         apply(e.TradingResumed, book.apply_trading_resumed),
         apply(e.TradingResumed, execution.apply_trading_resumed),
     ]

@@ -581,6 +581,15 @@ def a_resumption(**changes: Any) -> e.TradingResumed:
     return _filled(e.TradingResumed, {"reason": "looked at", "who": "uid 1000"}, changes)
 
 
+def a_state_change(**changes: Any) -> e.TradingStateChanged:
+    defaults = {
+        "state": e.TradingState.HALTED,
+        "reasons": (e.HaltReason.DRAWDOWN,),
+        "probation_trades": 0,
+    }
+    return _filled(e.TradingStateChanged, defaults, changes)
+
+
 # --- commands -----------------------------------------------------------------------------------
 
 
@@ -617,7 +626,7 @@ JOURNALED_BUILDERS: Final[tuple[Callable[..., e.Event], ...]] = (
     an_order_not_sent, a_cancel_requested, an_unknown_outcome, an_absence, an_order_filled,
     an_order_completed, a_parent_ended, a_protection_failed,
     a_position_changed, an_equity_mark, a_resolution, a_health_sample, a_halt, a_resumption,
-    a_journal_thinned, a_dust,
+    a_journal_thinned, a_dust, a_state_change,
 )  # fmt: skip
 
 

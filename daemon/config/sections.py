@@ -257,6 +257,8 @@ class RiskSection(Section):
     trade_fee_asset: bool = False
     max_spread_bps: Bps = 50.0
     max_depth_ratio: Annotated[Real, Field(ge=0, le=1_000)] = 3.0
+    probation_ratio: Share = 0.5
+    probation_trades: Annotated[Natural, Field(le=10_000)] = 10
     trade_unknown_model: Literal["never", "paper", "always"] = "paper"
 
     @model_validator(mode="after")

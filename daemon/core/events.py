@@ -51,6 +51,9 @@ from daemon.core.reasons import (
 from daemon.core.reasons import (
     SuppressReason as SuppressReason,
 )
+from daemon.core.reasons import (
+    TradingState as TradingState,
+)
 
 
 class Event(Struct, frozen=True, kw_only=True, gc=False, tag=True):
@@ -734,6 +737,14 @@ class TradingResumed(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     who: str
 
 
+class TradingStateChanged(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """What follows from the halts in force, told when it is another than before."""
+
+    state: TradingState
+    reasons: tuple[HaltReason, ...]
+    probation_trades: int  # to be closed before entries have their full size again
+
+
 # --- commands -----------------------------------------------------------------------------------
 
 
@@ -805,7 +816,7 @@ JOURNALED: tuple[type[Event], ...] = (
     OrderOutcomeUnknown, OrderAbsent, OrderFilled, OrderCompleted, ParentEnded, ProtectionFailed,
     PositionChanged, EquityMarked,
     PredictionResolved, HealthSampled, TradingHalted, TradingResumed, JournalThinned,
-    DustSetAside,
+    DustSetAside, TradingStateChanged,
 )  # fmt: skip
 
 # Steps that contain one of these are flushed to the disk before anything else happens.

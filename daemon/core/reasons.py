@@ -85,6 +85,7 @@ class DenyReason(StrEnum):
     CLOCK_OFF = "clock_off"
     NO_QUOTE = "no_quote"
     SPREAD = "spread"
+    PROBATION = "probation"
     THIN_BOOK = "thin_book"
     VOLATILITY = "volatility"
     VOLATILITY_UNKNOWN = "volatility_unknown"
@@ -113,6 +114,7 @@ class BoundBy(StrEnum):
     MAX_DAY_NOTIONAL = "max_day_notional"
     MAX_DEPTH_RATIO = "max_depth_ratio"
     FREE_CAPITAL = "free_capital"
+    PROBATION = "probation"
     POSITION = "position"  # exits close what is there
 
 
@@ -124,6 +126,12 @@ class HaltReason(StrEnum):
     FOREIGN_ORDER = "foreign_order"
     OVERFILL = "overfill"
     LATE_FILL = "late_fill"  # of an order that was believed dead: the position may be twice the cap
+
+
+class TradingState(StrEnum):
+    ACTIVE = "active"
+    REDUCING = "reducing"  # nothing is opened, and what is held is being closed
+    HALTED = "halted"  # nothing is opened; exits go on
 
 
 class ParentEnd(StrEnum):

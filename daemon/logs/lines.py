@@ -255,6 +255,16 @@ def daemon_halted(event: e.TradingHalted, _: Memory) -> Iterator[Fields]:
     }
 
 
+def trading_state(event: e.TradingStateChanged, _: Memory) -> Iterator[Fields]:
+    yield {
+        **parts.at(event),
+        "state": event.state,
+        "reasons": list(event.reasons),
+        "probation_trades": event.probation_trades or None,
+        "resume": None if event.state is e.TradingState.ACTIVE else RESUME_COMMAND,
+    }
+
+
 def asked(
     event: e.TradingResumed | e.HaltRequested | e.ResumeRequested, _: Memory
 ) -> Iterator[Fields]:

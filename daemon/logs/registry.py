@@ -250,6 +250,10 @@ ROWS: Final = (
         "at reason detail value? limit? resume",
     ),
     _event("daemon.resumed", "info", "new positions are allowed again", "at reason who"),
+    _event(
+        "trading.state", "warning", "what follows from the halts in force; also said at a start",
+        "at? state reasons since? probation_trades? resume?",
+    ),
     _event("operator.halt_requested", "warning", "somebody asked for a halt", "at reason who"),
     _event("operator.resume_requested", "info", "somebody asked to go on", "at reason who"),
     # the lines themselves

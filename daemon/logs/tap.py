@@ -85,6 +85,7 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.HealthSampled: (("health.sampled", lines.health_sampled),),
     e.DataDistrusted: (("data.distrusted", data_lines.data_distrusted),),
     e.TradingHalted: (("daemon.halted", lines.daemon_halted),),
+    e.TradingStateChanged: (("trading.state", lines.trading_state),),
     e.TradingResumed: (("daemon.resumed", lines.asked),),
     e.HaltRequested: (("operator.halt_requested", lines.asked),),
     e.ResumeRequested: (("operator.resume_requested", lines.asked),),

@@ -27,8 +27,10 @@ from daemon.core.events import (
     SubmitOrder,
 )
 from daemon.core.inbox import Inbox
+from daemon.core.reasons import HaltReason
 from daemon.core.timeframes import timeframe_ns
 from daemon.layers.ingestion.suspicion import PAST_BARS
+from daemon.running.halt_file import HaltFile
 from daemon.running.health import HealthTask
 from daemon.running.lockstep import Lockstep
 from daemon.running.progress import Progress
@@ -91,6 +93,7 @@ class Live:
         self._recent: dict[InstrumentId, deque[Bar]] = {}
         self._accounted_ns: dict[InstrumentId, int] = {}
         self.inbox = Inbox(now_ns=None if world.is_lockstep else self._market_ns)
+        self._halt_file = HaltFile(settings.run.state_dir)
         self._overflowed = (0, 0)  # waits for room and messages let go, as last told
         self.sites = self._site_tasks(reporter)
         self._quotes = QuoteDesk(
@@ -109,13 +112,7 @@ class Live:
             lambda: len(self.inbox) + (not self.runner.is_idle),
             stuck_after_s=STUCK_AFTER_S,
         )
-        self._control = Control(
-            paths.state_dir,
-            put=self.inbox.put,
-            now_ns=world.now_ns,
-            status=self._trading,
-            reconcile=self._reconcile_soon,
-        )
+        self._control = self._door()
         self.runner = Runner(core.pipeline, journal, self.inbox, act=self._act)
         self.runner.observers += [
             reporter.tap,
@@ -170,6 +167,7 @@ class Live:
         self._end_ns = end_ns
         if self.is_over or self._stop.is_set():
             return
+        await self._obey_halt_file()
         for each in self.sites.values():
             await each.clock_watch.check()
         enter: Callable[[Input], Awaitable[None]] = self.inbox.put
@@ -244,6 +242,16 @@ class Live:
             for site in self._world.sites
         }
 
+    def _door(self) -> Control:
+        return Control(
+            self._paths.state_dir,
+            put=self.inbox.put,
+            now_ns=self._world.now_ns,
+            status=self._trading,
+            reconcile=self._reconcile_soon,
+            must_stay_halted=self._halt_file.must_stay_halted,
+        )
+
     def _lockstep(self, enter: Callable[[Input], Awaitable[None]]) -> Lockstep:
         lockstep = Lockstep(
             {site.exchange: site.link for site in self._world.sites if site.link is not None},
@@ -262,11 +270,16 @@ class Live:
         if self.is_over:
             self._stop.set()
 
+    async def _obey_halt_file(self) -> None:
+        if HaltReason.OPERATOR not in self._core.risk.halted:
+            for halt in self._halt_file.asks(self._world.now_ns()):
+                await self.inbox.put(halt)
+
     def _trading(self) -> dict[str, object]:
         halts = {reason.value: detail for reason, detail in self._core.risk.halted.items()}
         return {
             "run": self._paths.run,
-            "trading": "halted" if halts else "active",
+            "trading": self._core.risk.halts.state.value,
             "halts": halts,
         }
 
@@ -321,6 +334,7 @@ class Live:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._reporter.notifier.feed_watchdog(self._progress.is_made))
             while True:
+                await self._obey_halt_file()
                 self._reporter.write_status()
                 self._tell_overflow()
                 await asyncio.sleep(WATCH_EVERY_S)

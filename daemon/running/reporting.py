@@ -28,6 +28,7 @@ from daemon.core.events import (
 )
 from daemon.core.instruments import InstrumentId, names_of, plain
 from daemon.core.timeframes import rfc3339
+from daemon.logs.lines import RESUME_COMMAND
 from daemon.logs.writing import Tap, configure, is_journal_stream, wants_color
 from daemon.running.live_account import credentials_of
 from daemon.running.sd_notify import Notifier
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from daemon.config import Settings
     from daemon.core.events import Event
     from daemon.core.manifests import Manifest
+    from daemon.layers.risk.halts import Halts
     from daemon.running.exchange_process import Endpoint
     from daemon.running.sites import World
     from daemon.store.runs import RunPaths, RunSpec
@@ -179,8 +181,18 @@ class Reporter:
         )
 
     def ready(self) -> None:
-        """Trading may begin."""
+        """Trading may begin; where a halt of an earlier life stands, that is said at once."""
         self._state = "running"
+        if self._core is not None and self._core.risk.halted:
+            halts = self._core.risk.halts
+            fields = _in_words(halts)
+            self.emit(
+                "trading.state",
+                state=halts.state.value,
+                reasons=sorted(halts.in_force),
+                since=fields["halted_since"],
+                resume=RESUME_COMMAND,
+            )
         self.notifier.ready(self._sentence())
 
     def stopping(self) -> None:
@@ -250,7 +262,12 @@ class Reporter:
         return (
             f"{self._spec.mode} {self._state}: equity {book.equity:.2f} {book.reporting}, "
             f"{book.round_trips} round trips, drawdown {book.drawdown_ratio:.2%}, {self._health}"
+            f"{self._halted_in_short()}"
         )
+
+    def _halted_in_short(self) -> str:
+        halted = {} if self._core is None else self._core.risk.halted
+        return f", HALTED ({', '.join(sorted(halted))})" if halted else ""
 
     def _status(self) -> dict[str, object]:
         core, world = self._core, self._world
@@ -265,8 +282,9 @@ class Reporter:
             return status
         book = core.book
         return status | {
-            "trading": "halted" if core.risk.halted else "active",
+            "trading": core.risk.halts.state.value,
             "halts": {reason.value: detail for reason, detail in core.risk.halted.items()},
+            **_in_words(core.risk.halts),
             "currency": book.reporting,
             "equity_quote": plain(book.equity) if book.is_valued else None,
             "drawdown_ratio": round(book.drawdown_ratio, 6),
@@ -308,6 +326,22 @@ class Reporter:
                 if exchange == name
             },
         }
+
+
+def _in_words(halts: Halts) -> dict[str, object]:
+    """For people who see no positions being opened: why, since when, and what ends it."""
+    words: dict[str, object] = {}
+    if halts.in_force:
+        since = rfc3339(min(halts.since_ns.values()))
+        why = "; ".join(f"{reason} ({detail})" for reason, detail in halts.in_force.items())
+        words["halted_since"] = since
+        words["halted"] = (
+            f"no new positions since {since}: {why}. Exits go on. It is meant so, and stays so "
+            f"over restarts until: {RESUME_COMMAND}"
+        )
+    if halts.probation.trades_left:
+        words["probation_trades"] = halts.probation.trades_left
+    return words
 
 
 def ending(label: str, result: Mapping[str, object]) -> str:

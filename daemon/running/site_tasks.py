@@ -20,6 +20,7 @@ from daemon.layers.ingestion.feed_config import FeedConfig, Transport
 from daemon.running.book_task import BookTask
 from daemon.running.clock_watch import ClockWatch
 from daemon.running.exchange_process import ExchangeProcess
+from daemon.running.halt_file import HaltFile
 from daemon.running.key_watch import KeyWatch
 from daemon.venues.outbox import Outbox
 
@@ -67,7 +68,13 @@ class SiteTasks:
         turn: asyncio.Lock | None,
     ) -> None:
         self.site = site
-        self.outbox = Outbox(site.venue, put, turn=turn, is_following=not site.is_lockstep)
+        self.outbox = Outbox(
+            site.venue,
+            put,
+            turn=turn,
+            is_following=not site.is_lockstep,
+            fence=HaltFile(settings.run.state_dir).fence,
+        )
         self.is_over = False
         self.is_lost = False
         self._settings = settings

@@ -55,6 +55,7 @@ class Outbox:
         is_listening: bool = True,
         turn: asyncio.Lock | None = None,
         is_following: bool = True,
+        fence: Callable[[bool], str] = lambda _is_exit: "",
     ) -> None:
         self._venue = venue
         self._publish = publish
@@ -62,6 +63,7 @@ class Outbox:
         self._is_listening = is_listening
         self._turn = turn or contextlib.nullcontext()
         self._is_following = is_following
+        self._fence = fence  # asked before every order; a reason keeps it back
         self.unheard: Counter[str] = Counter()  # why the stream of reports ended, by error
         self._commands: deque[SubmitOrder | LookUpOrder | CancelOrder] = deque()
         self._posted = asyncio.Event()
@@ -152,6 +154,8 @@ class Outbox:
                 async with self._turn:
                     if self._is_stopped:
                         await self._publish(_not_sent(command))
+                    elif kept_back := self._fence(command.is_exit):
+                        await self._publish(_report(command, Outcome.NOT_SENT, kept_back))
                     else:
                         await self._send(command)
         finally:

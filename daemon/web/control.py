@@ -68,6 +68,7 @@ class Control:
         now_ns: Callable[[], int],
         status: Callable[[], dict[str, object]],
         reconcile: Callable[[], None] = lambda: None,
+        must_stay_halted: Callable[[], str] = lambda: "",
         within_s: float = WITHIN_S,
     ) -> None:
         self._folder = folder
@@ -75,6 +76,7 @@ class Control:
         self._now_ns = now_ns
         self._status = status
         self._reconcile = reconcile
+        self._must_stay_halted = must_stay_halted
         self._within_s = within_s
         self._waiting: dict[int, asyncio.Future[tuple[Event, ...]]] = {}
         self._serving: set[asyncio.Task[None]] = set()
@@ -146,6 +148,8 @@ class Control:
             return Answer(ok=True, who=who, status=self._status())
         if wrong := wrong_reason(request.reason):
             return _refusal(wrong)
+        if request.command == "resume" and (why := self._must_stay_halted()):
+            return _refusal(why)
         kind = HaltRequested if request.command == "halt" else ResumeRequested
         return await self._ask(kind(ts_ns=self._now_ns(), reason=request.reason, who=who))
 

@@ -56,7 +56,10 @@ def test_a_halt_outlives_a_kill_and_ends_by_a_resume_alone(tmp_path: Path) -> No
     assert status["trading"] == "halted"
     assert list(status["halts"]) == ["operator"]
     assert "looks wrong" in status["halts"]["operator"]
-    assert (resumed["trading"], resumed["caused"]) == ("active", ["TradingResumed"])
+    assert (resumed["trading"], resumed["caused"]) == (
+        "active",
+        ["TradingResumed", "TradingStateChanged"],
+    )
     assert _entries(third) == []
     assert not any(map(IS_DENIED, fourth + last))
     assert code == 0

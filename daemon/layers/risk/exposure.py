@@ -36,7 +36,14 @@ class Exposure:
         self._blotter = blotter
         self._returns = returns
 
-    def room(self, instrument: InstrumentId, *, is_long: bool, entries_today: Decimal) -> Room:
+    def room(
+        self,
+        instrument: InstrumentId,
+        *,
+        is_long: bool,
+        entries_today: Decimal,
+        size_ratio: Decimal,
+    ) -> Room:
         """For one more position in this instrument; what the book shows is not known here."""
         book, blotter = self._book, self._blotter
         # Of the few that have any: with many symbols this would grow with their square.
@@ -75,6 +82,7 @@ class Exposure:
                 ),
                 ZERO,
             ),
+            size_ratio=size_ratio,
         )
 
     def valuations(

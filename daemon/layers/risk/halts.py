@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemon.core.events import HaltReason, HealthStatus, TradingHalted, TradingResumed
+from daemon.core.events import (
+    HaltReason,
+    HealthStatus,
+    TradingHalted,
+    TradingResumed,
+    TradingState,
+    TradingStateChanged,
+)
+from daemon.layers.risk.probation import Probation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +27,7 @@ if TYPE_CHECKING:
         Event,
         HaltRequested,
         HealthSampled,
+        PositionChanged,
         Reconciled,
         ResumeRequested,
     )
@@ -31,18 +40,59 @@ class Halts:
 
     def __init__(self, config: RiskSection) -> None:
         self._config = config
+        self.probation = Probation(config)
         self._halted: dict[HaltReason, str] = {}
+        self._since_ns: dict[HaltReason, int] = {}
+        self._told = (TradingState.ACTIVE, False)  # state, and whether it is on probation
 
     @property
     def in_force(self) -> dict[HaltReason, str]:
         return dict(self._halted)
 
+    @property
+    def since_ns(self) -> dict[HaltReason, int]:
+        """When each of them began, market time."""
+        return dict(self._since_ns)
+
+    @property
+    def state(self) -> TradingState:
+        return TradingState.HALTED if self._halted else TradingState.ACTIVE
+
     def apply_trading_halted(self, event: TradingHalted) -> None:
         self._halted[event.reason] = event.detail
+        self._since_ns.setdefault(event.reason, event.ts_ns)
 
     def apply_trading_resumed(self, _event: TradingResumed) -> None:
         # Losses count on: only the peak of a drawdown halt is taken anew, by the book.
         self._halted.clear()
+        self._since_ns.clear()
+        self.probation.begin()
+
+    def apply_position_changed(self, event: PositionChanged) -> None:
+        if event.closed_return_ratio is not None and not self._halted:
+            self.probation.note_closed()
+
+    def apply_trading_state_changed(self, event: TradingStateChanged) -> None:
+        self._told = event.state, event.probation_trades > 0
+
+    def on_trading_halted(self, event: TradingHalted) -> Iterator[Event]:
+        yield from self._told_if_new(event.ts_ns)
+
+    def on_trading_resumed(self, event: TradingResumed) -> Iterator[Event]:
+        yield from self._told_if_new(event.ts_ns)
+
+    def on_position_changed(self, event: PositionChanged) -> Iterator[Event]:
+        yield from self._told_if_new(event.ts_ns)
+
+    def _told_if_new(self, ts_ns: int) -> Iterator[Event]:
+        left = 0 if self._halted else self.probation.trades_left
+        if (self.state, left > 0) != self._told:
+            yield TradingStateChanged(
+                ts_ns=ts_ns,
+                state=self.state,
+                reasons=tuple(sorted(self._halted)),
+                probation_trades=left,
+            )
 
     def on_equity_marked(self, event: EquityMarked) -> Iterator[Event]:
         """A drawdown at the limit halts, and the halt stays."""

@@ -309,7 +309,10 @@ class Risk:
         paced = self._pace.now(signal.ts_ns)
         is_long = signal.direction is Direction.LONG
         room = self._exposure.room(
-            instrument, is_long=is_long, entries_today=paced.entries_today_quote
+            instrument,
+            is_long=is_long,
+            entries_today=paced.entries_today_quote,
+            size_ratio=self.halts.probation.ratio,
         )
         unknown = sum(
             1

@@ -112,6 +112,7 @@ class Room(Struct, frozen=True, kw_only=True):
     correlated: Decimal = Decimal(0)  # of what moves with the instrument, that one included
     volatility_ratio: float | None = None
     entries_today: Decimal = Decimal(0)
+    size_ratio: Decimal = Decimal(1)  # of what the caps leave: less on probation
     shown: Decimal | None = None  # by the book; None before it was asked for
     rate: Decimal = Decimal(1)
     share_ratio: Decimal | None = None
@@ -217,7 +218,14 @@ def clamp(wanted: Decimal, room: Room, config: RiskSection, costs: Costs) -> Cla
         most = cap(room, config, costs)
         notional = Decimal(0) if most.is_nan() else most
         bounds.append(Clamped(bound_by=name, notional=notional, deny_reason=reason))
-    return min(bounds, key=lambda each: each.notional)
+    tightest = min(bounds, key=lambda each: each.notional)
+    if room.size_ratio == 1 or tightest.notional <= 0:
+        return tightest
+    return Clamped(
+        bound_by=BoundBy.PROBATION,
+        notional=tightest.notional * room.size_ratio,
+        deny_reason=DenyReason.PROBATION,
+    )
 
 
 def quantity_for(

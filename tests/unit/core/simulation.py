@@ -144,6 +144,8 @@ def limits_of(rng: Random) -> dict[str, Any]:
         "max_unresolved_orders": rng.choice([0, 1]),
         "max_refusals_in_a_row": rng.choice([0, 1]),
         "max_spread_bps": rng.choice([0.0, 20.0]),
+        "probation_ratio": 0.5,
+        "probation_trades": rng.choice([0, 2]),
         "max_depth_ratio": rng.choice([0.0, 1.0]),
     }
 

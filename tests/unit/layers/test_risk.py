@@ -219,6 +219,8 @@ class Desk:
             apply(e.OrderCompleted, blotter.apply_order_completed),
             on(e.OrderCompleted, risk.holdings.on_order_completed),
             apply(e.PositionChanged, risk.apply_position_changed),
+            apply(e.PositionChanged, risk.halts.apply_position_changed),
+            on(e.PositionChanged, risk.halts.on_position_changed),
             apply(e.PositionChanged, book.apply_position_changed),
             apply(e.EquityMarked, book.apply_equity_marked),
             apply(e.EquityMarked, risk.apply_equity_marked),
@@ -234,6 +236,9 @@ class Desk:
             on(e.HaltRequested, risk.halts.on_halt_requested),
             on(e.ResumeRequested, risk.halts.on_resume_requested),
             apply(e.TradingHalted, risk.halts.apply_trading_halted),
+            on(e.TradingHalted, risk.halts.on_trading_halted),
+            on(e.TradingResumed, risk.halts.on_trading_resumed),
+            apply(e.TradingStateChanged, risk.halts.apply_trading_state_changed),
             apply(e.TradingHalted, book.apply_trading_halted),
             apply(e.TradingResumed, risk.halts.apply_trading_resumed),
             apply(e.TradingResumed, book.apply_trading_resumed),
@@ -838,10 +843,11 @@ def test_a_resume_is_told_with_its_name_and_starts_measuring_anew() -> None:
     desk = Desk()
     fallen(desk)
 
-    (resumed,) = desk.takes(a_resume_requested(reason="seen", who="uid 7"))
+    resumed, told = desk.takes(a_resume_requested(reason="seen", who="uid 7"))
 
     assert isinstance(resumed, e.TradingResumed)
     assert (resumed.reason, resumed.who) == ("seen", "uid 7")
+    assert isinstance(told, e.TradingStateChanged)
     assert desk.risk.halted == {}
     assert desk.book.drawdown_ratio == 0.0
     assert halts(desk.closes(39.0, BTC, hour=2)) == []

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.core.events import Input, OrderReported, Outcome, ReportSource
 from daemon.core.orders import OrderState
@@ -67,6 +69,24 @@ def test_a_definite_no_is_told_and_nothing_is_looked_up(fate: Fate) -> None:
 
     assert post.outcomes() == [Outcome(fate.value)]
     assert post.venue.asked == []
+
+
+def test_the_fence_is_asked_before_every_order_and_keeps_back_what_it_names() -> None:
+    async def run() -> Post:
+        reasons = iter(["", "the file HALT is there"])
+        fence: Any = lambda is_exit: "" if is_exit else next(reasons)  # noqa: E731
+        post = Post(FakeVenue(), fence=fence)
+        for name, is_exit in (("tdone", False), ("tdtwo", False), ("tdout", True)):
+            post.outbox.post(replace(an_order(name), is_exit=is_exit))
+        await post.outbox.idle()
+        await post.stop()
+        return post
+
+    post = run_virtual(run())
+
+    assert post.venue.sent == ["tdone", "tdout"]
+    (kept,) = (each for each in post.published if each.client_order_id == "tdtwo")
+    assert (kept.outcome, kept.reason) == (Outcome.NOT_SENT, "the file HALT is there")
 
 
 def test_unknown_is_told_first_and_what_was_found_out_after_it() -> None:

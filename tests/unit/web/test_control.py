@@ -47,6 +47,7 @@ class FakeDaemon:
 
     def __init__(self, folder: Path, *, commits: bool = True, within_s: float = 30.0) -> None:
         self.asked: list[e.Input] = []
+        self.must_stay = ""
         self.arrived = asyncio.Event()
         self._commits = commits
         self.control = Control(
@@ -54,6 +55,7 @@ class FakeDaemon:
             put=self._put,
             now_ns=ManualClock(NOW_NS).now_ns,
             status=lambda: {"trading": "halted" if self.asked else "active"},
+            must_stay_halted=lambda: self.must_stay,
             within_s=within_s,
         )
 
@@ -124,6 +126,17 @@ async def test_a_resume_is_queued_and_says_what_it_caused(tmp_path: Path) -> Non
 
     assert daemon.asked == [e.ResumeRequested(ts_ns=NOW_NS, reason="checked", who=ME)]
     assert answer.caused == ("TradingResumed",)
+
+
+async def test_a_resume_that_could_not_last_is_refused_and_a_halt_is_not(tmp_path: Path) -> None:
+    daemon = FakeDaemon(tmp_path)
+    daemon.must_stay = "take the file away first"
+    async with serving(daemon):
+        resume = await asked(tmp_path, Request("resume", "checked"))
+        halt = await asked(tmp_path, Request("halt", "looks wrong"))
+
+    assert (resume.ok, resume.error, halt.ok) == (False, "take the file away first", True)
+    assert [type(each) for each in daemon.asked] == [e.HaltRequested]
 
 
 async def test_a_status_asks_the_core_for_nothing(tmp_path: Path) -> None:
