@@ -27,7 +27,7 @@ SELDOM = {
     ("OrderAbsent", e.AskQuotes),
     *(("OrderNotSent", each) for each in (e.OrderIntended, e.SubmitOrder, e.AskQuotes)),
     *(("OrderAbsent", each) for each in (e.OrderIntended, e.SubmitOrder)),
-    *(("TradingHalted", each) for each in (e.CancelOrder, e.OrderCancelRequested)),
+    *(("TradingHalted", each) for each in (e.CancelOrder, e.OrderCancelRequested, e.ParentEnded)),
     ("EquityMarked", e.TradingHalted),
     *(("ParentEnded", each) for each in (e.CancelOrder, e.OrderCancelRequested)),
     *(("BarsClosed", e.AskQuotes), ("OrderCompleted", e.DustSetAside)),
