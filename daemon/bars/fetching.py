@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from daemon.store.bars import BarStore
     from daemon.store.gaps import Span
 
-EMBEDDED = "embedded"
 PAGES_PER_COMMIT = 4
 
 

@@ -9,12 +9,13 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
-from daemon.bars.fetching import EMBEDDED, Fetched, fetch, open_source
+from daemon.bars.fetching import Fetched, fetch, open_source
 from daemon.cli.data_store import length_of, moment_of
 from daemon.cli.output import pairs, progress, show
 from daemon.cli.running import config_path
 from daemon.config import load
 from daemon.core.errors import ExchangeUnreachable, UsageRefused
+from daemon.core.instruments import EMBEDDED
 from daemon.core.timeframes import floor_to_grid, rfc3339
 from daemon.store.bars import BarStore
 from daemon.store.runs import FOLDER_MODE

@@ -10,9 +10,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daemon.config.exchanges import EMBEDDED
 from daemon.core.errors import UsageRefused
-from daemon.core.instruments import plain
+from daemon.core.instruments import EMBEDDED, plain
 from daemon.running.exchange_process import MarketSpec
 
 if TYPE_CHECKING:

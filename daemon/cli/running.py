@@ -19,9 +19,10 @@ from msgspec import Struct
 from daemon.cli.connecting import ACCEPTS_UNVERIFIED, connect, record_endpoints
 from daemon.cli.markets import SYNTHETIC, is_recording, timeframes_of
 from daemon.config import ConfigRefused, config_hash, load, recorded
-from daemon.config.exchanges import EMBEDDED, as_text
+from daemon.config.exchanges import as_text
 from daemon.core.clock import WireClock
 from daemon.core.errors import TradingdError, UsageRefused
+from daemon.core.instruments import EMBEDDED
 from daemon.core.timeframes import parse_time
 from daemon.store.lock import StateLock
 from daemon.store.runs import (

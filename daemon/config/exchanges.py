@@ -14,9 +14,8 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from daemon.core.instruments import exchange_behind
+from daemon.core.instruments import EMBEDDED, exchange_behind
 
-EMBEDDED = "embedded"
 LABELLED = re.compile(r"[a-z0-9_]+(-[a-z0-9]{1,16})?")
 
 

@@ -17,7 +17,6 @@ from pydantic import (
 )
 
 from daemon.config.exchanges import (
-    EMBEDDED,
     is_embedded,
     symbols_by_exchange,
 )
@@ -45,7 +44,7 @@ from daemon.config.values import (
     not_bool,
     refuse,
 )
-from daemon.core.instruments import quote_of
+from daemon.core.instruments import EMBEDDED, quote_of
 from daemon.core.timeframes import timeframe_ns
 
 SOURCE_BARS_MAX = 10_000_000  # of one symbol's history, before anything is decided

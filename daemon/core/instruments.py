@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+EMBEDDED = "embedded"  # the exchange in the box, which moves no real money
+
 
 class MarketType(StrEnum):
     SPOT = "spot"

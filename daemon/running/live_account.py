@@ -59,8 +59,9 @@ async def check_real(
     """What a person should know of the key of a real exchange; LiveRefused when anything about the
     library, its urls or the key forbids trading. Nothing is changed at the exchange.
     """
+    from daemon.core.instruments import EMBEDDED
     from daemon.venues.capabilities import row_of
-    from daemon.venues.ccxt_client import EMBEDDED, make_client
+    from daemon.venues.ccxt_client import make_client
     from daemon.venues.ccxt_live import LiveChecks
 
     row_of(exchange)

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from daemon.core.instruments import exchange_behind
+from daemon.core.instruments import EMBEDDED, exchange_behind
 from daemon.venues.budget import Use
 from daemon.venues.capabilities import CAPABILITIES
 from daemon.venues.ccxt_budget import keep_budget, shared_budget
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 
-EMBEDDED = "embedded"
 # Exchanges that speak Binance's spot dialect through ccxt's binance class.
 BINANCE_DIALECT = frozenset({EMBEDDED, "binance", "binanceus"})
 TIMEOUT_MS = 5_000

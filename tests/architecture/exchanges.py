@@ -7,10 +7,11 @@ columns mean is said in docs/exchanges.md.
 from typing import Any
 
 from daemon.config.values import TIMEFRAMES
+from daemon.core.instruments import EMBEDDED
 from daemon.layers.ingestion import Transport, transport_of
 from daemon.venues.capabilities import AT_ONCE, CAPABILITIES, OURS, STOP
 from daemon.venues.ccxt_candles import Candles
-from daemon.venues.ccxt_client import EMBEDDED, make_client
+from daemon.venues.ccxt_client import make_client
 from daemon.venues.ccxt_market import CcxtMarket
 from daemon.venues.key_scope import PROBES
 from tests.contract.payloads import EXCHANGES

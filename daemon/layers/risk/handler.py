@@ -21,6 +21,7 @@ from daemon.core.events import (
     SignalEmitted,
     SignalReason,
 )
+from daemon.core.instruments import EMBEDDED, exchange_behind
 from daemon.core.orders import Leg, OrderState, Side
 from daemon.layers.risk.denials import Denial, told
 from daemon.layers.risk.distrust import Distrust
@@ -122,7 +123,9 @@ class Risk:
     # --- applying -----------------------------------------------------------------------------
 
     def apply_run_opened(self, event: RunOpened) -> None:
-        self._is_live = event.mode == "live"
+        # The exchange in the box takes signed orders in live mode, and no real money.
+        names = {exchange_behind(each.id.exchange) for each in event.instruments}
+        self._is_live = event.mode == "live" and names != {EMBEDDED}
         self._bar_ns = event.timeframe_ns
 
     def apply_started(self, _event: Started) -> None:
