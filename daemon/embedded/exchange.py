@@ -125,6 +125,8 @@ class Exchange(Stage):
         return self.settlement.resting_of(symbol_id)
 
     def _traded(self, step: Step) -> list[Outcome]:
+        if not self.settlement.open_orders:
+            return []
         ts_ms = self.clock.market_ms()
         outcomes: list[Outcome] = []
         filled = self._matching.move(step.symbol_id, step.price, step.volume, ts_ms)

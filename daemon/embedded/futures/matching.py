@@ -200,13 +200,13 @@ class SwapMatching:
     def _fill(self, order: SwapOrder, takes: list[Take], ts_ms: int, *, is_maker: bool) -> None:
         for take in takes:
             self._clearing.fill(order, take, ts_ms, is_maker=is_maker)
-        if takes and not self._clearing.position(order.symbol_id).quantity:
+        if takes:
             self._expire_reducing(order.symbol_id, ts_ms)
 
     def _expire_reducing(self, symbol_id: str, ts_ms: int) -> None:
-        """Without a position there is nothing to reduce."""
+        """Without a position on the other side there is nothing to reduce."""
         for order in self._clearing.open_of(symbol_id):
-            if order.reduce_only:
+            if order.reduce_only and not self._may(order):
                 self._clearing.close(order, OrderStatus.EXPIRED, Execution.EXPIRED, ts_ms)
 
     def _may(self, order: SwapOrder) -> Decimal:

@@ -1,6 +1,5 @@
 import asyncio
 import dataclasses
-from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,38 +8,10 @@ import pytest
 from daemon.embedded.account import Fill, OrderRequest, OrderType, Side, TimeInForce
 from daemon.embedded.exchange import Exchange
 from daemon.embedded.ledger import FillQuery, Ledger
-from daemon.embedded.market import MarketBar
-from daemon.embedded.settlement import Outcome
-from daemon.embedded.stage import Silence
-from daemon.embedded.tape import Step
 from tests.exchange.fake_market import FROM_MS, HOUR_MS, FakeMarket
+from tests.unit.embedded.recorder import FAST, Recorder
 
 BALANCES = {"USDT": Decimal(100_000), "BTC": Decimal(1), "ETH": Decimal(10)}
-FAST = 500.0
-
-
-class Recorder(Silence):
-    """Remembers what it hears; interrupts after a number of steps."""
-
-    def __init__(self, stop_after: int | None = None) -> None:
-        self.heard: list[str] = []
-        self.steps: list[Step] = []
-        self.stop_after = stop_after
-
-    def stepped(self, step: Step) -> None:
-        self.steps.append(step)
-        self.heard.append("stepped")
-
-    def settled(self, outcome: Outcome) -> None:
-        self.heard.append("settled" if outcome.reports else "nothing")
-
-    def closed(self, bars: Sequence[tuple[str, MarketBar]]) -> None:
-        self.heard.append("closed" if bars else "nothing")
-
-    def flush(self) -> None:
-        self.heard.append("flush")
-        if self.stop_after is not None and len(self.steps) >= self.stop_after:
-            raise InterruptedError
 
 
 def a_ledger(directory: Path) -> Ledger:

@@ -221,6 +221,18 @@ def test_resting_orders_that_only_reduce_end_with_the_position() -> None:
     assert desk.clearing.open_orders == {}
 
 
+def test_an_order_that_only_reduces_ends_when_the_position_turns_to_its_own_side() -> None:
+    desk = a_desk()
+    desk.place(a_request())
+    desk.place(a_request(Side.SELL, "0.1", "51000", reduce_only=True, name="b"))
+
+    desk.place(a_request(Side.SELL, "0.3", name="c"))
+
+    assert desk.quantity == Decimal("-0.2")
+    assert desk.clearing.open_orders == {}
+    desk.assert_closed()
+
+
 def test_margin_counts_open_orders_and_the_fee() -> None:
     desk = a_desk(leverage=10)
     desk.place(a_request(Side.BUY, "1", "40000"))
