@@ -130,6 +130,7 @@ def routes(core: Core) -> list[Route]:
         apply(e.Started, execution.apply_started),
         apply(e.Started, signals.apply_started),
         apply(e.Reconciled, risk.apply_reconciled),
+        apply(e.Reconciled, execution.apply_reconciled),
         on(e.Reconciled, risk.halts.on_reconciled, e.TradingHalted),
         apply(e.FundsMoved, core.flows.apply_funds_moved),
         apply(e.BooksAdopted, core.flows.apply_books_adopted),

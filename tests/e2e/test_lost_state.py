@@ -140,6 +140,7 @@ def test_an_old_copy_of_the_journal_halts_until_what_came_after_it_is_adopted(
 
         filled = {line["order"] for line in later if line["event"] == "order.filled"}
         assert filled <= set(third[-1]["foreign"])
+        assert not any(line["event"] in {"daemon.halted", "funds.moved"} for line in fourth)
         assert submitted(third) == []
         assert not status["equal"]
         assert any(map(IS_ADOPTED, fourth))

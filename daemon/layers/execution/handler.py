@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         OrderReported,
         OrdersTicked,
         QuotesTaken,
+        Reconciled,
         RunOpened,
         Started,
         TradingHalted,
@@ -67,6 +68,9 @@ class Execution:
 
     def apply_run_opened(self, event: RunOpened) -> None:
         self._intents.open(event)
+
+    def apply_reconciled(self, event: Reconciled) -> None:
+        self._protection.note_reconciled(event)
 
     def apply_books_adopted(self, event: BooksAdopted) -> None:
         self._intents.note_adopted(event)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from daemon.config import ExecutionSection
     from daemon.core.blotter import Blotter
     from daemon.core.book import Book
-    from daemon.core.events import Event, OrderIntended
+    from daemon.core.events import Event, OrderIntended, Reconciled
     from daemon.core.instruments import Instrument, InstrumentId
     from daemon.core.orders import Order
     from daemon.layers.execution.intents import Intents
@@ -49,7 +49,15 @@ class Protection:
         self._book = book
         self._intents = intents
         self._entered: dict[InstrumentId, tuple[str, int]] = {}  # trace and close of the newest
+        self._unsure: set[str] = set()
         self._failures: dict[InstrumentId, _Failures] = {}
+
+    def note_reconciled(self, event: Reconciled) -> None:
+        """Beside orders that the books do not know nobody can say what is to be protected."""
+        if event.foreign:
+            self._unsure.add(event.exchange)
+        else:
+            self._unsure.discard(event.exchange)
 
     # --- what is remembered -------------------------------------------------------------------
 
@@ -78,6 +86,8 @@ class Protection:
 
     def follow(self, instrument: InstrumentId, ts_ns: int) -> Iterator[Event]:
         """Bring the stop one step nearer to what is held."""
+        if instrument.exchange in self._unsure:
+            return
         parent = self._blotter.parent_of(instrument)
         if parent is not None and parent.is_exit:
             return  # it cancels the stop itself, and sells what is there

@@ -55,6 +55,7 @@ class Situation(Struct, frozen=True, kw_only=True):
     drawdown_ratio: float
     halts: tuple[HaltReason, ...]
     is_reconciled: bool
+    has_foreign: bool  # orders of ours are there that our books do not know
     is_stale: bool
     distrust: DataDistrusted | None
     clock: ClockChecked | None  # the measurement that took the trust away, if one did
@@ -102,6 +103,11 @@ def not_halted(now: Situation, _config: RiskSection) -> Denial | None:
 
 def reconciled(now: Situation, _config: RiskSection) -> Denial | None:
     return None if now.is_reconciled else Denial(DenyReason.NOT_RECONCILED)
+
+
+def held_for_sure(now: Situation, _config: RiskSection) -> Denial | None:
+    """What the books hold may have been sold already, under our own name: nothing is sold twice."""
+    return Denial(DenyReason.NOT_RECONCILED, "foreign orders") if now.has_foreign else None
 
 
 def no_order_in_the_way(now: Situation, _config: RiskSection) -> Denial | None:
@@ -281,7 +287,7 @@ ENTRY_GATES: tuple[Gate, ...] = (
     spread_narrow,
     book_deep,
 )
-EXIT_GATES: tuple[Gate, ...] = (no_order_in_the_way,)
+EXIT_GATES: tuple[Gate, ...] = (no_order_in_the_way, held_for_sure)
 
 
 def first_denial(gates: tuple[Gate, ...], now: Situation, config: RiskSection) -> Denial | None:

@@ -93,6 +93,7 @@ class Risk:
         self._blotter = blotter
         self._costs = costs
         self._reconciled: dict[str, bool] = {}  # by exchange; "" stands for all others
+        self._foreign: set[str] = set()  # exchanges with orders of ours that the books do not know
         self._are_starts_told = False  # journals of earlier versions hold no Started
         self.halts = Halts(config)
         self.holdings = Holdings(book, blotter)
@@ -140,6 +141,10 @@ class Risk:
             if not self._are_starts_told:  # it ended every start then, and nothing else
                 self._forget_streams()
         self._reconciled[event.exchange] = event.is_clean
+        if event.foreign:
+            self._foreign.add(event.exchange)
+        else:
+            self._foreign.discard(event.exchange)
 
     def apply_model_activated(self, event: ModelActivated) -> None:
         if self._model is None or self._model.model != event.model:
@@ -334,6 +339,7 @@ class Risk:
             drawdown_ratio=book.drawdown_ratio,
             halts=tuple(sorted(self.halts.in_force)),
             is_reconciled=all(self._is_reconciled(each.exchange) for each in members),
+            has_foreign=any(each.exchange in self._foreign for each in members),
             is_stale=instrument in self._stale,
             distrust=self.distrust.of(instrument, signal.ts_ns),
             clock=_of_all(self._clocks.get(each.exchange) for each in members),

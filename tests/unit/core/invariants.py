@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 EXIT_DENIALS = {
+    e.DenyReason.NOT_RECONCILED,  # only beside orders of ours that the books do not know
     e.DenyReason.ORDER_OPEN,
     e.DenyReason.UNRESOLVED_ORDER,
     e.DenyReason.NOTHING_TO_CLOSE,
