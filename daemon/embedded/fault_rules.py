@@ -129,6 +129,14 @@ class FaultRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 NAMES = {each.name: each.encode_name for each in fields(FaultRule)}
 WHERE = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<where>[^`]*)`)?$", re.DOTALL)
+WORDS: Mapping[str, type[StrEnum]] = {
+    "kind": FaultKind,
+    "candle": Candle,
+    "told": Told,
+    "field": Field,
+    "side": Side,
+    "says": Ended,
+}
 AMOUNTS = ("amount", "price", "tick", "lot", "minimum_quantity", "minimum_notional", "ratio")
 FEES = ("taker_bps", "maker_bps", "bps")
 BPS_MAX = 1_000
@@ -179,8 +187,8 @@ def _rule(number: int, row: object) -> FaultRule:
         found = WHERE.match(str(error))
         where = found["where"] if found is not None else None
         what = found["what"] if found is not None else str(error)
-        if where == "kind":
-            what = f"expected one of {', '.join(FaultKind)}"
+        if where is not None and where in WORDS:
+            what = f"expected one of {', '.join(WORDS[where])}"
         raise _refused(number, where, what[:1].lower() + what[1:]) from None
     assert isinstance(row, Mapping)
     _check_meaning(number, rule, set(row))

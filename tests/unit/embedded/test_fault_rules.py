@@ -66,7 +66,7 @@ def open_of(slot: int) -> int:
         ('{"kind":"drop","event":"TRADE"}', "rule 1: event: expected stream user and one of NEW"),
         (
             '{"kind":"foreign_order","symbol":"X","side":"LONG","amount":1}',
-            "rule 1: side: invalid enum value 'LONG'",
+            "rule 1: side: expected one of BUY, SELL",
         ),
         (
             '{"kind":"foreign_order","symbol":"X","side":"BUY","amount":1,"client_id":"a b"}',
