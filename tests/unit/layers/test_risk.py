@@ -337,6 +337,21 @@ def test_a_halted_book_opens_nothing() -> None:
     assert verdict.value == "operator"
 
 
+def test_beside_orders_of_ours_that_the_books_do_not_know_nothing_is_sold() -> None:
+    """An old copy of the journal: what it holds was sold after it, and must not be sold twice."""
+    desk = Desk()
+    desk.buys("2")
+    where = BTC.exchange
+    desk.takes(a_reconciled(is_clean=False, exchange=where, foreign=("td9",), differences=("x",)))
+
+    held_back = desk.denied(e.Direction.FLAT)
+    desk.takes(a_reconciled(is_clean=False, exchange=where, differences=("USDT: 1 and 2",)))
+    other_differences = desk.asked(e.Direction.FLAT)
+
+    assert held_back == "not_reconciled"
+    assert isinstance(other_differences, e.OrderApproved)
+
+
 def test_an_order_of_unknown_fate_blocks_its_instrument_and_no_other() -> None:
     desk = Desk()
     desk.intends(ORDER, BTC)
