@@ -12,12 +12,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from daemon.core.errors import ExchangeUnreachable, TradingdError
-from daemon.core.events import Quote, QuotesTaken
+from daemon.core.events import Direction, Quote, QuotesTaken
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from daemon.core.events import AskQuotes, Direction
+    from daemon.core.events import AskQuotes
     from daemon.core.instruments import InstrumentId
     from daemon.core.ports import Book
     from daemon.running.sites import Site
@@ -31,7 +31,10 @@ Levels = tuple[tuple[Decimal, Decimal], ...]
 
 
 class QuoteDesk:
-    """Answers questions of all exchanges; where `is_ordered`, one after the other as they came."""
+    """Answers questions of all exchanges; where `is_ordered`, one after the other as they came.
+
+    Else so many at once, and those for exits beside them: an exit waits for no entry.
+    """
 
     def __init__(
         self,
@@ -44,6 +47,7 @@ class QuoteDesk:
         self._sites = sites
         self._put = put
         self._within_s = LOCKSTEP_WITHIN_S if is_ordered else within_s
+        self._is_ordered = is_ordered
         self._at_once = 1 if is_ordered else AT_ONCE_MAX
         self._asked: deque[AskQuotes] = deque()
         self._open: set[tuple[str, Direction]] = set()
@@ -68,14 +72,23 @@ class QuoteDesk:
             while True:
                 await self._posted.wait()
                 self._posted.clear()
-                while self._asked and len(self._tasks) < self._at_once:
-                    task = asyncio.create_task(self._answer(self._asked.popleft()))
-                    self._tasks.add(task)
-                    task.add_done_callback(self._done)
+                self._start()
         finally:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _start(self) -> None:
+        """Answer what may be answered now, in the order of asking."""
+        waiting, self._asked = self._asked, deque()
+        for question in waiting:
+            is_urgent = question.direction is Direction.FLAT and not self._is_ordered
+            if is_urgent or len(self._tasks) < self._at_once:
+                task = asyncio.create_task(self._answer(question))
+                self._tasks.add(task)
+                task.add_done_callback(self._done)
+            else:
+                self._asked.append(question)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

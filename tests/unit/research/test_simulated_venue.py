@@ -1,10 +1,19 @@
 from decimal import Decimal
 from typing import Any
 
-from daemon.core.events import OrderReported, Outcome
-from daemon.core.orders import OrderState, Side
+from daemon.core.bars import Bar
+from daemon.core.events import (
+    AskQuotes,
+    BarsClosed,
+    CancelOrder,
+    Direction,
+    OrderReported,
+    Outcome,
+    SubmitOrder,
+)
+from daemon.core.orders import OrderState, OrderType, Side
 from daemon.research.simulated_venue import FillModel, SimulatedVenue
-from tests.builders import BTC, CLOSE_NS, HOUR_NS, a_bar, a_submission, an_instrument
+from tests.builders import BTC, CLOSE_NS, ETH, HOUR_NS, a_bar, a_submission, an_instrument
 
 D = Decimal
 MODEL = FillModel(
@@ -98,3 +107,118 @@ def test_the_filters_of_the_exchange_hold() -> None:
     assert "multiple" in answered("0.123456789").reason
     assert "notional" in answered("0.001").reason
     assert answered("0.001").outcome is Outcome.REFUSED
+
+
+# --- orders that rest -----------------------------------------------------------------------------
+
+
+def a_venue(*bars: Bar, model: FillModel = MODEL) -> SimulatedVenue:
+    return SimulatedVenue(
+        {BTC: an_instrument()}, {(BTC, each.open_ns): each for each in bars}, HOUR_NS, model
+    )
+
+
+def hour(number: int, open_: float, high: float, low: float) -> Bar:
+    """The bar that opens so many hours after the decision."""
+    return a_bar(
+        open_ns=CLOSE_NS + number * HOUR_NS, open=open_, high=high, low=low, close=open_,
+        volume=1_000.0,
+    )  # fmt: skip
+
+
+def passed(venue: SimulatedVenue, bar: Bar) -> list[OrderReported]:
+    return list(venue.passing(BarsClosed(ts_ns=bar.close_ns, bars=(bar,))))
+
+
+def a_stop(**changes: Any) -> SubmitOrder:
+    """A sale at the market once it trades at 900."""
+    return a_submission(
+        **{"ts_ns": CLOSE_NS, "side": Side.SELL, "order_type": OrderType.STOP,
+           "quantity": D(1), "stop_price": D(900)} | changes
+    )  # fmt: skip
+
+
+def a_limit(side: Side, price: str) -> SubmitOrder:
+    return a_submission(
+        ts_ns=CLOSE_NS, side=side, order_type=OrderType.LIMIT, quantity=D(1), price=D(price)
+    )
+
+
+def test_a_stop_rests_until_a_bar_trades_at_its_price_and_then_pays_like_a_market_order() -> None:
+    bars = hour(0, 1_000.0, 1_010.0, 950.0), hour(1, 960.0, 970.0, 899.0)
+    venue = a_venue(*bars)
+
+    placed = venue.answer(a_stop())
+
+    assert (placed.outcome, placed.state) == (Outcome.ACKNOWLEDGED, OrderState.ACCEPTED)
+    assert passed(venue, bars[0]) == []
+    (met,) = passed(venue, bars[1])
+    assert (met.state, met.filled_quantity) == (OrderState.FILLED, D(1))
+    assert met.fills[0].price == D("899.32")  # 900 less 7.5 bps, on the grid
+    assert met.ts_ns == bars[1].close_ns
+    assert passed(venue, bars[1]) == [], "it is met once"
+
+
+def test_a_bar_that_opens_beyond_the_stop_is_met_at_its_open() -> None:
+    bars = hour(0, 1_000.0, 1_010.0, 950.0), hour(1, 800.0, 810.0, 790.0)
+    venue = a_venue(*bars)
+    venue.answer(a_stop())
+
+    (met,) = passed(venue, bars[1])
+
+    assert met.fills[0].price == D("799.40")
+
+
+def test_a_stop_above_the_market_is_refused_as_exchanges_do() -> None:
+    report = a_venue(hour(0, 890.0, 900.0, 880.0)).answer(a_stop())
+
+    assert (report.outcome, report.reason) == (
+        Outcome.REFUSED,
+        "the stop price would trigger immediately",
+    )
+
+
+def test_a_limit_order_is_filled_by_a_bar_that_trades_through_it_and_not_by_a_touch() -> None:
+    for side, touch, through in (
+        (Side.BUY, hour(0, 1_000.0, 1_010.0, 950.0), hour(1, 1_000.0, 1_010.0, 949.0)),
+        (Side.SELL, hour(0, 900.0, 950.0, 890.0), hour(1, 900.0, 951.0, 890.0)),
+    ):
+        venue = a_venue(touch, through)
+        venue.answer(a_limit(side, "950"))
+
+        assert passed(venue, touch) == []
+        (met,) = passed(venue, through)
+        assert met.fills[0].price == D(950), "others came to its price: nothing is paid for that"
+
+
+def test_a_cancelled_order_is_not_met_any_more_and_what_is_over_is_not_cancelled() -> None:
+    bars = hour(0, 1_000.0, 1_010.0, 950.0), hour(1, 960.0, 970.0, 899.0)
+    venue = a_venue(*bars)
+    stop = a_stop()
+    venue.answer(stop)
+    cancel = CancelOrder(
+        ts_ns=bars[0].close_ns, client_order_id=stop.client_order_id, instrument=BTC,
+        order_type=OrderType.STOP, venue_order_id=None, intended_ns=CLOSE_NS, reason="test",
+    )  # fmt: skip
+
+    first, second = venue.cancel(cancel), venue.cancel(cancel)
+
+    assert (first.state, first.filled_quantity) == (OrderState.CANCELED, D(0))
+    assert second.state is None
+    assert passed(venue, bars[1]) == []
+
+
+def test_a_quote_is_made_of_the_bar_that_has_just_closed() -> None:
+    closed = a_bar(open_ns=CLOSE_NS - HOUR_NS, open=9.0, high=2_000.0, low=1.0, close=1_000.0,
+                   volume=1_000.0)  # fmt: skip
+    question = AskQuotes(
+        ts_ns=CLOSE_NS, instrument=BTC, trace="t", direction=Direction.LONG,
+        instruments=(BTC, ETH), notional_quote=D(1),
+    )  # fmt: skip
+
+    here, there = a_venue(closed).quotes(question).quotes
+
+    assert here.bids == ((D("999.80"), D(50)),)
+    assert here.asks == ((D("1000.20"), D(50)),)
+    assert not there.is_complete
+    assert there.error

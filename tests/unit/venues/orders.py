@@ -1,8 +1,11 @@
 """Orders for the tests of venues; every field defaulted."""
 
 from decimal import Decimal
+from typing import Any
 
-from daemon.core.events import LookUpOrder, SubmitOrder
+from msgspec.structs import replace
+
+from daemon.core.events import CancelOrder, LookUpOrder, SubmitOrder
 from daemon.core.instruments import Instrument, InstrumentId
 from daemon.core.orders import OrderType, Side
 
@@ -27,6 +30,24 @@ def an_order(
         order_type=order_type,
         quantity=Decimal(quantity),
         decision_price=Decimal(100),
+    )
+
+
+def a_resting_order(ours: str = "tdone", **changes: Any) -> SubmitOrder:
+    """A buy that waits for the market."""
+    order = an_order(ours, order_type=OrderType.LIMIT)
+    return replace(order, **{"price": Decimal(90)} | changes)
+
+
+def a_cancel(ours: str = "tdone", instrument: InstrumentId = BTC) -> CancelOrder:
+    return CancelOrder(
+        ts_ns=NOW_NS,
+        client_order_id=ours,
+        instrument=instrument,
+        order_type=OrderType.LIMIT,
+        venue_order_id=None,
+        intended_ns=NOW_NS,
+        reason="test",
     )
 
 

@@ -9,10 +9,18 @@ import pytest
 from msgspec.structs import replace
 
 from daemon.core.events import Input, OrderReported, Outcome, ReportSource
-from daemon.core.orders import OrderState
+from daemon.core.orders import OrderState, OrderType
 from daemon.venues.outbox import Outbox
 from tests.fakes import FakeVenue, Fate
-from tests.unit.venues.orders import BTC, ETH, NOW_NS, a_look_up, an_order
+from tests.unit.venues.orders import (
+    BTC,
+    ETH,
+    NOW_NS,
+    a_cancel,
+    a_look_up,
+    a_resting_order,
+    an_order,
+)
 from tests.virtual_time import run_virtual
 
 
@@ -303,3 +311,111 @@ def test_outboxes_that_share_a_turn_send_one_order_after_the_other() -> None:
         return meanwhile, slow.venue.sent, fast.venue.sent
 
     assert run_virtual(run()) == ([], ["tdone"], ["tdtwo"])
+
+
+# --- orders that rest -----------------------------------------------------------------------------
+
+
+def states(post: Post) -> list[OrderState | None]:
+    return [each.state for each in post.published]
+
+
+def test_an_order_that_rests_is_followed_until_it_is_over_and_nobody_waits_for_it() -> None:
+    async def scenario(post: Post) -> None:
+        post.outbox.post(a_resting_order())
+        await post.outbox.idle()
+        assert states(post) == [OrderState.ACCEPTED]
+        await asyncio.sleep(200)
+        assert states(post) == [OrderState.ACCEPTED], "no news is not told"
+        post.venue.meets("tdone")
+        await asyncio.sleep(70)
+        post.venue.asked.clear()
+        await asyncio.sleep(600)
+
+    post = posted(scenario)
+
+    assert states(post) == [OrderState.ACCEPTED, OrderState.FILLED]
+    assert post.venue.asked == [], "what is over is not asked about"
+
+
+def test_a_cancel_is_told_by_what_the_order_is_then() -> None:
+    async def scenario(post: Post) -> None:
+        post.outbox.post(a_resting_order())
+        await post.outbox.idle()
+        post.outbox.post(a_cancel())
+        await post.outbox.idle()
+        post.venue.asked.clear()
+        await asyncio.sleep(600)
+
+    post = posted(scenario)
+
+    assert states(post) == [OrderState.ACCEPTED, OrderState.CANCELED]
+    assert post.venue.asked == []
+
+
+def test_a_cancel_that_came_too_late_tells_the_fill() -> None:
+    async def scenario(post: Post) -> None:
+        post.outbox.post(a_resting_order())
+        await post.outbox.idle()
+        post.venue.meets("tdone")
+        post.outbox.post(a_cancel())
+        await post.outbox.idle()
+
+    post = posted(scenario)
+
+    assert states(post)[-1] is OrderState.FILLED
+    assert post.published[-1].fills
+
+
+def test_two_cancels_of_one_order_at_a_time_are_one() -> None:
+    async def scenario(post: Post) -> None:
+        post.outbox.post(a_resting_order())
+        await post.outbox.idle()
+        post.outbox.post(a_cancel())
+        post.outbox.post(a_cancel())
+        await post.outbox.idle()
+
+    assert posted(scenario).venue.cancelled == ["tdone"]
+
+
+def test_after_the_end_nothing_is_cancelled() -> None:
+    async def scenario(post: Post) -> None:
+        post.outbox.post(a_resting_order())
+        await post.outbox.idle()
+        await post.stop()
+        post.outbox.post(a_cancel())
+        await asyncio.sleep(60)
+
+    assert posted(scenario).venue.cancelled == []
+
+
+def test_where_the_market_waits_resting_orders_are_asked_about_when_it_has_moved() -> None:
+    async def scenario(post: Post) -> None:
+        post.outbox.post(a_resting_order())
+        await post.outbox.idle()
+        await asyncio.sleep(600)
+        assert post.venue.asked == []
+        await post.outbox.look_at_resting()
+        assert states(post) == [OrderState.ACCEPTED], "no news"
+        post.venue.meets("tdone")
+        await post.outbox.look_at_resting()
+        await post.outbox.look_at_resting()
+
+    post = posted(scenario, is_following=False)
+
+    assert states(post) == [OrderState.ACCEPTED, OrderState.FILLED]
+    assert post.venue.asked == ["tdone", "tdone"], "what is over is not asked about"
+
+
+def test_an_order_that_an_earlier_process_left_open_is_followed() -> None:
+    async def scenario(post: Post) -> None:
+        await post.venue.submit(a_resting_order())
+        post.outbox.watch(replace(a_look_up(), order_type=OrderType.LIMIT))
+        await asyncio.sleep(5)
+        post.venue.meets("tdone")
+        await asyncio.sleep(70)
+
+    post = posted(scenario)
+
+    assert states(post) == [OrderState.ACCEPTED, OrderState.FILLED]
+    assert post.venue.sent == ["tdone"]
