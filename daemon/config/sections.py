@@ -279,11 +279,16 @@ class RiskSection(Section):
 
 class ExecutionSection(Section):
     fee_bps: Bps = 10.0
+    maker_fee_bps: Annotated[Real, Field(ge=-10_000, le=10_000)] = 10.0
+    fee_tiers: tuple[tuple[Annotated[Real, Field(ge=0)], Real, Real], ...] = ()
     slippage_bps: Bps = 5.0
     validity_ms: Annotated[Count, Field(le=60_000)] = 5_000
     grace_s: Seconds = 5.0
     clock_offset_max_ms: Annotated[Count, Field(le=60_000)] = 2_500
     paper_latency_ms: Annotated[Natural, Field(le=60_000)] = 250
+    paper_latency_jitter_ms: Annotated[Natural, Field(le=60_000)] = 50
+    paper_recovery_s: Annotated[Real, Field(ge=0, le=86_400)] = 30.0
+    paper_extra_slippage_bps: Bps = 0.0
     stop_loss_ratio: Annotated[Real, Field(ge=0, lt=1)] = 0.05
     entry_order: Literal["market", "limit"] = "market"
     exit_order: Literal["market", "limit"] = "market"

@@ -59,6 +59,8 @@ class Instrument(Struct, frozen=True, kw_only=True, gc=False):
     lot: Decimal
     minimum_quantity: Decimal = Decimal(0)
     minimum_notional: Decimal = Decimal(0)
+    maximum_quantity: Decimal | None = None  # None: the exchange states none
+    maximum_notional: Decimal | None = None
     market_type: MarketType = MarketType.SPOT
 
     def __post_init__(self) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from daemon.running.exchange_process import ExchangeProcess
     from daemon.venues.ccxt_market import CcxtMarket
     from daemon.venues.ccxt_venue import CcxtVenue
+    from daemon.venues.paper_terms import PaperTerms
 
 SYNTHETIC = "synthetic"
 LOCKSTEP = "lock-step"
@@ -156,6 +157,23 @@ def _urls(process: ExchangeProcess) -> dict[str, str]:
     return {"rest": endpoint.rest, "stream": endpoint.stream, "ws_api": endpoint.ws_api}
 
 
+def paper_terms(settings: Settings, exchange: str) -> PaperTerms:
+    """What a paper venue assumes of its exchange, as configured."""
+    from daemon.venues.paper_terms import FeeTier, PaperTerms
+
+    execution = settings.execution
+    return PaperTerms(
+        maker_fee_bps=execution.maker_fee_bps,
+        taker_fee_bps=execution.fee_bps_on.get(exchange, execution.fee_bps),
+        tiers=tuple(FeeTier(*each) for each in execution.fee_tiers),
+        latency_ms=execution.paper_latency_ms,
+        latency_jitter_ms=execution.paper_latency_jitter_ms,
+        recovery_s=execution.paper_recovery_s,
+        extra_slippage_bps=execution.paper_extra_slippage_bps,
+        seed=settings.run.seed,
+    )
+
+
 async def real_site(
     settings: Settings,
     *,
@@ -192,8 +210,8 @@ async def real_site(
         instruments,
         clock,
         start={each.quote: settings.allotted[each.quote] for each in instruments},
-        fee_bps=settings.execution.fee_bps,
-        latency_ms=settings.execution.paper_latency_ms,
+        timeframe_ns=timeframe_ns(settings.data.fetched_timeframe),
+        terms=paper_terms(settings, exchange),
     )
     return Site(
         exchange=exchange,

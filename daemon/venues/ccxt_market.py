@@ -203,12 +203,20 @@ def instrument_of(exchange: str, listed: dict[str, Any], precision_mode: int) ->
         lot=LOT_DEFAULT if amount is None else step(amount),
         minimum_quantity=_limit(limits.get("amount")),
         minimum_notional=_limit(limits.get("cost")),
+        maximum_quantity=_most(limits.get("amount")),
+        maximum_notional=_most(limits.get("cost")),
     )
 
 
 def _limit(limits: dict[str, object] | None) -> Decimal:
     least = (limits or {}).get("min")
     return Decimal(0) if least is None else Decimal(str(least))
+
+
+def _most(limits: dict[str, object] | None) -> Decimal | None:
+    """None where nothing is stated; some say 0 and mean the same."""
+    most = Decimal(str((limits or {}).get("max") or 0))
+    return most if most.is_finite() and most > 0 else None
 
 
 def _candles(rows: object) -> list[RawBar]:

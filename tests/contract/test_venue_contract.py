@@ -7,13 +7,15 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.core.clock import ManualClock
-from daemon.core.events import Outcome, ReportSource
-from daemon.core.orders import OrderState, Side
+from daemon.core.events import CancelOrder, Outcome, ReportSource
+from daemon.core.orders import OrderState, OrderType, Side
 from daemon.core.ports import Venue
 from daemon.venues.ccxt_client import make_client
 from daemon.venues.ccxt_venue import CcxtVenue
+from daemon.venues.paper_terms import PaperTerms
 from daemon.venues.paper_venue import PaperVenue
 from tests.exchange.loopback import CREDENTIALS, loopback, next_within
 from tests.fakes import FakeMarketData, FakeVenue, Fate
@@ -33,7 +35,8 @@ async def a_venue(kind: str, directory: Path, *fates: Fate) -> AsyncIterator[Ven
             [an_instrument(BTC), an_instrument(ETH)],
             ManualClock(NOW_NS),
             start={"USDT": Decimal(100_000), "BTC": Decimal(1)},
-            latency_ms=0,
+            timeframe_ns=3_600 * 1_000_000_000,
+            terms=PaperTerms(latency_ms=0),
         )
     else:
         async with loopback(directory) as lab:
@@ -63,6 +66,18 @@ async def a_venue(kind: str, directory: Path, *fates: Fate) -> AsyncIterator[Ven
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+def a_cancel(venue_order_id: str | None) -> CancelOrder:
+    return CancelOrder(
+        ts_ns=NOW_NS,
+        client_order_id="tdone",
+        instrument=BTC,
+        order_type=OrderType.LIMIT,
+        venue_order_id=venue_order_id,
+        intended_ns=NOW_NS,
+        reason="test",
+    )
 
 
 async def test_a_filled_order_is_told_with_fills_that_add_up(kind: str, tmp_path: Path) -> None:
@@ -190,6 +205,36 @@ async def test_an_order_whose_request_was_lost_is_absent(wired: str, tmp_path: P
 
         assert (await next_within(venue.look_up(a_look_up()))).outcome is Outcome.ABSENT
         assert (await venue.account([BTC], 0)).fills == ()
+
+
+@pytest.mark.parametrize("real", ["paper", "ccxt"])
+async def test_a_limit_order_far_from_the_market_rests_until_it_is_cancelled(
+    real: str, tmp_path: Path
+) -> None:
+    async with a_venue(real, tmp_path) as venue:
+        sent = await venue.submit(
+            replace(an_order(), order_type=OrderType.LIMIT, price=Decimal(10))
+        )
+        found = await next_within(venue.look_up(replace(a_look_up(), order_type=OrderType.LIMIT)))
+        resting = await venue.account([BTC], 0)
+        ended = await next_within(venue.cancel(a_cancel(sent.venue_order_id)))
+        again = await next_within(venue.cancel(a_cancel(sent.venue_order_id)))
+
+        assert (sent.state, found.state) == (OrderState.ACCEPTED, OrderState.ACCEPTED)
+        assert resting.open_client_order_ids == ("tdone",)
+        assert (ended.state, ended.filled_quantity, ended.fills) == (OrderState.CANCELED, 0, ())
+        assert again.state is OrderState.CANCELED
+        assert (await venue.account([BTC], 0)).open_client_order_ids == ()
+
+
+@pytest.mark.parametrize("real", ["paper", "ccxt"])
+async def test_a_cancel_that_comes_too_late_tells_the_fill(real: str, tmp_path: Path) -> None:
+    async with a_venue(real, tmp_path) as venue:
+        sent = await venue.submit(an_order())
+        told = await next_within(venue.cancel(a_cancel(sent.venue_order_id)))
+
+        assert told.state is OrderState.FILLED
+        assert told.filled_quantity == Decimal("0.5")
 
 
 @pytest.mark.parametrize("filtered", ["paper", "ccxt"])
