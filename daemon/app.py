@@ -22,7 +22,7 @@ from daemon.layers.execution import Execution
 from daemon.layers.features.handler import Features
 from daemon.layers.inference.handler import Inference
 from daemon.layers.monitoring.handler import Monitoring
-from daemon.layers.risk import Costs, Risk
+from daemon.layers.risk import Costs, Policy, Risk
 from daemon.layers.signals import Signals
 
 if TYPE_CHECKING:
@@ -49,6 +49,10 @@ class Core(Struct):
     risk: Risk
     execution: Execution
     monitoring: Monitoring
+
+    def is_due(self, ts_ns: int) -> bool:
+        """True when a tick now would do anything."""
+        return self.execution.is_due(ts_ns) or self.risk.policy.is_due(ts_ns)
 
 
 def build_core(
@@ -86,6 +90,12 @@ def build_core(
         blotter,
         costs=costs,
         quarantine_max_per_day=settings.data.quarantine_max_per_day,
+        policy=Policy(
+            settings.policy,
+            book,
+            blotter,
+            model_age_max_ns=round(settings.model.max_age_days * DAY_NS),
+        ),
     )
     execution = Execution(settings.execution, blotter, book)
     monitoring = Monitoring(settings.health, timeframe_ns=length_ns)
@@ -122,11 +132,14 @@ def routes(core: Core) -> list[Route]:
         apply(e.RunOpened, book.apply_run_opened),
         apply(e.RunOpened, execution.apply_run_opened),
         apply(e.RunOpened, risk.apply_run_opened),
+        apply(e.RunOpened, risk.policy.apply_run_opened),
         apply(e.ModelActivated, inference.apply_model_activated),
         apply(e.ModelActivated, signals.apply_model_activated),
         apply(e.ModelActivated, risk.apply_model_activated),
+        apply(e.ModelActivated, risk.policy.apply_model_activated),
         apply(e.ModelActivated, monitoring.apply_model_activated),
         apply(e.Started, risk.apply_started),
+        apply(e.Started, risk.policy.apply_started),
         apply(e.Started, execution.apply_started),
         apply(e.Started, signals.apply_started),
         apply(e.Reconciled, risk.apply_reconciled),
@@ -154,10 +167,12 @@ def routes(core: Core) -> list[Route]:
         apply(e.BarsClosed, features.apply_bars_closed),
         apply(e.BarsClosed, book.apply_bars_closed),
         apply(e.BarsClosed, risk.apply_bars_closed),
+        apply(e.BarsClosed, risk.policy.apply_bars_closed),
         apply(e.BarsClosed, monitoring.apply_bars_closed),
         on(e.BarsClosed, monitoring.on_bars_closed, e.PredictionResolved),
         on(e.BarsClosed, execution.on_bars_closed, *tick),
         on(e.BarsClosed, risk.on_bars_closed, e.EquityMarked, e.OrderDenied),
+        on(e.BarsClosed, risk.policy.on_bars_closed, e.PolicyActed),
         on(e.BarsClosed, features.on_bars_closed, e.FeatureRows),
         apply(e.FeatureRows, features.apply_feature_rows),
         on(e.FeatureRows, inference.on_feature_rows, e.Predictions),
@@ -214,11 +229,17 @@ def routes(core: Core) -> list[Route]:
         on(e.ParentEnded, execution.on_parent_ended, *child, *cancel),
         on(e.ProtectionFailed, risk.on_protection_failed, e.SignalEmitted),
         on(e.OrdersTicked, execution.on_orders_ticked, *tick),
+        on(e.OrdersTicked, risk.policy.on_orders_ticked, e.PolicyActed),
+        apply(e.PolicyActed, risk.policy.apply_policy_acted),
+        apply(e.PolicyActed, execution.apply_policy_acted),
+        on(e.PolicyActed, risk.policy.on_policy_acted, e.SignalEmitted),
+        on(e.PolicyActed, execution.on_policy_acted, *child, *cancel),
         apply(e.DustSetAside, book.apply_dust_set_aside),
         on(e.DustSetAside, risk.holdings.on_dust_set_aside, e.PositionChanged),
         apply(e.PositionChanged, signals.apply_position_changed),
         apply(e.PositionChanged, risk.apply_position_changed),
         apply(e.PositionChanged, risk.halts.apply_position_changed),
+        apply(e.PositionChanged, execution.apply_position_changed),
         on(e.PositionChanged, risk.halts.on_position_changed, e.TradingStateChanged),
         apply(e.PositionChanged, book.apply_position_changed),
 
@@ -229,32 +250,41 @@ def routes(core: Core) -> list[Route]:
         apply(e.PredictionResolved, monitoring.apply_prediction_resolved),
         on(e.HealthTick, monitoring.on_health_tick, e.HealthSampled),
         apply(e.HealthSampled, risk.apply_health_sampled),
+        apply(e.HealthSampled, risk.policy.apply_health_sampled),
         on(e.HealthSampled, risk.halts.on_health_sampled, e.TradingHalted),
         apply(e.FeedStale, risk.apply_feed_stale),
+        apply(e.FeedStale, risk.policy.apply_feed_stale),
         apply(e.FeedStale, execution.apply_feed_stale),
         apply(e.FeedStale, signals.apply_feed_stale),
         apply(e.FeedStale, features.apply_feed_stale),
         on(e.FeedStale, features.on_feed_stale, e.FeatureRows),
         apply(e.FeedRecovered, risk.apply_feed_recovered),
+        apply(e.FeedRecovered, risk.policy.apply_feed_recovered),
         apply(e.FeedRecovered, execution.apply_feed_recovered),
         apply(e.FeedRecovered, signals.apply_feed_recovered),
         apply(e.FeedRecovered, features.apply_feed_recovered),
         apply(e.ClockChecked, risk.apply_clock_checked),
         apply(e.ClockChecked, execution.apply_clock_checked),
         apply(e.ExchangeLost, risk.apply_exchange_lost),
+        apply(e.ExchangeLost, risk.policy.apply_exchange_lost),
         apply(e.ExchangeLost, execution.apply_exchange_lost),
         apply(e.ExchangeBack, risk.apply_exchange_back),
+        apply(e.ExchangeBack, risk.policy.apply_exchange_back),
         apply(e.ExchangeBack, execution.apply_exchange_back),
+        apply(e.ListingChanged, risk.apply_listing_changed),
+        apply(e.ListingChanged, risk.policy.apply_listing_changed),
 
         # trading state
         on(e.HaltRequested, risk.halts.on_halt_requested, e.TradingHalted),
         on(e.ResumeRequested, risk.halts.on_resume_requested, e.TradingResumed),
         apply(e.TradingHalted, risk.halts.apply_trading_halted),
+        apply(e.TradingHalted, risk.policy.apply_trading_halted),
         on(e.TradingHalted, risk.halts.on_trading_halted, e.TradingStateChanged),
         apply(e.TradingHalted, book.apply_trading_halted),
         apply(e.TradingHalted, execution.apply_trading_halted),
         on(e.TradingHalted, execution.on_trading_halted, *cancel, e.ParentEnded),
         apply(e.TradingResumed, risk.halts.apply_trading_resumed),
+        apply(e.TradingResumed, risk.policy.apply_trading_resumed),
         on(e.TradingResumed, risk.halts.on_trading_resumed, e.TradingStateChanged),
         apply(e.TradingStateChanged, risk.halts.apply_trading_state_changed),
         apply(e.TradingResumed, book.apply_trading_resumed),

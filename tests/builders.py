@@ -581,6 +581,23 @@ def a_resumption(**changes: Any) -> e.TradingResumed:
     return _filled(e.TradingResumed, {"reason": "looked at", "who": "uid 1000"}, changes)
 
 
+def a_policy_act(**changes: Any) -> e.PolicyActed:
+    defaults = {
+        "trouble": e.Trouble.DELISTED,
+        "instrument": BTC,
+        "action": e.PolicyAction.CLOSE,
+        "since_ns": CLOSE_NS,
+        "attempt": 1,
+        "stop_ratio": 0.1,
+    }
+    return _filled(e.PolicyActed, defaults, changes)
+
+
+def a_listing_change(**changes: Any) -> e.ListingChanged:
+    defaults = {"instrument": BTC, "is_tradable": False, "detail": "BREAK"}
+    return _filled(e.ListingChanged, defaults, changes)
+
+
 def a_state_change(**changes: Any) -> e.TradingStateChanged:
     defaults = {
         "state": e.TradingState.HALTED,
@@ -626,7 +643,8 @@ JOURNALED_BUILDERS: Final[tuple[Callable[..., e.Event], ...]] = (
     an_order_not_sent, a_cancel_requested, an_unknown_outcome, an_absence, an_order_filled,
     an_order_completed, a_parent_ended, a_protection_failed,
     a_position_changed, an_equity_mark, a_resolution, a_health_sample, a_halt, a_resumption,
-    a_journal_thinned, a_dust, a_state_change,
+    a_journal_thinned, a_dust, a_state_change, a_listing_change,
+    a_policy_act,
 )  # fmt: skip
 
 

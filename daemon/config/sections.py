@@ -277,6 +277,31 @@ class RiskSection(Section):
         return self
 
 
+Action = Literal["hold", "protect", "reduce", "close"]
+
+
+class PolicySection(Section):
+    """What becomes of a position in trouble; docs/risk.md says what each trouble is."""
+
+    model_critical: Action = "protect"
+    model_unknown: Action = "hold"
+    model_expired: Action = "hold"
+    outage: Action = "protect"
+    delisted: Action = "close"
+    exchange_lost: Action = "protect"
+    version_changed: Action = "hold"
+    halt_drawdown: Action = "hold"
+    halt_model_critical: Action = "hold"
+    halt_operator: Action = "hold"
+    halt_reconcile: Action = "hold"
+    halt_foreign_order: Action = "hold"
+    halt_overfill: Action = "hold"
+    halt_late_fill: Action = "hold"
+    outage_bars: Annotated[Count, Field(le=10_000)] = 5
+    reduce_ratio: Annotated[Real, Field(gt=0, lt=1)] = 0.5
+    stop_ratio: Annotated[Real, Field(gt=0, lt=1)] = 0.10
+
+
 class ExecutionSection(Section):
     fee_bps: Bps = 10.0
     maker_fee_bps: Annotated[Real, Field(ge=-10_000, le=10_000)] = 10.0

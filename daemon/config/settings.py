@@ -19,6 +19,7 @@ from daemon.config.sections import (
     HealthSection,
     LogSection,
     ModelSection,
+    PolicySection,
     RiskSection,
     RunSection,
     SignalSection,
@@ -48,6 +49,7 @@ class Settings(BaseSettings):
     model: ModelSection = ModelSection()
     signal: SignalSection = SignalSection()
     risk: RiskSection = RiskSection()
+    policy: PolicySection = PolicySection()
     execution: ExecutionSection = ExecutionSection()
     backtest: BacktestSection = BacktestSection()
     health: HealthSection = HealthSection()

@@ -43,6 +43,9 @@ from daemon.core.reasons import (
     ParentEnd as ParentEnd,
 )
 from daemon.core.reasons import (
+    PolicyAction as PolicyAction,
+)
+from daemon.core.reasons import (
     ReportSource as ReportSource,
 )
 from daemon.core.reasons import (
@@ -53,6 +56,9 @@ from daemon.core.reasons import (
 )
 from daemon.core.reasons import (
     TradingState as TradingState,
+)
+from daemon.core.reasons import (
+    Trouble as Trouble,
 )
 
 
@@ -267,6 +273,14 @@ class ExchangeBack(Input, frozen=True, kw_only=True, gc=False, tag=True):
     exchange: str
 
 
+class ListingChanged(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """The exchange stopped or began to trade an instrument."""
+
+    instrument: InstrumentId
+    is_tradable: bool
+    detail: str
+
+
 class OrderReported(Input, frozen=True, kw_only=True, gc=False, tag=True):
     """What a venue said about one of our orders, in reply, on its stream or when asked."""
 
@@ -337,6 +351,8 @@ class Started(Input, frozen=True, kw_only=True, gc=False, tag=True):
     """A process begins on this journal: its books are not compared yet, and none of its streams has
     been silent.
     """
+
+    version: str = ""  # of the code; empty in journals of earlier versions
 
 
 class Reconciled(Input, frozen=True, kw_only=True, gc=False, tag=True):
@@ -488,6 +504,7 @@ class SignalEmitted(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     confidence: float | None
     edge_ratio: float | None  # expected net return of the round trip, as a fraction of the notional
     expires_ns: int | None
+    close_ratio: float = 1.0  # of FLAT: how much of the position shall go
 
 
 class SignalSuppressed(Fact, frozen=True, kw_only=True, gc=False, tag=True):
@@ -737,6 +754,17 @@ class TradingResumed(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     who: str
 
 
+class PolicyActed(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """Something is done about a position in trouble."""
+
+    trouble: Trouble
+    instrument: InstrumentId
+    action: PolicyAction
+    since_ns: int
+    attempt: int
+    stop_ratio: float  # how far the stop of PROTECT is away, where none is configured
+
+
 class TradingStateChanged(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     """What follows from the halts in force, told when it is another than before."""
 
@@ -816,7 +844,7 @@ JOURNALED: tuple[type[Event], ...] = (
     OrderOutcomeUnknown, OrderAbsent, OrderFilled, OrderCompleted, ParentEnded, ProtectionFailed,
     PositionChanged, EquityMarked,
     PredictionResolved, HealthSampled, TradingHalted, TradingResumed, JournalThinned,
-    DustSetAside, TradingStateChanged,
+    DustSetAside, TradingStateChanged, ListingChanged, PolicyActed,
 )  # fmt: skip
 
 # Steps that contain one of these are flushed to the disk before anything else happens.

@@ -35,6 +35,7 @@ class SignalReason(StrEnum):
     OPPOSITE = "opposite"
     HORIZON = "horizon"
     OVERDUE = "overdue"  # asked for FLAT before, and the position is still there
+    POLICY = "policy"  # trouble, and the policy gives the position up
     UNPROTECTED = "unprotected"  # the exchange will not hold a stop for it
 
 
@@ -84,6 +85,8 @@ class DenyReason(StrEnum):
     DATA_DISTRUSTED = "data_distrusted"
     CLOCK_OFF = "clock_off"
     NO_QUOTE = "no_quote"
+    POLICY = "policy"  # the position was given up, and the trouble is still on
+    NOT_TRADABLE = "not_tradable"
     SPREAD = "spread"
     PROBATION = "probation"
     THIN_BOOK = "thin_book"
@@ -126,6 +129,32 @@ class HaltReason(StrEnum):
     FOREIGN_ORDER = "foreign_order"
     OVERFILL = "overfill"
     LATE_FILL = "late_fill"  # of an order that was believed dead: the position may be twice the cap
+
+
+class Trouble(StrEnum):
+    """What a position may be in while it is held; each has a row in the policy."""
+
+    MODEL_CRITICAL = "model_critical"  # by the newest sample of its health
+    MODEL_UNKNOWN = "model_unknown"
+    MODEL_EXPIRED = "model_expired"
+    OUTAGE = "outage"  # the feed of the instrument is stale, and has been for long
+    DELISTED = "delisted"  # the exchange does not trade it
+    EXCHANGE_LOST = "exchange_lost"
+    VERSION_CHANGED = "version_changed"  # another code than the last start's
+    HALT_DRAWDOWN = "halt_drawdown"
+    HALT_MODEL_CRITICAL = "halt_model_critical"
+    HALT_OPERATOR = "halt_operator"
+    HALT_RECONCILE = "halt_reconcile"
+    HALT_FOREIGN_ORDER = "halt_foreign_order"
+    HALT_OVERFILL = "halt_overfill"
+    HALT_LATE_FILL = "halt_late_fill"
+
+
+class PolicyAction(StrEnum):
+    HOLD = "hold"  # nothing but what signals and stops do anyway
+    PROTECT = "protect"  # a stop rests on the exchange, also where none is configured
+    REDUCE = "reduce"  # a part is closed, once
+    CLOSE = "close"
 
 
 class TradingState(StrEnum):

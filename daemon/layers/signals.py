@@ -87,6 +87,8 @@ class Signals:
         self._model = event
 
     def apply_signal_emitted(self, event: SignalEmitted) -> None:
+        if event.close_ratio < 1.0:
+            return  # less of it is held, and the desire is the same
         key = self._listings.key(event.instrument)
         self._desired[key] = Desired(event.direction, event.close_ns, event.expires_ns)
 

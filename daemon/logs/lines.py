@@ -265,6 +265,26 @@ def trading_state(event: e.TradingStateChanged, _: Memory) -> Iterator[Fields]:
     }
 
 
+def policy_acted(event: e.PolicyActed, _: Memory) -> Iterator[Fields]:
+    yield {
+        **parts.named(event.instrument),
+        **parts.at(event),
+        "trouble": event.trouble,
+        "action": event.action,
+        "since": rfc3339(event.since_ns),
+        "attempt": event.attempt,
+    }
+
+
+def listing_changed(event: e.ListingChanged, _: Memory) -> Iterator[Fields]:
+    yield {
+        **parts.named(event.instrument),
+        **parts.at(event),
+        "is_tradable": event.is_tradable,
+        "detail": event.detail,
+    }
+
+
 def asked(
     event: e.TradingResumed | e.HaltRequested | e.ResumeRequested, _: Memory
 ) -> Iterator[Fields]:

@@ -251,6 +251,14 @@ ROWS: Final = (
     ),
     _event("daemon.resumed", "info", "new positions are allowed again", "at reason who"),
     _event(
+        "policy.acted", "warning", "something is done about a position in trouble",
+        "exchange symbol at trouble action since attempt",
+    ),
+    _event(
+        "exchange.listing", "warning", "the exchange stopped or began to trade a symbol",
+        "exchange symbol at is_tradable detail",
+    ),
+    _event(
         "trading.state", "warning", "what follows from the halts in force; also said at a start",
         "at? state reasons since? probation_trades? resume?",
     ),

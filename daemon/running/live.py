@@ -324,7 +324,7 @@ class Live:
         while True:
             await asyncio.sleep(TICK_EVERY_S)
             now_ns = self._world.now_ns()
-            if self.runner.is_idle and self._core.execution.is_due(now_ns):
+            if self.runner.is_idle and self._core.is_due(now_ns):
                 await self.inbox.put(OrdersTicked(ts_ns=now_ns))
 
     async def _watch(self) -> None:

@@ -46,6 +46,7 @@ from daemon.running.reporting import EXTEND_S
 from daemon.running.strays import Strays
 from daemon.running.summary import summarise
 from daemon.store.bars import BarStore
+from daemon.store.code_version import code_version
 from daemon.store.journal import SqliteJournal
 from daemon.store.models import ModelRegistry
 
@@ -204,7 +205,7 @@ class Session:
         if count:
             self._reporter.emit("run.resumed", events=count, steps=self._journal.last_step())
         self._reporter.state("reconciling with the venue")
-        await take(Started(ts_ns=now_ns))
+        await take(Started(ts_ns=now_ns, version=code_version()))
         for site in self._world.sites:
             if site.paper is not None:
                 site.paper.restore(*self._booked(site.exchange))

@@ -35,7 +35,7 @@ SECTIONS = {
     "features": {"FeaturesSection"},
     "inference": {"ModelSection"},
     "signals": {"SignalSection"},
-    "risk": {"RiskSection"},
+    "risk": {"PolicySection", "RiskSection"},
     "execution": {"ExecutionSection"},
     "monitoring": {"HealthSection"},
 }

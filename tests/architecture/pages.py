@@ -5,6 +5,7 @@ Belongs here: routes, order states, exit codes, settings, modules and the import
 """
 
 import ast
+import inspect
 import json
 import re
 import sys
@@ -15,15 +16,17 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from daemon.app import build_core, routes
-from daemon.config import Section, load
+from daemon.config import PolicySection, RiskSection, Section, load
 from daemon.config.settings import Settings
 from daemon.core import errors
-from daemon.core.events import JOURNALED, Command, Event, Input
+from daemon.core.events import JOURNALED, Command, DenyReason, Event, Input, Trouble
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import TERMINAL, TRANSITIONS
 from daemon.core.pipeline import Route
 from daemon.feature_config import feature_set_of
 from daemon.layers.features.kernels import MODULES, kernels_in
+from daemon.layers.risk.gates import ENTRY_GATES, EXIT_GATES
+from daemon.layers.risk.sizing import CAPS
 from tests.architecture.imports import AREAS, CONFINED, EVERYTHING, LAZY
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +95,59 @@ def _routes() -> list[Route]:
 def _owner(route: Route) -> str:
     handler: Any = route.handler
     return type(handler.__self__).__name__
+
+
+# --- risk ---------------------------------------------------------------------------------------
+
+
+def risk_gates() -> str:
+    """Every gate in its order: what it says of itself, its reasons and its keys."""
+    rows = []
+    for number, gate in enumerate(ENTRY_GATES, 1):
+        reasons, keys = _reasons_and_keys(gate)
+        about = " ".join((gate.__doc__ or gate.__name__.replace("_", " ")).split())
+        exits = "yes" if gate in EXIT_GATES else ""
+        rows.append((str(number), about.rstrip("."), reasons, keys, exits))
+    return _table(("", "an entry passes it when / because", "reason", "keys", "exits too"), rows)
+
+
+def risk_caps() -> str:
+    """Every cap on the size: its name in `bound_by`, its keys, and the denial where it binds."""
+    rows = []
+    for bound_by, cap, reason in CAPS:
+        keys = _reasons_and_keys(cap)[1]
+        rows.append((f"`{bound_by}`", keys, f"`{reason}`"))
+    return _table(("bound_by", "keys", "denied as"), rows)
+
+
+def _reasons_and_keys(function: Callable[..., Any]) -> tuple[str, str]:
+    tree = ast.parse(inspect.getsource(function))
+    names = [each for each in ast.walk(tree) if isinstance(each, ast.Attribute)]
+    reasons = [
+        DenyReason[each.attr]
+        for each in names
+        if isinstance(each.value, ast.Name) and each.value.id == "DenyReason"
+    ]
+    keys = {
+        each.attr
+        for each in names
+        if isinstance(each.value, ast.Name)
+        and each.value.id == "config"
+        and each.attr in RiskSection.model_fields
+    }
+    shown = [f"`{key}` = {_default(RiskSection.model_fields[key].default)}" for key in sorted(keys)]
+    return ", ".join(f"`{each}`" for each in dict.fromkeys(reasons)), ", ".join(shown)
+
+
+def policy_rows() -> str:
+    """Every trouble with what it is and what is done by default."""
+    lines = (ROOT / "config.toml").read_text().splitlines()
+    comments = {each.split(" =")[0]: each.partition("# ")[2] for each in lines if " =" in each}
+    rows = [
+        (f"`{each}`", comments[each.value], f"`{PolicySection.model_fields[each.value].default}`")
+        for each in Trouble
+    ]
+    return _table(("trouble, and its key in `[policy]`", "it is on when", "default"), rows)
 
 
 # --- tables ---------------------------------------------------------------------------------------
@@ -321,6 +377,9 @@ def order_table() -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "exchanges": exchange_table,
     "sending": order_table,
+    "gates": risk_gates,
+    "caps": risk_caps,
+    "policy": policy_rows,
     "routes": route_trees,
     "orders": order_states,
     "exits": exit_codes,

@@ -1,3 +1,5 @@
+import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -89,3 +91,29 @@ def test_a_planted_violation_is_found(path: str, source: str) -> None:
 )
 def test_what_the_table_allows_is_not_found(path: str, source: str) -> None:
     assert findings(path, source) == []
+
+
+def constructions(path: str, source: str, name: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == name:
+            yield f"{path}:{node.lineno}"
+
+
+def test_only_risk_says_that_an_order_is_approved_and_only_in_one_place() -> None:
+    found = [
+        each
+        for path in sorted(DAEMON.rglob("*.py"))
+        for each in constructions(
+            path.relative_to(DAEMON).as_posix(), path.read_text(), "OrderApproved"
+        )
+    ]
+
+    assert [each.partition(":")[0] for each in found] == ["layers/risk/verdicts.py"]
+
+
+def test_an_approval_that_is_planted_elsewhere_is_found() -> None:
+    source = "def on_bar(e):\n    yield events.OrderApproved(ts_ns=1)\n"
+
+    assert list(constructions("layers/signals.py", source, "OrderApproved")) == [
+        "layers/signals.py:2"
+    ]

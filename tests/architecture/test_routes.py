@@ -29,6 +29,11 @@ SELDOM = {
     *(("OrderAbsent", each) for each in (e.OrderIntended, e.SubmitOrder)),
     *(("TradingHalted", each) for each in (e.CancelOrder, e.OrderCancelRequested, e.ParentEnded)),
     ("EquityMarked", e.TradingHalted),
+    *(
+        (cause, each)
+        for cause in ("OrdersTicked", "PolicyActed")
+        for each in (e.CancelOrder, e.OrderCancelRequested)
+    ),
     *(("ParentEnded", each) for each in (e.CancelOrder, e.OrderCancelRequested)),
     *(("BarsClosed", e.AskQuotes), ("OrderCompleted", e.DustSetAside)),
     ("OrderDenied", e.DustSetAside),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemon.core.events import ParentEnd, ParentEnded
+from daemon.core.events import ParentEnd, ParentEnded, PolicyAction
 from daemon.core.orders import Leg
 from daemon.layers.execution.intents import Intents, adopted
 from daemon.layers.execution.protection import Protection
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
         OrderRefused,
         OrderReported,
         OrdersTicked,
+        PolicyActed,
+        PositionChanged,
         QuotesTaken,
         Reconciled,
         RunOpened,
@@ -81,6 +83,14 @@ class Execution:
 
     def apply_started(self, _event: Started) -> None:
         self._router.forget()
+
+    def apply_policy_acted(self, event: PolicyActed) -> None:
+        if event.action is PolicyAction.PROTECT:
+            self._protection.note_asked(event.instrument, event.stop_ratio)
+
+    def apply_position_changed(self, event: PositionChanged) -> None:
+        if event.closed_return_ratio is not None or not event.quantity:
+            self._protection.note_over(event.instrument)
 
     def apply_feed_stale(self, event: FeedStale) -> None:
         self._router.note_stale(event.instrument, is_stale=True)
@@ -161,6 +171,10 @@ class Execution:
 
     def on_trading_halted(self, event: TradingHalted) -> Iterator[Event]:
         yield from self._working.halt(event.ts_ns)
+
+    def on_policy_acted(self, event: PolicyActed) -> Iterator[Event]:
+        if event.action is PolicyAction.PROTECT:
+            yield from self._protection.follow(event.instrument, event.ts_ns)
 
     def on_bars_closed(self, event: BarsClosed) -> Iterator[Event]:
         yield from self._tick(event.ts_ns)

@@ -51,6 +51,7 @@ class Protection:
         self._entered: dict[InstrumentId, tuple[str, int]] = {}  # trace and close of the newest
         self._unsure: set[str] = set()
         self._failures: dict[InstrumentId, _Failures] = {}
+        self._asked: dict[InstrumentId, Decimal] = {}  # how far away, where none is configured
 
     def note_reconciled(self, event: Reconciled) -> None:
         """Beside orders that the books do not know nobody can say what is to be protected."""
@@ -64,6 +65,13 @@ class Protection:
     def note_intended(self, event: OrderIntended) -> None:
         if event.leg is Leg.ENTRY:
             self._entered[event.instrument] = (event.trace, event.close_ns)
+
+    def note_asked(self, instrument: InstrumentId, ratio: float) -> None:
+        """A stop so far away, where none is configured, until the position is over."""
+        self._asked[instrument] = Decimal(repr(ratio))
+
+    def note_over(self, instrument: InstrumentId) -> None:
+        self._asked.pop(instrument, None)
 
     def note_accepted(self, order: Order) -> None:
         if order.leg is Leg.STOP:
@@ -118,13 +126,17 @@ class Protection:
 
     def _wanted(self, instrument: InstrumentId) -> Decimal:
         """What the stop should be for: all that is held and can be sold."""
-        if not self._ratio:
+        ratio = self._ratio_of(instrument)
+        if not ratio:
             return Decimal(0)
         rules = self._book.instruments[instrument]
         position = self._book.position(instrument)
         quantity = rules.quantize_down(abs(position.quantity))
         price = self._book.marks.get(instrument, position.average_price)
-        return quantity if rules.takes(quantity, price * (1 - self._ratio)) else Decimal(0)
+        return quantity if rules.takes(quantity, price * (1 - ratio)) else Decimal(0)
+
+    def _ratio_of(self, instrument: InstrumentId) -> Decimal:
+        return self._ratio or self._asked.get(instrument, Decimal(0))
 
     def _may_try(self, instrument: InstrumentId, ts_ns: int) -> bool:
         failures = self._failures.get(instrument)
@@ -139,7 +151,8 @@ class Protection:
         position = self._book.position(instrument)
         trace, close_ns = self._entered.get(instrument, ("", 0))
         is_long = position.quantity > 0
-        stop_price = _stop_price(rules, position.average_price, self._ratio, is_long=is_long)
+        ratio = self._ratio_of(instrument)
+        stop_price = _stop_price(rules, position.average_price, ratio, is_long=is_long)
         return Draft(
             instrument=instrument,
             trace=trace,

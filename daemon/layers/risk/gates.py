@@ -20,6 +20,7 @@ from daemon.core.events import (
     HealthStatus,
     Quote,
     SignalEmitted,
+    Trouble,
 )
 from daemon.core.instruments import Instrument, MarketType
 from daemon.core.orders import Order, Parent, Side
@@ -68,6 +69,8 @@ class Situation(Struct, frozen=True, kw_only=True):
     volatility_ratio: float | None = None  # annualised; None where it is not known
     loss_pause: Pause | None = None
     refusal_pause: Pause | None = None  # of the exchange
+    not_tradable: str | None = None  # what the exchange says of it, if it does not trade it
+    given_up: Trouble | None = None  # why positions here are being closed
     exchange_lost: str | None = None  # why it is not reached, if it is not
     unknown_on_exchange: int = 0  # orders there whose fate nobody knows
     valuations: tuple[Valuation, ...] = ()  # of every currency that sizes depend on
@@ -146,6 +149,17 @@ def clock_agrees(now: Situation, _config: RiskSection) -> Denial | None:
     if now.clock.offset_ms is not None:
         off = f"{now.clock.offset_ms:.1f} ms, error {now.clock.error_ms or 0:.1f} ms"
     return Denial(DenyReason.CLOCK_OFF, off, f"{now.clock.limit_ms:g} ms")
+
+
+def not_given_up(now: Situation, _config: RiskSection) -> Denial | None:
+    """What the policy closes is not opened again while the trouble is on."""
+    return None if now.given_up is None else Denial(DenyReason.POLICY, now.given_up)
+
+
+def traded_there(now: Situation, _config: RiskSection) -> Denial | None:
+    if now.not_tradable is None:
+        return None
+    return Denial(DenyReason.NOT_TRADABLE, now.not_tradable)
 
 
 def exchange_reached(now: Situation, _config: RiskSection) -> Denial | None:
@@ -266,6 +280,8 @@ ENTRY_GATES: tuple[Gate, ...] = (
     not_halted,
     reconciled,
     no_order_in_the_way,
+    not_given_up,
+    traded_there,
     exchange_reached,
     exchange_takes_orders,
     few_unknown_orders,

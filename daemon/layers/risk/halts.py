@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Reconciled,
         ResumeRequested,
     )
+    from daemon.layers.risk.policy import Policy
 
 NO_SKILL_AUC = 0.5
 
@@ -38,8 +39,9 @@ NO_SKILL_AUC = 0.5
 class Halts:
     """The halts in force; of two with one reason the newer detail is kept."""
 
-    def __init__(self, config: RiskSection) -> None:
+    def __init__(self, config: RiskSection, policy: Policy) -> None:
         self._config = config
+        self._policy = policy
         self.probation = Probation(config)
         self._halted: dict[HaltReason, str] = {}
         self._since_ns: dict[HaltReason, int] = {}
@@ -56,7 +58,10 @@ class Halts:
 
     @property
     def state(self) -> TradingState:
-        return TradingState.HALTED if self._halted else TradingState.ACTIVE
+        if not self._halted:
+            return TradingState.ACTIVE
+        is_reducing = any(self._policy.gives_up(each) for each in self._halted)
+        return TradingState.REDUCING if is_reducing else TradingState.HALTED
 
     def apply_trading_halted(self, event: TradingHalted) -> None:
         self._halted[event.reason] = event.detail

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         HaltReason,
         HealthSampled,
         HistoryLoaded,
+        ListingChanged,
         ModelActivated,
         OrderAccepted,
         OrderApproved,
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     )
     from daemon.core.instruments import InstrumentId
     from daemon.core.orders import Order
+    from daemon.layers.risk.policy import Policy
     from daemon.layers.risk.sizing import Costs
 
 
@@ -87,6 +89,7 @@ class Risk:
         *,
         costs: Costs,
         quarantine_max_per_day: int = 0,
+        policy: Policy,
     ) -> None:
         self._config = config
         self._book = book
@@ -95,7 +98,8 @@ class Risk:
         self._reconciled: dict[str, bool] = {}  # by exchange; "" stands for all others
         self._foreign: set[str] = set()  # exchanges with orders of ours that the books do not know
         self._are_starts_told = False  # journals of earlier versions hold no Started
-        self.halts = Halts(config)
+        self.policy = policy
+        self.halts = Halts(config, self.policy)
         self.holdings = Holdings(book, blotter)
         self._stale: set[InstrumentId] = set()
         self.distrust = Distrust(quarantine_max_per_day)
@@ -107,6 +111,7 @@ class Risk:
         self._exposure = Exposure(config, book, blotter, self._returns)
         self._losses = Streak(config.max_losses_in_a_row, config.loss_pause_bars)
         self._refusals: dict[str, Streak] = {}  # by exchange
+        self._untraded: dict[InstrumentId, str] = {}  # what the exchange does not trade, and why
         self._lost: dict[str, str] = {}  # exchanges that are not reached, and why
         self._is_live = False
         self._bar_ns = 0
@@ -162,6 +167,12 @@ class Risk:
 
     def apply_exchange_back(self, event: ExchangeBack) -> None:
         self._lost.pop(event.exchange, None)
+
+    def apply_listing_changed(self, event: ListingChanged) -> None:
+        if event.is_tradable:
+            self._untraded.pop(event.instrument, None)
+        else:
+            self._untraded[event.instrument] = event.detail
 
     def apply_feed_stale(self, event: FeedStale) -> None:
         self._stale.add(event.instrument)
@@ -352,6 +363,8 @@ class Risk:
             volatility_ratio=room.volatility_ratio,
             loss_pause=self._losses.pause(signal.ts_ns),
             refusal_pause=_of_all(self._refusals_of(each).pause(signal.ts_ns) for each in members),
+            not_tradable=self._untraded.get(instrument),
+            given_up=self.policy.keeps_closed(instrument, signal.ts_ns),
             exchange_lost=_of_all(self._lost.get(each.exchange) for each in members),
             unknown_on_exchange=unknown,
             valuations=tuple(self._exposure.valuations(signal, self._stale)),

@@ -28,7 +28,7 @@ def leave(now: Situation, config: RiskSection) -> OrderApproved | OrderDenied:
     """Close what is there; no halt, stale feed or limit stands in the way of an exit."""
     if denial := first_denial(EXIT_GATES, now, config):
         return _no(now, denial)
-    quantity = now.instrument.quantize_down(abs(now.quantity))
+    quantity = now.instrument.quantize_down(abs(now.quantity) * exact(now.signal.close_ratio))
     if quantity <= 0 or now.mark is None:
         return _no(now, Denial(DenyReason.NOTHING_TO_CLOSE, str(now.quantity)))
     if denial := below_minimum(now.instrument, quantity, now.mark):

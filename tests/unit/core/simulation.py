@@ -22,6 +22,7 @@ from daemon.config import (
     FeaturesSection,
     HealthSection,
     ModelSection,
+    PolicySection,
     RiskSection,
     Settings,
     SignalSection,
@@ -119,6 +120,7 @@ def settings_of(rng: Random) -> Settings:
             slice_depth_ratio=rng.choice([0.0, 0.3, 1.0]),
             routing=rng.choice(["own", "own", "best"]),
         ),
+        policy=policy_of(Random(rng.random())),
         health=HealthSection(window_outcomes=40, min_resolved=20),
     )
 
@@ -148,6 +150,14 @@ def limits_of(rng: Random) -> dict[str, Any]:
         "probation_trades": rng.choice([0, 2]),
         "max_depth_ratio": rng.choice([0.0, 1.0]),
     }
+
+
+def policy_of(rng: Random) -> PolicySection:
+    """Some positions are given up, and some only protected."""
+    rows = {
+        each.value: rng.choice(["hold", "hold", "protect", "reduce", "close"]) for each in e.Trouble
+    }
+    return PolicySection(**rows, outage_bars=1)
 
 
 @cache
@@ -576,6 +586,11 @@ class Simulation:
         elif rng.random() < 0.4:
             yield e.ExchangeBack(ts_ns=now_ns, exchange=exchange)
         instrument = rng.choice(IDS)
+        if rng.random() < 0.02:
+            is_tradable = rng.random() < 0.7
+            yield e.ListingChanged(
+                ts_ns=now_ns, instrument=instrument, is_tradable=is_tradable, detail="BREAK"
+            )
         if rng.random() < 0.04:
             yield e.FeedStale(ts_ns=now_ns, instrument=instrument, silent_s=91.0, action="poll")
         elif rng.random() < 0.3:

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.config import RiskSection
+from daemon.config import PolicySection, RiskSection
 from daemon.core import events as e
 from daemon.core.blotter import Blotter
 from daemon.core.book import Book
 from daemon.core.instruments import InstrumentId, MarketType
 from daemon.core.orders import OrderState, Side
 from daemon.core.pipeline import Pipeline, apply, on
-from daemon.layers.risk import Costs, Risk
+from daemon.layers.risk import Costs, Policy, Risk
 from tests.builders import (
     BTC,
     CLOSE_NS,
@@ -47,6 +47,7 @@ from tests.builders import (
 )
 
 QUARANTINE_MAX = 3
+MODEL_AGE_MAX_NS = 30 * 24 * HOUR_NS
 GOOD = a_payoff(win_ratio=0.02, loss_ratio=0.015)
 FREE = Costs(fee_ratio=0.0, slippage_ratio=0.0)
 DAY_NS = 24 * HOUR_NS
@@ -65,6 +66,7 @@ class Desk:
         costs: Costs = FREE,
         model: bool = True,
         journal: list[e.Event] | None = None,
+        policy: dict[str, Any] | None = None,
         **config: Any,
     ) -> None:
         self.book, self.blotter = Book(), Blotter()
@@ -74,6 +76,12 @@ class Desk:
             self.blotter,
             costs=costs,
             quarantine_max_per_day=QUARANTINE_MAX,
+            policy=Policy(
+                PolicySection(**policy or {}),
+                self.book,
+                self.blotter,
+                model_age_max_ns=MODEL_AGE_MAX_NS,
+            ),
         )
         self.pipeline = Pipeline(self._routes())
         self.journal: list[e.Event] = []
@@ -192,6 +200,23 @@ class Desk:
         return [
             apply(e.RunOpened, book.apply_run_opened),
             apply(e.RunOpened, risk.apply_run_opened),
+            apply(e.RunOpened, risk.policy.apply_run_opened),
+            apply(e.Started, risk.apply_started),
+            apply(e.Started, risk.policy.apply_started),
+            apply(e.ModelActivated, risk.policy.apply_model_activated),
+            apply(e.BarsClosed, risk.policy.apply_bars_closed),
+            on(e.OrdersTicked, risk.policy.on_orders_ticked),
+            apply(e.PolicyActed, risk.policy.apply_policy_acted),
+            on(e.PolicyActed, risk.policy.on_policy_acted),
+            apply(e.HealthSampled, risk.policy.apply_health_sampled),
+            apply(e.FeedStale, risk.policy.apply_feed_stale),
+            apply(e.FeedRecovered, risk.policy.apply_feed_recovered),
+            apply(e.ExchangeLost, risk.policy.apply_exchange_lost),
+            apply(e.ExchangeBack, risk.policy.apply_exchange_back),
+            apply(e.ListingChanged, risk.apply_listing_changed),
+            apply(e.ListingChanged, risk.policy.apply_listing_changed),
+            apply(e.TradingHalted, risk.policy.apply_trading_halted),
+            apply(e.TradingResumed, risk.policy.apply_trading_resumed),
             apply(e.ModelActivated, risk.apply_model_activated),
             apply(e.Reconciled, risk.apply_reconciled),
             on(e.Reconciled, risk.halts.on_reconciled),
