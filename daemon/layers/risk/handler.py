@@ -25,6 +25,7 @@ from daemon.core.instruments import EMBEDDED, exchange_behind
 from daemon.core.orders import Leg, OrderState, Side
 from daemon.layers.risk.denials import Denial, told
 from daemon.layers.risk.distrust import Distrust
+from daemon.layers.risk.exits import flat
 from daemon.layers.risk.exposure import Exposure
 from daemon.layers.risk.gates import Situation
 from daemon.layers.risk.halts import Halts
@@ -288,20 +289,13 @@ class Risk:
 
     def on_protection_failed(self, event: ProtectionFailed) -> Iterator[Event]:
         """What the exchange will not protect is not held."""
-        yield SignalEmitted(
+        yield flat(
+            event.instrument,
+            SignalReason.UNPROTECTED,
+            self._book.marks.get(event.instrument),
             ts_ns=event.ts_ns,
-            instrument=event.instrument,
             trace=event.trace,
             close_ns=event.close_ns,
-            direction=Direction.FLAT,
-            reason=SignalReason.UNPROTECTED,
-            model="",
-            price=float(self._book.marks.get(event.instrument, Decimal(0))),
-            probability_up=None,
-            win_probability=None,
-            confidence=None,
-            edge_ratio=None,
-            expires_ns=None,
         )
 
     def _verdict(self, signal: SignalEmitted, quote: Quote | None) -> OrderApproved | OrderDenied:

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from daemon.core.events import (
-    Direction,
     HealthStatus,
     PolicyActed,
     PolicyAction,
-    SignalEmitted,
     SignalReason,
     Trouble,
 )
 from daemon.core.ids import trace_for
+from daemon.layers.risk.exits import flat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -194,22 +193,15 @@ class Policy:
         if event.action not in GIVEN_UP:
             return
         instrument = event.instrument
-        mark = self._book.marks.get(instrument)
-        yield SignalEmitted(
+        is_whole = event.action is PolicyAction.CLOSE
+        yield flat(
+            instrument,
+            SignalReason.POLICY,
+            self._book.marks.get(instrument),
             ts_ns=event.ts_ns,
-            instrument=instrument,
             trace=trace_for(instrument, f"{event.trouble} {event.attempt}", event.ts_ns),
             close_ns=self._book.marked_ns.get(instrument, event.ts_ns),
-            direction=Direction.FLAT,
-            reason=SignalReason.POLICY,
-            model="",
-            price=0.0 if mark is None else float(mark),
-            probability_up=None,
-            win_probability=None,
-            confidence=None,
-            edge_ratio=None,
-            expires_ns=None,
-            close_ratio=1.0 if event.action is PolicyAction.CLOSE else self._config.reduce_ratio,
+            close_ratio=1.0 if is_whole else self._config.reduce_ratio,
         )
 
     def _actions(self, ts_ns: int) -> Iterator[PolicyActed]:
