@@ -52,16 +52,27 @@ class LeftBehind(Struct, frozen=True):
 
 
 async def left_behind(
-    venue: Venue, instruments: Sequence[Instrument], mark: str, known: Collection[str]
+    venue: Venue,
+    instruments: Sequence[Instrument],
+    mark: str,
+    known: Collection[str],
+    before_ns: int | None = None,
 ) -> LeftBehind:
     """What an account holds of orders that bear `mark` and are not `known`, from before this run.
 
     Only what is still there: of each instrument of which anything is held, the open orders and the
-    fills since it was last flat. Open orders of others are found by the first comparison.
+    fills since it was last flat. What traded since `before_ns`, the opening of this run, and open
+    orders of other instruments are found by the first comparison.
     """
     totals = (await venue.account((), 0)).totals
     held = [each.id for each in instruments if totals.get(each.base, Decimal(0)) >= each.lot]
     account = await venue.account(held, 0)
+    late = {
+        each.client_order_id or ""
+        for each in account.fills
+        if before_ns is not None and each.fill.ts_ns >= before_ns
+    }
+    known = {*known, *late}
     ours = [each for each in account.fills if _is_left(each.client_order_id, mark, known)]
     fills = [
         fill

@@ -194,7 +194,7 @@ class Session:
             raise JournalBroken(msg) from error
         self._reporter.use(core)
         if not known or self._is_adopting:
-            await self._look_for_left()
+            await self._look_for_left(known[-1].ts_ns if known else None)
         opened = known[-1] if known else await self._open(live)
         now_ns = self._world.now_ns()
         if not activated or self._is_too_old(activated[-1], now_ns):
@@ -223,7 +223,7 @@ class Session:
         )
         return opened, live
 
-    async def _look_for_left(self) -> None:
+    async def _look_for_left(self, before_ns: int | None) -> None:
         """What orders of this bot that no journal here knows have left on its accounts.
 
         Those of another run here were left on purpose, unless they are asked for.
@@ -237,7 +237,7 @@ class Session:
             mark = mark_of(bot=self._settings.run.name, account=site.account)
             while True:
                 try:
-                    left = await left_behind(site.venue, site.instruments, mark, known)
+                    left = await left_behind(site.venue, site.instruments, mark, known, before_ns)
                     break
                 except ExchangeUnreachable as error:
                     await self._wait_for(site.exchange, error)

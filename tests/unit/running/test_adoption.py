@@ -117,6 +117,16 @@ def test_a_flat_account_known_orders_and_those_of_others_leave_nothing() -> None
     assert left(sold).orders == ()
 
 
+def test_what_traded_since_the_run_opened_is_not_in_its_opening_balances() -> None:
+    bank = Bank([a_fill(f"{MARK}a", 1), a_fill(f"{MARK}b", 2)])
+
+    found = run_virtual(
+        left_behind(bank, [RULES], MARK, set(), TS_NS + 2)  # type: ignore[arg-type]
+    )
+
+    assert [each.client_order_id for each in found.orders] == [f"{MARK}a"]
+
+
 def test_a_fee_in_base_does_not_leave_dust_that_counts_as_a_position() -> None:
     bank = Bank(
         [
