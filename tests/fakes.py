@@ -36,6 +36,7 @@ class FakeMarketData:
         self.rows: dict[InstrumentId, list[RawBar]] = {}
         self.fetched: list[tuple[InstrumentId, int, int]] = []
         self.is_away = False
+        self.not_traded: dict[str, str] = {}
         self.clock: Clock | None = None  # when given, REST knows no candle that opens later
         self.watched: dict[InstrumentId, int] = {}
         self.order_book = Book(
@@ -100,6 +101,9 @@ class FakeMarketData:
             msg = f"no book of {instrument}"
             raise ExchangeUnreachable(msg)
         return Book(bids=self.order_book.bids[:levels], asks=self.order_book.asks[:levels])
+
+    async def untraded(self, symbols: Sequence[str]) -> dict[str, str]:
+        return {each: why for each, why in self.not_traded.items() if each in symbols}
 
     async def server_ns(self) -> int:
         return 0 if self.clock is None else self.clock.now_ns()

@@ -27,6 +27,10 @@ class MarketData(Protocol):
         """
         ...
 
+    async def untraded(self, symbols: Sequence[str]) -> dict[str, str]:
+        """Of these, what takes no orders now, asked anew, and why; ExchangeUnreachable."""
+        ...
+
     def watch(self, instrument: InstrumentId) -> AsyncIterator[RawBar]:
         """Candles as the stream tells them, partial and closed; ends only by cancellation or an
         error.

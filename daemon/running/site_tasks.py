@@ -22,6 +22,7 @@ from daemon.running.clock_watch import ClockWatch
 from daemon.running.exchange_process import ExchangeProcess
 from daemon.running.halt_file import HaltFile
 from daemon.running.key_watch import KeyWatch
+from daemon.running.listing_watch import ListingWatch
 from daemon.venues.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -158,6 +159,10 @@ class SiteTasks:
             tasks.append(self.site.paper.watch())
         if not self.site.is_lockstep:  # there slots are counted, and whoever counts them asks
             tasks.append(self._books.run())
+        if not self.site.is_lockstep:
+            ids = [each.id for each in self.site.instruments]
+            market_data, now_ns = self.site.market_data, self.site.clock.now_ns
+            tasks.append(ListingWatch(market_data, ids, now_ns=now_ns, put=self._put).run())
         if self.site.key is not None:
             tasks.append(self._watch_key(self.site.key))
         return tasks if self.site.link is None else [*tasks, self._follow_clock(self.site.link)]

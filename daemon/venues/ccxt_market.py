@@ -111,6 +111,17 @@ class CcxtMarket:
         self._spread.add(symbols)
         return found
 
+    async def untraded(self, symbols: Sequence[str]) -> dict[str, str]:
+        """Of these, what the exchange does not list or trade by now, in its words or ours."""
+        await self._reader.markets(is_anew=True)
+        told = {}
+        for symbol in symbols:
+            try:
+                self._instrument(symbol)
+            except ValueError as error:
+                told[symbol] = str(error)
+        return told
+
     async def server_ns(self) -> int:
         """The exchange's own clock, in ns UTC.
 

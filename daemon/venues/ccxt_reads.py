@@ -7,6 +7,7 @@ once.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from daemon.core.clock import WireClock
@@ -98,11 +99,12 @@ class Reader:
             pass
         raise self._unreachable(what, reason)
 
-    async def markets(self, **bounds: Any) -> None:
-        """Load the exchange's instruments into the client, once; bounds as for `read`."""
+    async def markets(self, *, is_anew: bool = False, **bounds: Any) -> None:
+        """Load the exchange's instruments into the client, once or anew; bounds as for `read`."""
         async with self._loading:
-            if not self._client.markets:
-                await self.read("instruments", self._client.load_markets, **bounds)
+            if is_anew or not self._client.markets:
+                load = partial(self._client.load_markets, is_anew)
+                await self.read("instruments", load, **bounds)
 
     def pause_s(self, attempt: int) -> float:
         """Doubling waits with jitter; at least 50 ms, as an immediate retry can lose streams."""

@@ -134,6 +134,9 @@ class EmbeddedMarket:
         self._clock.anchor((await self._link.clock()).market_ns)
         return rows
 
+    async def untraded(self, symbols: Sequence[str]) -> dict[str, str]:
+        return await self._inner.untraded(symbols)
+
     async def server_ns(self) -> int:
         return await self._inner.server_ns()
 

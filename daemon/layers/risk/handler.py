@@ -240,6 +240,7 @@ class Risk:
         self._stale.clear()
         self._clocks.clear()
         self._lost.clear()
+        self._untraded.clear()
 
     # --- deciding: the account ----------------------------------------------------------------
 

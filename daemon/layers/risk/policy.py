@@ -50,6 +50,10 @@ AGAIN_FIRST_NS = 60 * SECOND_NS
 AGAIN_MAX_NS = 3_600 * SECOND_NS
 DOUBLED_MAX = 6
 EVERYWHERE = ""
+# What only a running process can know; a start found every symbol traded.
+OF_A_PROCESS = (
+    Trouble.OUTAGE, Trouble.EXCHANGE_LOST, Trouble.DELISTED, Trouble.VERSION_CHANGED,
+)  # fmt: skip
 MODEL_TROUBLES = (Trouble.MODEL_CRITICAL, Trouble.MODEL_UNKNOWN, Trouble.MODEL_EXPIRED)
 # Of several troubles the strongest action is taken.
 STRENGTH = (PolicyAction.HOLD, PolicyAction.PROTECT, PolicyAction.REDUCE, PolicyAction.CLOSE)
@@ -90,7 +94,7 @@ class Policy:
 
     def apply_started(self, event: Started) -> None:
         """Streams and exchanges are new; another version than the last one's is a trouble."""
-        for trouble in (Trouble.OUTAGE, Trouble.EXCHANGE_LOST, Trouble.VERSION_CHANGED):
+        for trouble in OF_A_PROCESS:
             self._end_all(trouble)
         if event.version and self._version and event.version != self._version:
             self._begin(Trouble.VERSION_CHANGED, EVERYWHERE, event.ts_ns)
