@@ -14,6 +14,7 @@ from daemon.core import events as e
 from daemon.core.bars import ZeroVolume
 from daemon.core.blotter import Blotter
 from daemon.core.book import Book
+from daemon.core.costs import CostEstimate, Schedule
 from daemon.core.flows import ExternalFlows
 from daemon.core.listings import Listings
 from daemon.core.pipeline import Pipeline, Route, apply, on
@@ -22,13 +23,13 @@ from daemon.layers.execution import Execution
 from daemon.layers.features.handler import Features
 from daemon.layers.inference.handler import Inference
 from daemon.layers.monitoring.handler import Monitoring
-from daemon.layers.risk import Costs, Policy, Risk
+from daemon.layers.risk import Policy, Risk
 from daemon.layers.signals import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from daemon.config import Settings
+    from daemon.config import ExecutionSection, Settings
     from daemon.core.instruments import InstrumentId
     from daemon.layers.features.sets import FeatureSet
     from daemon.layers.inference.model import ActiveModel
@@ -42,6 +43,7 @@ class Core(Struct):
     pipeline: Pipeline
     book: Book
     blotter: Blotter
+    costs: CostEstimate
     flows: ExternalFlows
     features: Features
     inference: Inference
@@ -63,12 +65,9 @@ def build_core(
 ) -> Core:
     """The same objects and routes for backtest, replay, paper and live; only the edge differs."""
     length_ns = timeframe_ns(settings.data.timeframe)
-    costs = Costs(
-        fee_ratio=settings.execution.fee_bps / 10_000,
-        slippage_ratio=settings.execution.slippage_bps / 10_000,
-    )
     listings = Listings()
     book, blotter = Book(), Blotter(listings)
+    costs = CostEstimate(_schedule(settings.execution), blotter)
     features = Features(
         feature_set,
         instruments,
@@ -80,7 +79,7 @@ def build_core(
         settings.signal,
         listings,
         timeframe_ns=length_ns,
-        round_trip_cost_ratio=costs.round_trip_ratio,
+        costs=costs.of,
         bar_age_max_ns=round(settings.data.max_decision_age_ratio * length_ns),
         model_age_max_ns=round(settings.model.max_age_days * DAY_NS),
     )
@@ -88,7 +87,7 @@ def build_core(
         settings.risk,
         book,
         blotter,
-        costs=costs,
+        costs=costs.of,
         quarantine_max_per_day=settings.data.quarantine_max_per_day,
         policy=Policy(
             settings.policy,
@@ -103,6 +102,7 @@ def build_core(
         pipeline=Pipeline(()),
         book=book,
         blotter=blotter,
+        costs=costs,
         flows=ExternalFlows(),
         features=features,
         inference=inference,
@@ -113,6 +113,16 @@ def build_core(
     )
     core.pipeline = Pipeline(routes(core))
     return core
+
+
+def _schedule(execution: ExecutionSection) -> Schedule:
+    return Schedule(
+        taker_bps=execution.fee_bps,
+        maker_bps=execution.maker_fee_bps,
+        slippage_bps=execution.slippage_bps,
+        slippage_prior_fills=execution.cost_prior_fills,
+        taker_on=execution.fee_bps_on,
+    )
 
 
 def routes(core: Core) -> list[Route]:
@@ -130,6 +140,7 @@ def routes(core: Core) -> list[Route]:
         # the run and its model
         apply(e.RunOpened, blotter.listings.apply_run_opened),
         apply(e.RunOpened, book.apply_run_opened),
+        apply(e.RunOpened, core.costs.apply_run_opened),
         apply(e.RunOpened, execution.apply_run_opened),
         apply(e.RunOpened, risk.apply_run_opened),
         apply(e.RunOpened, risk.policy.apply_run_opened),
@@ -218,6 +229,9 @@ def routes(core: Core) -> list[Route]:
            *child, e.AskQuotes, e.ParentEnded, e.ProtectionFailed),
         apply(e.OrderFilled, blotter.apply_order_filled),
         apply(e.OrderFilled, book.apply_order_filled),
+        apply(e.OrderFilled, core.costs.apply_order_filled),
+        on(e.OrderFilled, core.costs.on_order_filled, e.FeesDrifted),
+        apply(e.FeesDrifted, core.costs.apply_fees_drifted),
         on(e.OrderFilled, risk.holdings.on_order_filled, e.PositionChanged),
         apply(e.OrderCompleted, blotter.apply_order_completed),
         # What ends by itself has ended before a halt could end it.

@@ -567,6 +567,17 @@ def a_distrust(**changes: Any) -> e.DataDistrusted:
     return _filled(e.DataDistrusted, defaults, changes)
 
 
+def a_fee_drift(**changes: Any) -> e.FeesDrifted:
+    defaults = {
+        "ts_ns": RECEIVED_NS,
+        "exchange": BTC.exchange,
+        "expected_bps": 10.0,
+        "charged_bps": 11.0,
+        "fills": 10,
+    }
+    return _filled(e.FeesDrifted, defaults, changes)
+
+
 def a_halt(**changes: Any) -> e.TradingHalted:
     defaults = {
         "reason": e.HaltReason.DRAWDOWN,
@@ -639,9 +650,9 @@ JOURNALED_BUILDERS: Final[tuple[Callable[..., e.Event], ...]] = (
     orders_ticked, a_start, a_reconciled, funds_that_moved,
     books_adopted,
     a_health_tick, a_halt_requested, a_resume_requested, a_run_closed, feature_rows, predictions,
-    a_signal, a_suppression, a_distrust, an_approval, a_denial, an_intent, an_acceptance, a_refusal,
-    an_order_not_sent, a_cancel_requested, an_unknown_outcome, an_absence, an_order_filled,
-    an_order_completed, a_parent_ended, a_protection_failed,
+    a_signal, a_suppression, a_distrust, a_fee_drift, an_approval, a_denial, an_intent,
+    an_acceptance, a_refusal, an_order_not_sent, a_cancel_requested, an_unknown_outcome,
+    an_absence, an_order_filled, an_order_completed, a_parent_ended, a_protection_failed,
     a_position_changed, an_equity_mark, a_resolution, a_health_sample, a_halt, a_resumption,
     a_journal_thinned, a_dust, a_state_change, a_listing_change,
     a_policy_act,

@@ -181,6 +181,16 @@ def reconcile(
 
 
 @app.command()
+def slippage(
+    run: RunId = "last", config: Config = None, state_dir: State = None, json: Json = False
+) -> None:
+    """What a run's orders paid beyond decision, quote and book, and paper settings to match."""
+    from daemon.cli.slippage import slippage_run
+
+    raise typer.Exit(slippage_run(run, config, state_dir, as_json=json))
+
+
+@app.command()
 def export(  # noqa: PLR0917  # one parameter per option
     what: Annotated[str, typer.Argument(help="fills, orders, equity; with -o any table, or all")],
     run: RunId = "last",

@@ -307,6 +307,7 @@ class ExecutionSection(Section):
     maker_fee_bps: Annotated[Real, Field(ge=-10_000, le=10_000)] = 10.0
     fee_tiers: tuple[tuple[Annotated[Real, Field(ge=0)], Real, Real], ...] = ()
     slippage_bps: Bps = 5.0
+    cost_prior_fills: Annotated[Count, Field(le=100_000)] = 50
     validity_ms: Annotated[Count, Field(le=60_000)] = 5_000
     grace_s: Seconds = 5.0
     clock_offset_max_ms: Annotated[Count, Field(le=60_000)] = 2_500

@@ -729,6 +729,15 @@ class HealthSampled(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     lost: int
 
 
+class FeesDrifted(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """The newest fills on an exchange were charged more than the schedule says."""
+
+    exchange: str
+    expected_bps: float  # of a fill like the last one
+    charged_bps: float
+    fills: int
+
+
 class DataDistrusted(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     """So much of what was told of one instrument today is not believed that nothing is opened in it
     until the day is over.
@@ -839,8 +848,8 @@ JOURNALED: tuple[type[Event], ...] = (
     OrdersTicked, Started, Reconciled, FundsMoved, BooksAdopted,
     HealthTick, HaltRequested,
     ResumeRequested, RunClosed, FeatureRows, Predictions, SignalEmitted, SignalSuppressed,
-    DataDistrusted, OrderApproved, OrderDenied, OrderIntended, OrderAccepted, OrderRefused,
-    OrderNotSent, OrderCancelRequested,
+    DataDistrusted, FeesDrifted, OrderApproved, OrderDenied, OrderIntended,
+    OrderAccepted, OrderRefused, OrderNotSent, OrderCancelRequested,
     OrderOutcomeUnknown, OrderAbsent, OrderFilled, OrderCompleted, ParentEnded, ProtectionFailed,
     PositionChanged, EquityMarked,
     PredictionResolved, HealthSampled, TradingHalted, TradingResumed, JournalThinned,

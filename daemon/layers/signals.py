@@ -24,9 +24,10 @@ from daemon.core.events import (
 from daemon.core.listings import Listings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from daemon.config import SignalSection
+    from daemon.core.costs import Costs
     from daemon.core.events import Event, FeedRecovered, FeedStale, Started
     from daemon.core.instruments import InstrumentId
 
@@ -55,7 +56,7 @@ class Signals:
         listings: Listings | None = None,
         *,
         timeframe_ns: int,
-        round_trip_cost_ratio: float,
+        costs: Callable[[InstrumentId], Costs],
         bar_age_max_ns: int,
         model_age_max_ns: int,
     ) -> None:
@@ -63,7 +64,8 @@ class Signals:
         self._listings = listings or Listings()
         self._stale: set[InstrumentId] = set()
         self._timeframe_ns = timeframe_ns
-        self._cost_ratio = round_trip_cost_ratio + config.cost_margin_bps / 10_000
+        self._costs = costs
+        self._margin_ratio = config.cost_margin_bps / 10_000
         self._bar_age_max_ns = bar_age_max_ns
         self._model_age_max_ns = model_age_max_ns
         self._desired: dict[InstrumentId, Desired] = {}
@@ -180,7 +182,8 @@ class Signals:
         payoff = model.long_payoff if is_long else model.short_payoff
         gross_ratio = shrunk * payoff.win_ratio - (1.0 - shrunk) * payoff.loss_ratio
         # Holding on costs nothing now; a new round trip costs fees and slippage both ways.
-        edge_ratio = gross_ratio if is_held else gross_ratio - self._cost_ratio
+        cost_ratio = self._costs(row.instrument).round_trip_ratio + self._margin_ratio
+        edge_ratio = gross_ratio if is_held else gross_ratio - cost_ratio
         if not edge_ratio > 0.0:
             return self._suppress(
                 row, event, SuppressReason.BELOW_COST, edge_ratio=edge_ratio, limit=0.0

@@ -113,3 +113,13 @@ def protection_failed(event: e.ProtectionFailed, closes: Memory) -> Iterator[Fie
         "reason": event.reason,
         "attempts": event.attempts,
     }
+
+
+def fees_drifted(event: e.FeesDrifted, _: Memory) -> Iterator[Fields]:
+    yield {
+        "exchange": event.exchange,
+        **parts.at(event),
+        "expected_bps": event.expected_bps,
+        "charged_bps": event.charged_bps,
+        "fills": event.fills,
+    }

@@ -67,6 +67,7 @@ ROWS: Final = (
         "run.finished", "info", "the last line: what came of it",
         "mode market label? symbols exchanges? bars decisions signals suppressed denied "
         "rejected? quarantined_slots? orders fills round_trips holes outage_slots gaps_traded "
+        "slippage_bps_mean? slippage_bps_p95? arrival_slippage_bps_mean? arrival_slippage_bps_p95? "
         "currency? fees_quote fees_other? pnl_quote revaluation_quote? equity_quote "
         f"drawdown_ratio {_AUC} auc_n health halted? edge_shown verdict reason?",
     ),
@@ -91,6 +92,10 @@ ROWS: Final = (
     ),
     _event("bar.rejected", "warning", "a bar was not believed", _REFUSED),
     _event("bar.repeated", "debug", "a bar came again", _REFUSED),
+    _event(
+        "fees.drifted", "warning", "fills are charged more than execution.fee_bps says",
+        "exchange at expected_bps charged_bps fills",
+    ),
     _event(
         "data.distrusted", "error", "too much of a symbol's data is not believed: opens nothing",
         "exchange symbol at count limit until",

@@ -83,6 +83,7 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.ModelActivated: (("model.activated", lines.model_activated),),
     e.PredictionResolved: (("outcome.resolved", lines.outcome_resolved),),
     e.HealthSampled: (("health.sampled", lines.health_sampled),),
+    e.FeesDrifted: (("fees.drifted", order_lines.fees_drifted),),
     e.DataDistrusted: (("data.distrusted", data_lines.data_distrusted),),
     e.TradingHalted: (("daemon.halted", lines.daemon_halted),),
     e.ListingChanged: (("exchange.listing", lines.listing_changed),),

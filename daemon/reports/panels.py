@@ -9,6 +9,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from daemon.core.costs import distribution
 from daemon.core.instruments import plain
 from daemon.reports.figures import monthly, not_traded, reliability
 from daemon.reports.tables import trade_row
@@ -119,14 +120,24 @@ def histogram(values: Sequence[float], bins: int, unit: str, *, low: float, high
 
 
 def slippage_histogram(facts: Facts) -> str:
-    """Slippage of every fill against its decision price; positive is worse for us."""
-    values = [each.slippage_bps for each in facts.fills]
+    """Slippage of every fill against decision price and arrival quote; positive is worse for us."""
+    arrival = [each.arrival_slippage_bps for each in facts.fills]
+    told = {
+        "against the decision price": [each.slippage_bps for each in facts.fills],
+        "against the arrival quote": [each for each in arrival if each is not None],
+    }
+    shown = [_slippages(what, values) for what, values in told.items() if values]
+    return "".join(shown) or _nothing("no fill")
+
+
+def _slippages(what: str, values: list[float]) -> str:
     ordered = sorted(values)
-    if not ordered:
-        return _nothing("no fill")
     cut = len(ordered) // 100
-    low, high = ordered[cut], ordered[-1 - cut]
-    return histogram(values, SLIPPAGE_BINS, "bps", low=low, high=high)
+    drawn = histogram(values, SLIPPAGE_BINS, "bps", low=ordered[cut], high=ordered[-1 - cut])
+    known = distribution(values)
+    assert known is not None, "there are values"
+    numbers = f"mean {known.mean_bps:.2f} bps, 95th percentile {known.p95_bps:.2f} bps, n {known.n}"
+    return f"<p>{what}: {numbers}</p>{drawn}"
 
 
 def probability_histogram(facts: Facts) -> str:

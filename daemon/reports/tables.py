@@ -104,6 +104,8 @@ def _fills(facts: Facts) -> Iterable[Row]:
             "price": plain(each.price),
             "decision_price": plain(each.decision_price),
             "slippage_bps": each.slippage_bps,
+            "arrival_price": None if each.arrival_price is None else plain(each.arrival_price),
+            "arrival_slippage_bps": each.arrival_slippage_bps,
             "fee": plain(each.fee),
             "fee_currency": each.fee_currency,
             "fee_quote": plain(fee_quote),

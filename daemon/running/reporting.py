@@ -16,6 +16,7 @@ import msgspec
 
 from daemon import __version__
 from daemon.core.clock import WireClock
+from daemon.core.costs import slippage_told
 from daemon.core.events import (
     BarsClosed,
     FeedRecovered,
@@ -305,6 +306,9 @@ class Reporter:
             "health": self._health,
             "exchanges": {name: self._exchange(core, name) for name in self._exchanges},
             "clock": {name: watch() for name, watch in self._clocks.items()},
+            "slippage": {
+                self._name(each): told for each, told in slippage_told(core.costs).items()
+            },
             "quarantined_today": {
                 each.symbol: count for each, count in core.risk.distrust.counts().items()
             },

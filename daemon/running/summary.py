@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from daemon.core import events as e
 from daemon.core.bars import HARMLESS_REASONS, MissCause
 from daemon.core.book import Book
+from daemon.core.costs import distribution
 from daemon.core.instruments import InstrumentId, names_of, plain
 from daemon.core.pipeline import ARITHMETIC
 from daemon.layers.monitoring.outcomes import Outcomes
@@ -55,6 +56,8 @@ class Tally(Struct):
     opens: dict[InstrumentId, set[int]] = field(default_factory=dict)
     by_exchange: dict[str, Counter[str]] = field(default_factory=dict)
     lookback: int = 0
+    slippage_bps: list[float] = field(default_factory=list)
+    arrival_slippage_bps: list[float] = field(default_factory=list)
 
 
 def summarise(events: Iterable[e.Event], *, lookback: int) -> dict[str, object]:
@@ -103,6 +106,7 @@ def _summarised(events: Iterable[e.Event], lookback: int) -> dict[str, object]:
         "holes": tally.holes,
         "outage_slots": tally.outage_slots,
         "gaps_traded": tally.gaps_traded,
+        **_slippage(tally),
         "currency": book.reporting,
         "fees_quote": plain(book.fees),
         **_others(book),
@@ -120,6 +124,16 @@ def _summarised(events: Iterable[e.Event], lookback: int) -> dict[str, object]:
         "verdict": sentence,
         **({} if evidence is None else evidence.fields(entries=book.round_trips)),
     }
+
+
+def _slippage(tally: Tally) -> dict[str, object]:
+    """Mean and 95th percentile of all fills, against the decision price and the arrival quote."""
+    shown: dict[str, object] = {}
+    for what, values in (("", tally.slippage_bps), ("arrival_", tally.arrival_slippage_bps)):
+        known = distribution(values)
+        shown[f"{what}slippage_bps_mean"] = None if known is None else known.mean_bps
+        shown[f"{what}slippage_bps_p95"] = None if known is None else known.p95_bps
+    return shown
 
 
 def _each(opened: e.RunOpened, tally: Tally, book: Book) -> dict[str, object]:
@@ -221,6 +235,9 @@ def _intended(tally: Tally, event: e.OrderIntended) -> None:
 
 def _filled(tally: Tally, event: e.OrderFilled) -> None:
     tally.fills += 1
+    tally.slippage_bps.append(event.slippage_bps)
+    if event.arrival_slippage_bps is not None:
+        tally.arrival_slippage_bps.append(event.arrival_slippage_bps)
     _on_exchange(tally, event.instrument, "fills")
 
 

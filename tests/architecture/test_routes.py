@@ -44,6 +44,7 @@ SELDOM = {
 NOT_REACHED = {
     ("HistoryLoaded", e.PredictionResolved),
     ("BarRejected", e.DataDistrusted),
+    ("OrderFilled", e.FeesDrifted),  # shown in tests/unit/core/test_costs
     *(("BooksAdopted", each) for each in (e.OrderIntended, e.OrderCancelRequested, e.CancelOrder)),
 }
 

@@ -7,6 +7,5 @@ belongs to execution.
 
 from daemon.layers.risk.handler import Risk
 from daemon.layers.risk.policy import Policy
-from daemon.layers.risk.sizing import Costs
 
-__all__ = ["Costs", "Policy", "Risk"]
+__all__ = ["Policy", "Risk"]

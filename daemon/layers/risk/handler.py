@@ -37,11 +37,12 @@ from daemon.layers.risk.streaks import Streak
 from daemon.layers.risk.verdicts import enter, leave
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from daemon.config import RiskSection
     from daemon.core.blotter import Blotter
     from daemon.core.book import Book
+    from daemon.core.costs import Costs
     from daemon.core.events import (
         BarRejected,
         BarsClosed,
@@ -73,7 +74,6 @@ if TYPE_CHECKING:
     from daemon.core.instruments import InstrumentId
     from daemon.core.orders import Order
     from daemon.layers.risk.policy import Policy
-    from daemon.layers.risk.sizing import Costs
 
 
 T = TypeVar("T")
@@ -88,7 +88,7 @@ class Risk:
         book: Book,
         blotter: Blotter,
         *,
-        costs: Costs,
+        costs: Callable[[InstrumentId], Costs],
         quarantine_max_per_day: int = 0,
         policy: Policy,
     ) -> None:
@@ -303,15 +303,16 @@ class Risk:
         now = self._situation(signal, quote)
         if signal.direction is Direction.FLAT:
             return leave(now, self._config)
-        return enter(now, self._payoff(signal.direction), self._config, self._costs)
+        costs = self._costs(signal.instrument)
+        return enter(now, self._payoff(signal.direction, costs), self._config, costs)
 
-    def _payoff(self, direction: Direction) -> Payoff | None:
+    def _payoff(self, direction: Direction, costs: Costs) -> Payoff | None:
         if self._model is None:
             return None
         is_long = direction is Direction.LONG
         prior = self._model.long_payoff if is_long else self._model.short_payoff
         trades = self._long_trades if is_long else self._short_trades
-        return trades.shrunk(prior, self._costs.round_trip_ratio)
+        return trades.shrunk(prior, costs.round_trip_ratio)
 
     def _is_reconciled(self, exchange: str) -> bool:
         return self._reconciled.get(exchange, self._reconciled.get("", False))

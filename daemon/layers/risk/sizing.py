@@ -20,20 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from daemon.config import RiskSection
+    from daemon.core.costs import Costs
     from daemon.core.instruments import Instrument
 
 PRIOR_TRADES = 50  # the model's out-of-sample payoffs weigh as much as this many closed trades
-
-
-class Costs(Struct, frozen=True, kw_only=True):
-    """Expected cost of one fill, as fractions of its notional."""
-
-    fee_ratio: float
-    slippage_ratio: float
-
-    @property
-    def round_trip_ratio(self) -> float:
-        return 2.0 * (self.fee_ratio + self.slippage_ratio)
 
 
 class Stake(Struct, frozen=True, kw_only=True):

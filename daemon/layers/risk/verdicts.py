@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from daemon.config import RiskSection
+    from daemon.core.costs import Costs
     from daemon.core.events import Payoff
     from daemon.layers.risk.gates import Situation
-    from daemon.layers.risk.sizing import Costs, Stake
+    from daemon.layers.risk.sizing import Stake
 
 
 def leave(now: Situation, config: RiskSection) -> OrderApproved | OrderDenied:

@@ -10,10 +10,11 @@ from daemon.config import PolicySection, RiskSection
 from daemon.core import events as e
 from daemon.core.blotter import Blotter
 from daemon.core.book import Book
+from daemon.core.costs import Costs
 from daemon.core.instruments import InstrumentId, MarketType
 from daemon.core.orders import OrderState, Side
 from daemon.core.pipeline import Pipeline, apply, on
-from daemon.layers.risk import Costs, Policy, Risk
+from daemon.layers.risk import Policy, Risk
 from tests.builders import (
     BTC,
     CLOSE_NS,
@@ -74,7 +75,7 @@ class Desk:
             RiskSection(**config),
             self.book,
             self.blotter,
-            costs=costs,
+            costs=lambda _: costs,
             quarantine_max_per_day=QUARANTINE_MAX,
             policy=Policy(
                 PolicySection(**policy or {}),

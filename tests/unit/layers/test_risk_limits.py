@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from daemon.config import RiskSection
 from daemon.core import events as e
+from daemon.core.costs import Costs
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Side
 from daemon.layers.risk.pace import Pace
 from daemon.layers.risk.returns import Returns
-from daemon.layers.risk.sizing import CAPS, Costs, clamp
+from daemon.layers.risk.sizing import CAPS, clamp
 from tests.builders import (
     BTC,
     CLOSE_NS,

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from daemon.config import RiskSection
 from daemon.core import events as e
+from daemon.core.costs import Costs
 from daemon.layers.risk.sizing import (
     PRIOR_TRADES,
-    Costs,
     Room,
     Tally,
     clamp,

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from daemon.config import SignalSection
 from daemon.core import events as e
+from daemon.core.costs import Costs
 from daemon.core.instruments import InstrumentId
 from daemon.layers.signals import Signals
 from tests.builders import (
@@ -26,6 +27,7 @@ from tests.builders import (
 
 EVEN = a_payoff(win_ratio=0.01, loss_ratio=0.01)
 COST_RATIO = 0.003
+COSTS = Costs(fee_ratio=COST_RATIO / 2, slippage_ratio=0.0)
 DAY_NS = 24 * HOUR_NS
 
 
@@ -37,7 +39,7 @@ class Desk:
         self.signals = Signals(
             section,
             timeframe_ns=HOUR_NS,
-            round_trip_cost_ratio=COST_RATIO,
+            costs=lambda _: COSTS,
             bar_age_max_ns=HOUR_NS // 2,
             model_age_max_ns=45 * DAY_NS,
         )
