@@ -39,6 +39,11 @@ def amounts_by_name(value: Any) -> Any:
     return table
 
 
+def word_or_table(value: Any) -> str:
+    """Which of both a value is meant to be, in brackets: no part of its key."""
+    return "[table]" if isinstance(value, Mapping) else "[word]"
+
+
 def unvalued(symbols: Iterable[str], reporting: str, currencies: Iterable[str]) -> list[str]:
     """Those currencies from which no symbols lead to the reporting one."""
     pairs = [{base_of(each), quote_of(each)} for each in symbols]

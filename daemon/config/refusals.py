@@ -92,10 +92,10 @@ def _hint(kind: str, key: str, value: Any, wanted: str) -> str:
 
 
 def key_path(error: ErrorDetails) -> KeyPath:
-    """The section and key an error is about; positions inside a list are left out."""
+    """The section and key an error is about; positions in lists and words in [] are left out."""
     named = str(error.get("ctx", {}).get("key", "")).split(".")
     parts = (part for part in (*error["loc"], *named) if isinstance(part, str))
-    return tuple(part for part in parts if part not in {"", "[key]"})
+    return tuple(part for part in parts if part and not part.startswith("["))
 
 
 def explain(
@@ -112,8 +112,10 @@ def explain(
         wanted = re.sub(r"^(Input|String|Value|Tuple) ", "", error["msg"])
         if kind == "extra_forbidden":
             text = unknown_key(path)
-        elif kind in {"model_type", "model_attributes_type", "dict_type"}:
+        elif kind in {"model_type", "model_attributes_type"}:
             text = f"`{key}` should be a section: write [{key}]"
+        elif kind == "dict_type":
+            text = f"`{key}` = {error['input']!r}: should be a table, such as {{name = 1}}"
         elif is_secret(key):
             text = f"`{key}` {wanted}"
         elif kind == "contradiction":

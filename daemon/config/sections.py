@@ -12,7 +12,9 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     model_validator,
 )
 
@@ -20,7 +22,7 @@ from daemon.config.exchanges import (
     is_embedded,
     symbols_by_exchange,
 )
-from daemon.config.money import amounts_by_name
+from daemon.config.money import amounts_by_name, word_or_table
 from daemon.config.values import (
     SAME,
     Bps,
@@ -47,6 +49,8 @@ from daemon.config.values import (
 from daemon.core.instruments import EMBEDDED, quote_of
 from daemon.core.timeframes import timeframe_ns
 
+BPS_MAX = 10_000
+TIER = ("volume_quote", "maker_bps", "taker_bps")
 SOURCE_BARS_MAX = 10_000_000  # of one symbol's history, before anything is decided
 
 
@@ -230,7 +234,10 @@ class RiskSection(Section):
     allotted: Annotated[dict[Currency, Money], BeforeValidator(amounts_by_name)] = {}
     reporting_currency: Currency | Literal[""] = ""
     allocation: Annotated[
-        Literal["shared", "equal"] | dict[Symbol, Share], BeforeValidator(amounts_by_name)
+        Annotated[Literal["shared", "equal"], Tag("[word]")]
+        | Annotated[dict[Symbol, Share], Tag("[table]")],
+        Discriminator(word_or_table),
+        BeforeValidator(amounts_by_name),
     ] = "shared"
     kelly_ratio: Share = 0.25
     max_position_ratio: Share = 0.10
@@ -305,7 +312,7 @@ class PolicySection(Section):
 class ExecutionSection(Section):
     fee_bps: Bps = 10.0
     maker_fee_bps: Annotated[Real, Field(ge=-10_000, le=10_000)] = 10.0
-    fee_tiers: tuple[tuple[Annotated[Real, Field(ge=0)], Real, Real], ...] = ()
+    fee_tiers: tuple[tuple[Real, ...], ...] = ()
     slippage_bps: Bps = 5.0
     cost_prior_fills: Annotated[Count, Field(le=100_000)] = 50
     validity_ms: Annotated[Count, Field(le=60_000)] = 5_000
@@ -325,10 +332,21 @@ class ExecutionSection(Section):
     slice_interval_s: Seconds = 10.0
     quote_within_s: Seconds = 2.0
     routing: Literal["own", "best"] = "own"
-    fee_bps_on: dict[ExchangeName, Bps] = {}
+    fee_bps_on: Annotated[dict[ExchangeName, Bps], BeforeValidator(amounts_by_name)] = {}
     reconcile_every_s: Annotated[Seconds, Field(ge=1, le=3_600)] = 60.0
     reconcile_patience_s: Annotated[Seconds, Field(le=600)] = 30.0
     foreign: Literal["ignore", "halt"] = "ignore"
+
+    @model_validator(mode="after")
+    def _tiers_rise(self) -> Self:
+        if any(len(each) != len(TIER) for each in self.fee_tiers):
+            refuse("fee_tiers", f"should be rows of {', '.join(TIER)}")
+        volumes = [volume for volume, *_ in self.fee_tiers]
+        if volumes != sorted(set(volumes)) or min(volumes, default=0) < 0:
+            refuse("fee_tiers", "should begin at a volume of 0 or more and rise from row to row")
+        if any(abs(fee) > BPS_MAX for _, *fees in self.fee_tiers for fee in fees):
+            refuse("fee_tiers", f"has a fee above {BPS_MAX} bps, which is all of the fill")
+        return self
 
 
 class BacktestSection(Section):

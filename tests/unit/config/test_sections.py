@@ -259,3 +259,35 @@ def test_more_history_than_can_be_fetched_is_refused() -> None:
     line = refusal(data__source_timeframe="1s", data__timeframe="1h")
 
     assert "makes 8760 bars of history 31536000 to fetch" in line
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("half", "`risk.allocation` = 'half': should be 'shared' or 'equal'"),
+        (3, "`risk.allocation` = 3: should be 'shared' or 'equal'"),
+        ({"BTC/USDT": 10}, "`risk.allocation.BTC/USDT` = 10: should be less than or equal to 1"),
+    ],
+)
+def test_a_wrong_allocation_is_one_line_without_the_library_s_own_words(
+    value: object, said: str
+) -> None:
+    assert said in refusal(risk__allocation=value)
+
+
+@pytest.mark.parametrize(
+    ("tiers", "said"),
+    [
+        (((0, 10),), "rows of volume_quote, maker_bps, taker_bps"),
+        (((100, 1, 2), (50, 1, 2)), "rise from row to row"),
+        (((-1, 1, 2),), "begin at a volume of 0 or more"),
+        (((0, 1, 20_000),), "a fee above 10000 bps"),
+    ],
+)
+def test_fee_tiers_that_are_no_rising_rows_of_fees_are_refused(tiers: object, said: str) -> None:
+    assert said in refusal(execution__fee_tiers=tiers)
+
+
+def test_fees_by_exchange_may_be_said_as_text_and_are_a_table_otherwise() -> None:
+    assert settings_with(execution__fee_bps_on="okx=8").execution.fee_bps_on == {"okx": 8.0}
+    assert "should be a table" in refusal(execution__fee_bps_on=3)
