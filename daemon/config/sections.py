@@ -30,6 +30,7 @@ from daemon.config.values import (
     Count,
     Currency,
     ExchangeName,
+    FeeTiers,
     LimitRatio,
     Money,
     MoneyOrNone,
@@ -49,8 +50,6 @@ from daemon.config.values import (
 from daemon.core.instruments import EMBEDDED, quote_of
 from daemon.core.timeframes import timeframe_ns
 
-BPS_MAX = 10_000
-TIER = ("volume_quote", "maker_bps", "taker_bps")
 SOURCE_BARS_MAX = 10_000_000  # of one symbol's history, before anything is decided
 
 
@@ -312,7 +311,7 @@ class PolicySection(Section):
 class ExecutionSection(Section):
     fee_bps: Bps = 10.0
     maker_fee_bps: Annotated[Real, Field(ge=-10_000, le=10_000)] = 10.0
-    fee_tiers: tuple[tuple[Real, ...], ...] = ()
+    fee_tiers: FeeTiers = ()
     slippage_bps: Bps = 5.0
     cost_prior_fills: Annotated[Count, Field(le=100_000)] = 50
     validity_ms: Annotated[Count, Field(le=60_000)] = 5_000
@@ -336,17 +335,6 @@ class ExecutionSection(Section):
     reconcile_every_s: Annotated[Seconds, Field(ge=1, le=3_600)] = 60.0
     reconcile_patience_s: Annotated[Seconds, Field(le=600)] = 30.0
     foreign: Literal["ignore", "halt"] = "ignore"
-
-    @model_validator(mode="after")
-    def _tiers_rise(self) -> Self:
-        if any(len(each) != len(TIER) for each in self.fee_tiers):
-            refuse("fee_tiers", f"should be rows of {', '.join(TIER)}")
-        volumes = [volume for volume, *_ in self.fee_tiers]
-        if volumes != sorted(set(volumes)) or min(volumes, default=0) < 0:
-            refuse("fee_tiers", "should begin at a volume of 0 or more and rise from row to row")
-        if any(abs(fee) > BPS_MAX for _, *fees in self.fee_tiers for fee in fees):
-            refuse("fee_tiers", f"has a fee above {BPS_MAX} bps, which is all of the fill")
-        return self
 
 
 class BacktestSection(Section):

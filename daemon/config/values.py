@@ -20,6 +20,8 @@ TIMEFRAMES = (
 
 
 SAME = "same"
+BPS_MAX = 10_000
+TIER = ("volume_quote", "maker_bps", "taker_bps")
 CLASSIFIERS = ("random_forest", "extra_trees", "logistic", "gradient_boosting", "lightgbm")
 
 
@@ -71,6 +73,21 @@ def _classifier(value: str) -> str:
     return value
 
 
+def _rising(tiers: tuple[tuple[float, ...], ...]) -> tuple[tuple[float, ...], ...]:
+    text = ""
+    if any(len(each) != len(TIER) for each in tiers):
+        text = f"should be rows of {', '.join(TIER)}"
+    else:
+        volumes = [volume for volume, *_ in tiers]
+        if volumes != sorted(set(volumes)) or min(volumes, default=0) < 0:
+            text = "should begin at a volume of 0 or more and rise from row to row"
+        elif any(abs(fee) > BPS_MAX for _, *fees in tiers for fee in fees):
+            text = f"has a fee above {BPS_MAX} bps, which is all of the fill"
+    if text:
+        raise PydanticCustomError("fee_tiers", "{text}", {"text": text})
+    return tiers
+
+
 def _secret(value: SecretStr) -> SecretStr:
     text = value.get_secret_value().strip()
     if not text:
@@ -84,7 +101,8 @@ def _secret(value: SecretStr) -> SecretStr:
 
 Real = Annotated[float, BeforeValidator(not_bool), Field(allow_inf_nan=False)]
 Share = Annotated[Real, Field(gt=0, le=1)]
-Bps = Annotated[Real, Field(ge=0, le=10_000)]
+Bps = Annotated[Real, Field(ge=0, le=BPS_MAX)]
+FeeTiers = Annotated[tuple[tuple[Real, ...], ...], AfterValidator(_rising)]
 Seconds = Annotated[Real, Field(gt=0, le=86_400)]
 Natural = Annotated[int, BeforeValidator(not_bool), Field(ge=0)]
 Count = Annotated[int, BeforeValidator(not_bool), Field(ge=1)]

@@ -189,9 +189,6 @@ class Account:
     def release(self, asset: str, amount: Decimal) -> None:
         self._move(asset, free=amount, locked=-amount)
 
-    def pay_locked(self, asset: str, amount: Decimal) -> None:
-        self._move(asset, free=ZERO, locked=-amount)
-
     def pay(self, asset: str, amount: Decimal) -> None:
         self._move(asset, free=-amount, locked=ZERO)
 

@@ -13,8 +13,9 @@ from msgspec import Struct
 
 from daemon.core.events import ProtectionFailed
 from daemon.core.orders import Leg, OrderState, OrderType, Side
+from daemon.core.timeframes import NS_PER_S
 from daemon.layers.execution.intents import Draft, cancelled
-from daemon.layers.execution.working import SECOND_NS, is_cancel_due
+from daemon.layers.execution.working import is_cancel_due
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from daemon.core.orders import Order
     from daemon.layers.execution.intents import Intents
 
-TRY_AGAIN_FIRST_NS = 5 * SECOND_NS
-TRY_AGAIN_MAX_NS = 600 * SECOND_NS
+TRY_AGAIN_FIRST_NS = 5 * NS_PER_S
+TRY_AGAIN_MAX_NS = 600 * NS_PER_S
 ATTEMPTS_MAX = 3
 DOUBLED_MAX = 10
 
@@ -49,9 +50,11 @@ class Protection:
         self._book = book
         self._intents = intents
         self._entered: dict[InstrumentId, tuple[str, int]] = {}  # trace and close of the newest
-        self._unsure: set[str] = set()
+        self._unsure: set[str] = set()  # exchanges with orders of ours that the books do not know
         self._failures: dict[InstrumentId, _Failures] = {}
         self._asked: dict[InstrumentId, Decimal] = {}  # how far away, where none is configured
+
+    # --- what is remembered -------------------------------------------------------------------
 
     def note_reconciled(self, event: Reconciled) -> None:
         """Beside orders that the books do not know nobody can say what is to be protected."""
@@ -59,8 +62,6 @@ class Protection:
             self._unsure.add(event.exchange)
         else:
             self._unsure.discard(event.exchange)
-
-    # --- what is remembered -------------------------------------------------------------------
 
     def note_intended(self, event: OrderIntended) -> None:
         if event.leg is Leg.ENTRY:

@@ -74,11 +74,7 @@ class Router:
         self, parent: Parent, left: Decimal, quotes: Mapping[InstrumentId, Quote]
     ) -> tuple[Part, ...]:
         """Who takes what of `left`, none of it too small to be taken; empty when nobody can."""
-        members = [
-            each
-            for each in self._blotter.listings.members(parent.instrument)
-            if each not in parent.dead
-        ]
+        members = self._open_to(parent)
         if parent.is_exit:
             return tuple(self._exit_parts(parent, left, members))
         well = [each for each in members if self._is_well(each)]
@@ -88,14 +84,15 @@ class Router:
 
     def could_take(self, parent: Parent, left: Decimal) -> bool:
         """Whether any exchange that has not failed takes as much, whatever its book shows."""
-        members = [
-            each
-            for each in self._blotter.listings.members(parent.instrument)
-            if each not in parent.dead
-        ]
+        members = self._open_to(parent)
         if parent.is_exit:
             return any(True for _ in self._exit_parts(parent, left, members))
         return any(self._takes(each, left, parent) for each in members)
+
+    def _open_to(self, parent: Parent) -> list[InstrumentId]:
+        """Where it is listed and no child of it has failed."""
+        listed = self._blotter.listings.members(parent.instrument)
+        return [each for each in listed if each not in parent.dead]
 
     # --- exits --------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from daemon.core.events import AskQuotes, Direction, ParentEnd, ParentEnded
 from daemon.core.orders import OrderState, OrderType, Side
+from daemon.core.timeframes import NS_PER_S
 from daemon.layers.execution.intents import Draft, cancelled
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from daemon.layers.execution.intents import Intents
     from daemon.layers.execution.routing import Part, Router
 
-SECOND_NS = 1_000_000_000
-CANCEL_AGAIN_NS = 10 * SECOND_NS
+CANCEL_AGAIN_NS = 10 * NS_PER_S
 # A child that ended so tells that there is no point in sending another one now.
 _DEAD = {
     OrderState.REFUSED: ParentEnd.REFUSED,
@@ -132,7 +132,7 @@ class Working:
         for child in children:
             if child.order_type is OrderType.LIMIT and not child.is_unresolved:
                 rested_ns = ts_ns - child.intended_ns
-                if rested_ns >= self._config.requote_s * SECOND_NS and is_cancel_due(child, ts_ns):
+                if rested_ns >= self._config.requote_s * NS_PER_S and is_cancel_due(child, ts_ns):
                     yield from cancelled(child, ts_ns, "it rested long enough at its price")
 
     def left_of(self, parent: Parent) -> Decimal:
@@ -167,11 +167,11 @@ class Working:
     def _tick_without_child(self, parent: Parent, ts_ns: int) -> Iterator[Event]:
         if not parent.is_exit and self._is_timed_out(parent, ts_ns):
             yield _ended(parent, ts_ns, ParentEnd.TIMED_OUT)
-        elif ts_ns - parent.newest_child_ns >= self._config.slice_interval_s * SECOND_NS:
+        elif ts_ns - parent.newest_child_ns >= self._config.slice_interval_s * NS_PER_S:
             yield self._ask(parent, ts_ns)
 
     def _is_timed_out(self, parent: Parent, ts_ns: int) -> bool:
-        return ts_ns - parent.approved_ns >= self._config.order_timeout_s * SECOND_NS
+        return ts_ns - parent.approved_ns >= self._config.order_timeout_s * NS_PER_S
 
     def _ask(self, parent: Parent, ts_ns: int) -> AskQuotes:
         entry = Direction.LONG if parent.side is Side.BUY else Direction.SHORT
