@@ -504,6 +504,16 @@ def a_position_changed(**changes: Any) -> e.PositionChanged:
     return _filled(e.PositionChanged, defaults, changes)
 
 
+def a_funding(**changes: Any) -> e.FundingCharged:
+    defaults = {"instrument": BTC, "rate": Decimal("0.0001"), "price": Decimal("42103.6")}
+    return _filled(e.FundingCharged, defaults, changes)
+
+
+def a_liquidation(**changes: Any) -> e.PositionLiquidated:
+    defaults = {"instrument": BTC, "price": Decimal("28083.1"), "fee": Decimal(0)}
+    return _filled(e.PositionLiquidated, defaults, changes)
+
+
 def a_dust(**changes: Any) -> e.DustSetAside:
     defaults = {
         "instrument": BTC,
@@ -656,6 +666,7 @@ JOURNALED_BUILDERS: Final[tuple[Callable[..., e.Event], ...]] = (
     a_position_changed, an_equity_mark, a_resolution, a_health_sample, a_halt, a_resumption,
     a_journal_thinned, a_dust, a_state_change, a_listing_change,
     a_policy_act,
+    a_funding, a_liquidation,
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from daemon.core.timeframes import NS_PER_MS, parse_time, rfc3339, timeframe_ns
 from daemon.feature_config import bars_needed, feature_set_of
 from daemon.research.backtest import replay
 from daemon.research.simulated_venue import FillModel, SimulatedVenue
+from daemon.research.swap_desk import SwapTerms
 from daemon.running.opening import as_balances, divide, in_currency
 from daemon.running.summary import summarise
 from daemon.store.journal import write_whole
@@ -41,8 +42,8 @@ class Backtest:
     """One backtest of these settings, on files by symbol or on the bars of the newest run's market.
 
     Without `model`, one is trained on the training window before the first bar and again whenever
-    it is as old as `model.max_age_days`, each on bars that had closed by then. UsageRefused where
-    the bars do not reach.
+    it is as old as `model.max_age_days`, each on bars that had closed by then. `funding` has the
+    rates of swaps by symbol and time. UsageRefused where the bars do not reach.
     """
 
     def __init__(
@@ -53,8 +54,10 @@ class Backtest:
         model: str | None,
         start: str | None,
         say: Say,
+        funding: Mapping[str, Mapping[int, Decimal]] | None = None,
     ) -> None:
         self._settings = settings
+        self._funding = funding or {}
         self._say = say
         self._length_ns = timeframe_ns(settings.data.timeframe)
         self.recorded = recorded_bars(settings, files)
@@ -126,6 +129,12 @@ class Backtest:
                 participation_max_ratio=Decimal(repr(simulated.participation_max_ratio)),
                 latency_ns=costs.paper_latency_ms * NS_PER_MS,
             ),
+            SwapTerms(
+                leverage=Decimal(repr(self._settings.risk.max_leverage)),
+                maintenance_ratio=Decimal(repr(self._settings.risk.maintenance_margin_ratio)),
+                funding_ratio=Decimal(repr(simulated.funding_bps)) / 10_000,
+                rates=self._funding,
+            ),
         )
 
     def _opened(self, ts_ns: int) -> RunOpened:
@@ -149,6 +158,7 @@ class Backtest:
             end_ns=None,
             accounts=accounts if len(accounts) > 1 else (),
             reporting_currency=settings.reporting_currency,
+            leverage=Decimal(repr(settings.risk.max_leverage)),
             allotted=as_balances(settings.allotted),
         )
 

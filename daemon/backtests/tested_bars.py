@@ -14,7 +14,7 @@ from msgspec import Struct
 from daemon.core.bars import Bar, BarSource
 from daemon.core.errors import UsageRefused
 from daemon.core.events import RunOpened
-from daemon.core.instruments import Instrument, InstrumentId
+from daemon.core.instruments import Instrument, InstrumentId, MarketType, is_swap_symbol
 from daemon.core.timeframes import NS_PER_MS, timeframe_ns
 from daemon.layers.ingestion.aggregation import Aggregation, aggregated
 from daemon.layers.ingestion.sieve import sift
@@ -78,7 +78,9 @@ def _symbol_of_files(settings: Settings, symbol: str, paths: Sequence[Path]) -> 
     length_ms = timeframe_ns(settings.data.fetched_timeframe) // NS_PER_MS
     try:
         rows = sorted(row for path in paths for row in read_recording(path))
-        market = RecordedMarket({symbol: rows}, timeframe_ms=length_ms, name=name)
+        # A recording of a swap has the candles and the steps of its spot twin.
+        spot = symbol.partition(":")[0]
+        market = RecordedMarket({spot: rows}, timeframe_ms=length_ms, name=name)
     except ValueError as error:
         raise UsageRefused(str(error)) from error
     ((symbol_id, rules),) = market.symbols.items()
@@ -91,6 +93,7 @@ def _symbol_of_files(settings: Settings, symbol: str, paths: Sequence[Path]) -> 
         lot=rules.lot,
         minimum_quantity=rules.minimum_quantity,
         minimum_notional=rules.minimum_notional,
+        market_type=MarketType.SWAP if is_swap_symbol(symbol) else MarketType.SPOT,
     )
     bars = tuple(
         Bar(

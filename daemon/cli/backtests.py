@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from daemon.backtests.backtest import Backtest
+from daemon.backtests.funding import funding_rates
 from daemon.cli.markets import timeframes_of
 from daemon.cli.output import pairs, progress, show
 from daemon.cli.running import config_path
@@ -34,6 +35,7 @@ from daemon.store.runs import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from daemon.backtests.funding import Rates
     from daemon.config import Settings
 
 LABEL = "BACKTEST"
@@ -49,11 +51,13 @@ def run_backtest(  # noqa: PLR0917  # the options of the command
     state_dir: Path | None,
     *,
     as_json: bool,
+    funding: Sequence[str] = (),
 ) -> int:
     """Prints what `run.finished` would say, and keeps the run for parity, export and report."""
     settings, files = asked_bars(data, symbol, config, state_dir)
-    backtest = Backtest(settings, files, model=model, start=start, say=progress)
-    identity = _identity(settings, backtest, model, start)
+    rates = funding_rates(funding, settings.data.symbols)
+    backtest = Backtest(settings, files, model=model, start=start, say=progress, funding=rates)
+    identity = _identity(settings, backtest, model, start, rates)
     spec = RunSpec(
         run=_id(settings.run.state_dir, backtest.first_ns, identity),
         created_ns=WireClock().now_ns(),
@@ -116,10 +120,17 @@ def _timeframe_of(path: Path) -> str:
         raise UsageRefused(str(error)) from error
 
 
-def _identity(settings: Settings, backtest: Backtest, model: str | None, start: str | None) -> str:
+def _identity(
+    settings: Settings,
+    backtest: Backtest,
+    model: str | None,
+    start: str | None,
+    rates: Rates,
+) -> str:
     """Equal for backtests that must give the same journal."""
     simulated = msgspec.json.encode(settings.backtest.model_dump(), order="sorted").decode()
-    parts = (config_hash(settings), simulated, backtest.recorded.market, model, start)
+    told = [f"{symbol} {sorted(times.items())}" for symbol, times in sorted(rates.items())]
+    parts = (config_hash(settings), simulated, backtest.recorded.market, model, start, *told)
     text = "|".join(str(part) for part in (*parts, backtest.until_ns))
     return hashlib.sha256(text.encode()).hexdigest()
 

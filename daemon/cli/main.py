@@ -305,6 +305,10 @@ def backtest(  # noqa: PLR0917  # one parameter per option
     ] = None,
     symbol: Annotated[str | None, typer.Option(help="symbol of the recording")] = None,
     start: Annotated[str | None, typer.Option("--from", help="first bar to decide on")] = None,
+    funding: Annotated[
+        list[str] | None,
+        typer.Option(help="rates of a swap, lines of time,rate; or BTC/USDT:USDT=file"),
+    ] = None,
     config: Config = None,
     state_dir: State = None,
     json: Json = False,
@@ -313,7 +317,16 @@ def backtest(  # noqa: PLR0917  # one parameter per option
     from daemon.cli.backtests import run_backtest
 
     raise typer.Exit(
-        run_backtest(tuple(data or ()), model, symbol, start, config, state_dir, as_json=json)
+        run_backtest(
+            tuple(data or ()),
+            model,
+            symbol,
+            start,
+            config,
+            state_dir,
+            as_json=json,
+            funding=tuple(funding or ()),
+        )
     )
 
 

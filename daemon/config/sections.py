@@ -239,8 +239,8 @@ class RiskSection(Section):
         BeforeValidator(amounts_by_name),
     ] = "shared"
     kelly_ratio: Share = 0.25
-    max_position_ratio: Share = 0.10
-    max_gross_exposure_ratio: Share = 0.30
+    max_position_ratio: Annotated[Real, Field(gt=0, le=5)] = 0.10
+    max_gross_exposure_ratio: Annotated[Real, Field(gt=0, le=5)] = 0.30
     max_net_exposure_ratio: LimitRatio = 0.0
     max_correlated_exposure_ratio: LimitRatio = 0.0
     correlation_min_ratio: Share = 0.7
@@ -260,6 +260,9 @@ class RiskSection(Section):
     refusal_pause_bars: Annotated[Count, Field(le=100_000)] = 4
     price_collar_bps: Annotated[Bps, Field(gt=0)] = 1_000.0
     trade_fee_asset: bool = False
+    max_leverage: Annotated[Real, Field(ge=1, le=5)] = 1.0
+    maintenance_margin_ratio: Annotated[Real, Field(ge=0, le=0.2)] = 0.01
+    min_liquidation_distance_ratio: Annotated[Real, Field(gt=0, lt=1)] = 0.10
     max_spread_bps: Bps = 50.0
     max_depth_ratio: Annotated[Real, Field(ge=0, le=1_000)] = 3.0
     probation_ratio: Share = 0.5
@@ -272,14 +275,9 @@ class RiskSection(Section):
         if position > gross:
             text = f"is above risk.max_gross_exposure_ratio ({gross:g}): one position breaks both"
             refuse("max_position_ratio", text)
-        return self
-
-    @model_validator(mode="after")
-    def _allocation_adds_up(self) -> Self:
-        if isinstance(self.allocation, dict):
-            total = sum(map(Decimal, map(repr, self.allocation.values())))
-            if total > 1:
-                refuse("allocation", f"gives away {total:f} of the capital, and there is 1")
+        if gross > self.max_leverage:
+            text = f"is above risk.max_leverage ({self.max_leverage:g}): nobody lends the rest"
+            refuse("max_gross_exposure_ratio", text)
         return self
 
 
@@ -302,6 +300,7 @@ class PolicySection(Section):
     halt_reconcile: Action = "hold"
     halt_foreign_order: Action = "hold"
     halt_overfill: Action = "hold"
+    halt_liquidated: Action = "hold"
     halt_late_fill: Action = "hold"
     outage_bars: Annotated[Count, Field(le=10_000)] = 5
     reduce_ratio: Annotated[Real, Field(gt=0, lt=1)] = 0.5
@@ -343,6 +342,7 @@ class BacktestSection(Section):
     spread_bps: Bps = 1.0
     depth_ratio: Share = 0.01
     participation_max_ratio: Share = 0.05
+    funding_bps: Annotated[Real, Field(ge=-100, le=100)] = 0.0
 
 
 class HealthSection(Section):

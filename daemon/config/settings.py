@@ -26,7 +26,7 @@ from daemon.config.sections import (
     StoreSection,
 )
 from daemon.config.values import refuse
-from daemon.core.instruments import exchange_behind
+from daemon.core.instruments import exchange_behind, is_swap_symbol, liquidation_distance
 
 ENV_PREFIX = "TRADINGD__"
 DELIMITER = "__"
@@ -113,6 +113,9 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _weights_for_every_symbol(self) -> Self:
         if isinstance(self.risk.allocation, dict):
+            total = sum(map(Decimal, map(repr, self.risk.allocation.values())))
+            if total > 1:
+                refuse("risk.allocation", f"gives away {total:f} of the capital, and there is 1")
             symbols = self.data.all_symbols
             missing = [each for each in symbols if each not in self.risk.allocation]
             if missing:
@@ -122,6 +125,25 @@ class Settings(BaseSettings):
                 )
             if unused := [each for each in self.risk.allocation if each not in symbols]:
                 refuse("risk.allocation", f"names {', '.join(unused)}, which is not traded")
+        return self
+
+    @model_validator(mode="after")
+    def _swaps_live_long_enough(self) -> Self:
+        """Nothing would be opened, or the exchange would be quicker than the stop."""
+        risk = self.risk
+        if not any(map(is_swap_symbol, self.data.all_symbols)):
+            return self
+        distance = min(
+            liquidation_distance(risk.max_leverage, risk.maintenance_margin_ratio, is_long=is_long)
+            for is_long in (True, False)
+        )
+        words = f"a swap is taken away after a move of {distance:.4f} against it"
+        if distance < risk.min_liquidation_distance_ratio:
+            text = f"is too much: {words}, and risk.min_liquidation_distance_ratio asks for more"
+            refuse("risk.max_leverage", text)
+        if distance <= self.execution.stop_loss_ratio:
+            text = f"comes too late: with risk.max_leverage = {risk.max_leverage:g} {words}"
+            refuse("execution.stop_loss_ratio", text)
         return self
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
 
 from daemon.config.exchanges import exchange_name
+from daemon.core.instruments import quote_of
 
 # A week starts on a Monday and the time grid on the epoch, a Thursday: weeks are not on this list.
 TIMEFRAMES = (
@@ -42,9 +43,14 @@ def listed(value: Any) -> Any:
 
 
 def _symbol(value: str) -> str:
-    if ":" in value:
-        raise PydanticCustomError("symbol", "is a derivative; only spot symbols can be traded")
-    if not re.fullmatch(r"[^\s/a-z]+/[^\s/a-z]+", value):
+    name, is_swap, settle = value.partition(":")
+    if is_swap and settle != quote_of(value):
+        text = (
+            "is no linear perpetual swap: BASE/QUOTE:QUOTE is one, and BASE/QUOTE is spot; "
+            "neither futures with a date nor contracts settled in their coin can be traded"
+        )
+        raise PydanticCustomError("symbol", "{text}", {"text": text})
+    if not re.fullmatch(r"[^\s/a-z]+/[^\s/a-z]+", name):
         near = re.fullmatch(r"(.+?)[-_/]?(USDT|USDC|USD|EUR|BTC|ETH)", value.upper())
         hint = f"; did you mean '{near[1]}/{near[2]}'?" if near else ""
         text = f"should be BASE/QUOTE in capitals{hint}"

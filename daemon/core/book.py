@@ -4,20 +4,22 @@ Belongs here: arithmetic of money that several layers read. Limits on it belong 
 position to `positions`, exchange rates to `currencies`.
 """
 
-from collections.abc import Mapping
 from decimal import Decimal, localcontext
 
 from msgspec import Struct
 
-from daemon.core.currencies import Rate, Rates
+from daemon.core.cash import Cash
+from daemon.core.currencies import Rate
 from daemon.core.events import (
     BarsClosed,
     DustSetAside,
     EquityMarked,
+    FundingCharged,
     HaltReason,
     HistoryLoaded,
     OrderFilled,
     PositionChanged,
+    PositionLiquidated,
     RunOpened,
     TradingHalted,
     TradingResumed,
@@ -25,27 +27,9 @@ from daemon.core.events import (
 from daemon.core.instruments import Instrument, InstrumentId
 from daemon.core.orders import Side
 from daemon.core.positions import EXACT, ZERO, Position
+from daemon.core.prices import Prices
 
 RATE_AGE_BARS = 3  # an exchange rate older than so many bars values nothing that is to be risked
-
-
-def shares(capital: Decimal, held: Mapping[str, Decimal]) -> dict[str, Decimal]:
-    """The capital divided over accounts in proportion to what each holds, to the last digit.
-
-    Where they hold at least the capital together, none is asked for more than it holds.
-    """
-    with localcontext(EXACT):
-        total = sum(held.values(), ZERO)
-        assert total >= capital, "more is divided than there is"
-        lot = Decimal("1e-8")
-        divided = {
-            name: (capital * amount // (total * lot)) * lot if total else ZERO
-            for name, amount in held.items()
-        }
-        # What rounding left goes where most is left over.
-        roomiest = max(held, key=lambda name: (held[name] - divided[name], name))
-        divided[roomiest] += capital - sum(divided.values(), ZERO)
-    return divided
 
 
 class Worth(Struct, frozen=True, gc=False):
@@ -69,25 +53,23 @@ class Book:
 
     def __init__(self) -> None:
         self.instruments: dict[InstrumentId, Instrument] = {}
-        self.reporting = ""
-        self.cash: dict[tuple[str, str], Decimal] = {}  # by exchange and currency
-        self.others: dict[tuple[str, str], Decimal] = {}
+        self._money = Cash()
+        self.cash, self.others = self._money.on, self._money.others  # by exchange and currency
         self.fees = ZERO  # valued when they were paid
+        self.funding = ZERO  # received for swaps, negative when it was paid; likewise
         self.foreign_fees: dict[str, Decimal] = {}  # those that nothing could value
         self.positions: dict[InstrumentId, Position] = {}
         self.symbols: dict[str, list[InstrumentId]] = {}  # wherever they are listed
         self.rate_age_max_ns = 0
-        self.marks: dict[InstrumentId, Decimal] = {}
-        self.marked_ns: dict[InstrumentId, int] = {}
-        self.previous_marks: dict[InstrumentId, Decimal] = {}
+        self.leverage = Decimal(1)  # of swaps, each of which has a margin of its own
+        self._prices = Prices()
+        self.marks, self.marked_ns = self._prices.marks, self._prices.marked_ns
+        self.previous_marks = self._prices.previous_marks
         self.peak = ZERO
         self.allotted = ZERO  # worth of the capital when it could first be valued
         self.round_trips = 0
         self.returns: list[float] = []
-        self._allotted: dict[str, Decimal] = {}  # by currency
         self._allotted_on: dict[str, Decimal] = {}  # by exchange, valued as `allotted` is
-        self._totals: dict[str, Decimal] = {}  # cash by currency, wherever it lies
-        self._rates = Rates((), "")
         self._is_begun = False
         self._is_drawdown_halted = False
         # Every signal asks for it: summed once for all that come between two changes.
@@ -104,26 +86,42 @@ class Book:
         """
         return self.cash.get((exchange, currency), ZERO)
 
+    def margin_ratio(self, instrument: InstrumentId) -> Decimal:
+        """What one unit of its notional ties up of the quote currency, in units of it."""
+        return 1 / self.leverage if self.instruments[instrument].is_swap else Decimal(1)
+
+    def free_on(self, exchange: str, currency: str) -> Decimal:
+        """What new entries may tie up there: cash less the margin of every swap that is held."""
+        tied_up = (
+            abs(position.owed) / self.leverage
+            for each, position in self.positions.items()
+            if position.owed
+            and each.exchange == exchange
+            and self.instruments[each].quote == currency
+        )
+        return self.cash_on(exchange, currency) - sum(tied_up, ZERO)
+
     def notional(self, instrument: InstrumentId) -> Decimal:
         """Signed value of the position at its mark, quote units; dust is a part of it."""
         position = self.positions.get(instrument)
         if position is None:
             return ZERO
-        return self._notional(instrument, position)
+        return position.all_quantity * self._mark_of(instrument, position)
 
     def exposure(self, instrument: InstrumentId) -> Decimal:
         """The same in the reporting currency; what nothing can value is left out."""
         return self.value(self.notional(instrument), self.instruments[instrument].quote) or ZERO
 
+    @property
+    def reporting(self) -> str:
+        """The currency in which sums are told."""
+        return self._prices.reporting
+
     def value(self, amount: Decimal, currency: str) -> Decimal | None:
-        """The amount in the reporting currency; None where no mark leads there."""
-        if currency == self.reporting:
-            return amount
-        rate = self.rate(currency)
-        return None if rate is None else amount * rate.value
+        return self._prices.value(amount, currency)
 
     def rate(self, currency: str) -> Rate | None:
-        return self._rates.rate(currency, self.marks, self.marked_ns)
+        return self._prices.rate(currency)
 
     def needed_rates(self, quote: str) -> tuple[str, ...]:
         """Currencies that must be valued before anything is risked in `quote`: it and all held."""
@@ -137,10 +135,15 @@ class Book:
                 (
                     position.all_quantity
                     for each, position in self.positions.items()
-                    if each.exchange == exchange and self.instruments[each].base == currency
+                    if each.exchange == exchange and self._holds(each, currency)
                 ),
                 self.cash.get(there, ZERO) + self.others.get(there, ZERO),
             )
+
+    def _holds(self, instrument: InstrumentId, currency: str) -> bool:
+        """A swap is a promise, and holds no coin."""
+        listed = self.instruments[instrument]
+        return listed.base == currency and not listed.is_swap
 
     # --- reading: the account in the reporting currency ---------------------------------------
 
@@ -160,12 +163,12 @@ class Book:
     @property
     def realized(self) -> Decimal:
         """Profit so far without the open positions' paper profit, net of fees, at today's rates."""
-        made = dict(self._totals)
+        made = dict(self._money.totals)
         for each, position in self.positions.items():
             made[self.instruments[each].quote] += position.cost_quote
         return sum(
             (
-                self.value(amount - self._allotted[currency], currency) or ZERO
+                self.value(amount - self._money.allotted[currency], currency) or ZERO
                 for currency, amount in made.items()
             ),
             ZERO,
@@ -176,7 +179,7 @@ class Book:
         """What exchange rates made of the allotted capital itself; 0 where it has one currency."""
         if not self._is_begun:
             return ZERO
-        now = (self.value(amount, each) or ZERO for each, amount in self._allotted.items())
+        now = (self.value(amount, each) or ZERO for each, amount in self._money.allotted.items())
         return sum(now, ZERO) - self.allotted
 
     @property
@@ -193,15 +196,14 @@ class Book:
 
     def equity_on(self, exchange: str) -> Decimal:
         """What lies on one exchange, valued as all of it is."""
-        there = {each: amount for each, amount in self.cash.items() if each[0] == exchange}
-        there |= {
-            each: there.get(each, ZERO) + amount
-            for each, amount in self.others.items()
-            if each[0] == exchange
-        }
-        cash = (self.value(amount, each[1]) or ZERO for each, amount in there.items())
-        held = (self.exposure(each) for each in self.positions if each.exchange == exchange)
-        return sum(cash, ZERO) + sum(held, ZERO)
+        money = self._money.all_on(exchange)
+        cash = (self.value(amount, each) or ZERO for each, amount in money.items())
+        held = (
+            self.value(position.worth(self._mark_of(each, position)), self.instruments[each].quote)
+            for each, position in self.positions.items()
+            if each.exchange == exchange
+        )
+        return sum(cash, ZERO) + sum((each or ZERO for each in held), ZERO)
 
     def allotted_on(self, exchange: str) -> Decimal:
         """Its part of what was allotted."""
@@ -218,26 +220,26 @@ class Book:
             fees_quote=self.fees,
         )
 
-    def _notional(self, instrument: InstrumentId, position: Position) -> Decimal:
-        return position.all_quantity * self.marks.get(instrument, position.average_price)
+    def _mark_of(self, instrument: InstrumentId, position: Position) -> Decimal:
+        return self.marks.get(instrument, position.average_price)
 
     def _net(self) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
-        """Notionals of what is held by quote currency: signed sums, and sums of their sizes."""
+        """Of what is held, by quote currency: sums of what it is worth, and of its sizes."""
         net: dict[str, Decimal] = {}
         gross: dict[str, Decimal] = {}
         for each, position in self.positions.items():
             if position.quantity or position.dust:
-                notional, quote = self._notional(each, position), self.instruments[each].quote
-                net[quote] = net.get(quote, ZERO) + notional
-                gross[quote] = gross.get(quote, ZERO) + abs(notional)
+                mark, quote = self._mark_of(each, position), self.instruments[each].quote
+                net[quote] = net.get(quote, ZERO) + position.worth(mark)
+                gross[quote] = gross.get(quote, ZERO) + abs(position.all_quantity * mark)
         return net, gross
 
     def _sum(self) -> Worth:
         net, gross = self._net()
         equity, exposed, missing = ZERO, ZERO, []
-        there = [each for each, cash in self._totals.items() if cash or each in net]
+        there = [each for each, cash in self._money.totals.items() if cash or each in net]
         for currency in there:
-            value = self.value(self._totals[currency] + net.get(currency, ZERO), currency)
+            value = self.value(self._money.totals[currency] + net.get(currency, ZERO), currency)
             if value is None:
                 missing.append(currency)
             else:
@@ -251,26 +253,20 @@ class Book:
 
     def apply_run_opened(self, event: RunOpened) -> None:
         self.instruments = {each.id: each for each in event.instruments}
-        self.reporting = event.currency
-        self.cash = event.allotted_by_account()
+        self._money.open(event.allotted_by_account(), event.instruments)
         for each in event.instruments:
             self.symbols.setdefault(each.id.symbol, []).append(each.id)
-            self.cash.setdefault((each.id.exchange, each.quote), ZERO)
-        for (_, currency), amount in self.cash.items():
-            self._allotted[currency] = self._allotted.get(currency, ZERO) + amount
-        self._totals = dict(self._allotted)
-        self._rates = Rates(event.instruments, self.reporting)
+        self.leverage = event.leverage
+        self._prices.open(event.instruments, event.currency)
         self.rate_age_max_ns = RATE_AGE_BARS * event.timeframe_ns
         self._changed()
 
     def apply_history_loaded(self, event: HistoryLoaded) -> None:
-        for bar in event.bars:
-            self._mark(bar.instrument, bar.close, bar.close_ns)
+        self._prices.mark(event.bars)
         self._changed()
 
     def apply_bars_closed(self, event: BarsClosed) -> None:
-        for bar in event.bars:
-            self._mark(bar.instrument, bar.close, bar.close_ns)
+        self._prices.mark(event.bars)
         self._changed()
 
     def apply_equity_marked(self, event: EquityMarked) -> None:
@@ -295,17 +291,52 @@ class Book:
             is_buy = event.side is Side.BUY
             change = event.quantity if is_buy else -event.quantity
             cash, fee = -value if is_buy else value, event.fee
-            if event.fee_currency == instrument.base:
+            # What a swap changes is not the coin: only its profit is paid, and a fee in base is
+            # one in a third asset.
+            paid = position.realize(change, event.price) if instrument.is_swap else cash
+            is_in_base = event.fee_currency == instrument.base and not instrument.is_swap
+            if is_in_base:
                 change, fee = change - fee, fee * event.price
             elif event.fee_currency == instrument.quote:
-                cash -= fee
-        self._pay(instrument.id.exchange, instrument.quote, cash)
-        if event.fee_currency in {instrument.base, instrument.quote}:
+                cash, paid = cash - fee, paid - fee
+        self._money.pay(instrument.id.exchange, instrument.quote, paid)
+        if is_in_base or event.fee_currency == instrument.quote:
             self._paid(fee, instrument.quote)
         elif fee:
             cash -= self._other_fee(event, instrument.quote)
         position.fold(change, cash, value, event.price)
         position.end_trip(instrument.lot, self.marks[instrument.id])
+        self._changed()
+
+    def apply_funding_charged(self, event: FundingCharged) -> None:
+        position = self.positions.get(event.instrument)
+        if position is None or not position.quantity:
+            return
+        quote = self.instruments[event.instrument].quote
+        with localcontext(EXACT):
+            amount = event.amount
+            if amount is None:
+                amount = -position.quantity * event.price * event.rate
+            position.trip_cash += amount
+        self._money.pay(event.instrument.exchange, quote, amount)
+        self.funding += self.value(amount, quote) or ZERO
+        self._changed()
+
+    def apply_position_liquidated(self, event: PositionLiquidated) -> None:
+        """The exchange took the position away: it is closed at that price, whatever it was."""
+        position = self.positions.get(event.instrument)
+        if position is None or not position.quantity:
+            return
+        instrument = self.instruments[event.instrument]
+        change = -position.quantity
+        with localcontext(EXACT):
+            value = abs(change) * event.price
+            cash = -change * event.price - event.fee
+            paid = position.realize(change, event.price) - event.fee
+        self._money.pay(instrument.id.exchange, instrument.quote, paid)
+        self._paid(event.fee, instrument.quote)
+        position.fold(change, cash, value, event.price)
+        position.end_trip(instrument.lot, event.price)
         self._changed()
 
     def apply_dust_set_aside(self, event: DustSetAside) -> None:
@@ -328,17 +359,14 @@ class Book:
     def _changed(self) -> None:
         self._worth = self._sum()
         if not self._is_begun:
-            value = [self.value(amount, each) for each, amount in self._allotted.items() if amount]
+            value = [
+                self.value(amount, each) for each, amount in self._money.allotted.items() if amount
+            ]
             if None not in value:
                 self._is_begun = True
                 self.allotted = self.peak = sum((each for each in value if each is not None), ZERO)
                 exchanges = {exchange for exchange, _ in self.cash}
                 self._allotted_on = {each: self.equity_on(each) for each in sorted(exchanges)}
-
-    def _pay(self, exchange: str, currency: str, amount: Decimal) -> None:
-        with localcontext(EXACT):
-            self.cash[exchange, currency] += amount
-            self._totals[currency] += amount
 
     def _paid(self, fee: Decimal, currency: str) -> Decimal:
         """Count a fee in the reporting currency, or beside it where no mark leads there."""
@@ -350,23 +378,8 @@ class Book:
         return value
 
     def _other_fee(self, event: OrderFilled, quote: str) -> Decimal:
-        """A fee in a third asset: from what was allotted of it, else from a ledger of its own.
-
-        What it was worth in the instrument's quote, as far as marks tell.
-        """
-        there = event.instrument.exchange, event.fee_currency
-        if there in self.cash:
-            self._pay(*there, -event.fee)
-        else:
-            with localcontext(EXACT):
-                self.others[there] = self.others.get(there, ZERO) - event.fee
+        """A fee in a third asset, and its worth in the instrument's quote as far as marks tell."""
+        self._money.charge(event.instrument.exchange, event.fee_currency, event.fee)
         value = self._paid(event.fee, event.fee_currency)
         per_unit = self.value(Decimal(1), quote)
         return value / per_unit if per_unit else ZERO
-
-    def _mark(self, instrument: InstrumentId, close: float, close_ns: int) -> None:
-        known = self.marks.get(instrument)
-        if known is not None:
-            self.previous_marks[instrument] = known
-        self.marks[instrument] = Decimal(repr(close))
-        self.marked_ns[instrument] = close_ns

@@ -131,6 +131,7 @@ class RunOpened(Input, frozen=True, kw_only=True, gc=False, tag=True):
     is_routed: bool = False  # whether orders go wherever the instrument is listed
     reporting_currency: str = ""
     allotted: tuple[Balance, ...] = ()
+    leverage: Decimal = Decimal(1)  # that swaps are held with, each with a margin of its own
 
     @property
     def currency(self) -> str:
@@ -378,6 +379,26 @@ class FundsMoved(Input, frozen=True, kw_only=True, gc=False, tag=True):
     currency: str
     amount: Decimal  # positive came in
     reason: str
+
+
+class FundingCharged(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """Holders of a swap pay each other: longs pay shorts for a positive rate of the notional.
+
+    `amount` is what the exchange booked, positive came in; without it, it follows from the rate.
+    """
+
+    instrument: InstrumentId
+    rate: Decimal
+    price: Decimal  # the mark price it is reckoned with
+    amount: Decimal | None = None
+
+
+class PositionLiquidated(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """The exchange closed a swap whose margin was used up."""
+
+    instrument: InstrumentId
+    price: Decimal
+    fee: Decimal  # in the quote currency
 
 
 class HealthTick(Input, frozen=True, kw_only=True, gc=False, tag=True):
@@ -854,6 +875,7 @@ JOURNALED: tuple[type[Event], ...] = (
     PositionChanged, EquityMarked,
     PredictionResolved, HealthSampled, TradingHalted, TradingResumed, JournalThinned,
     DustSetAside, TradingStateChanged, ListingChanged, PolicyActed,
+    FundingCharged, PositionLiquidated,
 )  # fmt: skip
 
 # Steps that contain one of these are flushed to the disk before anything else happens.
@@ -863,7 +885,7 @@ DURABLE: frozenset[type[Event]] = frozenset(
         OrderCompleted, OrderRefused, OrderNotSent, OrderAbsent, OrderOutcomeUnknown,
         TradingHalted, TradingResumed, Started, Reconciled, FundsMoved, BooksAdopted,
         HaltRequested,
-        ResumeRequested, RunClosed,
+        ResumeRequested, RunClosed, FundingCharged, PositionLiquidated,
     }
 )  # fmt: skip
 

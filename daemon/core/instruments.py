@@ -34,6 +34,11 @@ def names_of(instruments: Iterable[InstrumentId]) -> dict[InstrumentId, str]:
     return {each: str(each) if are_several else each.symbol for each in ids}
 
 
+def is_swap_symbol(symbol: str) -> bool:
+    """True for BTC/USDT:USDT, a perpetual swap settled in its quote currency."""
+    return ":" in symbol
+
+
 def base_of(symbol: str) -> str:
     """BTC of BTC/USDT."""
     return symbol.partition("/")[0]
@@ -44,13 +49,28 @@ def quote_of(symbol: str) -> str:
     return symbol.partition("/")[2].partition(":")[0]
 
 
+def liquidation_distance(leverage: float, maintenance_ratio: float, *, is_long: bool) -> float:
+    """The adverse move, as a ratio of the entry, at which an isolated linear position is taken
+    away: its margin is 1 / leverage of the notional, and `maintenance_ratio` has to be left.
+    """
+    margin = 1.0 / leverage
+    if is_long:
+        return 1.0 - (1.0 - margin) / (1.0 - maintenance_ratio)
+    return (1.0 + margin) / (1.0 + maintenance_ratio) - 1.0
+
+
 def exchange_behind(name: str) -> str:
     """The exchange that a name stands for: "kraken-b" is a second account or feed on kraken."""
     return name.partition("-")[0]
 
 
 class Instrument(Struct, frozen=True, kw_only=True, gc=False):
-    """Steps and limits of one instrument as the exchange states them, in base or quote units."""
+    """Steps and limits of one instrument as the exchange states them, in base or quote units.
+
+    A swap is linear: settled in its quote currency. Its quantities are in base units here, too, so
+    that every cap is one on the notional; whole contracts of `contract_size` are the exchange's own
+    unit, and are turned into base units, and back, where it is spoken to.
+    """
 
     id: InstrumentId
     base: str
@@ -62,10 +82,29 @@ class Instrument(Struct, frozen=True, kw_only=True, gc=False):
     maximum_quantity: Decimal | None = None  # None: the exchange states none
     maximum_notional: Decimal | None = None
     market_type: MarketType = MarketType.SPOT
+    contract_size: Decimal = Decimal(1)  # base units in one contract
+
+    @property
+    def is_swap(self) -> bool:
+        return self.market_type is MarketType.SWAP
+
+    def contracts(self, quantity: Decimal) -> Decimal:
+        """The quantity in the exchange's unit; ValueError where it is not a sum of lots."""
+        if self.quantize_down(quantity) != quantity:
+            msg = f"{quantity} of {self.id} is no multiple of its lot {self.lot}"
+            raise ValueError(msg)
+        return quantity / self.contract_size
+
+    def from_contracts(self, contracts: Decimal) -> Decimal:
+        """What the exchange calls so many, in base units."""
+        return contracts * self.contract_size
 
     def __post_init__(self) -> None:
-        if not (self.tick > 0 and self.lot > 0):
-            msg = f"instrument {self.id}: tick {self.tick} and lot {self.lot} must be positive"
+        if not (self.tick > 0 and self.lot > 0 and self.contract_size > 0):
+            msg = (
+                f"instrument {self.id}: tick {self.tick}, lot {self.lot} and contract size "
+                f"{self.contract_size} must be positive"
+            )
             raise ValueError(msg)
 
     def quantize_down(self, quantity: Decimal) -> Decimal:
@@ -73,13 +112,13 @@ class Instrument(Struct, frozen=True, kw_only=True, gc=False):
         # Whole division: a quotient of 28 digits could be rounded up to the next whole number.
         return quantity // self.lot * self.lot
 
-    def takes(self, quantity: Decimal, price: Decimal) -> bool:
+    def takes(self, quantity: Decimal, price: Decimal, *, is_exit: bool = False) -> bool:
         """True when the exchange takes an order of so many lots: not under its smallest quantity
-        or value.
+        or value. A swap may be left whatever it is worth.
         """
         if quantity <= 0 or quantity < self.minimum_quantity:
             return False
-        return quantity * price >= self.minimum_notional
+        return (is_exit and self.is_swap) or quantity * price >= self.minimum_notional
 
     def price_down(self, price: Decimal) -> Decimal:
         """The highest price on the grid that is not above `price`, which is not negative."""

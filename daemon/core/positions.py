@@ -17,6 +17,7 @@ from decimal import (
 from msgspec import Struct
 
 ZERO = Decimal(0)
+PLACES = Decimal("1e-12")
 # Wide enough for every sum of products of an account, and a digit that is lost all the same raises.
 EXACT = Context(prec=100, traps=[DivisionByZero, Inexact, InvalidOperation, Overflow])
 
@@ -25,6 +26,8 @@ class Position(Struct, kw_only=True):
     """What the bot itself bought (positive) or sold short (negative) of one instrument.
 
     `dust` is what no order can move, kept apart: it is no position, and the next one takes it over.
+    Of a swap nothing is paid when it is entered: `owed` is what would have been, so that it is
+    worth its notional less that, to the last digit.
     """
 
     quantity: Decimal = ZERO
@@ -35,6 +38,7 @@ class Position(Struct, kw_only=True):
     closed_return: float | None = None  # of the round trip that the newest change ended
     dust: Decimal = ZERO
     dust_quote: Decimal = ZERO  # what it was worth when it was set aside
+    owed: Decimal = ZERO  # of a swap: entries less exits at what they were entered for, signed
 
     @property
     def all_quantity(self) -> Decimal:
@@ -43,8 +47,40 @@ class Position(Struct, kw_only=True):
 
     @property
     def cost_quote(self) -> Decimal:
-        """What it was taken in for, dust at its worth when it was set aside."""
-        return self.quantity * self.average_price + self.dust_quote
+        """What was paid for it, dust at its worth when it was set aside; nothing for a swap."""
+        return ZERO if self.owed else self.quantity * self.average_price + self.dust_quote
+
+    def realize(self, change: Decimal, price: Decimal) -> Decimal:
+        """Owe a change of a swap's quantity, and say what it realizes: profit of what it closes.
+
+        The part of what is owed that belongs to a part of the quantity is rounded to a share of a
+        cent that no exchange knows; the rest stays owed, so that nothing is lost.
+        """
+        held, closes = self.quantity, ZERO
+        with localcontext(EXACT):
+            if held and (held > 0) is not (change > 0):
+                closes = change if abs(change) <= abs(held) else -held
+                part = self.owed if closes == -held else _rounded(self.owed * -closes, held)
+                realized = -closes * price - part
+                self.owed += (change - closes) * price - part
+                return realized
+            self.owed += change * price
+        return ZERO
+
+    def liquidation_price(self, leverage: Decimal, maintenance: Decimal) -> Decimal | None:
+        """Where an exchange takes an isolated position away; None without one, or beyond 0.
+
+        What is owed less its margin is all that the position may still be worth, and `maintenance`
+        is the share of its notional that has to be left.
+        """
+        if not self.quantity or not self.owed:
+            return None
+        margin = abs(self.owed) / leverage
+        if self.quantity > 0:
+            price = (self.owed - margin) / (self.quantity * (1 - maintenance))
+        else:
+            price = (abs(self.owed) + margin) / (abs(self.quantity) * (1 + maintenance))
+        return price if price > 0 else None
 
     def fold(self, change: Decimal, cash: Decimal, value: Decimal, price: Decimal) -> None:
         """One fill: quantity after fees in base, cash after fees in quote, gross value."""
@@ -79,6 +115,14 @@ class Position(Struct, kw_only=True):
         self.trip_cash = self.trip_entry_notional = ZERO
         self.is_trip = False
 
+    def bankruptcy_price(self, leverage: Decimal) -> Decimal:
+        """Where all of an isolated position's margin is gone."""
+        return max(ZERO, (self.owed - abs(self.owed) / leverage) / self.quantity)
+
+    def worth(self, mark: Decimal) -> Decimal:
+        """What it adds to the equity at that price, in quote units."""
+        return self.all_quantity * mark - self.owed
+
     def _take_over_dust(self) -> None:
         """A new position begins with what the last one left, at the price that one was credited."""
         if self.dust:
@@ -95,3 +139,10 @@ class Position(Struct, kw_only=True):
         elif abs(after) > abs(before):
             total = before * self.average_price + (after - before) * price
             self.average_price = total / after
+
+
+def _rounded(product: Decimal, divisor: Decimal) -> Decimal:
+    """Their quotient to 12 places."""
+    with localcontext() as context:
+        context.traps[Inexact] = False
+        return (product / divisor).quantize(PLACES)

@@ -36,6 +36,7 @@ class SignalReason(StrEnum):
     HORIZON = "horizon"
     OVERDUE = "overdue"  # asked for FLAT before, and the position is still there
     POLICY = "policy"  # trouble, and the policy gives the position up
+    LIQUIDATION_NEAR = "liquidation_near"
     UNPROTECTED = "unprotected"  # the exchange will not hold a stop for it
 
 
@@ -62,6 +63,7 @@ class DenyReason(StrEnum):
     DAILY_LOSS = "daily_loss"
     MODEL_CRITICAL = "model_critical"
     STALE_DATA = "stale_data"
+    LIQUIDATION_NEAR = "liquidation_near"
     SPOT_CANNOT_SHORT = "spot_cannot_short"
     ALREADY_POSITIONED = "already_positioned"
     NOTHING_TO_CLOSE = "nothing_to_close"
@@ -128,6 +130,7 @@ class HaltReason(StrEnum):
     RECONCILE = "reconcile"
     FOREIGN_ORDER = "foreign_order"
     OVERFILL = "overfill"
+    LIQUIDATED = "liquidated"  # the exchange took a position away: nobody was quick enough
     LATE_FILL = "late_fill"  # of an order that was believed dead: the position may be twice the cap
 
 
@@ -147,6 +150,7 @@ class Trouble(StrEnum):
     HALT_RECONCILE = "halt_reconcile"
     HALT_FOREIGN_ORDER = "halt_foreign_order"
     HALT_OVERFILL = "halt_overfill"
+    HALT_LIQUIDATED = "halt_liquidated"
     HALT_LATE_FILL = "halt_late_fill"
 
 

@@ -35,5 +35,26 @@ def funds_moved(event: e.FundsMoved, _: Memory) -> Iterator[Fields]:
     }
 
 
+def funding_charged(event: e.FundingCharged, _: Memory) -> Iterator[Fields]:
+    yield {
+        **at(event),
+        "exchange": event.instrument.exchange,
+        "symbol": event.instrument.symbol,
+        "rate": plain(event.rate),
+        "price": plain(event.price),
+        "amount": None if event.amount is None else plain(event.amount),
+    }
+
+
+def position_liquidated(event: e.PositionLiquidated, _: Memory) -> Iterator[Fields]:
+    yield {
+        **at(event),
+        "exchange": event.instrument.exchange,
+        "symbol": event.instrument.symbol,
+        "price": plain(event.price),
+        "fee": plain(event.fee),
+    }
+
+
 def books_adopted(event: e.BooksAdopted, _: Memory) -> Iterator[Fields]:
     yield {**at(event), "exchange": event.exchange, "orders": len(event.orders)}

@@ -68,7 +68,7 @@ ROWS: Final = (
         "mode market label? symbols exchanges? bars decisions signals suppressed denied "
         "rejected? quarantined_slots? orders fills round_trips holes outage_slots gaps_traded "
         "slippage_bps_mean? slippage_bps_p95? arrival_slippage_bps_mean? arrival_slippage_bps_p95? "
-        "currency? fees_quote fees_other? pnl_quote revaluation_quote? equity_quote "
+        "currency? fees_quote fees_other? funding_quote? pnl_quote revaluation_quote? equity_quote "
         f"drawdown_ratio {_AUC} auc_n health halted? edge_shown verdict reason?",
     ),
     _event("daemon.stopping", "info", "a stop was asked for", "reason? unresolved?"),
@@ -200,6 +200,14 @@ ROWS: Final = (
         "position.changed", "info", "what is held now",
         "trace exchange symbol bar? quantity average_price realized_quote equity_quote "
         "exposure_ratio closed_return_ratio? dust?",
+    ),
+    _event(
+        "funding.charged", "info", "holders of a swap paid each other",
+        "at exchange symbol rate price amount?",
+    ),
+    _event(
+        "position.liquidated", "error", "the exchange took a swap away; halts",
+        "at exchange symbol price fee",
     ),
     _event(
         "position.dust", "info", "what is left is too little for any order, and no position now",

@@ -72,6 +72,8 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.ParentEnded: (("order.worked", order_lines.order_worked),),
     e.ProtectionFailed: (("protection.failed", order_lines.protection_failed),),
     e.PositionChanged: (("position.changed", lines.position_changed),),
+    e.FundingCharged: (("funding.charged", account_lines.funding_charged),),
+    e.PositionLiquidated: (("position.liquidated", account_lines.position_liquidated),),
     e.DustSetAside: (("position.dust", lines.dust_set_aside),),
     e.EquityMarked: (("equity.marked", lines.equity_marked),),
     e.Reconciled: (

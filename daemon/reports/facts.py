@@ -125,6 +125,8 @@ class _Reading:
             e.OrderFilled: self._filled,
             e.PositionChanged: self._changed,
             e.DustSetAside: self._book.apply_dust_set_aside,
+            e.FundingCharged: self._book.apply_funding_charged,
+            e.PositionLiquidated: self._book.apply_position_liquidated,
             e.PredictionResolved: facts.outcomes.append,
             e.HealthSampled: facts.samples.append,
             e.TradingHalted: facts.halts.append,

@@ -15,12 +15,20 @@ from msgspec.structs import replace
 from daemon.core.events import OrderReported, Outcome, Quote, QuotesTaken, ReportSource
 from daemon.core.instruments import plain
 from daemon.core.orders import Fill, OrderState, OrderType, Side
+from daemon.research.swap_desk import SwapDesk, SwapTerms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from daemon.core.bars import Bar
-    from daemon.core.events import AskQuotes, BarsClosed, CancelOrder, SubmitOrder
+    from daemon.core.events import (
+        AskQuotes,
+        BarsClosed,
+        CancelOrder,
+        Input,
+        PositionLiquidated,
+        SubmitOrder,
+    )
     from daemon.core.instruments import Instrument, InstrumentId
 
 FEE_STEP = Decimal("0.00000001")
@@ -47,7 +55,8 @@ class FillModel:
 
 
 class SimulatedVenue:
-    """Orders on spot. A market order fills at the open of the bar in which it arrives, or never.
+    """Orders on spot and swaps. A market order fills at the open of the bar in which it arrives, or
+    never.
 
     The open is the first price after the decision that anybody can be shown to have traded at.
     Nothing about the bar but its open and its volume is used: its high, low and close were not
@@ -61,12 +70,14 @@ class SimulatedVenue:
         bars: Mapping[tuple[InstrumentId, int], Bar],
         timeframe_ns: int,
         model: FillModel,
+        terms: SwapTerms | None = None,
     ) -> None:
         self._instruments = instruments
         self._bars = bars  # by instrument and open time
         self._timeframe_ns = timeframe_ns
         self._model = model
         self._resting: dict[str, SubmitOrder] = {}
+        self._swaps = SwapDesk(terms or SwapTerms())
 
     def quotes(self, question: AskQuotes) -> QuotesTaken:
         """Books made of the newest bars: half a spread on each side of the close, and as much in
@@ -81,8 +92,36 @@ class SimulatedVenue:
             quotes=quotes,
         )
 
-    def passing(self, closed: BarsClosed) -> Iterator[OrderReported]:
-        """What became of resting orders while these bars traded; told before the bars are."""
+    def passing(self, closed: BarsClosed) -> Iterator[Input]:
+        """What became of orders and swaps while these bars traded; told before the bars are.
+
+        A stop is quicker than a liquidation, unless the bar began beyond both.
+        """
+        for bar in closed.bars:
+            yield from self._taken_away(bar, self._swaps.opened_beyond(bar))
+        yield from self._meeting(closed)
+        for bar in closed.bars:
+            yield from self._taken_away(bar, self._swaps.traded_beyond(bar))
+            yield from self._swaps.funding(bar)
+
+    def _taken_away(self, bar: Bar, gone: PositionLiquidated | None) -> Iterator[Input]:
+        """A liquidation, and first the end of the orders that were to close the position."""
+        if gone is None:
+            return
+        for order in list(self._resting.values()):
+            if order.instrument == bar.instrument and order.is_exit:
+                del self._resting[order.client_order_id]
+                yield replace(
+                    self._report(order, bar.close_ns),
+                    outcome=Outcome.ACKNOWLEDGED,
+                    state=OrderState.EXPIRED,
+                    venue_order_id=order.client_order_id,
+                    filled_quantity=Decimal(0),
+                    reason="the position was liquidated",
+                )
+        yield gone
+
+    def _meeting(self, closed: BarsClosed) -> Iterator[OrderReported]:
         bars = {bar.instrument: bar for bar in closed.bars}
         for order in list(self._resting.values()):
             bar = bars.get(order.instrument)
@@ -161,7 +200,8 @@ class SimulatedVenue:
         instrument = self._instruments[order.instrument]
         volume = Decimal(repr(bar.volume))
         most = instrument.quantize_down(volume * self._model.participation_max_ratio)
-        quantity = min(order.quantity, most)
+        held = self._swaps.most(instrument, order.side, is_exit=order.is_exit)
+        quantity = min(order.quantity, most if held is None else min(most, held))
         accepted = replace(
             report,
             outcome=Outcome.ACKNOWLEDGED,
@@ -169,8 +209,10 @@ class SimulatedVenue:
             filled_quantity=quantity,
         )
         if quantity <= 0:
-            return replace(accepted, state=OrderState.EXPIRED, reason="nobody traded in that bar")
+            reason = "nobody traded in that bar" if most <= 0 else "there is nothing to reduce"
+            return replace(accepted, state=OrderState.EXPIRED, reason=reason)
         fill = self._fill(order, bar, price, quantity, report.ts_ns)
+        self._swaps.note(instrument, order.side, fill)
         if quantity < order.quantity:
             reason = f"the bar's volume gives no more than {plain(most)}"
             return replace(accepted, state=OrderState.EXPIRED, fills=(fill,), reason=reason)
@@ -186,13 +228,14 @@ class SimulatedVenue:
             worse = Decimal(0)  # others came to its price
         wanted = met * (1 + worse if is_buy else 1 - worse)
         price = instrument.price_up(wanted) if is_buy else instrument.price_down(wanted)
-        received = quantity if is_buy else quantity * price
+        is_in_base = is_buy and not instrument.is_swap
+        received = quantity if is_in_base else quantity * price
         return Fill(
             trade_id=f"{order.client_order_id}-1",
             price=price,
             quantity=quantity,
             fee=(received * self._model.fee_bps / BPS).quantize(FEE_STEP, ROUND_UP),
-            fee_currency=instrument.base if is_buy else instrument.quote,
+            fee_currency=instrument.base if is_in_base else instrument.quote,
             ts_ns=ts_ns,
         )
 
@@ -230,6 +273,6 @@ def _fault(instrument: Instrument, order: SubmitOrder, price: Decimal) -> str:
         return f"quantity {plain(quantity)} is under {plain(instrument.minimum_quantity)}"
     if instrument.quantize_down(quantity) != quantity:
         return f"quantity {plain(quantity)} is no multiple of {plain(instrument.lot)}"
-    if price * quantity < instrument.minimum_notional:
+    if not instrument.takes(quantity, price, is_exit=order.is_exit):
         return f"notional is under {plain(instrument.minimum_notional)}"
     return ""

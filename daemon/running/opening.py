@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from daemon.core.book import shares
+from daemon.core.capital import shares
 from daemon.core.errors import TradingdError
 from daemon.core.events import AccountOpened, Balance, RunOpened
 from daemon.core.instruments import plain
@@ -86,6 +86,7 @@ async def opening(
         accounts=accounts if len(accounts) > 1 else (),
         is_routed=settings.execution.routing == "best" and len(accounts) > 1,
         reporting_currency=reporting,
+        leverage=Decimal(repr(settings.risk.max_leverage)),
         allotted=first.allotted if len(accounts) == 1 else as_balances(settings.allotted),
     )
 

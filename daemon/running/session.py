@@ -157,6 +157,7 @@ class Session:
             first_open_ns=first.first_open_ns,
             end_ns=None,
             reporting_currency=settings.reporting_currency,
+            leverage=Decimal(repr(settings.risk.max_leverage)),
             allotted=as_balances(settings.allotted),
         )
         return summarise([opened], lookback=self._features.lookback)

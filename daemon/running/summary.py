@@ -110,6 +110,7 @@ def _summarised(events: Iterable[e.Event], lookback: int) -> dict[str, object]:
         "currency": book.reporting,
         "fees_quote": plain(book.fees),
         **_others(book),
+        **({"funding_quote": plain(book.funding)} if book.funding else {}),
         "pnl_quote": plain(book.equity - book.allotted),
         **_revaluation(book),
         "equity_quote": plain(book.equity),
@@ -300,6 +301,8 @@ def _kept(book: Book) -> dict[type[e.Event], Callable[[Any], None]]:
         e.OrderFilled: book.apply_order_filled,
         e.PositionChanged: book.apply_position_changed,
         e.DustSetAside: book.apply_dust_set_aside,
+        e.FundingCharged: book.apply_funding_charged,
+        e.PositionLiquidated: book.apply_position_liquidated,
     }
 
 

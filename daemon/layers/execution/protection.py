@@ -134,7 +134,8 @@ class Protection:
         position = self._book.position(instrument)
         quantity = rules.quantize_down(abs(position.quantity))
         price = self._book.marks.get(instrument, position.average_price)
-        return quantity if rules.takes(quantity, price * (1 - ratio)) else Decimal(0)
+        is_taken = rules.takes(quantity, price * (1 - ratio), is_exit=True)
+        return quantity if is_taken else Decimal(0)
 
     def _ratio_of(self, instrument: InstrumentId) -> Decimal:
         return self._ratio or self._asked.get(instrument, Decimal(0))

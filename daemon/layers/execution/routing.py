@@ -189,7 +189,9 @@ class Router:
         quote = listed[instrument].quote
         open_buys = sum(
             (
-                each.leaves_quantity * each.decision_price
+                each.leaves_quantity
+                * each.decision_price
+                * self._book.margin_ratio(each.instrument)
                 for each in self._blotter.all_open()
                 if each.instrument.exchange == exchange
                 and listed[each.instrument].quote == quote
@@ -197,8 +199,9 @@ class Router:
             ),
             ZERO,
         )
-        return max(ZERO, self._book.cash_on(exchange, quote) - open_buys)
+        free = self._book.free_on(exchange, quote) - open_buys
+        return max(ZERO, free / self._book.margin_ratio(instrument))
 
     def _takes(self, instrument: InstrumentId, quantity: Decimal, parent: Parent) -> bool:
         price = self._book.marks.get(instrument, parent.decision_price)
-        return self._book.instruments[instrument].takes(quantity, price)
+        return self._book.instruments[instrument].takes(quantity, price, is_exit=parent.is_exit)

@@ -234,9 +234,10 @@ class Working:
         shown = sum((quantity for _, quantity in quote.side(parent.side)), Decimal(0))
         most = instrument.quantize_down(shown * share)
         price = self._book.marks.get(instrument.id, parent.decision_price)
-        if most >= left or not instrument.takes(most, price):
+        is_exit = parent.is_exit
+        if most >= left or not instrument.takes(most, price, is_exit=is_exit):
             return left
-        return most if instrument.takes(left - most, price) else left
+        return most if instrument.takes(left - most, price, is_exit=is_exit) else left
 
 
 def is_cancel_due(order: Order, ts_ns: int) -> bool:

@@ -55,15 +55,17 @@ class Exposure:
         # What orders may be routed between is one position, paid for wherever it is bought.
         members = blotter.listings.members(instrument)
         exchanges, quote = sorted({each.exchange for each in members}), self._quote(instrument)
-        cash = sum((book.cash_on(each, quote) for each in exchanges), ZERO)
+        free = sum((book.free_on(each, quote) for each in exchanges), ZERO)
+        # A swap is entered for its margin: money for it goes so much further.
+        ratio = book.margin_ratio(instrument)
         same_purse = (
-            value
+            value * book.margin_ratio(each) / ratio
             for each, value in pending.items()
             if each.exchange in exchanges and self._quote(each) == quote
         )
         return Room(
             equity=book.equity,
-            cash=self._value(cash, instrument),
+            cash=self._value(free / ratio, instrument),
             held_here=sum((abs(book.exposure(each)) for each in members), ZERO),
             held_everywhere=book.gross_notional,
             pending_here=sum((pending.get(each, ZERO) for each in members), ZERO),

@@ -35,6 +35,7 @@ from daemon.layers.risk.market_gates import (
 from daemon.layers.risk.pace import Paced
 from daemon.layers.risk.sizing import Room
 from daemon.layers.risk.streaks import Pause
+from daemon.layers.risk.swaps import liquidation_far
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -270,7 +271,7 @@ def can_be_short(now: Situation, _config: RiskSection) -> Denial | None:
 def not_positioned(now: Situation, _config: RiskSection) -> Denial | None:
     """One position at a time, whichever way; a rest too small to be sold does not count as one."""
     held = now.instrument.quantize_down(abs(now.quantity))
-    if now.mark is None or below_minimum(now.instrument, held, now.mark) is None:
+    if now.mark is None or now.instrument.takes(held, now.mark, is_exit=True):
         return Denial(DenyReason.ALREADY_POSITIONED, str(now.quantity))
     return None
 
@@ -297,6 +298,7 @@ ENTRY_GATES: tuple[Gate, ...] = (
     no_loss_streak,
     within_order_rate,
     can_be_short,
+    liquidation_far,
     not_the_fee_asset,
     not_positioned,
     quoted,
@@ -313,8 +315,12 @@ def first_denial(gates: tuple[Gate, ...], now: Situation, config: RiskSection) -
     return None
 
 
-def below_minimum(instrument: Instrument, quantity: Decimal, price: Decimal) -> Denial | None:
+def below_minimum(
+    instrument: Instrument, quantity: Decimal, price: Decimal, *, is_exit: bool = False
+) -> Denial | None:
     """What an exchange refuses: less than its smallest quantity or value."""
+    if instrument.takes(quantity, price, is_exit=is_exit):
+        return None
     if quantity <= 0 or quantity < instrument.minimum_quantity:
         return Denial(DenyReason.BELOW_MINIMUM, str(quantity), str(instrument.minimum_quantity))
     notional = quantity * price

@@ -34,6 +34,7 @@ from daemon.layers.risk.pace import DAY_NS, Pace
 from daemon.layers.risk.returns import Returns
 from daemon.layers.risk.sizing import Tally
 from daemon.layers.risk.streaks import Streak
+from daemon.layers.risk.swaps import Swaps
 from daemon.layers.risk.verdicts import enter, leave
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class Risk:
         self.policy = policy
         self.halts = Halts(config, self.policy)
         self.holdings = Holdings(book, blotter)
+        self.swaps = Swaps(config, book)
         self._stale: set[InstrumentId] = set()
         self.distrust = Distrust(quarantine_max_per_day)
         self._clocks: dict[str, ClockChecked] = {}  # of exchanges whose time is not ours

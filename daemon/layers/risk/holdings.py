@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemon.core.events import DenyReason, Direction, DustSetAside, PositionChanged
+from daemon.core.events import (
+    DenyReason,
+    Direction,
+    DustSetAside,
+    PositionChanged,
+    PositionLiquidated,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +49,9 @@ class Holdings:
         if event.direction is Direction.FLAT and event.reason is DenyReason.BELOW_MINIMUM:
             yield from self._dust(event)
 
+    def on_position_liquidated(self, event: PositionLiquidated) -> Iterator[Event]:
+        yield self._position_changed(event)
+
     def on_dust_set_aside(self, event: DustSetAside) -> Iterator[Event]:
         yield self._position_changed(event)
 
@@ -54,7 +63,7 @@ class Holdings:
             if is_busy or not position.quantity or price is None:
                 continue
             rules = self._book.instruments[each]
-            if not rules.takes(rules.quantize_down(abs(position.quantity)), price):
+            if not rules.takes(rules.quantize_down(abs(position.quantity)), price, is_exit=True):
                 yield DustSetAside(
                     ts_ns=event.ts_ns,
                     instrument=each,
@@ -63,12 +72,14 @@ class Holdings:
                     price=price,
                 )
 
-    def _position_changed(self, event: OrderFilled | DustSetAside) -> PositionChanged:
+    def _position_changed(
+        self, event: OrderFilled | DustSetAside | PositionLiquidated
+    ) -> PositionChanged:
         book, position = self._book, self._book.position(event.instrument)
         return PositionChanged(
             ts_ns=event.ts_ns,
             instrument=event.instrument,
-            trace=event.trace,
+            trace="" if isinstance(event, PositionLiquidated) else event.trace,
             quantity=position.quantity,
             average_price=position.average_price,
             realized_quote=book.realized,

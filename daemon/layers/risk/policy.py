@@ -282,6 +282,7 @@ def _table(config: PolicySection) -> dict[Trouble, PolicyAction]:
         Trouble.HALT_RECONCILE: config.halt_reconcile,
         Trouble.HALT_FOREIGN_ORDER: config.halt_foreign_order,
         Trouble.HALT_OVERFILL: config.halt_overfill,
+        Trouble.HALT_LIQUIDATED: config.halt_liquidated,
         Trouble.HALT_LATE_FILL: config.halt_late_fill,
     }
     assert set(rows) == set(Trouble), "every trouble has its row"

@@ -32,7 +32,7 @@ def leave(now: Situation, config: RiskSection) -> OrderApproved | OrderDenied:
     quantity = now.instrument.quantize_down(abs(now.quantity) * exact(now.signal.close_ratio))
     if quantity <= 0 or now.mark is None:
         return _no(now, Denial(DenyReason.NOTHING_TO_CLOSE, str(now.quantity)))
-    if denial := below_minimum(now.instrument, quantity, now.mark):
+    if denial := below_minimum(now.instrument, quantity, now.mark, is_exit=True):
         return _no(now, denial)
     return _approve(
         now,

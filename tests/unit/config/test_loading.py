@@ -145,7 +145,7 @@ def test_every_error_is_told_at_once_with_its_line_and_a_guess(tmp_path: Path) -
         ),
         (
             "config.toml:5: error: `risk.max_position_ratio` = 10: should be less than or equal to "
-            "1; is this a per cent? 10 % is 0.1"
+            "5; is this a per cent? 10 % is 0.1"
         ),
         "config.toml:6: error: unknown key `risk.kelly_ration`; did you mean `risk.kelly_ratio`?",
         "config.toml:7: error: unknown section or key `sginal`; did you mean `signal`?",

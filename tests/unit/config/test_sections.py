@@ -77,12 +77,46 @@ def test_the_auc_window_must_be_able_to_hold_the_minimum() -> None:
         ("BTCUSDT", "did you mean 'BTC/USDT'?"),
         ("btc/usdt", "did you mean 'BTC/USDT'?"),
         ("BTC-USDT", "did you mean 'BTC/USDT'?"),
-        ("BTC/USDT:USDT", "only spot symbols can be traded"),
+        ("BTC/USD:BTC", "neither futures with a date nor contracts settled in their coin"),
+        ("BTC/USDT:USDT-250328", "neither futures with a date nor contracts settled in their coin"),
         ("", "should be BASE/QUOTE in capitals"),
     ],
 )
 def test_a_symbol_is_base_slash_quote(symbol: str, ending: str) -> None:
-    assert refusal(data__symbols=(symbol,)).endswith(ending)
+    assert ending in refusal(data__symbols=(symbol,))
+
+
+def test_a_swap_is_a_symbol_with_its_quote_behind_it() -> None:
+    data = settings_with(data__symbols=("BTC/USDT:USDT",)).data
+
+    assert (data.quotes, data.symbols) == (("USDT",), ("BTC/USDT:USDT",))
+
+
+def test_no_more_may_be_held_than_the_leverage_gives() -> None:
+    line = refusal(risk__max_gross_exposure_ratio=2.0)
+
+    assert "is above risk.max_leverage (1): nobody lends the rest" in line
+    settings_with(risk__max_gross_exposure_ratio=2.0, risk__max_leverage=2.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "ending"),
+    [
+        ({"execution__stop_loss_ratio": 0.4}, "execution.stop_loss_ratio", "comes too late"),
+        ({"risk__min_liquidation_distance_ratio": 0.4}, "risk.max_leverage", "is too much"),
+    ],
+)
+def test_a_swap_must_live_longer_than_its_stop(
+    changes: dict[str, Any], key: str, ending: str
+) -> None:
+    given = {"risk__max_leverage": 3.0} | changes
+
+    line = refusal(data__symbols=("BTC/USDT:USDT",), **given)
+
+    assert f"`{key}`" in line
+    assert ending in line
+    assert "taken away after a move of 0.3201 against it" in line
+    settings_with(**given)  # without swaps it is nobody's concern
 
 
 def test_symbols_are_named_once() -> None:

@@ -177,7 +177,7 @@ class Invariants:
             e.OrderApproved: self._approval,
             e.OrderDenied: self._denial,
             e.OrderIntended: self._intent,
-            e.ParentEnded: lambda end: self._promised.pop(self._key(end.instrument)),
+            e.ParentEnded: lambda end: self._promised.pop(self._key(end.instrument), None),
             **dict.fromkeys(ENDS, lambda end: self._open.pop(end.client_order_id, None)),
         }
         if look := looks.get(type(event)):
@@ -230,7 +230,14 @@ class Invariants:
         self._children[self._key(event.instrument)] = []
 
     def _exit(self, event: e.OrderApproved) -> None:
-        held = sum((self._ledger.held[each] for each in self._group(event.instrument)), Decimal(0))
+        book = self._core.book  # what it has set aside as dust is no position
+        held = sum(
+            (
+                self._ledger.held[each] - book.position(each).dust
+                for each in self._group(event.instrument)
+            ),
+            Decimal(0),
+        )
         change = event.quantity if event.side is Side.BUY else -event.quantity
         assert abs(held + change) < abs(held), "an exit makes the position smaller"
         assert (held + change) * held >= 0, "an exit does not turn a position round"

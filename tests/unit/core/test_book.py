@@ -8,7 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from daemon.core import events as e
-from daemon.core.book import Book, shares
+from daemon.core.book import Book
+from daemon.core.capital import shares
 from daemon.core.events import HaltReason
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Side

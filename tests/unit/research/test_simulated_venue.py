@@ -127,7 +127,8 @@ def hour(number: int, open_: float, high: float, low: float) -> Bar:
 
 
 def passed(venue: SimulatedVenue, bar: Bar) -> list[OrderReported]:
-    return list(venue.passing(BarsClosed(ts_ns=bar.close_ns, bars=(bar,))))
+    told = list(venue.passing(BarsClosed(ts_ns=bar.close_ns, bars=(bar,))))
+    return [each for each in told if isinstance(each, OrderReported)]
 
 
 def a_stop(**changes: Any) -> SubmitOrder:

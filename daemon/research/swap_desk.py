@@ -1,0 +1,107 @@
+"""The swaps of a simulated venue: what is held there, and what the venue does with it by itself.
+
+Belongs here: reduce-only, funding and liquidation, as far as bars can tell. How an order fills
+belongs to `simulated_venue`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from daemon.core.events import FundingCharged, PositionLiquidated
+from daemon.core.orders import Side
+from daemon.core.positions import Position
+from daemon.core.timeframes import NS_PER_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from daemon.core.bars import Bar
+    from daemon.core.instruments import Instrument, InstrumentId
+    from daemon.core.orders import Fill
+
+FUNDING_EVERY_NS = 8 * 3_600 * NS_PER_S
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwapTerms:
+    """What holding a swap costs. Where `rates` has a symbol, its times and rates are the only ones;
+    elsewhere `funding_ratio` is charged every eight hours.
+    """
+
+    leverage: Decimal = Decimal(1)
+    maintenance_ratio: Decimal = ZERO
+    funding_ratio: Decimal = ZERO
+    rates: Mapping[str, Mapping[int, Decimal]] = field(default_factory=dict)
+
+
+class SwapDesk:
+    """Positions as the venue knows them, each with a margin of its own."""
+
+    def __init__(self, terms: SwapTerms) -> None:
+        self._terms = terms
+        self._held: dict[InstrumentId, Position] = {}
+
+    def most(self, instrument: Instrument, side: Side, *, is_exit: bool) -> Decimal | None:
+        """What an order may be filled for at most; None where nothing limits it."""
+        if not instrument.is_swap or not is_exit:
+            return None
+        held = self._held.get(instrument.id, Position()).quantity
+        return abs(held) if held and (held > 0) is (side is Side.SELL) else ZERO
+
+    def note(self, instrument: Instrument, side: Side, fill: Fill) -> None:
+        if not instrument.is_swap:
+            return
+        position = self._held.setdefault(instrument.id, Position())
+        change = fill.quantity if side is Side.BUY else -fill.quantity
+        position.realize(change, fill.price)
+        value = fill.price * fill.quantity
+        position.fold(change, ZERO, value, fill.price)
+
+    def opened_beyond(self, bar: Bar) -> PositionLiquidated | None:
+        """A bar that begins beyond the liquidation leaves no stop the time to work."""
+        return self._liquidated(bar, bar.open, bar.open)
+
+    def traded_beyond(self, bar: Bar) -> PositionLiquidated | None:
+        return self._liquidated(bar, bar.low, bar.high)
+
+    def funding(self, bar: Bar) -> Iterator[FundingCharged]:
+        """All that falls into the bar, reckoned with its close."""
+        if bar.instrument not in self._held or not self._held[bar.instrument].quantity:
+            return
+        for rate in self._rates(bar):
+            if rate:
+                yield FundingCharged(
+                    ts_ns=bar.close_ns,
+                    instrument=bar.instrument,
+                    rate=rate,
+                    price=Decimal(repr(bar.close)),
+                )
+
+    def _rates(self, bar: Bar) -> Iterator[Decimal]:
+        told = self._terms.rates.get(bar.instrument.symbol)
+        if told is not None:
+            yield from (rate for at, rate in told.items() if bar.open_ns < at <= bar.close_ns)
+            return
+        count = bar.close_ns // FUNDING_EVERY_NS - bar.open_ns // FUNDING_EVERY_NS
+        yield from (self._terms.funding_ratio for _ in range(count))
+
+    def _liquidated(self, bar: Bar, low: float, high: float) -> PositionLiquidated | None:
+        """All of the margin is gone with it: what is left when it is sold is the venue's."""
+        position, terms = self._held.get(bar.instrument), self._terms
+        if position is None:
+            return None
+        price = position.liquidation_price(terms.leverage, terms.maintenance_ratio)
+        if price is None:
+            return None
+        is_long = position.quantity > 0
+        if (Decimal(repr(low)) > price) if is_long else (Decimal(repr(high)) < price):
+            return None
+        gone = position.bankruptcy_price(terms.leverage)
+        del self._held[bar.instrument]
+        return PositionLiquidated(
+            ts_ns=bar.close_ns, instrument=bar.instrument, price=gone, fee=ZERO
+        )
