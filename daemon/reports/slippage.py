@@ -76,8 +76,8 @@ class Suggested(Struct, frozen=True, kw_only=True):
 
     slippage_bps: float
     paper_extra_slippage_bps: float | None
-    paper_latency_ms: int
-    paper_latency_jitter_ms: int
+    paper_latency_ms: int | None  # None where the market waits for orders, as in lock-step
+    paper_latency_jitter_ms: int | None
 
 
 def paid(events: Iterable[e.Event]) -> list[Paid]:
@@ -125,8 +125,8 @@ def suggested(orders: Sequence[Paid]) -> Suggested | None:
         paper_extra_slippage_bps=None
         if beyond is None or beyond.n < ORDERS_MIN
         else round(max(0.0, beyond.mean_bps), 2),
-        paper_latency_ms=max(0, round(quick_ms)),
-        paper_latency_jitter_ms=max(0, round(mean_ms - quick_ms)),
+        paper_latency_ms=max(0, round(quick_ms)) if mean_ms > 0 else None,
+        paper_latency_jitter_ms=max(0, round(mean_ms - quick_ms)) if mean_ms > 0 else None,
     )
 
 

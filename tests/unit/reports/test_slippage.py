@@ -3,6 +3,8 @@
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import replace
+
 from daemon.core import events as e
 from daemon.core.orders import Leg
 from daemon.reports.slippage import measured, paid, suggested
@@ -72,6 +74,10 @@ def test_settings_follow_from_enough_orders_and_never_from_luck() -> None:
     assert known.paper_extra_slippage_bps == 19.96
     assert (known.paper_latency_ms, known.paper_latency_jitter_ms) == (300, 0)
     assert suggested(paid(events[:-3])) is None
+    still = [replace(each, ts_ns=OPEN_NS) for each in events]
+    waited = suggested(paid(still))
+    assert waited is not None
+    assert waited.paper_latency_ms is None
     lucky = [each for number in range(20) for each in an_order(f"td{number}", "99")]
     told = suggested(paid(lucky))
     assert told is not None
