@@ -26,6 +26,7 @@ from daemon.core.errors import (
 )
 from daemon.core.instruments import plain
 from daemon.core.timeframes import rfc3339
+from daemon.reports.exports import csv_bytes
 from daemon.running.holdings import books_of
 from daemon.running.reconcile import compare
 from daemon.store.journal_reader import JournalReader
@@ -83,8 +84,7 @@ def export_run(
     settings = load(config_path(config), {"run.state_dir": state_dir})
     paths = resolve(settings.run.state_dir, run)
     rows = EXPORTS[what](JournalReader.open(paths.journal))
-    header = [",".join(rows[0])] if rows else [f"no {what}"]
-    lines = [*header, *(",".join(str(value) for value in row.values()) for row in rows)]
+    lines = csv_bytes(rows).decode().splitlines() or [f"no {what}"]
     result = {"run": paths.run, "label": read_spec(paths).label, what: rows}
     show(result, lines, as_json=as_json)
     return 0
@@ -246,6 +246,10 @@ def _orders(journal: JournalReader) -> list[dict[str, object]]:
             "quantity": plain(each.quantity),
             "filled_quantity": plain(each.filled_quantity),
             "decision_price": plain(each.decision_price),
+            "leg": each.leg.value,
+            "order_type": each.order_type.value,
+            "price": None if each.price is None else plain(each.price),
+            "stop_price": None if each.stop_price is None else plain(each.stop_price),
             "state": each.state.value,
             "ts": rfc3339(each.intended_ns),
             "trace": each.trace,

@@ -103,12 +103,13 @@ def _owner(route: Route) -> str:
 def risk_gates() -> str:
     """Every gate in its order: what it says of itself, its reasons and its keys."""
     rows = []
-    for number, gate in enumerate(ENTRY_GATES, 1):
+    exits_alone = (gate for gate in EXIT_GATES if gate not in ENTRY_GATES)
+    for number, gate in enumerate((*ENTRY_GATES, *exits_alone), 1):
         reasons, keys = _reasons_and_keys(gate)
         about = " ".join((gate.__doc__ or gate.__name__.replace("_", " ")).split())
-        exits = "yes" if gate in EXIT_GATES else ""
-        rows.append((str(number), about.rstrip("."), reasons, keys, exits))
-    return _table(("", "an entry passes it when / because", "reason", "keys", "exits too"), rows)
+        who = "entries" if gate not in EXIT_GATES else "both" if gate in ENTRY_GATES else "exits"
+        rows.append((str(number), about.rstrip("."), reasons, keys, who))
+    return _table(("", "it is passed when / because", "reason", "keys", "by"), rows)
 
 
 def risk_caps() -> str:

@@ -56,14 +56,17 @@ def test_a_live_run_on_loopback_needs_no_arming_trades_and_keeps_its_key_to_itse
         done = tradingd.command(
             *("run", "--mode", "live", "--exchange-url", ready["rest"], "--bars", "60")
         )
-        status = tradingd.command("export", "orders", "--run", "last", "--json")
+        orders = tradingd.command("export", "orders", "--run", "last", "--json")
 
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [each["exchange"] for each in lines if each["event"] == "key.checked"] == ["embedded"]
     finished = lines[-1]
     assert (finished["event"], finished["mode"]) == ("run.finished", "live")
     assert finished["orders"] > 0
-    said = f"{done.stdout}{done.stderr}{status.stdout}".encode()
+    stops = [each for each in json.loads(orders.stdout)["orders"] if each["leg"] == "stop"]
+    assert stops
+    assert all(each["order_type"] == "stop" and each["stop_price"] for each in stops)
+    said = f"{done.stdout}{done.stderr}{orders.stdout}".encode()
     kept = [path.read_bytes() for path in tradingd.state.rglob("*") if path.is_file()]
     for secret in (ready["key"].encode(), ready["secret"].encode()):
         assert not any(secret in each for each in (said, *kept))
