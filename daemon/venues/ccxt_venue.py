@@ -90,6 +90,7 @@ class CcxtVenue:
         self._started_s = self._wire.monotonic_s()
         self._sent_s: dict[str, float] = {}  # when the request of an id left, at the latest
         self._client_ids: dict[tuple[str, str], str] = {}
+        self._seen: set[str] = set()  # ids that the exchange has told of
         watch_departures(client, self._wire.monotonic_s)
 
     def tell_doubts_to(self, tell: Callable[[], None]) -> None:
@@ -181,11 +182,14 @@ class CcxtVenue:
         """Ask until the order is found with all its fills, or until all sources deny it for long.
 
         An order this process did not send itself may have left at the latest when this process
-        began.
+        began. One that was there before is believed gone only when it stays denied for as long
+        from now on: a moment's denial is no proof.
         """
         ours = order.client_order_id
         self._ours.add(ours)
         gone_s = self._sent_s.setdefault(ours, self._started_s) + self._gone_after_s
+        if ours in self._seen:
+            gone_s = max(gone_s, self._wire.monotonic_s() + self._gone_after_s)
         wait_s = LOOK_FIRST_S
         while True:
             now_s = self._wire.monotonic_s()
@@ -194,7 +198,8 @@ class CcxtVenue:
             if told is not None:
                 return self._told(order, told, ReportSource.LOOKUP)
             if is_denied and now_s >= gone_s:
-                text = f"not there {self._gone_after_s:.1f} s after it left at the latest"
+                since = "it was last there" if ours in self._seen else "it left"
+                text = f"not there {self._gone_after_s:.1f} s after {since} at the latest"
                 return self._report(order, Outcome.ABSENT, text, ReportSource.LOOKUP)
             until_gone_s = gone_s - self._wire.monotonic_s()
             await asyncio.sleep(min(wait_s, until_gone_s) if until_gone_s > 0 else wait_s)
@@ -337,6 +342,7 @@ class CcxtVenue:
         self, order: LookUpOrder | SubmitOrder, told: Told, source: ReportSource
     ) -> OrderReported:
         self._client_ids[order.instrument.symbol, told.venue_order_id] = order.client_order_id
+        self._seen.add(order.client_order_id)
         latest_ns = max((fill.ts_ns for fill in told.fills), default=told.ts_ns)
         return reported(told, max(order.ts_ns, told.ts_ns, latest_ns), source)
 

@@ -104,6 +104,30 @@ class Reports:
             yield OrderNotSent(**known, reason=event.reason)  # type: ignore[arg-type]
         elif event.outcome is Outcome.ABSENT and order.is_unresolved:
             yield OrderAbsent(**known, reason=event.reason)  # type: ignore[arg-type]
+        elif event.outcome is Outcome.ABSENT and order.is_open:
+            yield from self._vanished(event, order)
+
+    @staticmethod
+    def _vanished(event: OrderReported, order: Order) -> Iterator[Event]:
+        """The venue had it, and denies it wherever it is looked for: held open for ever, it would
+        stand before every exit and protect nothing. It ends with what filled, and an alarm.
+        """
+        if event.source is not ReportSource.LOOKUP:
+            return
+        yield TradingHalted(
+            ts_ns=event.ts_ns,
+            reason=HaltReason.RECONCILE,
+            detail=f"{order.client_order_id} was {order.state}, and the venue knows it no more: "
+            f"counted as ended with {order.filled_quantity} filled",
+        )
+        yield OrderCompleted(
+            ts_ns=event.ts_ns,
+            client_order_id=order.client_order_id,
+            instrument=order.instrument,
+            trace=order.trace,
+            state=OrderState.EXPIRED,
+            filled_quantity=order.filled_quantity,
+        )
 
     @staticmethod
     def _filled(event: OrderReported, order: Order, fill: Fill, filled: Decimal) -> OrderFilled:

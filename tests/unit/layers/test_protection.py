@@ -130,6 +130,31 @@ def test_a_stop_that_vanished_is_made_anew() -> None:
     assert desk.stop().quantity == D(2)
 
 
+def test_a_stop_that_the_exchange_forgot_is_made_anew_with_an_alarm() -> None:
+    desk = a_protected_desk()
+    first = desk.stop().client_order_id
+
+    desk.hears(first, outcome=e.Outcome.ABSENT, source=e.ReportSource.LOOKUP)
+
+    (halt,) = [each for each in desk.facts if isinstance(each, e.TradingHalted)]
+    assert halt.reason is e.HaltReason.RECONCILE
+    assert first in halt.detail
+    assert desk.stop().client_order_id != first
+    assert desk.stop().quantity == D(2)
+
+
+def test_a_stop_that_the_exchange_forgot_holds_no_exit_back() -> None:
+    desk = a_protected_desk()
+    stop = desk.stop().client_order_id
+    desk.fills(stop, "0.5")
+    desk.exits("1.5")
+    assert desk.said()[-1] == "CancelOrder"
+
+    desk.hears(stop, outcome=e.Outcome.ABSENT, source=e.ReportSource.LOOKUP)
+
+    assert (desk.child().leg, desk.child().quantity) == (Leg.EXIT, D("1.5"))
+
+
 def test_a_refused_stop_is_said_to_have_failed_and_not_tried_again_at_once() -> None:
     desk = OrdersDesk(**STOP)
     desk.holds("2")
