@@ -96,7 +96,9 @@ def build_core(
             model_age_max_ns=round(settings.model.max_age_days * DAY_NS),
         ),
     )
-    execution = Execution(settings.execution, blotter, book)
+    execution = Execution(
+        settings.execution, blotter, book, price_collar_bps=settings.risk.price_collar_bps
+    )
     monitoring = Monitoring(settings.health, timeframe_ns=length_ns)
     core = Core(
         pipeline=Pipeline(()),

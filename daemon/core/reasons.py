@@ -175,6 +175,7 @@ class ParentEnd(StrEnum):
     EXPIRED = "expired"  # the market gave no more
     TIMED_OUT = "timed_out"
     HALTED = "halted"  # an entry: nothing more is opened
+    PRICE_COLLAR = "price_collar"  # an entry: the book is too far from what was decided on
     REFUSED = "refused"
     NOT_SENT = "not_sent"
     ABSENT = "absent"

@@ -54,12 +54,21 @@ if TYPE_CHECKING:
 class Execution:
     """Intents out, reports folded in; reads book and blotter, and changes neither."""
 
-    def __init__(self, config: ExecutionSection, blotter: Blotter, book: Book) -> None:
+    def __init__(
+        self, config: ExecutionSection, blotter: Blotter, book: Book, *, price_collar_bps: float
+    ) -> None:
         self._blotter = blotter
         self._intents = Intents()
         self._reports = Reports(blotter)
         self._router = Router(config, blotter, book)
-        self._working = Working(config, blotter, book, self._intents, self._router)
+        self._working = Working(
+            config,
+            blotter,
+            book,
+            self._intents,
+            self._router,
+            price_collar_bps=price_collar_bps,
+        )
         self._protection = Protection(config, blotter, book, self._intents)
 
     def is_due(self, ts_ns: int) -> bool:

@@ -47,7 +47,10 @@ class Working:
         book: Book,
         intents: Intents,
         router: Router,
+        *,
+        price_collar_bps: float,
     ) -> None:
+        self._collar_ratio = Decimal(repr(price_collar_bps)) / BPS
         self._config = config
         self._blotter = blotter
         self._book = book
@@ -75,8 +78,13 @@ class Working:
         if self.is_halted and not parent.is_exit:
             yield _ended(parent, ts_ns, ParentEnd.HALTED)
             return
+        if not parent.is_exit and self._has_run_away(parent):
+            yield _ended(parent, ts_ns, ParentEnd.PRICE_COLLAR)
+            return
         left = self.left_of(parent)
         parts = self._router.parts(parent, left, self._quotes) if left > 0 else ()
+        if parts and not parent.is_exit and self._is_blind(parent):
+            return  # asked again at a tick, until it is out of time
         if parts:
             drafts = [self._draft(parent, part, ts_ns) for part in parts]
             for draft in drafts:
@@ -142,6 +150,21 @@ class Working:
         members = self._blotter.listings.members(parent.instrument)
         held = sum((self._router.held(each, parent.side) for each in members), Decimal(0))
         return min(parent.leaves_quantity, held)
+
+    def _has_run_away(self, parent: Parent) -> bool:
+        """True when a book is so far from what was decided on that the size means nothing there."""
+        decided = parent.decision_price
+        prices = [quote.best(parent.side) for quote in self._quotes_of(parent)]
+        return any(abs(price - decided) > decided * self._collar_ratio for price in prices if price)
+
+    def _is_blind(self, parent: Parent) -> bool:
+        """True when no book of it could be read: without one a limit or a slice means nothing."""
+        quotes = self._quotes_of(parent)
+        return bool(quotes) and not any(each.is_complete for each in quotes)
+
+    def _quotes_of(self, parent: Parent) -> list[Quote]:
+        members = self._blotter.listings.members(parent.instrument)
+        return [self._quotes[each] for each in members if each in self._quotes]
 
     def _is_held_by_stops(self, parent: Parent) -> bool:
         return parent.is_exit and bool(self._blotter.stops_of(parent))

@@ -42,7 +42,10 @@ class OrdersDesk:
     ) -> None:
         self.blotter, self.book = Blotter(), Book()
         self.execution = Execution(
-            ExecutionSection(**{"stop_loss_ratio": 0.0} | config), self.blotter, self.book
+            ExecutionSection(**{"stop_loss_ratio": 0.0} | config),
+            self.blotter,
+            self.book,
+            price_collar_bps=1_000.0,
         )
         self.pipeline = Pipeline(self._routes())
         self.journal: list[e.Event] = []

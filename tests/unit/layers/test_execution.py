@@ -39,7 +39,7 @@ class Desk:
     def __init__(self, **opened: Any) -> None:
         self.blotter = blotter = Blotter()
         self.book = book = Book()
-        execution = Execution(ExecutionSection(), blotter, book)
+        execution = Execution(ExecutionSection(), blotter, book, price_collar_bps=1_000.0)
         self.pipeline = Pipeline(
             [
                 apply(e.RunOpened, book.apply_run_opened),

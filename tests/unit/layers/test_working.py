@@ -305,3 +305,44 @@ def test_a_desk_that_knows_only_the_journal_goes_on_where_the_other_stood() -> N
 
     assert steps[0] == steps[1]
     assert steps[0][1] == ["OrderCancelRequested", "CancelOrder"]
+
+
+def test_an_entry_does_not_follow_a_price_that_ran_away() -> None:
+    desk = OrdersDesk(entry_order="limit")
+    desk.sees()
+    desk.approves("2")
+    desk.rests(desk.child().client_order_id)
+    desk.passes(16)
+    desk.hears(desk.child().client_order_id, state=OrderState.CANCELED, filled_quantity=D(0))
+
+    desk.sees(bid="199", ask="201")
+
+    assert desk.ends() == [("price_collar", "0")]
+    assert len(desk.intended()) == 1
+
+
+def test_an_entry_whose_first_book_is_far_from_its_decision_is_not_sent() -> None:
+    desk = OrdersDesk()
+    desk.sees(bid="999", ask="1000")
+
+    desk.approves("2")
+
+    assert desk.ends() == [("price_collar", "0")]
+    assert desk.intended() == []
+
+
+def test_an_entry_waits_for_a_book_and_is_never_sent_blind() -> None:
+    desk = OrdersDesk(entry_order="limit")
+    desk.sees()
+    desk.approves("2")
+    desk.rests(desk.child().client_order_id)
+    desk.passes(16)
+    desk.hears(desk.child().client_order_id, state=OrderState.CANCELED, filled_quantity=D(0))
+
+    desk.sees_books(e.Quote(instrument=BTC, taken_ns=desk.now_ns, error="no book within 2 s"))
+
+    assert len(desk.intended()) == 1
+    desk.passes(10)
+    assert desk.said() == ["AskQuotes"]
+    desk.passes(120)
+    assert desk.ends() == [("timed_out", "0")]
