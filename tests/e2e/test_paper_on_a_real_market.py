@@ -6,8 +6,7 @@ The exchange is a stand-in: an embedded one whose market runs in real time, one 
 from __future__ import annotations
 
 import asyncio
-import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -30,10 +29,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.config import Settings
+    from daemon.core.ports import MarketData
 
 pytestmark = pytest.mark.timeout(300)
 BARS = 25
-ASKED_TIMES = 20
 HISTORY_BARS = 900
 AHEAD_NS = 20 * NS_PER_S
 
@@ -51,6 +50,7 @@ def _settings(folder: Path) -> Settings:
             "model.trees": 30,
             "model.folds": 3,
             "signal.confidence_min_ratio": 0.02,
+            "execution.clock_offset_max_ms": 60_000,  # its market's time is not this machine's
             "execution.fee_bps": 0.01,
             "execution.slippage_bps": 0.01,
             "execution.paper_latency_ms": 10,
@@ -60,30 +60,36 @@ def _settings(folder: Path) -> Settings:
     )
 
 
+class OnMarketTime:
+    """The stand-in's market data, with its market's time for its server's.
+
+    A real exchange has one time; the stand-in's market begins some seconds ahead of its server.
+    """
+
+    def __init__(self, inner: MarketData, link: EmbeddedLink) -> None:
+        self._inner = inner
+        self._link = link
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def server_ns(self) -> int:
+        return (await self._link.clock()).market_ns
+
+    async def close(self) -> None:
+        await self._link.close()
+        await self._inner.close()
+
+
 async def _site(settings: Settings, exchange: str, ready: dict[str, str]) -> Site:
     urls = {name: ready[name] for name in ("rest", "stream", "ws_api")}
     symbols = settings.data.by_exchange[exchange]
     site = await real_site(settings, exchange=exchange, symbols=symbols, mode="paper", urls=urls)
-    # The stand-in's market runs some seconds ahead of its server clock; a real one's does not.
-    link = EmbeddedLink(ready["rest"])
-    await _anchor(site, link)
+    told: Any = OnMarketTime(site.market_data, EmbeddedLink(ready["rest"]))
+    site.market_data = told
+    site.clock.anchor(await told.server_ns())
     site.first_open_ns = floor_to_grid(site.clock.now_ns(), NS_PER_S)
-    await link.close()
     return site
-
-
-async def _anchor(site: Site, link: EmbeddedLink) -> None:
-    """Take the quickest of several answers: a slow one leaves us behind, and bars from the future
-    are distrusted."""
-    wire = WireClock()
-    quickest_s = math.inf
-    for _ in range(ASKED_TIMES):
-        asked_s = wire.monotonic_s()
-        market_ns = (await link.clock()).market_ns
-        answered_s = wire.monotonic_s()
-        if answered_s - asked_s < quickest_s:
-            quickest_s = answered_s - asked_s
-            site.clock.anchor(market_ns + round(quickest_s * NS_PER_S / 2))
 
 
 async def _session(
