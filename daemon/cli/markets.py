@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.core.errors import UsageRefused
-from daemon.core.instruments import EMBEDDED, plain
+from daemon.core.instruments import EMBEDDED, is_swap_symbol, plain
 from daemon.running.exchange_process import MarketSpec
 
 if TYPE_CHECKING:
@@ -27,6 +27,14 @@ FOREIGN_HOLDINGS = {"BTC": "1", "ETH": "10"}
 
 def market_spec(settings: Settings, spec: RunSpec, exchange: str) -> MarketSpec:
     """The market of one exchange of a run that begins."""
+    swaps = [each for each in settings.data.by_exchange[exchange] if is_swap_symbol(each)]
+    if swaps:
+        twin = swaps[0].partition(":")[0]
+        msg = (
+            f"{swaps[0]}: the exchange in the box that a run begins has spot only, as {twin}; a "
+            "swap can be backtested, or traded on paper where it is listed, as on binanceusdm"
+        )
+        raise UsageRefused(msg)
     return MarketSpec(
         symbols=settings.data.by_exchange[exchange],
         timeframe=settings.data.fetched_timeframe,

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from daemon.core.errors import LiveRefused
+from daemon.core.instruments import is_swap_symbol
 from daemon.venues.budget import Use
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from daemon.config import Settings
 
@@ -47,6 +48,20 @@ async def checked(
 
     checks = LiveChecks(client, exchange, accepts_unverified=accepts_unverified)
     return LiveKey(checks, await checks())
+
+
+def refuse_swaps(symbols: Iterable[str]) -> None:
+    """LiveRefused where a swap is among them: no account here knows margins, funding and leverage
+    of an exchange, and real money must not be the first to find out.
+    """
+    swaps = [each for each in symbols if is_swap_symbol(each)]
+    if swaps:
+        twins = ", ".join(each.partition(":")[0] for each in swaps)
+        msg = (
+            f"{', '.join(swaps)}: swaps are not traded live; name spot ({twins}), "
+            "or run with --mode paper"
+        )
+        raise LiveRefused(msg)
 
 
 async def check_real(

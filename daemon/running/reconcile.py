@@ -276,6 +276,9 @@ def _balances(
     """The ground's balances, what came and went since and every fill since must be today's
     balances, to the last digit.
     """
+    if any(each.is_swap for each in books.opened.instruments if each.id.exchange == exchange):
+        yield from _differs_from_books(books, account, exchange)
+        return
     expected = dict(ground.balances)
     instruments = {
         each.id: each for each in books.opened.instruments if each.id.exchange == exchange
@@ -296,6 +299,23 @@ def _balances(
                 yield Difference(Kind.BALANCE, name, text, there - here)
 
 
+def _differs_from_books(books: Books, account: Account, exchange: str) -> Iterator[Difference]:
+    """What a fill of a swap pays hangs on all fills before it, and the book has booked them all:
+    what was there at the opening, what came and went since, and what the bot has made of its own.
+    """
+    opening = {each.currency: each.total for each in books.opened.account_on(exchange).balances}
+    allotted = books.opened.allotted_by_account()
+    flows = books.flows.on_account(exchange)
+    with localcontext(EXACT):
+        for name, owned in sorted(books.owned_on(exchange).items()):
+            made = owned - allotted.get((exchange, name), ZERO)
+            here = opening.get(name, ZERO) + flows.get(name, ZERO) + made
+            there = account.totals.get(name, ZERO)
+            if here != there:
+                text = f"{name}: the venue holds {plain(there)}, start and books give {plain(here)}"
+                yield Difference(Kind.BALANCE, name, text, there - here)
+
+
 def _shortfalls(books: Books, account: Account, exchange: str) -> Iterator[Difference]:
     for name, amount in sorted(books.owned_on(exchange).items()):
         there = account.totals.get(name, ZERO)
@@ -304,8 +324,9 @@ def _shortfalls(books: Books, account: Account, exchange: str) -> Iterator[Diffe
             yield Difference(Kind.SHORT, name, text)
 
 
-def _money(instrument: Instrument) -> tuple[str, str]:
-    return (instrument.base, instrument.quote)
+def _money(instrument: Instrument) -> tuple[str, ...]:
+    """What its fills move; those of a swap move no coin."""
+    return (instrument.quote,) if instrument.is_swap else (instrument.base, instrument.quote)
 
 
 def _add(totals: dict[str, Decimal], currency: str, amount: Decimal) -> None:

@@ -17,6 +17,7 @@ from daemon.core.events import (
     HistoryLoaded,
     ModelActivated,
     OrderFilled,
+    PositionLiquidated,
     RunClosed,
     RunOpened,
     Started,
@@ -316,8 +317,10 @@ class Session:
         await live.runner.take(opened)
         return opened
 
-    def _booked(self, exchange: str) -> tuple[list[Order], list[VenueFill]]:
-        """Orders and fills of a paper venue, which forgets them with its process."""
+    def _booked(
+        self, exchange: str
+    ) -> tuple[list[Order], list[VenueFill], list[PositionLiquidated]]:
+        """What a paper venue forgets with its process: orders, fills, and swaps taken away."""
         orders = self._core.blotter.orders.values()
         fills = [
             VenueFill(
@@ -338,7 +341,12 @@ class Session:
             for _, event in self._journal.read_kinds(OrderFilled)
             if event.instrument.exchange == exchange
         ]
-        return [each for each in orders if each.instrument.exchange == exchange], fills
+        gone = [
+            event
+            for _, event in self._journal.read_kinds(PositionLiquidated)
+            if event.instrument.exchange == exchange
+        ]
+        return [each for each in orders if each.instrument.exchange == exchange], fills, gone
 
     async def _load_bars(self) -> tuple[Bar, ...]:
         return await load_bars(

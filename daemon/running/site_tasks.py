@@ -156,7 +156,7 @@ class SiteTasks:
         """What runs beside the feed until it is cancelled."""
         tasks = [self.outbox.run(), self.clock_watch.run(), self._mind_process()]
         if self.site.paper is not None:
-            tasks.append(self.site.paper.watch())
+            tasks.append(self.site.paper.watch(self._put))
         if not self.site.is_lockstep:  # there slots are counted, and whoever counts them asks
             tasks.append(self._books.run())
         if not self.site.is_lockstep:

@@ -6,13 +6,14 @@ Belongs here: which clock, feed and venue are plugged into the core. The run its
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from daemon.core.clock import MarketClock, WireClock
 from daemon.core.errors import UsageRefused
 from daemon.core.timeframes import NS_PER_MS, floor_to_grid, timeframe_ns
 from daemon.layers.ingestion.feed_config import Transport, transport_of
-from daemon.running.live_account import LIVE, checked, refuse_unarmed
+from daemon.running.live_account import LIVE, checked, refuse_swaps, refuse_unarmed
 from daemon.running.sites import Site
 from daemon.venues.budget import Use
 from daemon.venues.embedded_link import EmbeddedLink, EmbeddedMarket
@@ -171,6 +172,8 @@ def paper_terms(settings: Settings, exchange: str) -> PaperTerms:
         recovery_s=execution.paper_recovery_s,
         extra_slippage_bps=execution.paper_extra_slippage_bps,
         seed=settings.run.seed,
+        leverage=Decimal(repr(settings.risk.max_leverage)),
+        maintenance_ratio=Decimal(repr(settings.risk.maintenance_margin_ratio)),
     )
 
 
@@ -192,6 +195,7 @@ async def real_site(
     from daemon.venues.paper_venue import PaperVenue
 
     if mode == LIVE:
+        refuse_swaps(symbols)
         await refuse_unarmed(settings, exchange, accepts_unverified=accepts_unverified, urls=urls)
     length_ns = timeframe_ns(settings.data.timeframe)
     public = make_client(exchange, urls=urls)

@@ -64,7 +64,9 @@ def make_client(
     client = made(_settings(exchange, credentials, validity_ms))
     types = client.options.get("fetchMarkets")
     if isinstance(types, dict) and isinstance(types.get("types"), list):
-        types["types"] = ["spot"]
+        # An exchange that ccxt keeps apart for its swaps has nothing else.
+        is_spot = client.has.get("spot") is not False
+        types["types"] = ["spot"] if is_spot else ["linear"]
     if credentials is not None:
         # Some ask it of the wallet, which a key that may only trade has no right to.
         client.has = {**client.has, "fetchCurrencies": False}
@@ -230,8 +232,10 @@ def _on_loopback(urls: Mapping[str, Any], own: Mapping[str, str]) -> dict[str, A
         "sapiV2": f"{rest}/sapi/v2",
         "sapiV3": f"{rest}/sapi/v3",
         "sapiV4": f"{rest}/sapi/v4",
+        **{f"fapiPublic{name}": f"{rest}/fapi/v{name[1:] or 1}" for name in ("", "V2", "V3")},
     }
-    streams = {"spot": spot, "margin": spot}
+    swaps = f"{stream.removesuffix('/ws').removesuffix('/stream')}/ws"
+    streams = {"spot": spot, "margin": spot, "linear": swaps}
     api: dict[str, Any] = {
         name: served.get(name, f"{rest}/not-served/{name}") for name in urls["api"] if name != "ws"
     }

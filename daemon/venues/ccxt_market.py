@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from daemon.core.bars import RawBar, RawTrade
 from daemon.core.clock import WireClock
 from daemon.core.errors import ExchangeUnreachable
-from daemon.core.instruments import Instrument, InstrumentId
+from daemon.core.instruments import Instrument, InstrumentId, MarketType
 from daemon.core.ports import Book
 from daemon.core.timeframes import NS_PER_MS
 from daemon.venues.ccxt_candles import Candles
@@ -30,7 +30,7 @@ from daemon.venues.ccxt_trades import Trades
 from daemon.venues.stream_limits import StreamLimits, limits_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
 PAGE_LIMIT_DEFAULT = 500
 LOT_DEFAULT = Decimal("0.00000001")
@@ -86,8 +86,9 @@ class CcxtMarket:
     @property
     def page_limit(self) -> int:
         """How many candles one request may bring, as ccxt knows it of this exchange."""
-        spot = (self._client.features or {}).get("spot") or {}
-        limit = (spot.get("fetchOHLCV") or {}).get("limit")
+        features = self._client.features or {}
+        told = features.get("spot") or (features.get("swap") or {}).get("linear") or {}
+        limit = (told.get("fetchOHLCV") or {}).get("limit")
         return int(limit) if limit else PAGE_LIMIT_DEFAULT
 
     @property
@@ -163,7 +164,9 @@ class CcxtMarket:
 
         async def ask() -> Book:
             told = await self._client.fetch_order_book(instrument.symbol, limit)
-            return Book(bids=_levels(told["bids"], levels), asks=_levels(told["asks"], levels))
+            size = _contract_size(self._client.markets[instrument.symbol])
+            bids, asks = (_levels(told[side], levels, size) for side in ("bids", "asks"))
+            return Book(bids=bids, asks=asks)
 
         return await self._reader.read(f"book of {instrument.symbol}", ask)
 
@@ -180,9 +183,9 @@ class CcxtMarket:
 
     def _instrument(self, symbol: str) -> Instrument:
         listed = self._client.markets.get(symbol)
-        if listed is None or not listed.get("spot"):
-            spot = [each for each, market in self._client.markets.items() if market.get("spot")]
-            near = difflib.get_close_matches(symbol.upper(), spot, n=3, cutoff=0.5)
+        if listed is None or not _is_tradable(listed):
+            known = [each for each, market in self._client.markets.items() if _is_tradable(market)]
+            near = difflib.get_close_matches(symbol.upper(), known, n=3, cutoff=0.5)
             guess = f"; did you mean {' or '.join(near)}?" if near else ""
             msg = f"{self.exchange} does not list {symbol}{guess}"
             raise ValueError(msg)
@@ -205,18 +208,35 @@ def instrument_of(exchange: str, listed: dict[str, Any], precision_mode: int) ->
         number = Decimal(str(value))
         return number if precision_mode == TICK_SIZE else Decimal(1).scaleb(-int(number))
 
-    amount = precision.get("amount")
+    amount, size = precision.get("amount"), _contract_size(listed)
+    most = _most(limits.get("amount"))
     return Instrument(
         id=InstrumentId(exchange, listed["symbol"]),
         base=listed["base"],
         quote=listed["quote"],
         tick=step(precision["price"]),
-        lot=LOT_DEFAULT if amount is None else step(amount),
-        minimum_quantity=_limit(limits.get("amount")),
+        lot=(LOT_DEFAULT if amount is None else step(amount)) * size,
+        minimum_quantity=_limit(limits.get("amount")) * size,
         minimum_notional=_limit(limits.get("cost")),
-        maximum_quantity=_most(limits.get("amount")),
+        maximum_quantity=None if most is None else most * size,
         maximum_notional=_most(limits.get("cost")),
+        market_type=MarketType.SWAP if listed.get("swap") else MarketType.SPOT,
+        contract_size=size,
     )
+
+
+def _is_tradable(listed: Mapping[str, Any]) -> bool:
+    """Spot, or a perpetual swap that is settled in its quote currency."""
+    if listed.get("spot"):
+        return True
+    is_linear = listed.get("swap") and listed.get("linear")
+    return bool(is_linear and listed.get("settle") == listed.get("quote"))
+
+
+def _contract_size(listed: Mapping[str, Any]) -> Decimal:
+    """Base units in what the exchange counts; 1 where it counts base units."""
+    size = listed.get("contractSize") if listed.get("swap") else None
+    return Decimal(1) if size is None else Decimal(str(size))
 
 
 def _limit(limits: dict[str, object] | None) -> Decimal:
@@ -239,9 +259,12 @@ def _candles(rows: object) -> list[RawBar]:
     return [RawBar(*row[:CANDLE_FIELDS]) for row in rows]
 
 
-def _levels(rows: Sequence[Sequence[object]], most: int) -> tuple[tuple[Decimal, Decimal], ...]:
-    levels = tuple((Decimal(str(row[0])), Decimal(str(row[1]))) for row in rows[:most])
+def _levels(
+    rows: Sequence[Sequence[object]], most: int, size: Decimal
+) -> tuple[tuple[Decimal, Decimal], ...]:
+    """Price and base units; the exchange counts in units of `size`."""
+    levels = tuple((Decimal(str(row[0])), Decimal(str(row[1])) * size) for row in rows[:most])
     # A price of 0 is how some say that there is no price; an order filled there would be a gift.
-    if not all(price.is_finite() and price > 0 and size >= 0 for price, size in levels):
+    if not all(price.is_finite() and price > 0 and shown >= 0 for price, shown in levels):
         raise OddReply("a price level is not positive")
     return levels

@@ -11,6 +11,7 @@ from decimal import ROUND_UP, Decimal
 from typing import TYPE_CHECKING
 
 from daemon.core.orders import Side
+from daemon.core.positions import Position
 from daemon.core.timeframes import NS_PER_S
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ VOLUME_WITHIN_NS = 30 * 86_400 * NS_PER_S
 
 
 class PaperAccount:
-    """Spot balances: a buy locks what it may cost, a sale what it sells; fees are taken from what
-    a fill brings.
+    """Balances: on spot a buy locks what it may cost, a sale what it sells, and fees are taken from
+    what a fill brings. A swap ties up its margin, whichever way, and all of it is paid in quote.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class PaperAccount:
         self._terms = terms
         self._totals: defaultdict[str, Decimal] = defaultdict(Decimal, start)
         self._locked: dict[str, tuple[str, Decimal]] = {}  # by client order id
+        self._swaps: dict[InstrumentId, Position] = {}
         self._traded: deque[tuple[int, Decimal]] = deque()
         self._volume = ZERO
         self.fills: list[VenueFill] = []
@@ -52,39 +54,59 @@ class PaperAccount:
         return {currency: total for currency, total in self._totals.items() if total}
 
     def free(self, currency: str) -> Decimal:
-        """What no resting order holds."""
+        """What no resting order and no swap holds."""
         locks = (amount for held, amount in self._locked.values() if held == currency)
-        return self._totals.get(currency, ZERO) - sum(locks, ZERO)
+        margins = (
+            abs(position.owed) / self._terms.leverage
+            for each, position in self._swaps.items()
+            if self._instruments[each].quote == currency
+        )
+        return self._totals.get(currency, ZERO) - sum(locks, ZERO) - sum(margins, ZERO)
+
+    def most(self, order: SubmitOrder) -> Decimal | None:
+        """What an order may be filled for: an exit from a swap never turns it round."""
+        if not (order.is_exit and self._instruments[order.instrument].is_swap):
+            return None
+        held = self._swaps.get(order.instrument, Position()).quantity
+        return abs(held) if held and (held > 0) is (order.side is Side.SELL) else ZERO
+
+    def swaps(self) -> dict[InstrumentId, Position]:
+        """Those that are held."""
+        return {each: position for each, position in self._swaps.items() if position.quantity}
 
     def instrument(self, instrument: InstrumentId) -> Instrument:
         return self._instruments[instrument]
 
     def needed(self, order: SubmitOrder, takes: Iterable[tuple[Decimal, Decimal]]) -> Decimal:
         """What executions at (price, quantity) take from the account."""
+        if self._instruments[order.instrument].is_swap:
+            value = sum((price * each for price, each in takes), ZERO)
+            return ZERO if order.is_exit else value / self._terms.leverage
         is_buy = order.side is Side.BUY
         return sum((price * each if is_buy else each for price, each in takes), ZERO)
 
     def pays_in(self, order: SubmitOrder) -> str:
         instrument = self._instruments[order.instrument]
-        return instrument.quote if order.side is Side.BUY else instrument.base
+        is_in_quote = order.side is Side.BUY or instrument.is_swap
+        return instrument.quote if is_in_quote else instrument.base
 
     def fee(
         self, order: SubmitOrder, price: Decimal, quantity: Decimal, ts_ns: int, *, is_maker: bool
     ) -> tuple[Decimal, str]:
         """The fee of one fill and its currency, by what was traded in the 30 days before."""
         instrument = self._instruments[order.instrument]
-        is_buy = order.side is Side.BUY
-        received = quantity if is_buy else quantity * price
+        is_in_base = order.side is Side.BUY and not instrument.is_swap
+        received = quantity if is_in_base else quantity * price
         ratio = self._terms.fee_ratio(self._volume_at(ts_ns), is_maker=is_maker)
         fee = (received * ratio).quantize(FEE_STEP, ROUND_UP if ratio > 0 else None)
-        return fee, instrument.base if is_buy else instrument.quote
+        return fee, instrument.base if is_in_base else instrument.quote
 
     # --- changing -----------------------------------------------------------------------------
 
     def lock(self, order: SubmitOrder, leaves: Decimal) -> None:
         """Hold what a resting order may still take; a stop is valued at its stop price."""
         price = order.price or order.stop_price or ZERO
-        amount = leaves * price if order.side is Side.BUY else leaves
+        amount = self.needed(order, ((price, leaves),))
         self._locked[order.client_order_id] = (self.pays_in(order), amount)
 
     def unlock(self, client_order_id: str) -> None:
@@ -95,12 +117,35 @@ class PaperAccount:
         instrument, fill = self._instruments[told.instrument], told.fill
         sign = 1 if told.side is Side.BUY else -1
         value = fill.quantity * fill.price
-        self._totals[instrument.base] += sign * fill.quantity
-        self._totals[instrument.quote] -= sign * value
+        if instrument.is_swap:
+            self._totals[instrument.quote] += self._change_swap(told, sign * fill.quantity)
+        else:
+            self._totals[instrument.base] += sign * fill.quantity
+            self._totals[instrument.quote] -= sign * value
         self._totals[fill.fee_currency] -= fill.fee
         self._traded.append((fill.ts_ns, value))
         self._volume += value
         self.fills.append(told)
+
+    def liquidation_price(self, instrument: InstrumentId) -> Decimal | None:
+        position = self._swaps.get(instrument, Position())
+        return position.liquidation_price(self._terms.leverage, self._terms.maintenance_ratio)
+
+    def take_away(self, instrument: InstrumentId) -> Decimal | None:
+        """Close a swap whose margin is used up; the price at which all of it is gone."""
+        position = self._swaps.pop(instrument, None)
+        if position is None or not position.quantity:
+            return None
+        price = position.bankruptcy_price(self._terms.leverage)
+        realized = position.realize(-position.quantity, price)
+        self._totals[self._instruments[instrument].quote] += realized
+        return price
+
+    def _change_swap(self, told: VenueFill, change: Decimal) -> Decimal:
+        position = self._swaps.setdefault(told.instrument, Position())
+        realized = position.realize(change, told.fill.price)
+        position.fold(change, ZERO, abs(change) * told.fill.price, told.fill.price)
+        return realized
 
     def _volume_at(self, ts_ns: int) -> Decimal:
         while self._traded and self._traded[0][0] < ts_ns - VOLUME_WITHIN_NS:

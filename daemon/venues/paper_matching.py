@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from daemon.core.events import OrderReported, Outcome, ReportSource
+from daemon.core.events import OrderReported, Outcome, PositionLiquidated, ReportSource
 from daemon.core.instruments import plain
 from daemon.core.orders import Fill, OrderState, OrderType, Side
 from daemon.core.ports import VenueFill
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from daemon.core.events import SubmitOrder
-    from daemon.core.instruments import Instrument
+    from daemon.core.instruments import Instrument, InstrumentId
     from daemon.core.orders import Order
     from daemon.core.ports import Book
     from daemon.venues.paper_book import Take
@@ -58,15 +58,27 @@ class PaperMatching:
             for side in Side
         }
 
-    def restore(self, orders: Iterable[Order], fills: Iterable[VenueFill]) -> None:
-        """Take over what an earlier process booked, from its journal."""
+    def restore(
+        self,
+        orders: Iterable[Order],
+        fills: Iterable[VenueFill],
+        gone: Iterable[PositionLiquidated] = (),
+    ) -> None:
+        """Take over what an earlier process booked, from its journal: fills, and swaps that were
+        taken away between them.
+        """
         by_order: defaultdict[str | None, list[Fill]] = defaultdict(list)
+        taken_away = list(gone)
         for each in fills:
+            while taken_away and taken_away[0].ts_ns < each.fill.ts_ns:
+                self.account.take_away(taken_away.pop(0).instrument)
             self.account.book(each)
             by_order[each.client_order_id].append(each.fill)
             if not each.fill.is_maker:
                 taken = ((each.fill.price, each.fill.quantity),)
                 self._depth[each.instrument, each.side].take(taken, each.fill.ts_ns)
+        for event in taken_away:
+            self.account.take_away(event.instrument)
         for order in orders:
             self._restore(order, tuple(by_order[order.client_order_id]))
 
@@ -116,6 +128,31 @@ class PaperMatching:
             self.end(ours, OrderState.EXPIRED, "the book, or the money, gives no more")
         return self.booked[ours] if resting.filled != before or not self._rests(ours) else None
 
+    def liquidated(
+        self, instrument: InstrumentId, book: Book, candles: Iterable[Candle], ts_ns: int
+    ) -> PositionLiquidated | None:
+        """A swap that the market has come to, by the book of now or by a candle that began after
+        the position was last changed. The orders that were to close it end with it.
+        """
+        price = self.account.liquidation_price(instrument)
+        if price is None:
+            return None
+        is_long = self.account.swaps()[instrument].quantity > 0
+        best = (book.bids if is_long else book.asks)[:1]
+        since_ns = max(
+            each.fill.ts_ns for each in self.account.fills if each.instrument == instrument
+        )
+        seen = [level[0] for level in best]
+        seen += [each.low if is_long else each.high for each in candles if each.open_ns >= since_ns]
+        if not any(each <= price if is_long else each >= price for each in seen):
+            return None
+        gone = self.account.take_away(instrument)
+        assert gone is not None, "it was held"
+        for ours, resting in list(self.resting.items()):
+            if resting.order.instrument == instrument and resting.order.is_exit:
+                self.end(ours, OrderState.EXPIRED, "the position was liquidated")
+        return PositionLiquidated(ts_ns=ts_ns, instrument=instrument, price=gone, fee=ZERO)
+
     def end(self, ours: str, state: OrderState, reason: str = "") -> None:
         """An order is over, and locks nothing any more."""
         self.resting.pop(ours, None)
@@ -160,6 +197,8 @@ class PaperMatching:
         fault = filter_fault(instrument, order, levels[0][0] if levels else None)
         if fault:
             return fault
+        if self.account.most(order) == 0:
+            return "reduce-only: there is nothing to reduce"
         if order.order_type is OrderType.STOP and is_reached(order, book):
             return "the stop price would trigger immediately"
         price = order.price or order.stop_price
@@ -184,8 +223,9 @@ class PaperMatching:
     def _walk(self, resting: Resting, book: Book, ts_ns: int) -> list[Take]:
         """Levels of the book for what is left of an order, less what we took of them before."""
         order = resting.order
-        depth = self._depth[order.instrument, order.side]
-        return depth.walk(side_of(order, book), resting.leaves, ts_ns)
+        depth, most = self._depth[order.instrument, order.side], self.account.most(order)
+        leaves = resting.leaves if most is None else min(resting.leaves, most)
+        return depth.walk(side_of(order, book), leaves, ts_ns)
 
     def _paid(self, order: SubmitOrder, price: Decimal, bound: Decimal | None = None) -> Decimal:
         """What is paid at a shown price; where a stop was met at a worse one, at that."""
@@ -217,6 +257,8 @@ class PaperMatching:
     def _affordable(self, order: SubmitOrder, takes: list[Take]) -> list[Take]:
         """A stop was paid for at its stop price, and may cost more than there is by now."""
         instrument = self.account.instrument(order.instrument)
+        if instrument.is_swap and order.is_exit:
+            return takes
         free = self.account.free(self.account.pays_in(order))
         paid: list[Take] = []
         for price, quantity in takes:
@@ -230,7 +272,9 @@ class PaperMatching:
         order, ours = resting.order, resting.order.client_order_id
         report = self.booked[ours]
         fills = list(report.fills)
-        for price, quantity in takes:
+        for price, wanted in takes:
+            most = self.account.most(order)
+            quantity = wanted if most is None else min(wanted, most)
             if quantity <= 0:
                 continue
             fee, currency = self.account.fee(order, price, quantity, ts_ns, is_maker=is_maker)

@@ -200,7 +200,7 @@ def filter_fault(instrument: Instrument, order: SubmitOrder, market: Decimal | N
             f"price {plain(price or ZERO)} is no multiple of {plain(instrument.tick)}",
         ),
         (
-            notional is not None and notional < instrument.minimum_notional,
+            price is not None and not instrument.takes(quantity, price, is_exit=order.is_exit),
             f"notional is under {plain(instrument.minimum_notional)}",
         ),
         (

@@ -34,6 +34,8 @@ class PaperTerms(Struct, frozen=True, kw_only=True):
     recovery_s: float = 30.0  # half of what we took from a level is there again after so long
     extra_slippage_bps: float = 0.0  # on market orders, beyond what the book shows
     seed: int = 0
+    leverage: Decimal = Decimal(1)  # of swaps, each of which has a margin of its own
+    maintenance_ratio: Decimal = Decimal(0)
 
     def latency_s(self, key: str) -> float:
         """How long the request called `key` is on its way: exponential jitter above a base."""

@@ -22,12 +22,18 @@ from daemon.venues.paper_orders import candles_of, question
 from daemon.venues.paper_terms import PaperTerms
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
     from decimal import Decimal
 
     from daemon.core.bars import RawBar
     from daemon.core.clock import Clock
-    from daemon.core.events import CancelOrder, LookUpOrder, OrderReported, SubmitOrder
+    from daemon.core.events import (
+        CancelOrder,
+        LookUpOrder,
+        OrderReported,
+        PositionLiquidated,
+        SubmitOrder,
+    )
     from daemon.core.instruments import Instrument, InstrumentId
     from daemon.core.orders import Order
     from daemon.core.ports import MarketData, VenueFill
@@ -65,9 +71,14 @@ class PaperVenue:
         self._news: asyncio.Queue[OrderReported] = asyncio.Queue()
         self._rests = asyncio.Event()
 
-    def restore(self, orders: Iterable[Order], fills: Iterable[VenueFill]) -> None:
+    def restore(
+        self,
+        orders: Iterable[Order],
+        fills: Iterable[VenueFill],
+        gone: Iterable[PositionLiquidated] = (),
+    ) -> None:
         """Take over what an earlier process booked, from its journal."""
-        self._matching.restore(orders, fills)
+        self._matching.restore(orders, fills, gone)
 
     # --- the venue ----------------------------------------------------------------------------
 
@@ -91,7 +102,7 @@ class PaperVenue:
         finally:
             del self._sending[ours]
             arrived.set()
-        if ours in self._matching.resting:
+        if ours in self._matching.resting or order.instrument in self._matching.account.swaps():
             self._rests.set()
         return report
 
@@ -142,19 +153,33 @@ class PaperVenue:
     async def close(self) -> None:
         """Nothing to let go of: the market data belongs to whoever made it."""
 
-    async def watch(self) -> None:
-        """Hold resting orders against the market every few seconds, until cancelled."""
+    async def watch(self, tell: Callable[[PositionLiquidated], Awaitable[object]]) -> None:
+        """Hold resting orders and swaps against the market every few seconds, until cancelled;
+        `tell` hears of every swap that is taken away.
+        """
         while True:
             self._rests.clear()
-            if not self._matching.resting:
+            swaps = self._matching.account.swaps()
+            if not self._matching.resting and not swaps:
                 await self._rests.wait()
-            ours = sorted({each.order.instrument for each in self._matching.resting.values()})
-            for instrument in ours:
+            ours = {each.order.instrument for each in self._matching.resting.values()}
+            for instrument in sorted(ours | swaps.keys()):
                 with contextlib.suppress(ExchangeUnreachable):
                     await self._look(instrument)
+                    if instrument in swaps and (gone := await self._gone(instrument)):
+                        await tell(gone)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(LOOK_EVERY_S, LOOK_APART_S * len(ours))):
+                looks = len(ours) + len(swaps)
+                async with asyncio.timeout(max(LOOK_EVERY_S, LOOK_APART_S * looks)):
                     await self._rests.wait()
+
+    async def _gone(self, instrument: InstrumentId) -> PositionLiquidated | None:
+        """The end of a swap that the market has come to; orders were quicker if they could be."""
+        now_ns = self._clock.now_ns()
+        since_ns = now_ns - now_ns % self._timeframe_ns - self._timeframe_ns
+        book = await self._market_data.book(instrument, BOOK_LEVELS)
+        raws = await self._market_data.fetch(instrument, since_ns, CANDLES_MAX)
+        return self._matching.liquidated(instrument, book, candles_of(raws), now_ns)
 
     # --- asking the market -------------------------------------------------------------------
 

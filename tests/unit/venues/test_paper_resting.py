@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from daemon.core.bars import RawBar
 from daemon.core.clock import ManualClock
-from daemon.core.events import CancelOrder, OrderReported, Outcome, SubmitOrder
+from daemon.core.events import (
+    CancelOrder,
+    OrderReported,
+    Outcome,
+    PositionLiquidated,
+    SubmitOrder,
+)
 from daemon.core.orders import Order, OrderState, OrderType, Side
 from daemon.core.ports import Book
 from daemon.venues.paper_terms import FeeTier, PaperTerms
@@ -263,11 +269,15 @@ def test_a_cancel_never_overtakes_the_order_it_ends() -> None:
     assert run_virtual(run()).state is OrderState.ACCEPTED
 
 
+async def nothing_is_taken_away(event: PositionLiquidated) -> None:
+    raise AssertionError(event)
+
+
 def test_the_watcher_tells_of_a_met_stop_within_seconds() -> None:
     bench = Bench(btc="1")
 
     async def run() -> tuple[OrderReported, float]:
-        watching = asyncio.create_task(bench.venue.watch())
+        watching = asyncio.create_task(bench.venue.watch(nothing_is_taken_away))
         await asyncio.sleep(60)
         await bench.venue.submit(a_stop("95"))
         await asyncio.sleep(30)
