@@ -140,8 +140,14 @@ class Working:
         for child in children:
             if child.order_type is OrderType.LIMIT and not child.is_unresolved:
                 rested_ns = ts_ns - child.intended_ns
-                if rested_ns >= self._config.requote_s * NS_PER_S and is_cancel_due(child, ts_ns):
+                if not is_cancel_due(child, ts_ns):
+                    continue
+                if rested_ns >= self._config.requote_s * NS_PER_S:
                     yield from cancelled(child, ts_ns, "it rested long enough at its price")
+                elif parent.is_exit and child.leaves_quantity > self._router.held(
+                    child.instrument, child.side
+                ):  # a stop that was told to be gone has filled
+                    yield from cancelled(child, ts_ns, "less is held than it would close")
 
     def left_of(self, parent: Parent) -> Decimal:
         """What next children may be for; an exit never more than what is held."""
@@ -266,7 +272,8 @@ class Working:
 def is_cancel_due(order: Order, ts_ns: int) -> bool:
     """True when nobody has asked for its end yet, or so long ago that it has to be said again."""
     asked_ns = order.cancel_requested_ns
-    return asked_ns is None or ts_ns - asked_ns >= CANCEL_AGAIN_NS
+    # A clock that was set back by more than that makes nobody wait until it has caught up.
+    return asked_ns is None or abs(ts_ns - asked_ns) >= CANCEL_AGAIN_NS
 
 
 def _done(parent: Parent, ts_ns: int) -> ParentEnded:

@@ -346,3 +346,36 @@ def test_an_entry_waits_for_a_book_and_is_never_sent_blind() -> None:
     assert desk.said() == ["AskQuotes"]
     desk.passes(120)
     assert desk.ends() == [("timed_out", "0")]
+
+
+def test_an_exit_that_rests_for_more_than_is_held_is_cancelled() -> None:
+    desk = OrdersDesk(stop_loss_ratio=0.05, exit_order="limit")
+    desk.sees()
+    desk.holds("2")
+    stop = desk.stop().client_order_id
+    desk.rests(stop)
+    desk.exits("2")
+    desk.hears(stop, state=OrderState.CANCELED, filled_quantity=D(0))
+    exit_order = desk.child().client_order_id
+    desk.rests(exit_order)
+    desk.fills(stop, "1.5")  # it was told to be gone, and was not
+
+    desk.passes(1)
+
+    (command,) = desk.commands
+    assert isinstance(command, e.CancelOrder)
+    assert command.client_order_id == exit_order
+    desk.hears(exit_order, state=OrderState.CANCELED, filled_quantity=D(0))
+    desk.sees()
+    assert desk.child().quantity == D("0.5")
+
+
+def test_a_clock_that_was_set_back_delays_no_second_cancel() -> None:
+    desk = OrdersDesk(stop_loss_ratio=0.05)
+    desk.holds("2")
+    desk.rests(desk.stop().client_order_id)
+    desk.exits("2")
+
+    desk.passes(-3_600)
+
+    assert desk.said() == ["OrderCancelRequested", "CancelOrder"]
