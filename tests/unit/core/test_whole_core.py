@@ -38,7 +38,7 @@ def test_whatever_market_and_venue_do_every_step_keeps_the_rules(seed: int) -> N
 def test_the_stories_reach_what_they_are_meant_to_reach() -> None:
     """A rule that is never put to the test holds of itself."""
     seen: Counter[str] = Counter()
-    for seed in range(50):
+    for seed in range(60):
         for step in a_run(seed).steps:
             for event in step.events:
                 seen[type(event).__name__] += 1
