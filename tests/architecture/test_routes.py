@@ -23,7 +23,7 @@ SEEDS = range(30)
 SELDOM = {
     ("FeedStale", e.FeatureRows),
     *(("OrdersTicked", each) for each in (e.AskQuotes, e.OrderIntended, e.SubmitOrder)),
-    *(("OrderRefused", each) for each in (e.OrderIntended, e.SubmitOrder)),
+    *(("OrderRefused", each) for each in (e.OrderIntended, e.SubmitOrder, e.AskQuotes)),
     ("OrderAbsent", e.AskQuotes),
     *(("OrderNotSent", each) for each in (e.OrderIntended, e.SubmitOrder, e.AskQuotes)),
     *(("OrderAbsent", each) for each in (e.OrderIntended, e.SubmitOrder)),
