@@ -18,7 +18,7 @@ from daemon.core.costs import CostEstimate, Schedule
 from daemon.core.flows import ExternalFlows
 from daemon.core.listings import Listings
 from daemon.core.pipeline import Pipeline, Route, apply, on
-from daemon.core.timeframes import timeframe_ns
+from daemon.core.timeframes import DAY_NS, timeframe_ns
 from daemon.layers.execution import Execution
 from daemon.layers.features.handler import Features
 from daemon.layers.inference.handler import Inference
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from daemon.core.instruments import InstrumentId
     from daemon.layers.features.sets import FeatureSet
     from daemon.layers.inference.model import ActiveModel
-
-DAY_NS = 86_400 * 1_000_000_000
 
 
 class Core(Struct):

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemon.app import DAY_NS
 from daemon.core.errors import UsageRefused
 from daemon.core.instruments import names_of
-from daemon.core.timeframes import rfc3339, timeframe_ns
+from daemon.core.timeframes import DAY_NS, rfc3339, timeframe_ns
 from daemon.research.backtest import series_of
 from daemon.running.boot import activation, active_model, load_model, training_settings
 from daemon.store.code_version import code_version

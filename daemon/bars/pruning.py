@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from daemon.core.errors import UsageRefused
-from daemon.core.timeframes import NS_PER_S
+from daemon.core.timeframes import DAY_NS
 from daemon.running.holdings import held_by, outlives
 from daemon.store.bar_pruning import BarPruning, PrunedSeries
 from daemon.store.bars import BarStore
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.config import Settings
-
-DAY_NS = 86_400 * NS_PER_S
 
 
 class OldRun(Struct, frozen=True):

@@ -15,6 +15,7 @@ from daemon.cli.output import show
 from daemon.cli.running import config_path
 from daemon.config import load
 from daemon.core.errors import CheckFailed, DaemonNotRunning, TradingdError, UsageRefused
+from daemon.running.halt_file import HaltFile
 from daemon.store.lock import holder
 from daemon.web.control import WITHIN_S, Answer, Request, short_path, wrong_reason
 
@@ -114,7 +115,10 @@ def _nobody(folder: Path) -> str:
     pid = holder(folder)
     if pid is None:
         return f"no daemon is running on {folder} (start one with: tradingd run)"
-    return f"the daemon with pid {pid} is starting or stopping, and takes no commands now"
+    return (
+        f"the daemon with pid {pid} is starting or stopping, and takes no commands now; to "
+        f"halt it before it decides anything: touch {HaltFile(folder).path}"
+    )
 
 
 def _show(command: str, reason: str, answer: Answer, line: str, *, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from daemon.app import build_core
-from daemon.bars.pruning import DAY_NS, old_bars, old_runs, prune_bars, remove_runs
+from daemon.bars.pruning import old_bars, old_runs, prune_bars, remove_runs
 from daemon.bars.thinning import find_cut, thin
 from daemon.cli.data_store import named
 from daemon.cli.output import progress, show
@@ -19,7 +19,7 @@ from daemon.config import load
 from daemon.core.clock import WireClock
 from daemon.core.errors import TradingdError
 from daemon.core.events import ModelActivated, RunOpened
-from daemon.core.timeframes import rfc3339
+from daemon.core.timeframes import DAY_NS, rfc3339
 from daemon.feature_config import feature_set_of
 from daemon.running.model_use import use_models
 from daemon.store.bar_pruning import BarPruning

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
+HOUR_NS = 3_600 * NS_PER_S
+DAY_NS = 24 * HOUR_NS
 SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 SECONDS_PER_YEAR = 365 * 86_400
 

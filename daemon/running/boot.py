@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from daemon.app import DAY_NS
 from daemon.core.errors import ModelForeign, ModelRefused, TradingdError
 from daemon.core.events import ModelActivated, Payoff
 from daemon.core.jobs import TrainingJob, TrainingProgress, TrainingSeries
 from daemon.core.labels import rule_of
 from daemon.core.manifests import Manifest, model_key
+from daemon.core.timeframes import DAY_NS
 from daemon.layers.inference.model import ActiveModel, Calibration
 from daemon.layers.inference.predictors import COMPILED, Predictor, compiled
 from daemon.layers.ingestion.history import History, load_history

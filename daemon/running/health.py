@@ -11,11 +11,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from daemon.core.events import BarsClosed, Event, HealthTick
+from daemon.core.timeframes import DAY_NS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-DAY_NS = 86_400 * 1_000_000_000
 
 
 class HealthTask:

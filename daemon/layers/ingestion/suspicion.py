@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from daemon.core.bars import Suspicion
-from daemon.core.timeframes import NS_PER_S
+from daemon.core.timeframes import HOUR_NS
 
 if TYPE_CHECKING:
     from daemon.core.bars import Bar
@@ -24,7 +24,6 @@ PAST_BARS = 100
 PAST_BARS_MIN = 20  # with fewer, only what no market does is suspicious
 SPIKE_SCALE = 30.0
 # A spike is also large by itself: 28 % within an hour, 7 % within a minute, as logs.
-HOUR_NS = 3_600 * NS_PER_S
 SPIKE_PER_HOUR = 0.25
 SPIKE_WITHOUT_PAST = 1.0  # as a log: times 2.7
 # Bars that repeat all five numbers so often, one after another, were filled in by somebody.

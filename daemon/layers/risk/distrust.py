@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from daemon.core.bars import HARMLESS_REASONS
 from daemon.core.events import BarRejected, DataDistrusted
+from daemon.core.timeframes import DAY_NS
 
 if TYPE_CHECKING:
     from daemon.core.instruments import InstrumentId
-
-DAY_NS = 86_400 * 1_000_000_000
 
 
 class Distrust:

@@ -23,6 +23,7 @@ from daemon.core.events import (
 )
 from daemon.core.instruments import EMBEDDED, exchange_behind
 from daemon.core.orders import Leg, OrderState, Side
+from daemon.core.timeframes import DAY_NS
 from daemon.layers.risk.denials import Denial, told
 from daemon.layers.risk.distrust import Distrust
 from daemon.layers.risk.exits import flat
@@ -30,7 +31,7 @@ from daemon.layers.risk.exposure import Exposure
 from daemon.layers.risk.gates import Situation
 from daemon.layers.risk.halts import Halts
 from daemon.layers.risk.holdings import Holdings
-from daemon.layers.risk.pace import DAY_NS, Pace
+from daemon.layers.risk.pace import Pace
 from daemon.layers.risk.returns import Returns
 from daemon.layers.risk.sizing import Tally
 from daemon.layers.risk.streaks import Streak

@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from daemon.core.orders import Leg
+from daemon.core.timeframes import DAY_NS, HOUR_NS
 
 if TYPE_CHECKING:
     from daemon.core.events import OrderIntended
-
-HOUR_NS = 3_600 * 1_000_000_000
-DAY_NS = 24 * HOUR_NS
 
 
 class Paced(Struct, frozen=True, kw_only=True):

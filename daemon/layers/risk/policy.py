@@ -18,6 +18,7 @@ from daemon.core.events import (
     Trouble,
 )
 from daemon.core.ids import trace_for
+from daemon.core.timeframes import NS_PER_S
 from daemon.layers.risk.exits import flat
 
 if TYPE_CHECKING:
@@ -45,9 +46,8 @@ if TYPE_CHECKING:
     )
     from daemon.core.instruments import InstrumentId
 
-SECOND_NS = 1_000_000_000
-AGAIN_FIRST_NS = 60 * SECOND_NS
-AGAIN_MAX_NS = 3_600 * SECOND_NS
+AGAIN_FIRST_NS = 60 * NS_PER_S
+AGAIN_MAX_NS = 3_600 * NS_PER_S
 DOUBLED_MAX = 6
 EVERYWHERE = ""
 # What only a running process can know; a start found every symbol traded.

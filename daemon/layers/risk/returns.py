@@ -11,13 +11,13 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING
 
+from daemon.core.timeframes import bars_per_year
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from daemon.core.bars import Bar
     from daemon.core.instruments import InstrumentId
-
-YEAR_NS = 31_536_000 * 1_000_000_000  # 365 days: these markets never close
 
 
 class Returns:
@@ -45,8 +45,8 @@ class Returns:
         if not self._is_enough(len(returns)):
             return None
         newest = self._newest[instrument]
-        bars_per_year = YEAR_NS / (newest.close_ns - newest.open_ns)
-        variance = _covariance(returns, returns) * bars_per_year
+        per_year = bars_per_year(newest.close_ns - newest.open_ns)
+        variance = _covariance(returns, returns) * per_year
         return math.sqrt(variance) if math.isfinite(variance) else None
 
     def correlation(self, one: InstrumentId, other: InstrumentId) -> float | None:

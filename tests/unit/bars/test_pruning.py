@@ -12,12 +12,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from daemon.bars.pruning import DAY_NS, old_bars, old_runs, prune_bars, remove_runs
+from daemon.bars.pruning import old_bars, old_runs, prune_bars, remove_runs
 from daemon.cli.data_prune import prune
 from daemon.config import Settings, config_hash, load, recorded
 from daemon.core.bars import MissCause
 from daemon.core.errors import LockHeld
 from daemon.core.events import Event
+from daemon.core.timeframes import DAY_NS
 from daemon.store.bar_pruning import BarPruning
 from daemon.store.bars import BarStore, BarStoreBroken, SeriesKey
 from daemon.store.gaps import Gap
