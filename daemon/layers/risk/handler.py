@@ -1,7 +1,6 @@
 """Layer 5's handler: remembers what gates look at, and answers each signal with one verdict.
 
-Belongs here: what is remembered. What is said to a signal belongs to `verdicts`, halting to
-`halts`.
+Belongs here: what is remembered. The answers belong to `verdicts`, halting to `halts`.
 """
 
 from __future__ import annotations
