@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli import data, models
+from daemon.cli import data, models, simulating
 from daemon.core.errors import TradingdError, UsageRefused
 
 INTERRUPTED = 130
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 app.add_typer(data.group)
 app.add_typer(models.group)
+app.command("simulate-orders")(simulating.simulate_orders)
 
 Config = Annotated[Path | None, typer.Option("--config", help="config.toml to use", metavar="FILE")]
 State = Annotated[Path | None, typer.Option("--state-dir", help="where runs live", metavar="DIR")]

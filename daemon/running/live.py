@@ -22,7 +22,6 @@ from daemon.core.events import (
     HealthTick,
     HistoryLoaded,
     LookUpOrder,
-    OrdersTicked,
     RunClosed,
     SubmitOrder,
 )
@@ -33,6 +32,7 @@ from daemon.layers.ingestion.suspicion import PAST_BARS
 from daemon.running.halt_file import HaltFile
 from daemon.running.health import HealthTask
 from daemon.running.lockstep import Lockstep
+from daemon.running.order_tasks import follow_open, tick_orders
 from daemon.running.progress import Progress
 from daemon.running.quotes import QuoteDesk
 from daemon.running.reconcile import Books
@@ -61,7 +61,6 @@ LAST_WITHIN_S = 45.0
 QUIET_CHECK_S = 0.02
 STUCK_AFTER_S = 20.0
 WATCH_EVERY_S = 1.0
-TICK_EVERY_S = 1.0
 
 
 class Live:
@@ -184,8 +183,8 @@ class Live:
         work += [feed.run() for feed in feeds]
         work += [task for each in self.sites.values() for task in each.work()]
         work.append(self._quotes.run())
-        work.append(self._tick_orders() if lockstep is None else lockstep.run())
-        self._follow_orders()
+        work.append(self._ticks() if lockstep is None else lockstep.run())
+        follow_open(self._core.blotter, {name: each.outbox for name, each in self.sites.items()})
         running = [asyncio.create_task(each) for each in work]
         try:
             for feed in feeds:
@@ -266,6 +265,14 @@ class Live:
         self.runner.observers.append(lockstep.note)
         return lockstep
 
+    def _ticks(self) -> Coroutine[object, object, None]:
+        return tick_orders(
+            self._core.is_due,
+            self.inbox.put,
+            self._world.now_ns,
+            lambda: self.runner.is_idle,
+        )
+
     def _on_site_over(self) -> None:
         if self.is_over:
             self._stop.set()
@@ -300,32 +307,9 @@ class Live:
 
     # --- tasks --------------------------------------------------------------------------------
 
-    def _follow_orders(self) -> None:
-        """Hear again of orders that an earlier process left open."""
-        for order in self._core.blotter.all_open():
-            if not order.is_unresolved:
-                self.sites[order.instrument.exchange].outbox.watch(
-                    LookUpOrder(
-                        ts_ns=order.intended_ns,
-                        client_order_id=order.client_order_id,
-                        instrument=order.instrument,
-                        intended_ns=order.intended_ns,
-                        reason="it was open at the start",
-                        order_type=order.order_type,
-                    )
-                )
-
     async def _look_at_resting(self) -> None:
         for each in self.sites.values():
             await each.outbox.look_at_resting()
-
-    async def _tick_orders(self) -> None:
-        """Let time pass for orders that are being worked, where that changes anything."""
-        while True:
-            await asyncio.sleep(TICK_EVERY_S)
-            now_ns = self._world.now_ns()
-            if self.runner.is_idle and self._core.is_due(now_ns):
-                await self.inbox.put(OrdersTicked(ts_ns=now_ns))
 
     async def _watch(self) -> None:
         """Say every second how it goes, and feed the service manager's watchdog while steps are

@@ -25,6 +25,7 @@ AREAS: dict[str, frozenset[str]] = {
     "logs": frozenset({"core", "layers", "logs"}),
     "bars": EVERYTHING,
     "backtests": EVERYTHING,
+    "simulation": EVERYTHING,
     "cli": EVERYTHING,
     "": EVERYTHING,
 }
@@ -44,7 +45,7 @@ SECTIONS = {
 CONFINED: dict[str, tuple[str, ...]] = {
     "aiohttp": ("embedded/", "venues/", "web/", "running/lockstep.py"),
     "bokeh": ("reports/",),
-    "ccxt": ("venues/ccxt_",),
+    "ccxt": ("venues/ccxt_", "simulation/client.py", "simulation/patterns.py"),
     "joblib": ("research/",),
     "msgspec": ("",),
     "numpy": (
