@@ -11,7 +11,7 @@ from collections import deque
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from daemon.core.errors import ExchangeUnreachable, TradingdError
+from daemon.core.errors import TradingdError
 from daemon.core.events import Direction, Quote, QuotesTaken
 
 if TYPE_CHECKING:
@@ -119,8 +119,10 @@ class QuoteDesk:
                 book = await site.market_data.book(instrument, LEVELS)
         except TimeoutError:
             error = f"no book within {self._within_s:g} s"
-        except (ExchangeUnreachable, TradingdError) as refused:
+        except TradingdError as refused:
             error = str(refused)
+        except Exception as odd:  # noqa: BLE001  # an exit must have an answer, whatever happened
+            error = f"the book cannot be read ({type(odd).__name__})"
         return _told(instrument, site.clock.now_ns(), book, error, question.notional_quote)
 
 

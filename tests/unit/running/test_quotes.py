@@ -106,6 +106,16 @@ def test_an_exchange_that_is_away_is_told_as_such_and_the_other_all_the_same() -
     assert answer.quotes[1].error == "nobody answers"
 
 
+def test_whatever_a_book_raises_there_is_an_answer() -> None:
+    def script(desk: Desk) -> None:
+        desk.here.error = ZeroDivisionError("odd")
+        desk.asks("exit", Direction.FLAT)
+
+    (answer,) = told_by(script).told
+
+    assert answer.quotes[0].error == "the book cannot be read (ZeroDivisionError)"
+
+
 def test_a_book_that_never_comes_is_given_up_in_time() -> None:
     def script(desk: Desk) -> None:
         desk.here.gate.clear()
