@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from daemon.core.events import ProtectionFailed
+from daemon.core.instruments import MarketType
 from daemon.core.orders import Leg, OrderState, OrderType, Side
 from daemon.core.timeframes import NS_PER_S
 from daemon.layers.execution.intents import Draft, cancelled
@@ -132,6 +133,8 @@ class Protection:
             return Decimal(0)
         rules = self._book.instruments[instrument]
         position = self._book.position(instrument)
+        if position.quantity < 0 and rules.market_type is MarketType.SPOT:
+            return Decimal(0)  # two orders sold what was there once: nothing to buy back by itself
         quantity = rules.quantize_down(abs(position.quantity))
         price = self._book.marks.get(instrument, position.average_price)
         is_taken = rules.takes(quantity, price * (1 - ratio), is_exit=True)

@@ -216,3 +216,18 @@ def test_after_a_restart_the_same_stop_is_known_and_no_other_is_made() -> None:
 
     assert again.commands == []
     assert again.stop().client_order_id == desk.stop().client_order_id
+
+
+def test_a_spot_position_below_nothing_is_not_bought_back_by_a_stop() -> None:
+    desk = OrdersDesk(**STOP)
+    desk.holds("2")
+    stop = desk.stop().client_order_id
+    desk.hears(stop, state=OrderState.CANCELED, filled_quantity=D(0))
+    again = desk.stop().client_order_id
+    desk.filled(again)
+
+    desk.fills(stop, "2")  # the first one had not been cancelled after all
+    desk.passes(600)
+
+    assert desk.book.position(BTC).quantity == D(-2)
+    assert desk.blotter.stop_of(BTC) is None
