@@ -205,7 +205,10 @@ class Blotter:
     def _move(self, order: Order, state: OrderState) -> None:
         order.move_to(state)
         if state in TERMINAL:
-            self._open.get(order.instrument, {}).pop(order.client_order_id, None)
+            orders = self._open.get(order.instrument, {})
+            orders.pop(order.client_order_id, None)
+            if not orders:  # of many instruments few have any, and every signal asks
+                self._open.pop(order.instrument, None)
 
     def _forget_oldest_terminal(self, now_ns: int) -> None:
         for client_order_id, order in self.orders.items():

@@ -59,6 +59,7 @@ class Book:
         self.funding = ZERO  # received for swaps, negative when it was paid; likewise
         self.foreign_fees: dict[str, Decimal] = {}  # those that nothing could value
         self.positions: dict[InstrumentId, Position] = {}
+        self._held: dict[InstrumentId, Position] = {}  # those of which there is anything
         self.symbols: dict[str, list[InstrumentId]] = {}  # wherever they are listed
         self.rate_age_max_ns = 0
         self.leverage = Decimal(1)  # of swaps, each of which has a margin of its own
@@ -94,7 +95,7 @@ class Book:
         """What new entries may tie up there: cash less the margin of every swap that is held."""
         tied_up = (
             abs(position.owed) / self.leverage
-            for each, position in self.positions.items()
+            for each, position in self._held.items()
             if position.owed
             and each.exchange == exchange
             and self.instruments[each].quote == currency
@@ -134,7 +135,7 @@ class Book:
             return sum(
                 (
                     position.all_quantity
-                    for each, position in self.positions.items()
+                    for each, position in self._held.items()
                     if each.exchange == exchange and self._holds(each, currency)
                 ),
                 self.cash.get(there, ZERO) + self.others.get(there, ZERO),
@@ -164,7 +165,7 @@ class Book:
     def realized(self) -> Decimal:
         """Profit so far without the open positions' paper profit, net of fees, at today's rates."""
         made = dict(self._money.totals)
-        for each, position in self.positions.items():
+        for each, position in self._held.items():
             made[self.instruments[each].quote] += position.cost_quote
         return sum(
             (
@@ -200,7 +201,7 @@ class Book:
         cash = (self.value(amount, each) or ZERO for each, amount in money.items())
         held = (
             self.value(position.worth(self._mark_of(each, position)), self.instruments[each].quote)
-            for each, position in self.positions.items()
+            for each, position in self._held.items()
             if each.exchange == exchange
         )
         return sum(cash, ZERO) + sum((each or ZERO for each in held), ZERO)
@@ -227,11 +228,10 @@ class Book:
         """Of what is held, by quote currency: sums of what it is worth, and of its sizes."""
         net: dict[str, Decimal] = {}
         gross: dict[str, Decimal] = {}
-        for each, position in self.positions.items():
-            if position.quantity or position.dust:
-                mark, quote = self._mark_of(each, position), self.instruments[each].quote
-                net[quote] = net.get(quote, ZERO) + position.worth(mark)
-                gross[quote] = gross.get(quote, ZERO) + abs(position.all_quantity * mark)
+        for each, position in self._held.items():
+            mark, quote = self._mark_of(each, position), self.instruments[each].quote
+            net[quote] = net.get(quote, ZERO) + position.worth(mark)
+            gross[quote] = gross.get(quote, ZERO) + abs(position.all_quantity * mark)
         return net, gross
 
     def _sum(self) -> Worth:
@@ -306,7 +306,7 @@ class Book:
             cash -= self._other_fee(event, instrument.quote)
         position.fold(change, cash, value, event.price)
         position.end_trip(instrument.lot, self.marks[instrument.id])
-        self._changed()
+        self._moved(event.instrument)
 
     def apply_funding_charged(self, event: FundingCharged) -> None:
         position = self.positions.get(event.instrument)
@@ -337,11 +337,11 @@ class Book:
         self._paid(event.fee, instrument.quote)
         position.fold(change, cash, value, event.price)
         position.end_trip(instrument.lot, event.price)
-        self._changed()
+        self._moved(event.instrument)
 
     def apply_dust_set_aside(self, event: DustSetAside) -> None:
         self.positions[event.instrument].set_aside(event.price)
-        self._changed()
+        self._moved(event.instrument)
 
     def apply_position_changed(self, event: PositionChanged) -> None:
         if event.closed_return_ratio is not None:
@@ -355,6 +355,14 @@ class Book:
         mark, and the next round trip begins by taking it over at that price. None while it is open.
         """
         return self.position(instrument).closed_return
+
+    def _moved(self, instrument: InstrumentId) -> None:
+        position = self.positions[instrument]
+        if position.quantity or position.dust or position.owed:
+            self._held[instrument] = position
+        else:
+            self._held.pop(instrument, None)
+        self._changed()
 
     def _changed(self) -> None:
         self._worth = self._sum()

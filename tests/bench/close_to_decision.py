@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from daemon.app import Core, build_core
-from daemon.config import RiskSection, Settings, SignalSection
+from daemon.config import ExecutionSection, RiskSection, Settings, SignalSection
 from daemon.core import events as e
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import OrderState
@@ -73,7 +73,13 @@ def _measured(count: int, model: ActiveModel) -> Iterator[dict[str, object]]:
         step = core.pipeline.step(event)
         took_us = (time.perf_counter_ns() - begun_ns) / 1_000
         decided_us.append(took_us)
-        submitted = [each for each in step.commands if isinstance(each, e.SubmitOrder)]
+        # The books are asked for in between, and read by somebody else.
+        quotes = [market.quoted(each) for each in step.commands if isinstance(each, e.AskQuotes)]
+        begun_ns = time.perf_counter_ns()
+        answers = [core.pipeline.step(each) for each in quotes]
+        took_us += (time.perf_counter_ns() - begun_ns) / 1_000
+        commands = [*step.commands, *(each for answer in answers for each in answer.commands)]
+        submitted = [each for each in commands if isinstance(each, e.SubmitOrder)]
         if submitted:
             ordered_us.append(took_us)
         orders += len(submitted)
@@ -117,6 +123,25 @@ class _Market:
     def closed(self, slot: int) -> e.BarsClosed:
         bars = self.bars(slot)
         return e.BarsClosed(ts_ns=bars[0].received_ns, bars=bars)
+
+    def quoted(self, question: e.AskQuotes) -> e.QuotesTaken:
+        """Books without a spread at the last close, as deep as anybody may want."""
+        price = Decimal(repr(self._prices[question.instrument]))
+        level = ((price, Decimal(10**6)),)
+        return e.QuotesTaken(
+            ts_ns=question.ts_ns,
+            instrument=question.instrument,
+            trace=question.trace,
+            direction=question.direction,
+            quotes=(
+                e.Quote(
+                    instrument=question.instrument,
+                    taken_ns=question.ts_ns,
+                    bids=level,
+                    asks=level,
+                ),
+            ),
+        )
 
     def filled(self, order: e.SubmitOrder, ts_ns: int) -> e.OrderReported:
         self._trades += 1
@@ -163,8 +188,12 @@ def _settings(count: int) -> Settings:
             max_gross_exposure_ratio=1.0,
             max_drawdown_ratio=0.99,
             max_daily_loss_ratio=0.0,
+            max_day_notional_quote=Decimal(0),
             max_orders_per_hour=10_000,
+            max_orders_per_day=0,
+            max_losses_in_a_row=0,
         ),
+        execution=ExecutionSection(stop_loss_ratio=0.0),
     )
 
 

@@ -157,7 +157,7 @@ class Router:
         ):
             exchange = level.instrument.exchange
             quantity = min(left, level.quantity)
-            if is_buy:
+            if is_buy or self._book.instruments[level.instrument].is_swap:
                 quantity = min(quantity, money[exchange] / level.net)
                 money[exchange] -= quantity * level.net
             taken[level.instrument] = taken.get(level.instrument, ZERO) + quantity

@@ -5,6 +5,7 @@ Belongs here: counting intents by market time. The limits belong to `gates` and 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -39,7 +40,8 @@ class Pace:
         if event.leg is Leg.STOP:
             return
         intended_ns = self._intended_ns
-        intended_ns.append(event.ts_ns)
+        # In order, so that it can be searched: what comes from a clock put back counts as of now.
+        intended_ns.append(max(event.ts_ns, intended_ns[-1]) if intended_ns else event.ts_ns)
         while event.ts_ns - intended_ns[0] >= DAY_NS:
             intended_ns.popleft()
         if event.is_exit:
@@ -59,4 +61,4 @@ class Pace:
         )
 
     def _within(self, ts_ns: int, length_ns: int) -> int:
-        return sum(1 for each in self._intended_ns if ts_ns - each < length_ns)
+        return len(self._intended_ns) - bisect_right(self._intended_ns, ts_ns - length_ns)
