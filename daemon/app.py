@@ -52,7 +52,11 @@ class Core(Struct):
 
     def is_due(self, ts_ns: int) -> bool:
         """True when a tick now would do anything."""
-        return self.execution.is_due(ts_ns) or self.risk.policy.is_due(ts_ns)
+        return (
+            self.execution.is_due(ts_ns)
+            or self.risk.policy.is_due(ts_ns)
+            or self.risk.flattening.is_due(ts_ns)
+        )
 
 
 def build_core(
@@ -183,6 +187,7 @@ def routes(core: Core) -> list[Route]:
         apply(e.BarsClosed, monitoring.apply_bars_closed),
         on(e.BarsClosed, monitoring.on_bars_closed, e.PredictionResolved),
         on(e.BarsClosed, execution.on_bars_closed, *tick),
+        on(e.BarsClosed, risk.flattening.on_bars_closed, e.SignalEmitted),
         on(e.BarsClosed, risk.on_bars_closed, e.EquityMarked, e.OrderDenied),
         on(e.BarsClosed, risk.policy.on_bars_closed, e.PolicyActed),
         on(e.BarsClosed, risk.swaps.on_bars_closed, e.SignalEmitted),
@@ -194,6 +199,7 @@ def routes(core: Core) -> list[Route]:
         on(e.Predictions, signals.on_predictions, e.SignalEmitted, e.SignalSuppressed),
         apply(e.SignalEmitted, signals.apply_signal_emitted),
         apply(e.SignalEmitted, risk.apply_signal_emitted),
+        apply(e.SignalEmitted, risk.flattening.apply_signal_emitted),
         on(e.SignalEmitted, risk.on_signal_emitted, e.OrderDenied, e.AskQuotes),
 
         # life of an order: L5 on the book as it stands, then L6
@@ -255,6 +261,7 @@ def routes(core: Core) -> list[Route]:
         apply(e.PositionLiquidated, book.apply_position_liquidated),
         on(e.PositionLiquidated, risk.holdings.on_position_liquidated, e.PositionChanged),
         on(e.PositionLiquidated, risk.swaps.on_position_liquidated, e.TradingHalted),
+        on(e.OrdersTicked, risk.flattening.on_orders_ticked, e.SignalEmitted),
         apply(e.DustSetAside, book.apply_dust_set_aside),
         on(e.DustSetAside, risk.holdings.on_dust_set_aside, e.PositionChanged),
         apply(e.PositionChanged, signals.apply_position_changed),
@@ -297,6 +304,14 @@ def routes(core: Core) -> list[Route]:
 
         # trading state
         on(e.HaltRequested, risk.halts.on_halt_requested, e.TradingHalted),
+        apply(e.FlattenRequested, risk.halts.apply_flatten_requested),
+        apply(e.FlattenRequested, risk.flattening.apply_flatten_requested),
+        apply(e.FlattenRequested, execution.apply_flatten_requested),
+        on(e.FlattenRequested, risk.halts.on_flatten_requested, e.TradingHalted),
+        on(e.FlattenRequested, execution.on_flatten_requested, *cancel),
+        on(e.FlattenRequested, risk.flattening.on_flatten_requested, e.SignalEmitted),
+        apply(e.StopRequested, execution.apply_stop_requested),
+        on(e.StopRequested, execution.on_stop_requested, *cancel, e.ParentEnded),
         on(e.ResumeRequested, risk.halts.on_resume_requested, e.TradingResumed),
         apply(e.TradingHalted, risk.halts.apply_trading_halted),
         apply(e.TradingHalted, risk.policy.apply_trading_halted),
@@ -306,6 +321,7 @@ def routes(core: Core) -> list[Route]:
         on(e.TradingHalted, execution.on_trading_halted, *cancel, e.ParentEnded),
         apply(e.TradingResumed, risk.halts.apply_trading_resumed),
         apply(e.TradingResumed, risk.policy.apply_trading_resumed),
+        apply(e.TradingResumed, risk.flattening.apply_trading_resumed),
         on(e.TradingResumed, risk.halts.on_trading_resumed, e.TradingStateChanged),
         apply(e.TradingStateChanged, risk.halts.apply_trading_state_changed),
         apply(e.TradingResumed, book.apply_trading_resumed),

@@ -321,6 +321,14 @@ def a_resume_requested(**changes: Any) -> e.ResumeRequested:
     return _filled(e.ResumeRequested, {"reason": "looked at", "who": "uid 1000"}, changes)
 
 
+def a_flatten_requested(**changes: Any) -> e.FlattenRequested:
+    return _filled(e.FlattenRequested, {"reason": "get out", "who": "uid 1000"}, changes)
+
+
+def a_stop_requested(**changes: Any) -> e.StopRequested:
+    return _filled(e.StopRequested, {}, changes)
+
+
 def a_run_closed(**changes: Any) -> e.RunClosed:
     return _filled(e.RunClosed, {}, changes)
 
@@ -659,7 +667,8 @@ JOURNALED_BUILDERS: Final[tuple[Callable[..., e.Event], ...]] = (
     an_exchange_lost, an_exchange_back, an_order_reported, quotes_taken,
     orders_ticked, a_start, a_reconciled, funds_that_moved,
     books_adopted,
-    a_health_tick, a_halt_requested, a_resume_requested, a_run_closed, feature_rows, predictions,
+    a_health_tick, a_halt_requested, a_resume_requested, a_flatten_requested,
+    a_stop_requested, a_run_closed, feature_rows, predictions,
     a_signal, a_suppression, a_distrust, a_fee_drift, an_approval, a_denial, an_intent,
     an_acceptance, a_refusal, an_order_not_sent, a_cancel_requested, an_unknown_outcome,
     an_absence, an_order_filled, an_order_completed, a_parent_ended, a_protection_failed,

@@ -415,6 +415,17 @@ class ResumeRequested(Input, frozen=True, kw_only=True, gc=False, tag=True):
     who: str
 
 
+class FlattenRequested(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """Open nothing, cancel what is open, close what is held: until a resume."""
+
+    reason: str
+    who: str
+
+
+class StopRequested(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """The daemon is about to end: what rests on an exchange and protects nothing is taken away."""
+
+
 class RunClosed(Input, frozen=True, kw_only=True, gc=False, tag=True):
     """The run reached its end; a resume of it only shows the result again."""
 
@@ -868,7 +879,8 @@ JOURNALED: tuple[type[Event], ...] = (
     ExchangeLost, ExchangeBack, OrderReported, QuotesTaken,
     OrdersTicked, Started, Reconciled, FundsMoved, BooksAdopted,
     HealthTick, HaltRequested,
-    ResumeRequested, RunClosed, FeatureRows, Predictions, SignalEmitted, SignalSuppressed,
+    ResumeRequested, FlattenRequested, StopRequested, RunClosed,
+    FeatureRows, Predictions, SignalEmitted, SignalSuppressed,
     DataDistrusted, FeesDrifted, OrderApproved, OrderDenied, OrderIntended,
     OrderAccepted, OrderRefused, OrderNotSent, OrderCancelRequested,
     OrderOutcomeUnknown, OrderAbsent, OrderFilled, OrderCompleted, ParentEnded, ProtectionFailed,
@@ -885,7 +897,7 @@ DURABLE: frozenset[type[Event]] = frozenset(
         OrderCompleted, OrderRefused, OrderNotSent, OrderAbsent, OrderOutcomeUnknown,
         TradingHalted, TradingResumed, Started, Reconciled, FundsMoved, BooksAdopted,
         HaltRequested,
-        ResumeRequested, RunClosed, FundingCharged, PositionLiquidated,
+        ResumeRequested, FlattenRequested, RunClosed, FundingCharged, PositionLiquidated,
     }
 )  # fmt: skip
 

@@ -37,6 +37,7 @@ class SignalReason(StrEnum):
     OVERDUE = "overdue"  # asked for FLAT before, and the position is still there
     POLICY = "policy"  # trouble, and the policy gives the position up
     LIQUIDATION_NEAR = "liquidation_near"
+    FLATTEN = "flatten"  # somebody asked for everything to be closed
     UNPROTECTED = "unprotected"  # the exchange will not hold a stop for it
 
 
@@ -176,6 +177,7 @@ class ParentEnd(StrEnum):
     TIMED_OUT = "timed_out"
     HALTED = "halted"  # an entry: nothing more is opened
     PRICE_COLLAR = "price_collar"  # an entry: the book is too far from what was decided on
+    STOPPED = "stopped"  # the daemon ends, and nobody would watch an order that rests
     REFUSED = "refused"
     NOT_SENT = "not_sent"
     ABSENT = "absent"

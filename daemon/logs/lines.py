@@ -286,6 +286,6 @@ def listing_changed(event: e.ListingChanged, _: Memory) -> Iterator[Fields]:
 
 
 def asked(
-    event: e.TradingResumed | e.HaltRequested | e.ResumeRequested, _: Memory
+    event: e.TradingResumed | e.HaltRequested | e.ResumeRequested | e.FlattenRequested, _: Memory
 ) -> Iterator[Fields]:
     yield {**parts.at(event), "reason": event.reason, "who": event.who}

@@ -276,6 +276,10 @@ ROWS: Final = (
         "at? state reasons since? probation_trades? resume?",
     ),
     _event("operator.halt_requested", "warning", "somebody asked for a halt", "at reason who"),
+    _event(
+        "operator.flatten_requested", "warning", "somebody asked for everything to be closed",
+        "at reason who",
+    ),
     _event("operator.resume_requested", "info", "somebody asked to go on", "at reason who"),
     # the lines themselves
     _event("library.warned", "warning", "a library warned", "logger message"),

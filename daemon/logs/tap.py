@@ -28,6 +28,7 @@ SILENT: tuple[type[e.Event], ...] = (
     e.Started,
     e.ExchangeLost,
     e.HealthTick,
+    e.StopRequested,
     e.RunClosed,
     e.JournalThinned,
     e.OrdersTicked,
@@ -93,6 +94,7 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.TradingStateChanged: (("trading.state", lines.trading_state),),
     e.TradingResumed: (("daemon.resumed", lines.asked),),
     e.HaltRequested: (("operator.halt_requested", lines.asked),),
+    e.FlattenRequested: (("operator.flatten_requested", lines.asked),),
     e.ResumeRequested: (("operator.resume_requested", lines.asked),),
 }
 

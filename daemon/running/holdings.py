@@ -46,12 +46,38 @@ def books_of(journal: JournalReader) -> Books:
         e.OrderCompleted: (blotter.apply_order_completed,),
         e.BooksAdopted: (flows.apply_books_adopted,),
         e.FundsMoved: (flows.apply_funds_moved,),
+        e.DustSetAside: (book.apply_dust_set_aside,),
     }
     with localcontext(ARITHMETIC):
         for _, event in journal.read_kinds(*appliers):
             for each in appliers[type(event)]:
                 each(event)
     return Books(opened, blotter, book, flows)
+
+
+def holding(book: Book, blotter: Blotter) -> dict[str, object]:
+    """What is held and open now, for people: rests that no order can move are told apart."""
+    names = names_of(book.instruments)
+    positions, dust = {}, {}
+    for each, position in sorted(book.positions.items()):
+        rules = book.instruments[each]
+        if rules.quantize_down(abs(position.quantity)):
+            positions[names[each]] = plain(position.quantity)
+        elif rest := position.quantity + position.dust:
+            dust[names[each]] = plain(rest)
+    orders = [
+        {
+            "order": each.client_order_id,
+            "symbol": names[each.instrument],
+            "leg": each.leg.value,
+            "side": each.side.value,
+            "type": each.order_type.value,
+            "quantity": plain(each.leaves_quantity),
+            "state": each.state.value,
+        }
+        for each in blotter.all_open()
+    ]
+    return {"positions": positions, "open_orders": orders, "dust": dust}
 
 
 def held_by(path: Path) -> str:

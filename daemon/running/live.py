@@ -23,6 +23,7 @@ from daemon.core.events import (
     HistoryLoaded,
     LookUpOrder,
     RunClosed,
+    StopRequested,
     SubmitOrder,
 )
 from daemon.core.inbox import Inbox
@@ -31,9 +32,11 @@ from daemon.core.timeframes import timeframe_ns
 from daemon.layers.ingestion.suspicion import PAST_BARS
 from daemon.running.halt_file import HaltFile
 from daemon.running.health import HealthTask
+from daemon.running.holdings import holding
 from daemon.running.lockstep import Lockstep
 from daemon.running.order_tasks import follow_open, tick_orders
 from daemon.running.progress import Progress
+from daemon.running.racing import first_of
 from daemon.running.quotes import QuoteDesk
 from daemon.running.reconcile import Books
 from daemon.running.runner import Runner
@@ -188,11 +191,12 @@ class Live:
         running = [asyncio.create_task(each) for each in work]
         try:
             for feed in feeds:
-                await _first_of(feed.ready.wait(), running, self._stop)
+                await first_of(feed.ready.wait(), running, self._stop)
             self._reporter.ready()
             if lockstep is not None:
                 await lockstep.start({each: self._last_bars[each].close_ns for each in self._ids})
-            await _first_of(self._stop.wait(), running, self._stop)
+            await first_of(self._stop.wait(), running, self._stop)
+            await self.inbox.put(StopRequested(ts_ns=self._world.now_ns()))
             await self._drain()
             if self.is_over:
                 with contextlib.suppress(TimeoutError):
@@ -288,6 +292,7 @@ class Live:
             "run": self._paths.run,
             "trading": self._core.risk.halts.state.value,
             "halts": halts,
+            **holding(self._core.book, self._core.blotter),
         }
 
     def _reconcile_soon(self) -> None:
@@ -360,25 +365,3 @@ class Live:
         except TimeoutError:
             left = [each.client_order_id for each in self._core.blotter.all_open()]
             self._reporter.emit("daemon.stopping", unresolved=left)
-
-
-async def _first_of(
-    wanted: Coroutine[object, object, object],
-    running: list[asyncio.Task[None]],
-    stop: asyncio.Event,
-) -> None:
-    """Wait for `wanted` or for a stop; a running task that ends is an error and is raised here."""
-    goal, stopped = asyncio.ensure_future(wanted), asyncio.ensure_future(stop.wait())
-    try:
-        done, _ = await asyncio.wait({goal, stopped, *running}, return_when=asyncio.FIRST_COMPLETED)
-        for task in running:
-            if task in done:
-                task.result()
-                msg = f"{task.get_name()} ended by itself"
-                raise AssertionError(msg)
-        if goal in done:
-            goal.result()
-    finally:
-        goal.cancel()
-        stopped.cancel()
-        await asyncio.gather(goal, stopped, return_exceptions=True)

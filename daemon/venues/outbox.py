@@ -185,6 +185,9 @@ class Outbox:
         """Ask for its end; what cannot be read now is asked for again by whoever wants it gone."""
         ours = command.client_order_id
         try:
+            # A request that overtook the order would find nothing to end.
+            if sender := self._senders.get(command.instrument):
+                await asyncio.wait({sender})
             async with self._turn:
                 if self._is_stopped:
                     return

@@ -31,7 +31,7 @@ SELDOM = {
     ("EquityMarked", e.TradingHalted),
     *(
         (cause, each)
-        for cause in ("OrdersTicked", "PolicyActed")
+        for cause in ("OrdersTicked", "PolicyActed", "FlattenRequested", "StopRequested")
         for each in (e.CancelOrder, e.OrderCancelRequested)
     ),
     *(("ParentEnded", each) for each in (e.CancelOrder, e.OrderCancelRequested)),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ExchangeLost,
         FeedRecovered,
         FeedStale,
+        FlattenRequested,
         OrderAbsent,
         OrderAccepted,
         OrderApproved,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         Reconciled,
         RunOpened,
         Started,
+        StopRequested,
         TradingHalted,
         TradingResumed,
     )
@@ -91,6 +93,7 @@ class Execution:
         self._protection.note_intended(event)
 
     def apply_started(self, _event: Started) -> None:
+        self._working.is_stopping = False
         self._router.forget()
 
     def apply_policy_acted(self, event: PolicyActed) -> None:
@@ -120,7 +123,13 @@ class Execution:
         self._working.is_halted = True
 
     def apply_trading_resumed(self, _event: TradingResumed) -> None:
-        self._working.is_halted = False
+        self._working.is_halted = self._working.is_flattening = False
+
+    def apply_flatten_requested(self, _event: FlattenRequested) -> None:
+        self._working.is_flattening = True
+
+    def apply_stop_requested(self, _event: StopRequested) -> None:
+        self._working.is_stopping = True
 
     def apply_quotes_taken(self, event: QuotesTaken) -> None:
         for quote in event.quotes:
@@ -184,6 +193,12 @@ class Execution:
     def on_policy_acted(self, event: PolicyActed) -> Iterator[Event]:
         if event.action is PolicyAction.PROTECT:
             yield from self._protection.follow(event.instrument, event.ts_ns)
+
+    def on_flatten_requested(self, event: FlattenRequested) -> Iterator[Event]:
+        yield from self._working.hurry(event.ts_ns)
+
+    def on_stop_requested(self, event: StopRequested) -> Iterator[Event]:
+        yield from self._working.stop(event.ts_ns)
 
     def on_bars_closed(self, event: BarsClosed) -> Iterator[Event]:
         yield from self._tick(event.ts_ns)

@@ -58,6 +58,8 @@ class Working:
         self._router = router
         self._quotes: dict[InstrumentId, Quote] = {}
         self.is_halted = False
+        self.is_flattening = False  # what is sold goes at the market
+        self.is_stopping = False  # nothing may rest any more but stops
 
     def quote(self, quote: Quote) -> None:
         """The newest book of an instrument."""
@@ -75,8 +77,8 @@ class Working:
         """The next children of this parent if it is free to have any, or its end."""
         if self._blotter.children_of(parent) or self._is_held_by_stops(parent):
             return
-        if self.is_halted and not parent.is_exit:
-            yield _ended(parent, ts_ns, ParentEnd.HALTED)
+        if (end := self._barred(parent)) is not None:
+            yield _ended(parent, ts_ns, end)
             return
         if not parent.is_exit and self._has_run_away(parent):
             yield _ended(parent, ts_ns, ParentEnd.PRICE_COLLAR)
@@ -97,15 +99,36 @@ class Working:
 
     def halt(self, ts_ns: int) -> Iterator[Event]:
         """Entries go no further: what rests is cancelled, and no more is sent."""
-        for parent in list(self._blotter.parents.values()):
+        entries = [each for each in self._blotter.parents.values() if not each.is_exit]
+        yield from self._end_all(entries, ts_ns, "trading is halted")
+
+    def stop(self, ts_ns: int) -> Iterator[Event]:
+        """Nobody will watch what rests: it is cancelled, and no more is sent."""
+        yield from self._end_all(list(self._blotter.parents.values()), ts_ns, "the daemon stops")
+
+    def hurry(self, ts_ns: int) -> Iterator[Event]:
+        """Exits wait no longer at a price of their own."""
+        for parent in self._blotter.parents.values():
             if parent.is_exit:
-                continue
+                for child in self._blotter.children_of(parent):
+                    yield from _taken_away(child, ts_ns, "the position is closed at the market")
+
+    def _end_all(self, parents: list[Parent], ts_ns: int, why: str) -> Iterator[Event]:
+        for parent in parents:
             children = self._blotter.children_of(parent)
             for child in children:
-                if child.is_resting and not child.is_unresolved and is_cancel_due(child, ts_ns):
-                    yield from cancelled(child, ts_ns, "trading is halted")
-            if not children:
-                yield _ended(parent, ts_ns, ParentEnd.HALTED)
+                yield from _taken_away(child, ts_ns, why)
+            end = self._barred(parent)
+            if not children and end is not None:
+                yield _ended(parent, ts_ns, end)
+
+    def _barred(self, parent: Parent) -> ParentEnd | None:
+        """Why no more is sent for it, if so; what is flattened goes on until the very end."""
+        if self.is_halted and not parent.is_exit:
+            return ParentEnd.HALTED
+        if self.is_stopping and not (parent.is_exit and self.is_flattening):
+            return ParentEnd.STOPPED
+        return None
 
     def child_over(self, child: Order, ts_ns: int) -> Iterator[Event]:
         """A child has ended: others, now or later, or the end of its parent."""
@@ -117,8 +140,8 @@ class Working:
         left = self.left_of(parent)
         if left <= 0 or not self._router.could_take(parent, left):
             yield from self._cannot_go_on(parent, child, left, ts_ns)
-        elif self.is_halted and not parent.is_exit:
-            yield _ended(parent, ts_ns, ParentEnd.HALTED)
+        elif (end := self._barred(parent)) is not None:
+            yield _ended(parent, ts_ns, end)
         elif child.state in _DEAD:
             yield self._ask(parent, ts_ns)  # somewhere else
         elif child.leaves_quantity == 0:
@@ -244,7 +267,7 @@ class Working:
         kind = self._config.exit_order if parent.is_exit else self._config.entry_order
         if kind == "market" or quote is None or not quote.is_complete:
             return None
-        if parent.is_exit and self._is_timed_out(parent, ts_ns):
+        if parent.is_exit and (self.is_flattening or self._is_timed_out(parent, ts_ns)):
             return None
         offset = Decimal(repr(self._config.limit_offset_bps)) / BPS
         if parent.side is Side.BUY:
@@ -267,6 +290,12 @@ class Working:
         if most >= left or not instrument.takes(most, price, is_exit=is_exit):
             return left
         return most if instrument.takes(left - most, price, is_exit=is_exit) else left
+
+
+def _taken_away(child: Order, ts_ns: int, why: str) -> Iterator[Event]:
+    """Ask for the end of what rests; what fills at once, or of unknown fate, is waited for."""
+    if child.is_resting and not child.is_unresolved and is_cancel_due(child, ts_ns):
+        yield from cancelled(child, ts_ns, why)
 
 
 def is_cancel_due(order: Order, ts_ns: int) -> bool:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from daemon.core.events import (
         EquityMarked,
         Event,
+        FlattenRequested,
         HaltRequested,
         HealthSampled,
         PositionChanged,
@@ -45,6 +46,7 @@ class Halts:
         self.probation = Probation(config)
         self._halted: dict[HaltReason, str] = {}
         self._since_ns: dict[HaltReason, int] = {}
+        self._is_flattening = False
         self._told = (TradingState.ACTIVE, False)  # state, and whether it is on probation
 
     @property
@@ -60,16 +62,21 @@ class Halts:
     def state(self) -> TradingState:
         if not self._halted:
             return TradingState.ACTIVE
-        is_reducing = any(self._policy.gives_up(each) for each in self._halted)
+        is_given_up = any(self._policy.gives_up(each) for each in self._halted)
+        is_reducing = self._is_flattening or is_given_up
         return TradingState.REDUCING if is_reducing else TradingState.HALTED
 
     def apply_trading_halted(self, event: TradingHalted) -> None:
         self._halted[event.reason] = event.detail
         self._since_ns.setdefault(event.reason, event.ts_ns)
 
+    def apply_flatten_requested(self, _event: FlattenRequested) -> None:
+        self._is_flattening = True
+
     def apply_trading_resumed(self, _event: TradingResumed) -> None:
         # Losses count on: only the peak of a drawdown halt is taken anew, by the book.
         self._halted.clear()
+        self._is_flattening = False
         self._since_ns.clear()
         self.probation.begin()
 
@@ -132,6 +139,10 @@ class Halts:
 
     def on_halt_requested(self, event: HaltRequested) -> Iterator[Event]:
         detail = f"{event.who}: {event.reason}"
+        yield TradingHalted(ts_ns=event.ts_ns, reason=HaltReason.OPERATOR, detail=detail)
+
+    def on_flatten_requested(self, event: FlattenRequested) -> Iterator[Event]:
+        detail = f"{event.who}: flatten: {event.reason}"
         yield TradingHalted(ts_ns=event.ts_ns, reason=HaltReason.OPERATOR, detail=detail)
 
     def on_resume_requested(self, event: ResumeRequested) -> Iterator[Event]:

@@ -27,6 +27,7 @@ from daemon.layers.risk.denials import Denial, told
 from daemon.layers.risk.distrust import Distrust
 from daemon.layers.risk.exits import flat
 from daemon.layers.risk.exposure import Exposure
+from daemon.layers.risk.flattening import Flattening
 from daemon.layers.risk.gates import Situation
 from daemon.layers.risk.halts import Halts
 from daemon.layers.risk.holdings import Holdings
@@ -104,6 +105,7 @@ class Risk:
         self.halts = Halts(config, self.policy)
         self.holdings = Holdings(book, blotter)
         self.swaps = Swaps(config, book)
+        self.flattening = Flattening(book, blotter)
         self._stale: set[InstrumentId] = set()
         self.distrust = Distrust(quarantine_max_per_day)
         self._clocks: dict[str, ClockChecked] = {}  # of exchanges whose time is not ours

@@ -564,6 +564,12 @@ class Simulation:
             yield e.Reconciled(ts_ns=now_ns, is_clean=False, differences=("USDT: 1 and 2",))
         elif rng.random() < 0.05:
             yield e.Reconciled(ts_ns=now_ns, is_clean=True)
+        if now_ns // HOUR_NS % 67 == 41:
+            yield e.FlattenRequested(ts_ns=now_ns, reason="get out", who="uid 7")
+        if now_ns // HOUR_NS % 31 == 11:
+            yield e.StopRequested(ts_ns=now_ns)
+            yield e.Started(ts_ns=now_ns)
+            yield e.Reconciled(ts_ns=now_ns, is_clean=True)
         if now_ns // HOUR_NS % 29 == 7:
             yield e.BooksAdopted(ts_ns=now_ns, exchange="embedded", orders=())
             yield e.FundsMoved(
