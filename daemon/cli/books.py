@@ -57,6 +57,26 @@ def reconcile_run(run: str, config: Path | None, state_dir: Path | None, *, as_j
     settings = load(config_path(config), {"run.state_dir": state_dir})
     paths = resolve(settings.run.state_dir, run)
     spec = read_spec(paths)
+    told = _settled(settings, paths, spec)
+    result = {"run": paths.run, "label": spec.label, **_result(told)}
+    shown = {name: value for name, value in result.items() if name != "accounts"}
+    lines = [*pairs(shown), *(_lines(told) if len(told) > 1 else [])]
+    lines.append("equal" if result["equal"] else "NOT EQUAL")
+    show(result, lines, as_json=as_json)
+    return 0 if result["equal"] else CheckFailed.exit_code
+
+
+def compared(settings: Settings, paths: RunPaths, spec: RunSpec) -> dict[str, list[str]]:
+    """What differs on each exchange, in words."""
+    told = _settled(settings, paths, spec)
+    return {
+        name: [*each.differences, *(f"fill {trade} is missing" for trade in each.missed_fills)]
+        for name, each in told.items()
+    }
+
+
+def _settled(settings: Settings, paths: RunPaths, spec: RunSpec) -> dict[str, _Compared]:
+    """Both sides, read until they agree or go on to differ alike."""
     seen: list[list[list[str]]] = []
     while True:
         told = asyncio.run(_compared(settings, spec, paths, wait_s=AGAIN_S * bool(seen)))
@@ -66,12 +86,7 @@ def reconcile_run(run: str, config: Path | None, state_dir: Path | None, *, as_j
             break
         if not _has_asked(settings.run.state_dir):
             break
-    result = {"run": paths.run, "label": spec.label, **_result(told)}
-    shown = {name: value for name, value in result.items() if name != "accounts"}
-    lines = [*pairs(shown), *(_lines(told) if len(told) > 1 else [])]
-    lines.append("equal" if result["equal"] else "NOT EQUAL")
-    show(result, lines, as_json=as_json)
-    return 0 if result["equal"] else CheckFailed.exit_code
+    return told
 
 
 def export_run(

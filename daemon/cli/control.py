@@ -35,7 +35,7 @@ class TimedOut(TradingdError):
 
 def halt(reason: str, config: Path | None, state_dir: Path | None, *, as_json: bool) -> int:
     """Opens no position from the commit on; returns once that is in the journal."""
-    answer = _asked(Request("halt", _checked(reason)), config, state_dir)
+    answer = _asked(Request("halt", checked_reason(reason)), config, state_dir)
     line = (
         f"trading is halted since {answer.at}: no new positions, exits go on; "
         "end it with: tradingd resume --reason R --confirm"
@@ -48,7 +48,7 @@ def resume(
     reason: str, confirm: bool, config: Path | None, state_dir: Path | None, *, as_json: bool
 ) -> int:
     """Ends every halt in force; drawdown is measured anew from here."""
-    checked = _checked(reason)
+    checked = checked_reason(reason)
     if not confirm:
         msg = "a resume ends every halt and measures drawdown anew: say --confirm, too"
         raise UsageRefused(msg)
@@ -103,7 +103,8 @@ def _exchange(folder: Path, line: bytes, within_s: float) -> bytes:
             return answers.readline(ANSWER_BYTES_MAX)
 
 
-def _checked(reason: str) -> str:
+def checked_reason(reason: str) -> str:
+    """A reason as it will stand in the journal; UsageRefused."""
     said = reason.strip()
     if wrong := wrong_reason(said):
         msg = f"--reason: {wrong}"

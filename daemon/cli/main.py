@@ -132,6 +132,25 @@ def halt(
 
 
 @app.command()
+def flatten(  # noqa: PLR0917  # one parameter per option
+    reason: Annotated[str, typer.Option("--reason", help="why; kept in the journal")] = "",
+    confirm: Annotated[bool, typer.Option("--confirm", help="needed")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="say what would be done, and do nothing")
+    ] = False,
+    run: RunId = "last",
+    config: Config = None,
+    state_dir: State = None,
+    json: Json = False,
+) -> None:
+    """Halt, cancel our orders, close our positions, say what is left; also with no daemon."""
+    from daemon.cli import flatten as flattening
+
+    code = flattening.flatten(reason, confirm, dry_run, run, config, state_dir, as_json=json)
+    raise typer.Exit(code)
+
+
+@app.command()
 def resume(
     reason: Annotated[str, typer.Option("--reason", help="why; kept in the journal")] = "",
     confirm: Annotated[bool, typer.Option("--confirm", help="needed")] = False,

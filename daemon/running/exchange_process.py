@@ -146,6 +146,10 @@ class ExchangeProcess:
         """Take over an exchange that a killed daemon left behind: `stop` will end it."""
         self._is_adopted = True
 
+    def leave(self) -> None:
+        """Let go of one that was adopted: `stop` will not end it."""
+        self._is_adopted = False
+
     async def died(self) -> int | None:
         """Returns when it has ended, with its exit code where it is known; never for an exchange
         that is somebody else's.

@@ -36,15 +36,15 @@ from daemon.running.holdings import holding
 from daemon.running.lockstep import Lockstep
 from daemon.running.order_tasks import follow_open, tick_orders
 from daemon.running.progress import Progress
-from daemon.running.racing import first_of
 from daemon.running.quotes import QuoteDesk
+from daemon.running.racing import first_of
 from daemon.running.reconcile import Books
 from daemon.running.runner import Runner
 from daemon.running.site_tasks import SiteTasks
 from daemon.web.control import Control
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from daemon.app import Core
     from daemon.config import Settings

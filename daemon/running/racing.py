@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
 
-
 async def first_of(
     wanted: Coroutine[object, object, object],
     running: list[asyncio.Task[None]],

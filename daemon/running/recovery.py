@@ -10,7 +10,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from daemon.core.errors import ExchangeUnreachable
-from daemon.core.events import LookUpOrder
+from daemon.core.events import LookUpOrder, OrderFilled, PositionLiquidated
+from daemon.core.orders import Fill
+from daemon.core.ports import VenueFill
 from daemon.running.book_watch import Hands
 
 if TYPE_CHECKING:
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
 
     from daemon.core.blotter import Blotter
     from daemon.core.events import Input, OrderReported
+    from daemon.core.orders import Order
     from daemon.core.ports import Venue
     from daemon.running.book_watch import BookWatch
+    from daemon.store.journal import SqliteJournal
 
 WHEN_ASKED_AT_START = "asked at start"
 PROBE_EVERY_S = 20.0
@@ -92,3 +96,35 @@ async def _answer(venue: Venue, command: LookUpOrder) -> OrderReported:
 
 async def _at_once() -> None:
     """Nothing is on its way at a start."""
+
+
+def booked(
+    blotter: Blotter, journal: SqliteJournal, exchange: str
+) -> tuple[list[Order], list[VenueFill], list[PositionLiquidated]]:
+    """What a paper venue forgets with its process: orders, fills, and swaps taken away."""
+    fills = [
+        VenueFill(
+            client_order_id=event.client_order_id,
+            venue_order_id=event.client_order_id,
+            instrument=event.instrument,
+            side=event.side,
+            fill=Fill(
+                trade_id=event.trade_id,
+                price=event.price,
+                quantity=event.quantity,
+                fee=event.fee,
+                fee_currency=event.fee_currency,
+                ts_ns=event.ts_ns,
+                is_maker=event.is_maker,
+            ),
+        )
+        for _, event in journal.read_kinds(OrderFilled)
+        if event.instrument.exchange == exchange
+    ]
+    orders = [each for each in blotter.orders.values() if each.instrument.exchange == exchange]
+    gone = [
+        event
+        for _, event in journal.read_kinds(PositionLiquidated)
+        if event.instrument.exchange == exchange
+    ]
+    return orders, fills, gone

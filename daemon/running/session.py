@@ -16,15 +16,11 @@ from daemon.core.events import (
     BooksAdopted,
     HistoryLoaded,
     ModelActivated,
-    OrderFilled,
-    PositionLiquidated,
     RunClosed,
     RunOpened,
     Started,
 )
 from daemon.core.ids import mark_of
-from daemon.core.orders import Fill
-from daemon.core.ports import VenueFill
 from daemon.core.timeframes import timeframe_ns
 from daemon.feature_config import bars_needed, feature_set_of
 from daemon.layers.features.golden import golden_check
@@ -42,7 +38,7 @@ from daemon.running.boot import (
 from daemon.running.fine_bars import FineBars
 from daemon.running.live import Live
 from daemon.running.opening import as_balances, opening
-from daemon.running.recovery import settle
+from daemon.running.recovery import booked, settle
 from daemon.running.reporting import EXTEND_S
 from daemon.running.strays import Strays
 from daemon.running.summary import summarise
@@ -59,7 +55,6 @@ if TYPE_CHECKING:
     from daemon.core.events import Event, Input
     from daemon.core.jobs import TrainingProgress
     from daemon.core.manifests import Manifest
-    from daemon.core.orders import Order
     from daemon.running.adoption import LeftBehind
     from daemon.running.reporting import Reporter
     from daemon.running.sites import World
@@ -210,7 +205,7 @@ class Session:
         await take(Started(ts_ns=now_ns, version=code_version()))
         for site in self._world.sites:
             if site.paper is not None:
-                site.paper.restore(*self._booked(site.exchange))
+                site.paper.restore(*booked(core.blotter, self._journal, site.exchange))
         venues = {site.exchange: site.venue for site in self._world.sites}
         watches = live.watch_books(opened)
         await self._take_over(take, now_ns)
@@ -316,37 +311,6 @@ class Session:
         opened = await opening(self._world, self._settings, self._spec, tied_up)
         await live.runner.take(opened)
         return opened
-
-    def _booked(
-        self, exchange: str
-    ) -> tuple[list[Order], list[VenueFill], list[PositionLiquidated]]:
-        """What a paper venue forgets with its process: orders, fills, and swaps taken away."""
-        orders = self._core.blotter.orders.values()
-        fills = [
-            VenueFill(
-                client_order_id=event.client_order_id,
-                venue_order_id=event.client_order_id,
-                instrument=event.instrument,
-                side=event.side,
-                fill=Fill(
-                    trade_id=event.trade_id,
-                    price=event.price,
-                    quantity=event.quantity,
-                    fee=event.fee,
-                    fee_currency=event.fee_currency,
-                    ts_ns=event.ts_ns,
-                    is_maker=event.is_maker,
-                ),
-            )
-            for _, event in self._journal.read_kinds(OrderFilled)
-            if event.instrument.exchange == exchange
-        ]
-        gone = [
-            event
-            for _, event in self._journal.read_kinds(PositionLiquidated)
-            if event.instrument.exchange == exchange
-        ]
-        return [each for each in orders if each.instrument.exchange == exchange], fills, gone
 
     async def _load_bars(self) -> tuple[Bar, ...]:
         return await load_bars(

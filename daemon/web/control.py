@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 from msgspec import Struct
 
-from daemon.core.events import HaltRequested, ResumeRequested
+from daemon.core.events import FlattenRequested, HaltRequested, ResumeRequested
 from daemon.core.timeframes import rfc3339
 
 if TYPE_CHECKING:
@@ -31,13 +31,18 @@ LINE_BYTES_MAX = 4_096
 REASON_BYTES_MAX = 1_024
 CONNECTIONS_MAX = 8
 WITHIN_S = 5.0  # for the request to come, and once more for its commit
+_ASKED: dict[str, type[HaltRequested | ResumeRequested | FlattenRequested]] = {
+    "halt": HaltRequested,
+    "resume": ResumeRequested,
+    "flatten": FlattenRequested,
+}
 _UCRED = struct.Struct("iII")  # struct ucred of unix(7): pid, uid, gid
 
 
 class Request(Struct, forbid_unknown_fields=True):
     """The one line a client sends."""
 
-    command: Literal["halt", "resume", "status", "reconcile"]
+    command: Literal["halt", "resume", "flatten", "status", "reconcile"]
     reason: str = ""
 
 
@@ -150,10 +155,10 @@ class Control:
             return _refusal(wrong)
         if request.command == "resume" and (why := self._must_stay_halted()):
             return _refusal(why)
-        kind = HaltRequested if request.command == "halt" else ResumeRequested
+        kind = _ASKED[request.command]
         return await self._ask(kind(ts_ns=self._now_ns(), reason=request.reason, who=who))
 
-    async def _ask(self, event: HaltRequested | ResumeRequested) -> Answer:
+    async def _ask(self, event: HaltRequested | ResumeRequested | FlattenRequested) -> Answer:
         """Queue the request and wait until a step that begins with this very object is committed.
 
         Two requests may be equal in every field, so it is known by identity.

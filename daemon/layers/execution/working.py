@@ -67,6 +67,9 @@ class Working:
 
     def start(self, parent: Parent, ts_ns: int) -> Iterator[Event]:
         """The first children; where a stop holds what is to be sold, that goes first."""
+        if (end := self._barred(parent)) is not None:
+            yield _ended(parent, ts_ns, end)
+            return
         stops = self._blotter.stops_of(parent) if parent.is_exit else []
         for stop in stops:
             yield from cancelled(stop, ts_ns, "the position is being closed")

@@ -1,6 +1,7 @@
 """Exits that risk itself asks for: makes the desire to hold less, which no model had.
 
-Belongs here: the form of that signal. When there is one belongs to `policy`, to `flattening` and to the handler.
+Belongs here: the form of that signal. When there is one belongs to `policy`, `flattening` and the
+handler.
 """
 
 from __future__ import annotations
