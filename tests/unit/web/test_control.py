@@ -208,7 +208,7 @@ async def test_who_connects_and_says_nothing_is_sent_away(tmp_path: Path) -> Non
         b"\xff\xfe",
         b"[]",
         b"{}",
-        b'{"command":"flatten","reason":"r"}',
+        b'{"command":"sell","reason":"r"}',
         b'{"command":"halt"}',
         b'{"command":"halt","reason":""}',
         b'{"command":"halt","reason":"  "}',
