@@ -44,7 +44,7 @@ from daemon.running.site_tasks import SiteTasks
 from daemon.web.control import Control
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 
     from daemon.app import Core
     from daemon.config import Settings
