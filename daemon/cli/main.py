@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli import data, models, simulating
+from daemon.cli import data, models, simulating, trading
 from daemon.core.errors import TradingdError, UsageRefused
 
 INTERRUPTED = 130
@@ -29,6 +29,9 @@ app = typer.Typer(
 app.add_typer(data.group)
 app.add_typer(models.group)
 app.command("simulate-orders")(simulating.simulate_orders)
+app.command()(trading.halt)
+app.command()(trading.resume)
+app.command()(trading.flatten)
 
 Config = Annotated[Path | None, typer.Option("--config", help="config.toml to use", metavar="FILE")]
 State = Annotated[Path | None, typer.Option("--state-dir", help="where runs live", metavar="DIR")]
@@ -116,52 +119,6 @@ def status(config: Config = None, state_dir: State = None, json: Json = False) -
     from daemon.cli.queries import show_status
 
     raise typer.Exit(show_status(config, state_dir, as_json=json))
-
-
-@app.command()
-def halt(
-    reason: Annotated[str, typer.Option("--reason", help="why; kept in the journal")] = "",
-    config: Config = None,
-    state_dir: State = None,
-    json: Json = False,
-) -> None:
-    """Open no new position until a resume; what is held is still closed. Survives a restart."""
-    from daemon.cli import control
-
-    raise typer.Exit(control.halt(reason, config, state_dir, as_json=json))
-
-
-@app.command()
-def flatten(  # noqa: PLR0917  # one parameter per option
-    reason: Annotated[str, typer.Option("--reason", help="why; kept in the journal")] = "",
-    confirm: Annotated[bool, typer.Option("--confirm", help="needed")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="say what would be done, and do nothing")
-    ] = False,
-    run: RunId = "last",
-    config: Config = None,
-    state_dir: State = None,
-    json: Json = False,
-) -> None:
-    """Halt, cancel our orders, close our positions, say what is left; also with no daemon."""
-    from daemon.cli import flatten as flattening
-
-    code = flattening.flatten(reason, confirm, dry_run, run, config, state_dir, as_json=json)
-    raise typer.Exit(code)
-
-
-@app.command()
-def resume(
-    reason: Annotated[str, typer.Option("--reason", help="why; kept in the journal")] = "",
-    confirm: Annotated[bool, typer.Option("--confirm", help="needed")] = False,
-    config: Config = None,
-    state_dir: State = None,
-    json: Json = False,
-) -> None:
-    """End every halt, whatever it was set by, and measure drawdown anew from here."""
-    from daemon.cli import control
-
-    raise typer.Exit(control.resume(reason, confirm, config, state_dir, as_json=json))
 
 
 @app.command("check-features")
