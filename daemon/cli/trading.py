@@ -1,5 +1,4 @@
-"""`tradingd halt`, `resume` and `flatten`: what a person says to trading, importing what it needs when
-called.
+"""`tradingd halt`, `resume` and `flatten`: what a person says to a bot that trades.
 
 Belongs here: names and options. What they do belongs to `control` and `flatten`.
 """
