@@ -17,7 +17,7 @@ FUNCTION_LINES_MAX = 60
 FILE_LINES_EXEMPT = {"daemon/core/events.py": 1_000}
 
 # The route table is the diagram of the whole; its rows are its length.
-FUNCTION_LINES_EXEMPT = {"routes": 190}
+FUNCTION_LINES_EXEMPT = {"routes": 220}
 
 CLOCKS = ("daemon/core/clock.py",)
 # A name, where it may stand nonetheless, and what to write instead.
