@@ -39,6 +39,9 @@ SELDOM = {
     ("OrderDenied", e.DustSetAside),
     *((each, e.ProtectionFailed) for each in ("OrderNotSent", "OrderAbsent")),
     *((each, e.ParentEnded) for each in ("BarsClosed", "OrdersTicked", "QuotesTaken")),
+    # Of flattening: shown in tests/unit/layers/test_flattening.
+    *((each, e.SignalEmitted) for each in ("BarsClosed", "OrdersTicked")),
+    ("StopRequested", e.ParentEnded),
 }
 # What is adopted is shown in tests/unit/running/test_adoption, whole in tests/e2e/test_lost_state.
 NOT_REACHED = {
@@ -46,7 +49,7 @@ NOT_REACHED = {
     ("BarRejected", e.DataDistrusted),
     ("OrderFilled", e.FeesDrifted),  # shown in tests/unit/core/test_costs
     # There is no swap in the stories; what becomes of one is shown in tests/unit/layers.
-    *(("BarsClosed", e.SignalEmitted), ("FundingCharged", e.EquityMarked)),
+    ("FundingCharged", e.EquityMarked),
     *(("PositionLiquidated", each) for each in (e.PositionChanged, e.TradingHalted)),
     *(("BooksAdopted", each) for each in (e.OrderIntended, e.OrderCancelRequested, e.CancelOrder)),
 }
