@@ -10,7 +10,6 @@ import asyncio
 import getpass
 import os
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from daemon.cli.books import compared
@@ -78,7 +77,8 @@ def flatten(  # noqa: PLR0917  # one parameter per option
         with StateLock.acquire(folder, started_ns=WireClock().now_ns()):
             told = asyncio.run(_alone(settings, paths, spec, said))
     else:
-        told = _watched(settings, paths, spec)
+        held = asyncio.run(_closed(folder, paths))
+        told = _told("running", held, _differences(settings, paths, spec))
     return _show(spec, {"reason": said, **told}, as_json=as_json)
 
 
@@ -127,13 +127,13 @@ def _ask_for_it(folder: Path, paths: RunPaths, reason: str) -> None:
         raise CheckFailed(answer.error)
 
 
-def _watched(settings: Settings, paths: RunPaths, spec: RunSpec) -> dict[str, Any]:
-    """Ask the daemon how far it is until it is flat, then compare its books with the account's."""
-    until_s = time.monotonic() + WITHIN_S
-    told = ""
+async def _closed(folder: Path, paths: RunPaths) -> dict[str, Any]:
+    """What the daemon holds once it is flat, or after a while; said each time it changes."""
+    loop = asyncio.get_running_loop()
+    until_s, told = loop.time() + WITHIN_S, None
     while True:
         try:
-            held = ask(settings.run.state_dir, Request("status")).status
+            held = ask(folder, Request("status")).status
         except DaemonNotRunning:
             held = _held_by_journal(paths)  # it was stopped meanwhile; what it did stands there
             until_s = 0.0
@@ -141,16 +141,19 @@ def _watched(settings: Settings, paths: RunPaths, spec: RunSpec) -> dict[str, An
         if left != told:
             told = left
             sys.stderr.write(f"{left or 'nothing is held, nothing is open'}\n")
-        if not left or time.monotonic() > until_s:
-            break
-        time.sleep(LOOK_EVERY_S)
-    differences: dict[str, list[str]] = {}
-    if spec.endpoints():
-        try:
-            differences = compared(settings, paths, spec)
-        except (ExchangeUnreachable, UsageRefused) as error:
-            differences = {spec.exchange_name: [f"not compared: {error}"]}
-    return _told("running", held, differences)
+        if not left or loop.time() > until_s:
+            return held
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _differences(settings: Settings, paths: RunPaths, spec: RunSpec) -> dict[str, list[str]]:
+    """Its books against the account; on paper in process there is no other side."""
+    if not spec.endpoints():
+        return {}
+    try:
+        return compared(settings, paths, spec)
+    except (ExchangeUnreachable, UsageRefused) as error:
+        return {spec.exchange_name: [f"not compared: {error}"]}
 
 
 def _left(held: dict[str, Any]) -> str:
