@@ -231,8 +231,8 @@ class Risk:
     def apply_position_changed(self, event: PositionChanged) -> None:
         if event.closed_return_ratio is not None:
             was_long = self._is_long.pop(event.instrument, True)
-            tally = self._long_trades if was_long else self._short_trades
-            tally.add(event.closed_return_ratio)
+            trades = self._long_trades if was_long else self._short_trades
+            trades.add(event.closed_return_ratio)
             if event.closed_return_ratio > 0.0:
                 self._losses.good()
             else:
@@ -258,16 +258,14 @@ class Risk:
                 yield told(Denial(DenyReason.NO_QUOTE), signal, event.ts_ns)
 
     def on_bar_rejected(self, event: BarRejected) -> Iterator[Event]:
-        verdict = self.distrust.verdict(event)
-        if verdict is not None:
+        if (verdict := self.distrust.verdict(event)) is not None:
             yield verdict
 
     # --- deciding: signals --------------------------------------------------------------------
 
     def on_signal_emitted(self, event: SignalEmitted) -> Iterator[Event]:
         """A denial at once, or the question what the market offers; the verdict follows on that."""
-        verdict = self._verdict(event, None)
-        if isinstance(verdict, OrderDenied):
+        if isinstance(verdict := self._verdict(event, None), OrderDenied):
             yield verdict
             return
         yield AskQuotes(
