@@ -47,6 +47,12 @@ class Told(Struct, frozen=True, kw_only=True):
     def has_all_fills(self) -> bool:
         return sum((fill.quantity for fill in self.fills), Decimal(0)) >= self.filled_quantity
 
+    @property
+    def has_odd_end(self) -> bool:
+        """Hard to believe of an order at the market: nobody cancels one, and few find no taker."""
+        is_empty = self.state in ENDED and not self.filled_quantity
+        return self.state is OrderState.CANCELED or is_empty
+
 
 def read_order(info: dict[str, Any]) -> Told:
     """An order from the reply to a new order or a query; LookupError or ValueError otherwise.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import math
 import random
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -105,6 +106,15 @@ class CcxtVenue:
         if ours in self._sent_s:
             return self._report(order, Outcome.UNKNOWN, "sent before, never sent again")
         self._ours.add(ours)
+        self._sent_s[ours] = math.inf  # on its way: nobody may call it gone meanwhile
+        try:
+            return await self._send(order)
+        finally:
+            if self._sent_s[ours] == math.inf:
+                del self._sent_s[ours]  # it never left
+
+    async def _send(self, order: SubmitOrder) -> OrderReported:
+        ours = order.client_order_id
         try:
             await self._reader.markets()
             request = self._request(order)
@@ -187,11 +197,11 @@ class CcxtVenue:
         """
         ours = order.client_order_id
         self._ours.add(ours)
-        gone_s = self._sent_s.setdefault(ours, self._started_s) + self._gone_after_s
-        if ours in self._seen:
-            gone_s = max(gone_s, self._wire.monotonic_s() + self._gone_after_s)
+        was_there_s = self._wire.monotonic_s() if ours in self._seen else -math.inf
         wait_s = LOOK_FIRST_S
         while True:
+            left_s = self._sent_s.setdefault(ours, self._started_s)  # it may be leaving only now
+            gone_s = max(left_s, was_there_s) + self._gone_after_s
             now_s = self._wire.monotonic_s()
             found, is_denied = await self._search(order, is_last=now_s >= gone_s)
             told = None if found is None else await self._with_fills(order, found)
@@ -286,8 +296,8 @@ class CcxtVenue:
         """The order with its fills by the trade list, waited for while the two disagree.
 
         The list is asked even when the order says that nothing was filled: venues have said so of
-        orders that were. What stays incomplete is told without an end, so that it is looked up
-        again; None when nothing could be read.
+        orders that were, and where it lags it says so too. What stays incomplete is told without an
+        end, so that it is looked up again; None when nothing could be read.
         """
         limit_s = self._wire.monotonic_s() + SETTLE_WITHIN_S
         told: Told | None = None
@@ -297,7 +307,8 @@ class CcxtVenue:
             except Exception as error:  # noqa: BLE001  # a failed reading is no reading
                 del error
             else:
-                if told.has_all_fills and (told.state in ENDED or order.is_resting):
+                is_settled = order.is_resting or (told.state in ENDED and not told.has_odd_end)
+                if told.has_all_fills and is_settled:
                     break
             if self._wire.monotonic_s() >= limit_s:
                 break
