@@ -312,7 +312,7 @@ def _differs_from_books(books: Books, account: Account, exchange: str) -> Iterat
             here = opening.get(name, ZERO) + flows.get(name, ZERO) + made
             there = account.totals.get(name, ZERO)
             if here != there:
-                text = f"{name}: the venue holds {plain(there)}, start and books give {plain(here)}"
+                text = f"{name}: the venue holds {plain(there)}, start and fills give {plain(here)}"
                 yield Difference(Kind.BALANCE, name, text, there - here)
 
 

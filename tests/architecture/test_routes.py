@@ -48,9 +48,6 @@ NOT_REACHED = {
     ("HistoryLoaded", e.PredictionResolved),
     ("BarRejected", e.DataDistrusted),
     ("OrderFilled", e.FeesDrifted),  # shown in tests/unit/core/test_costs
-    # There is no swap in the stories; what becomes of one is shown in tests/unit/layers.
-    ("FundingCharged", e.EquityMarked),
-    *(("PositionLiquidated", each) for each in (e.PositionChanged, e.TradingHalted)),
     *(("BooksAdopted", each) for each in (e.OrderIntended, e.OrderCancelRequested, e.CancelOrder)),
 }
 

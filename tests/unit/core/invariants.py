@@ -39,7 +39,7 @@ class Ledger:
     """What an account holds by the venue's own words, each trade once, exact.
 
     `balances` are those of the accounts, of whatever is there; `held` and `spendable` divide them
-    into positions and what is left to buy with.
+    into positions and what is left to buy with. Swaps are booked as if they were paid in full.
     """
 
     def __init__(self, reporting: str) -> None:
@@ -92,15 +92,30 @@ class Ledger:
             self.filled[report.client_order_id] += fill.quantity
             there = order.instrument.exchange
             with localcontext(EXACT):
-                self.balances[there, instrument.base] += sign * fill.quantity
+                if not instrument.is_swap:
+                    self.balances[there, instrument.base] += sign * fill.quantity
                 self.balances[there, instrument.quote] -= sign * fill.quantity * fill.price
                 self.balances[there, fill.fee_currency] -= fill.fee
                 self.held[order.instrument] += sign * fill.quantity
                 self.spendable[there, instrument.quote] -= sign * fill.quantity * fill.price
-                if fill.fee_currency == instrument.base:
+                if fill.fee_currency == instrument.base and not instrument.is_swap:
                     self.held[order.instrument] -= fill.fee
                 elif (there, fill.fee_currency) in self.spendable:
                     self.spendable[there, fill.fee_currency] -= fill.fee
+
+    def swaps(self, event: e.FundingCharged | e.PositionLiquidated) -> None:
+        """What a swap pays or costs without an order; nothing without a position."""
+        held, there = self.held[event.instrument], (event.instrument.exchange, "USDT")
+        if not held:
+            return
+        with localcontext(EXACT):
+            if isinstance(event, e.FundingCharged):
+                paid = -held * event.price * event.rate
+            else:
+                paid = held * event.price - event.fee
+                self.held[event.instrument] -= held
+            self.balances[there] += paid
+            self.spendable[there] += paid
 
 
 class Invariants:
@@ -173,6 +188,8 @@ class Invariants:
             e.ExchangeLost: lambda lost: self._lost.add(lost.exchange),
             e.ExchangeBack: lambda back: self._lost.discard(back.exchange),
             e.QuotesTaken: self._quotes,
+            e.FundingCharged: self._ledger.swaps,
+            e.PositionLiquidated: self._ledger.swaps,
             e.EquityMarked: self._marks,
             e.OrderApproved: self._approval,
             e.OrderDenied: self._denial,
@@ -250,7 +267,8 @@ class Invariants:
         group = self._group(event.instrument)
         exchanges = {each.exchange for each in group}
         assert not exchanges <= self._lost, "nothing is opened where nobody answers"
-        assert event.side is Side.BUY, "spot cannot be short"
+        is_swap, is_long = INSTRUMENTS[event.instrument].is_swap, event.side is Side.BUY
+        assert is_long or is_swap, "spot cannot be short"
         self._entry_into_the_book(event)
         equity = ledger.equity
         pending = {each: self._pending(each) for each in INSTRUMENTS}
@@ -261,8 +279,14 @@ class Invariants:
         assert here <= Decimal(repr(config.max_position_ratio)) * equity * ROUNDING
         assert gross <= Decimal(repr(config.max_gross_exposure_ratio)) * equity * ROUNDING
         assert value <= config.max_order_notional_quote * ROUNDING
-        if config.max_net_exposure_ratio:  # a fill too many makes a short, which counts against it
-            net = sum(ledger.notional(each) + pending[each] for each in INSTRUMENTS) + value
+        if config.max_net_exposure_ratio:
+            sign = 1 if is_long else -1
+            net = sum(ledger.notional(each) * sign for each in INSTRUMENTS) + value
+            net += sum(
+                pending[each]
+                for each in INSTRUMENTS
+                if pending[each] and (self._promised[self._key(each)].side is Side.BUY) is is_long
+            )
             assert net <= Decimal(repr(config.max_net_exposure_ratio)) * equity * ROUNDING
         if config.max_day_notional_quote:
             day, ordered = self._today
@@ -278,13 +302,32 @@ class Invariants:
             assert having <= share * equity * ROUNDING, "no symbol takes another's share"
         purses = {(each, quote) for each in exchanges}
         there = sum(
-            amount
+            amount * self._margin(each)
             for each, amount in pending.items()
             if (each.exchange, INSTRUMENTS[each].quote) in purses
         )
-        money = sum((ledger.spendable[each] for each in purses), Decimal(0))
+        money = sum((self._free(*each) for each in purses), Decimal(0))
         spendable = ledger.value(money, quote)
+        value *= self._margin(event.instrument)
         assert there + value <= spendable * ROUNDING, "no exchange pays for another"
+
+    def _margin(self, instrument: InstrumentId) -> Decimal:
+        """What of a notional has to be there."""
+        is_swap = INSTRUMENTS[instrument].is_swap
+        return 1 / Decimal(repr(self._config.max_leverage)) if is_swap else Decimal(1)
+
+    def _free(self, exchange: str, currency: str) -> Decimal:
+        """What is left of a purse once every swap has its margin."""
+        owed = self._owed(exchange, currency)
+        margins = sum(map(abs, owed)) / Decimal(repr(self._config.max_leverage))
+        return self._ledger.spendable[exchange, currency] + sum(owed) - margins
+
+    def _owed(self, exchange: str, currency: str) -> list[Decimal]:
+        return [
+            position.owed
+            for each, position in self._core.book.positions.items()
+            if (each.exchange, INSTRUMENTS[each].quote) == (exchange, currency)
+        ]
 
     def _entry_into_the_book(self, event: e.OrderApproved) -> None:
         quote, config = self._quote, self._config
@@ -296,7 +339,7 @@ class Invariants:
         if config.max_spread_bps:
             assert (ask / bid - 1) * 10_000 <= Decimal(repr(config.max_spread_bps))
         if config.max_depth_ratio:
-            shown = sum(price * quantity for price, quantity in quote.asks)
+            shown = sum(price * quantity for price, quantity in quote.side(event.side))
             most = shown * Decimal(repr(config.max_depth_ratio))
             assert event.quantity * event.decision_price <= most * ROUNDING
 
@@ -392,7 +435,9 @@ class Invariants:
         book, ledger = self._core.book, self._ledger
         for there, balance in ledger.balances.items():
             assert self._owned(*there) == balance, "start, fills and fees are what is there"
-        assert {each: book.cash_on(*each) for each in ledger.spendable} == ledger.spendable
+        with localcontext(EXACT):
+            full = {each: book.cash_on(*each) - sum(self._owed(*each)) for each in ledger.spendable}
+        assert full == ledger.spendable
         for instrument in INSTRUMENTS:
             assert book.position(instrument).all_quantity == ledger.held[instrument]
         if not book.is_valued:
@@ -402,7 +447,7 @@ class Invariants:
             profit = ledger.equity - book.allotted
             paper = sum(
                 ledger.value(
-                    each.all_quantity * book.marks[instrument] - each.cost_quote,
+                    each.worth(book.marks[instrument]) - each.cost_quote,
                     INSTRUMENTS[instrument].quote,
                 )
                 for instrument, each in book.positions.items()
@@ -419,9 +464,10 @@ class Invariants:
                     position.quantity + position.dust
                     for each, position in book.positions.items()
                     if (each.exchange, INSTRUMENTS[each].base) == there
+                    and not INSTRUMENTS[each].is_swap
                 ),
                 book.cash.get(there, Decimal(0)) + book.others.get(there, Decimal(0)),
-            )
+            ) - sum(self._owed(*there))
 
     def _orders_only_move_on(self) -> None:
         for client_order_id, order in self._core.blotter.orders.items():

@@ -29,7 +29,14 @@ from daemon.config import (
 )
 from daemon.core import events as e
 from daemon.core.bars import Bar, BarSource, MissCause
-from daemon.core.instruments import Instrument, InstrumentId, base_of, quote_of
+from daemon.core.instruments import (
+    Instrument,
+    InstrumentId,
+    MarketType,
+    base_of,
+    is_swap_symbol,
+    quote_of,
+)
 from daemon.core.orders import Fill, OrderState
 from daemon.core.pipeline import Pipeline, Route, Step
 from daemon.feature_config import feature_set_of
@@ -44,6 +51,7 @@ IDS: Final = (
     InstrumentId("embedded", "BTC/USDT"),
     InstrumentId("embedded", "ETH/USDT"),
     InstrumentId("embedded", "ETH/BTC"),
+    InstrumentId("embedded", "BTC/USDT:USDT"),
     InstrumentId("embedded-b", "BTC/USDT"),
 )
 EXCHANGES: Final = ("embedded", "embedded-b")
@@ -52,10 +60,12 @@ INSTRUMENTS: Final = {
     each: Instrument(
         id=each, base=base_of(each.symbol), quote=quote_of(each.symbol), tick=TICK, lot=LOT,
         minimum_quantity=LOT, minimum_notional=MINIMUM_NOTIONALS[quote_of(each.symbol)],
+        market_type=MarketType.SWAP if is_swap_symbol(each.symbol) else MarketType.SPOT,
     )
     for each in IDS
 }  # fmt: skip
-SHARES: Final = {"BTC/USDT": 0.2, "ETH/USDT": 0.1, "ETH/BTC": 0.02}
+SWAP: Final = InstrumentId("embedded", "BTC/USDT:USDT")
+SHARES: Final = {"BTC/USDT": 0.2, "ETH/USDT": 0.1, "ETH/BTC": 0.02, SWAP.symbol: 0.1}
 ALLOTTED: Final = Decimal(10_000)
 ALLOTTED_BTC: Final = Decimal(25)
 ACCOUNTS: Final = tuple(
@@ -104,6 +114,7 @@ def settings_of(rng: Random) -> Settings:
             reporting_currency=rng.choice(["USDT", "USDT", "BTC"]),
             allocation=rng.choice(["shared", "equal", SHARES]),
             kelly_ratio=rng.choice([0.1, 0.5, 1.0]),
+            max_leverage=rng.choice([1.0, 3.0]),
             max_position_ratio=position,
             max_gross_exposure_ratio=rng.choice([max(position, 0.08), 0.3, 1.0]),
             max_order_notional_quote=Decimal(rng.choice([400, 2_500, 10_000])),
@@ -382,7 +393,8 @@ class RandomVenue:
         slip = 1 + Decimal(self._rng.randint(-20, 20)) / 10_000
         price = max(TICK, INSTRUMENTS[order.instrument].price_down(mark * slip))
         base, quote = (getattr(INSTRUMENTS[order.instrument], each) for each in ("base", "quote"))
-        received = base if order.side == "buy" else quote
+        is_in_base = order.side == "buy" and not INSTRUMENTS[order.instrument].is_swap
+        received = base if is_in_base else quote
         currency = self._rng.choice([received, received, quote, "BNB", "USDT"])
         rate = self._rng.choice(
             [Decimal("0.001"), Decimal("0.001"), Decimal("-0.0001")]
@@ -504,6 +516,7 @@ class Simulation:
                 accounts=ACCOUNTS,
                 is_routed=self.settings.execution.routing == "best",
                 reporting_currency=self.settings.risk.reporting_currency,
+                leverage=Decimal(repr(self.settings.risk.max_leverage)),
             ),
             a_model_activated(
                 ts_ns=start_ns,
@@ -582,7 +595,21 @@ class Simulation:
                 outcome=e.Outcome.ACKNOWLEDGED,
                 source=e.ReportSource.STREAM,
             )
+        yield from self._swaps(now_ns)
         yield from self._connections(now_ns)
+
+    def _swaps(self, now_ns: int) -> Iterator[e.Input]:
+        """Funding, and a position that is taken away while no order is about it."""
+        rng, price = self._rng, Decimal(repr(self._prices[SWAP]))
+        if rng.random() < 0.1:
+            rate = Decimal(rng.randint(-20, 20)) / 10_000
+            yield e.FundingCharged(ts_ns=now_ns, instrument=SWAP, rate=rate, price=price)
+        blotter, held = self.core.blotter, self.core.book.position(SWAP).quantity
+        is_busy = blotter.open_orders(SWAP) or blotter.parent_of(SWAP)
+        if rng.random() < 0.05 and held and not is_busy:
+            yield e.PositionLiquidated(
+                ts_ns=now_ns, instrument=SWAP, price=price * Decimal("0.9"), fee=Decimal("0.25")
+            )
 
     def _connections(self, now_ns: int) -> Iterator[e.Input]:
         rng = self._rng

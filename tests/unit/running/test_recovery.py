@@ -24,7 +24,7 @@ from tests.unit.core.simulation import (
     plain_settings,
 )
 
-BTC, ETH, CROSS, THERE = IDS  # the last one is BTC too, on another exchange
+BTC, ETH, CROSS, SWAP, THERE = IDS  # the last one is BTC too, on another exchange
 TS_NS = 10**18
 OPENED = e.RunOpened(
     ts_ns=0,
@@ -171,7 +171,7 @@ async def test_every_open_order_is_asked_about_and_ended_ones_are_not() -> None:
     await start.settles()
 
     assert (start.venue.asked, start.other.asked) == ([lost], [never])
-    assert (start.venue.accounted, start.other.accounted) == ([BTC, ETH, CROSS], [THERE])
+    assert (start.venue.accounted, start.other.accounted) == ([BTC, ETH, CROSS, SWAP], [THERE])
     assert [start.state(each) for each in (over, lost, never)] == [
         OrderState.FILLED,
         OrderState.EXPIRED,
