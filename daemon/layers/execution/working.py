@@ -87,7 +87,12 @@ class Working:
             yield _ended(parent, ts_ns, ParentEnd.PRICE_COLLAR)
             return
         left = self.left_of(parent)
-        parts = self._router.parts(parent, left, self._quotes) if left > 0 else ()
+        near = {
+            each.instrument: each
+            for each in self._quotes_of(parent)
+            if not self._is_far(parent, each)
+        }
+        parts = self._router.parts(parent, left, near) if left > 0 else ()
         if parts and not parent.is_exit and self._is_blind(parent):
             return  # asked again at a tick, until it is out of time
         if parts:
@@ -184,10 +189,13 @@ class Working:
         return min(parent.leaves_quantity, held)
 
     def _has_run_away(self, parent: Parent) -> bool:
-        """True when a book is so far from what was decided on that the size means nothing there."""
-        decided = parent.decision_price
-        prices = [quote.best(parent.side) for quote in self._quotes_of(parent)]
-        return any(abs(price - decided) > decided * self._collar_ratio for price in prices if price)
+        """True when every book is so far from what was decided on that the size means nothing."""
+        seen = [each for each in self._quotes_of(parent) if each.best(parent.side)]
+        return bool(seen) and all(self._is_far(parent, each) for each in seen)
+
+    def _is_far(self, parent: Parent, quote: Quote) -> bool:
+        price, decided = quote.best(parent.side), parent.decision_price
+        return price is not None and abs(price - decided) > decided * self._collar_ratio
 
     def _is_blind(self, parent: Parent) -> bool:
         """True when no book of it could be read: without one a limit or a slice means nothing."""

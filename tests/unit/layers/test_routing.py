@@ -121,6 +121,15 @@ def test_a_stale_feed_a_clock_that_is_off_and_a_silent_book_get_nothing() -> Non
         assert sent(desk) == {BTC.exchange: D(2)}, trouble
 
 
+def test_an_exchange_whose_price_is_beyond_belief_gets_nothing_and_stops_nobody() -> None:
+    desk = a_desk()
+    quotes(desk, (("101", "50"),), (("50", "50"),))
+
+    desk.approves("2")
+
+    assert sent(desk) == {BTC.exchange: D(2)}
+
+
 def test_who_is_well_again_is_asked_again() -> None:
     desk = a_desk()
     desk.takes(a_feed_stale(instrument=THERE))
