@@ -29,6 +29,7 @@ SELDOM = {
     *(("OrderAbsent", each) for each in (e.OrderIntended, e.SubmitOrder)),
     *(("TradingHalted", each) for each in (e.CancelOrder, e.OrderCancelRequested, e.ParentEnded)),
     ("EquityMarked", e.TradingHalted),
+    ("OrderApproved", e.ParentEnded),
     *(
         (cause, each)
         for cause in ("OrdersTicked", "PolicyActed", "FlattenRequested", "StopRequested")
