@@ -62,6 +62,12 @@ KeyExpires = Annotated[
     str | None, typer.Option(help="when it may trade no more, 2026-01-01T00:00Z")
 ]
 
+Begin = Annotated[str, typer.Option("--start", help="of a paced market: subscription or now")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(help='of a synthetic market, "30d edge=0 volume=3": what holds after so long'),
+]
+
 
 def exchange(  # noqa: PLR0917  # one parameter per option
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0: the last one, or any")] = 0,
@@ -75,6 +81,7 @@ def exchange(  # noqa: PLR0917  # one parameter per option
     edge: Annotated[
         float | None, typer.Option(min=0, max=1, help="planted predictability, 0 to 1")
     ] = None,
+    change: Changes = None,
     history_bars: Annotated[
         int | None, typer.Option(min=1, help="bars served by REST before the stream")
     ] = None,
@@ -88,9 +95,7 @@ def exchange(  # noqa: PLR0917  # one parameter per option
     key_allows: KeyAllows = "read,trade",
     key_any_ip: KeyAnyIp = False,  # typer makes a flag of it
     key_expires: KeyExpires = None,
-    begin: Annotated[
-        str, typer.Option("--start", help="of a paced market: subscription or now")
-    ] = "subscription",
+    begin: Begin = "subscription",
     weight_limit: Annotated[int, typer.Option(min=1, help="request weight per minute")] = 6_000,
     linger_s: Annotated[
         float | None, typer.Option(min=0, help="stop after so many idle seconds")
@@ -111,6 +116,7 @@ def exchange(  # noqa: PLR0917  # one parameter per option
         timeframe=timeframe,
         seed=seed,
         edge=edge,
+        change=tuple(change) if change else None,
         history_bars=history_bars,
     )
     scope = scope_of(key_allows, is_ip_restricted=not key_any_ip, expires=key_expires)

@@ -50,6 +50,7 @@ def market_of(options: MarketOptions) -> Market:
 
 
 def _synthetic(options: MarketOptions, timeframe_ms: int, from_ms: int | None) -> Market:
+    from daemon.embedded.changes import changes_of
     from daemon.embedded.synthetic import DEFAULT_FROM_MS, SyntheticMarket
 
     return SyntheticMarket(
@@ -59,6 +60,7 @@ def _synthetic(options: MarketOptions, timeframe_ms: int, from_ms: int | None) -
         history_bars=options.history_bars or 0,
         seed=options.seed or 0,
         edge=options.edge or 0.0,
+        changes=changes_of(options.change or ()),
     )
 
 

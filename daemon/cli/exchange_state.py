@@ -49,6 +49,7 @@ class MarketOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
     timeframe: str | None = None
     seed: int | None = None
     edge: float | None = None
+    change: tuple[str, ...] | None = None
     history_bars: int | None = None
 
 
@@ -169,6 +170,7 @@ def _completed(asked: MarketOptions) -> MarketOptions:
         timeframe=asked.timeframe or DEFAULT_TIMEFRAME,
         seed=DEFAULT_SEED if asked.seed is None else asked.seed,
         edge=DEFAULT_EDGE if asked.edge is None else asked.edge,
+        change=asked.change,
         history_bars=asked.history_bars or DEFAULT_HISTORY_BARS,
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from daemon.embedded.chains import Chain
+from daemon.embedded.changes import Regime, Regimes
 from daemon.embedded.noise import Floats, normal_cdfs, normals
 
 CHUNK_BARS = 512
@@ -52,13 +53,21 @@ class Setting:
     """What both processes are made from; `genesis_ms` is the open of bar 0."""
 
     seed: int
-    edge: float
+    regimes: Regimes
     timeframe_ms: int
     genesis_ms: int
 
     def key(self, name: str, index: int) -> str:
         first_ms = self.genesis_ms + index * CHUNK_BARS * self.timeframe_ms
         return f"{self.seed}/{name}/{self.timeframe_ms}/{first_ms}"
+
+    def regimes_of(self, index: int) -> list[Regime]:
+        """What holds in each bar of a chunk."""
+        first = index * CHUNK_BARS
+        return [
+            self.regimes.at(self.genesis_ms + (first + offset) * self.timeframe_ms)
+            for offset in range(CHUNK_BARS)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

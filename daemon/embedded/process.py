@@ -13,7 +13,11 @@ uniform and independent of everything before it:
   bar (rank u above c = TURN_RANK) reverts, g = ((u - c) / (1 - c))^k, and a quiet one runs on,
   g = -((c - u) / c)^k. k = 1/edge - 1 makes E|2p - 1| = E|g| = 1/(k + 1) = edge, so nobody can call
   the direction right more often than 1/2 + edge/2 on average. Because of the turn the last return
-  alone does not tell: a model has to set it against the volatility of its time.
+  alone does not tell: a model has to set it against the volatility of its time. An edge below zero
+  is the opposite pattern: violent bars run on, quiet ones revert.
+
+What a change of regime does to the edge, to volume and to volatility holds from its bar on; the
+draws are the same with and without it.
 
 Shocks and directions are correlated among symbols through Gaussian copulas, which leave each
 symbol's own law as it is. A weak pull toward the symbol's price level makes steps away from it a
@@ -27,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.embedded.chains import Chain
+from daemon.embedded.changes import Regime
 from daemon.embedded.factors import (
     CHUNK_BARS,
     HOUR_MS,
@@ -106,7 +111,6 @@ class SymbolProcess:
         )
         lots = character.hourly_turnover_quote / character.price / float(listing.instrument.lot)
         self._typical_lots = lots * hours
-        self._power = 1.0 / setting.edge - 1.0 if setting.edge > 0.0 else math.inf
         first = SymbolState(round(self._level_ticks), 0.0, direction=1, rank=0.5)
         self._chain: Chain[SymbolState, SymbolChunk] = Chain(first, self._step, self._skip)
 
@@ -117,9 +121,8 @@ class SymbolProcess:
         drawn = self._drawn(index)
         walk, after = self._walk(index, state, drawn)
         seasons = self._market.chunk(index).season
-        volumes = list(
-            map(self._lots, walk.log_volatilities, seasons, walk.sizes, drawn[:, 2].tolist())
-        )
+        regimes, crowds = self._setting.regimes_of(index), drawn[:, 2].tolist()
+        volumes = list(map(self._lots, regimes, walk.log_volatilities, seasons, walk.sizes, crowds))
         path = _paths(walk.closes, walk.deviations, drawn[:, 3:])
         trades = [
             max(1, round(lots * ticks * self._trades_per_lot_tick))
@@ -143,15 +146,15 @@ class SymbolProcess:
         pushes, persistence = OWN_CLUSTERING.pushes(drawn[:, 0]), OWN_CLUSTERING.persistence
         closes, deviations, chances, log_volatilities = [state.ticks], [], [], []
         own, direction, rank, ticks = state.log_volatility, state.direction, state.rank, state.ticks
-        exp, scale, chance_of, moved = math.exp, self._scale, self._probability_up, self._next_ticks
-        each_bar = zip(
-            ranks, draws.tolist(), sizes, pushes, market.log_volatility, market.season, strict=True
-        )
-        for next_rank, draw, size, push, shared, season in each_bar:
-            chance = chance_of(rank, direction)
+        exp, scale, chance_of, moved = math.exp, self._scale, _probability_up, self._next_ticks
+        regimes = self._setting.regimes_of(index)
+        shared_parts = zip(market.log_volatility, market.season, regimes, strict=True)
+        each_bar = zip(ranks, draws.tolist(), sizes, pushes, shared_parts, strict=True)
+        for next_rank, draw, size, push, (shared, season, regime) in each_bar:
+            chance = chance_of(regime.edge, rank, direction)
             direction, rank = 1 if draw < chance else -1, next_rank
             log_volatility = own + shared
-            deviation = scale * exp(log_volatility + season)
+            deviation = scale * exp(log_volatility + season) * regime.volatility
             ticks = moved(ticks, direction, deviation * size)
             own = persistence * own + push
             chances.append(chance)
@@ -160,14 +163,6 @@ class SymbolProcess:
             closes.append(ticks)
         walk = Walk(closes, deviations, sizes, log_volatilities, chances)
         return walk, SymbolState(ticks, own, direction, rank)
-
-    def _probability_up(self, rank: float, direction: int) -> float:
-        if self._setting.edge == 0.0:
-            return 0.5
-        past_turn = rank - TURN_RANK
-        share = past_turn / (1.0 - TURN_RANK) if past_turn > 0.0 else -past_turn / TURN_RANK
-        strength: float = share**self._power
-        return 0.5 - 0.5 * math.copysign(strength, past_turn) * direction
 
     def _next_ticks(self, ticks: int, direction: int, length: float) -> int:
         distance = math.log(ticks / self._level_ticks)
@@ -178,15 +173,26 @@ class SymbolProcess:
         assert moved < ticks or direction > 0, "a price stays above zero"
         return ticks + direction * moved
 
-    def _lots(self, log_volatility: float, season: float, size: float, crowd: float) -> int:
-        liveliness = math.exp(
-            VOLUME_ELASTICITY * log_volatility + 1.6 * season + VOLUME_NOISE * crowd
-        )
-        return max(1, round(self._typical_lots * liveliness * (0.5 + 0.7 * size)))
+    def _lots(
+        self, regime: Regime, log_volatility: float, season: float, size: float, crowd: float
+    ) -> int:
+        noise = VOLUME_NOISE * regime.volume_noise
+        liveliness = math.exp(VOLUME_ELASTICITY * log_volatility + 1.6 * season + noise * crowd)
+        typical_lots = self._typical_lots * regime.volume
+        return max(1, round(typical_lots * liveliness * (0.5 + 0.7 * size)))
 
 
 # E|t4| is 1 and the deviation of t4 is sqrt(2).
 _MEAN_SHOCK = 1.0 / math.sqrt(2.0)
+
+
+def _probability_up(edge: float, rank: float, direction: int) -> float:
+    if edge == 0.0:
+        return 0.5
+    past_turn = rank - TURN_RANK
+    share = past_turn / (1.0 - TURN_RANK) if past_turn > 0.0 else -past_turn / TURN_RANK
+    strength: float = math.copysign(share ** (1.0 / abs(edge) - 1.0), edge)
+    return 0.5 - 0.5 * math.copysign(1.0, past_turn) * strength * direction
 
 
 def _mixed(loading: float, shared: list[float], own: Floats) -> Floats:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from daemon.embedded.book import BookShape, book_around
+from daemon.embedded.changes import Change, Regime, Regimes
 from daemon.embedded.factors import CHUNK_BARS, MarketProcess, Setting
 from daemon.embedded.listings import listing
 from daemon.embedded.market import BOOK_LEVELS, Book, MarketBar, MarketSymbol
@@ -26,8 +27,9 @@ class SyntheticMarket:
     """Same arguments, same market, in any process and in whatever order it is asked.
 
     `edge` in [0, 1]: the best possible probability of the next bar's direction is 0.5 + edge/2 on
-    average. Raises ValueError, in one line, for arguments that make no market. Methods raise
-    KeyError for a symbol id that is not listed.
+    average; `changes` say what it, or something else, becomes later. Raises ValueError, in one
+    line, for arguments that make no market. Methods raise KeyError for a symbol id that is not
+    listed.
     """
 
     def __init__(
@@ -39,18 +41,20 @@ class SyntheticMarket:
         history_bars: int = 0,
         seed: int = 0,
         edge: float = 0.0,
+        changes: Sequence[Change] = (),
     ) -> None:
         _check(timeframe_ms, from_ms, history_bars, edge)
         listings = [listing(symbol) for symbol in symbols]
         self._symbols = {each.instrument.id: each.instrument for each in listings}
         if not symbols or len(self._symbols) < len(symbols):
             raise ValueError(f"symbols {list(symbols)!r}: expected at least one, each once")
-        self._seed, self._edge = seed, edge
+        self._seed, self._edge, self._changes = seed, edge, tuple(changes)
         self._timeframe_ms, self._from_ms = timeframe_ms, from_ms
         self._first_open_ms = from_ms - history_bars * timeframe_ms
         genesis_bars = -(-history_bars // GENESIS_BARS) * GENESIS_BARS
         self._genesis_ms = from_ms - genesis_bars * timeframe_ms
-        setting = Setting(seed, edge, timeframe_ms, self._genesis_ms)
+        regimes = Regimes(Regime(edge=edge), self._changes, from_ms)
+        setting = Setting(seed, regimes, timeframe_ms, self._genesis_ms)
         shared = MarketProcess(setting)
         self._processes = {
             each.instrument.id: SymbolProcess(setting, each, shared) for each in listings
@@ -58,7 +62,8 @@ class SyntheticMarket:
 
     @property
     def label(self) -> str:
-        return f"SYNTHETIC seed={self._seed} edge={self._edge:.2f}"
+        changes = f" changes={len(self._changes)}" if self._changes else ""
+        return f"SYNTHETIC seed={self._seed} edge={self._edge:.2f}{changes}"
 
     @property
     def fingerprint(self) -> str:
@@ -71,6 +76,7 @@ class SyntheticMarket:
             self._first_open_ms,
             self._from_ms,
             sorted(each.symbol for each in self._symbols.values()),
+            *self._changes,
         )
         return hashlib.sha256(repr(spec).encode()).hexdigest()[:16]
 
