@@ -23,6 +23,7 @@ from daemon.layers.execution import Execution
 from daemon.layers.features.handler import Features
 from daemon.layers.inference.handler import Inference
 from daemon.layers.monitoring.handler import Monitoring
+from daemon.layers.monitoring.retraining import Retraining
 from daemon.layers.risk import Policy, Risk
 from daemon.layers.signals import Signals
 
@@ -49,6 +50,7 @@ class Core(Struct):
     risk: Risk
     execution: Execution
     monitoring: Monitoring
+    retraining: Retraining
 
     def is_due(self, ts_ns: int) -> bool:
         """True when a tick now would do anything."""
@@ -114,6 +116,7 @@ def build_core(
         risk=risk,
         execution=execution,
         monitoring=monitoring,
+        retraining=Retraining(settings.retraining, timeframe_ns=length_ns),
     )
     core.pipeline = Pipeline(routes(core))
     return core
@@ -135,7 +138,7 @@ def routes(core: Core) -> list[Route]:
     """
     book, blotter, signals, risk = core.book, core.blotter, core.signals, core.risk
     features, inference = core.features, core.inference
-    execution, monitoring = core.execution, core.monitoring
+    execution, monitoring, retraining = core.execution, core.monitoring, core.retraining
     # fmt: off
     child = (e.OrderIntended, e.SubmitOrder)
     cancel = (e.OrderCancelRequested, e.CancelOrder)
@@ -149,15 +152,19 @@ def routes(core: Core) -> list[Route]:
         apply(e.RunOpened, risk.apply_run_opened),
         apply(e.RunOpened, risk.policy.apply_run_opened),
         apply(e.RunOpened, risk.swaps.apply_run_opened),
+        apply(e.RunOpened, retraining.apply_run_opened),
         apply(e.ModelActivated, inference.apply_model_activated),
         apply(e.ModelActivated, signals.apply_model_activated),
         apply(e.ModelActivated, risk.apply_model_activated),
         apply(e.ModelActivated, risk.policy.apply_model_activated),
         apply(e.ModelActivated, monitoring.apply_model_activated),
+        apply(e.ModelActivated, retraining.apply_model_activated),
         apply(e.Started, risk.apply_started),
         apply(e.Started, risk.policy.apply_started),
         apply(e.Started, execution.apply_started),
         apply(e.Started, signals.apply_started),
+        apply(e.Started, retraining.apply_started),
+        on(e.Started, retraining.on_started, e.StartTraining),
         apply(e.Reconciled, risk.apply_reconciled),
         apply(e.Reconciled, execution.apply_reconciled),
         on(e.Reconciled, risk.halts.on_reconciled, e.TradingHalted),
@@ -280,6 +287,16 @@ def routes(core: Core) -> list[Route]:
         apply(e.HealthSampled, risk.apply_health_sampled),
         apply(e.HealthSampled, risk.policy.apply_health_sampled),
         on(e.HealthSampled, risk.halts.on_health_sampled, e.TradingHalted),
+        apply(e.HealthSampled, retraining.apply_health_sampled),
+        on(e.HealthSampled, retraining.on_health_sampled, e.RetrainingOpened),
+        apply(e.HistoryLoaded, retraining.apply_history_loaded),
+        apply(e.BarsClosed, retraining.apply_bars_closed),
+        on(e.BarsClosed, retraining.on_bars_closed, e.RetrainingOpened),
+        apply(e.RetrainingOpened, retraining.apply_retraining_opened),
+        on(e.RetrainingOpened, retraining.on_retraining_opened, e.StartTraining),
+        apply(e.CandidateTrained, retraining.apply_candidate_trained),
+        apply(e.TrainingFailed, retraining.apply_training_failed),
+        apply(e.StopRequested, retraining.apply_stop_requested),
         apply(e.FeedStale, risk.apply_feed_stale),
         apply(e.FeedStale, risk.policy.apply_feed_stale),
         apply(e.FeedStale, execution.apply_feed_stale),

@@ -574,6 +574,57 @@ def a_health_sample(**changes: Any) -> e.HealthSampled:
     return _filled(e.HealthSampled, defaults, changes)
 
 
+def a_retraining_opened(**changes: Any) -> e.RetrainingOpened:
+    defaults = {
+        "reason": e.RetrainReason.SKILL,
+        "model": MODEL,
+        "attempt": 1,
+        "until_ns": CLOSE_NS,
+        "detail": "skill_below_chance",
+        "value": 0.4711,
+        "limit": 0.5,
+    }
+    return _filled(e.RetrainingOpened, defaults, changes)
+
+
+def a_held_out(**changes: Any) -> e.HeldOut:
+    defaults: dict[str, Any] = {
+        "from_ns": OPEN_NS,
+        "until_ns": CLOSE_NS,
+        "n": 480,
+        "auc": 0.6712,
+        "auc_low": 0.6101,
+        "auc_high": 0.7123,
+        "baseline_auc": 0.5123,
+        "net_per_bar_ratio": 0.0004,
+        "net_per_bar_low": 0.0001,
+        "entries": 61,
+        "trials": 3,
+        "window_days": 30.0,
+    }
+    return e.HeldOut(**defaults | changes)
+
+
+def a_candidate_trained(**changes: Any) -> e.CandidateTrained:
+    defaults = {
+        "opened_ns": CLOSE_NS,
+        "activation": a_model_activated(model="rf-20240103-0123abcd"),
+        "held_out": a_held_out(),
+        "verdict": "Edge shown on this data, which promises nothing about others.",
+    }
+    return _filled(e.CandidateTrained, defaults, changes)
+
+
+def a_training_failed(**changes: Any) -> e.TrainingFailed:
+    defaults = {
+        "opened_ns": CLOSE_NS,
+        "fault": e.TrainingFault.CANDIDATE,
+        "reason": "No edge shown: the model may be guessing.",
+        "model": "rf-20240103-0123abcd",
+    }
+    return _filled(e.TrainingFailed, defaults, changes)
+
+
 def a_distrust(**changes: Any) -> e.DataDistrusted:
     defaults = {
         "ts_ns": RECEIVED_NS,
@@ -661,18 +712,32 @@ def a_look_up(**changes: Any) -> e.LookUpOrder:
     return _filled(e.LookUpOrder, defaults, changes)
 
 
+def a_training_start(**changes: Any) -> e.StartTraining:
+    defaults = {
+        "opened_ns": CLOSE_NS,
+        "reason": e.RetrainReason.SKILL,
+        "model": MODEL,
+        "attempt": 1,
+        "until_ns": CLOSE_NS,
+        "start": 1,
+    }
+    return _filled(e.StartTraining, defaults, changes)
+
+
 JOURNALED_BUILDERS: Final[tuple[Callable[..., e.Event], ...]] = (
     a_run_opened, a_model_activated, a_history_loaded, a_bars_closed, a_bars_missed, a_bar_rejected,
     a_bar_revised, a_feed_stale, a_feed_recovered, a_clock_checked, a_key_checked,
     an_exchange_lost, an_exchange_back, an_order_reported, quotes_taken,
     orders_ticked, a_start, a_reconciled, funds_that_moved,
     books_adopted,
-    a_health_tick, a_halt_requested, a_resume_requested, a_flatten_requested,
+    a_health_tick, a_candidate_trained, a_training_failed, a_halt_requested,
+    a_resume_requested, a_flatten_requested,
     a_stop_requested, a_run_closed, feature_rows, predictions,
     a_signal, a_suppression, a_distrust, a_fee_drift, an_approval, a_denial, an_intent,
     an_acceptance, a_refusal, an_order_not_sent, a_cancel_requested, an_unknown_outcome,
     an_absence, an_order_filled, an_order_completed, a_parent_ended, a_protection_failed,
-    a_position_changed, an_equity_mark, a_resolution, a_health_sample, a_halt, a_resumption,
+    a_position_changed, an_equity_mark, a_resolution, a_health_sample,
+    a_retraining_opened, a_halt, a_resumption,
     a_journal_thinned, a_dust, a_state_change, a_listing_change,
     a_policy_act,
     a_funding, a_liquidation,

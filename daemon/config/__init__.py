@@ -8,6 +8,7 @@ from daemon.config.advice import warnings_for
 from daemon.config.changes import Change, Recorded, changes, config_hash, recorded, restored
 from daemon.config.loading import load
 from daemon.config.refusals import ConfigRefused
+from daemon.config.retraining import RetrainingSection
 from daemon.config.sections import (
     AddedFeature,
     DataSection,
@@ -39,6 +40,7 @@ __all__ = [
     "ModelSection",
     "PolicySection",
     "Recorded",
+    "RetrainingSection",
     "RiskSection",
     "RunSection",
     "Section",

@@ -10,6 +10,7 @@ from pydantic import model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from daemon.config.money import FEE_ASSETS, unvalued
+from daemon.config.retraining import RetrainingSection
 from daemon.config.sections import (
     BacktestSection,
     DataSection,
@@ -53,6 +54,7 @@ class Settings(BaseSettings):
     execution: ExecutionSection = ExecutionSection()
     backtest: BacktestSection = BacktestSection()
     health: HealthSection = HealthSection()
+    retraining: RetrainingSection = RetrainingSection()
     store: StoreSection = StoreSection()
     log: LogSection = LogSection()
     exchange: ExchangeSection = ExchangeSection()

@@ -49,6 +49,9 @@ from daemon.core.reasons import (
     ReportSource as ReportSource,
 )
 from daemon.core.reasons import (
+    RetrainReason as RetrainReason,
+)
+from daemon.core.reasons import (
     SignalReason as SignalReason,
 )
 from daemon.core.reasons import (
@@ -56,6 +59,9 @@ from daemon.core.reasons import (
 )
 from daemon.core.reasons import (
     TradingState as TradingState,
+)
+from daemon.core.reasons import (
+    TrainingFault as TrainingFault,
 )
 from daemon.core.reasons import (
     Trouble as Trouble,
@@ -403,6 +409,54 @@ class PositionLiquidated(Input, frozen=True, kw_only=True, gc=False, tag=True):
 
 class HealthTick(Input, frozen=True, kw_only=True, gc=False, tag=True):
     """The health task asks for a sample."""
+
+
+class HeldOut(Struct, frozen=True, kw_only=True, gc=False):
+    """What a candidate has shown on bars that it was not made of: the figures of its verdict.
+
+    `trials` were judged on the same bars; intervals are 95 %, before what that asks for.
+    """
+
+    from_ns: int
+    until_ns: int
+    n: int
+    auc: float
+    auc_low: float
+    auc_high: float
+    baseline_auc: float
+    net_per_bar_ratio: float
+    net_per_bar_low: float
+    entries: int
+    trials: int
+    window_days: float  # of the bars it was made of
+
+
+class CandidateTrained(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """A training has made a model that passed its verdict; it is in the registry, and verified.
+
+    `activation` is what would make it the active one, as it stands but for its time.
+    """
+
+    opened_ns: int  # of the RetrainingOpened it answers
+    activation: ModelActivated
+    held_out: HeldOut
+    verdict: str
+
+    @property
+    def model(self) -> str:
+        return self.activation.model
+
+
+class TrainingFailed(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """A training ended without a model that may be used, by whose fault and why.
+
+    `model` is the one that was refused; it stays in the registry.
+    """
+
+    opened_ns: int  # of the RetrainingOpened it answers
+    fault: TrainingFault
+    reason: str
+    model: str = ""
 
 
 class HaltRequested(Input, frozen=True, kw_only=True, gc=False, tag=True):
@@ -761,6 +815,18 @@ class HealthSampled(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     lost: int
 
 
+class RetrainingOpened(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """A new model is asked for, until CandidateTrained or TrainingFailed; one at a time."""
+
+    reason: RetrainReason
+    model: str  # the one that may be replaced
+    attempt: int  # 1, and one more for each that failed since the last model
+    until_ns: int  # the newest bar it may know closed here
+    detail: str = ""
+    value: float | None = None
+    limit: float | None = None
+
+
 class FeesDrifted(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     """The newest fills on an exchange were charged more than the schedule says."""
 
@@ -873,19 +939,33 @@ class LookUpOrder(Command, frozen=True, kw_only=True, gc=False, tag=True):
         return self.order_type is not OrderType.MARKET
 
 
+class StartTraining(Command, frozen=True, kw_only=True, gc=False, tag=True):
+    """Train and judge a candidate beside the daemon; the answer is CandidateTrained or
+    TrainingFailed.
+    """
+
+    opened_ns: int
+    reason: RetrainReason
+    model: str
+    attempt: int
+    until_ns: int
+    start: int  # 1, and one more for each time that the daemon ended over it
+
+
 JOURNALED: tuple[type[Event], ...] = (
     RunOpened, ModelActivated, HistoryLoaded, BarsClosed, BarsMissed, BarRejected, BarRevised,
     FeedStale, FeedRecovered, ClockChecked, KeyChecked,
     ExchangeLost, ExchangeBack, OrderReported, QuotesTaken,
     OrdersTicked, Started, Reconciled, FundsMoved, BooksAdopted,
-    HealthTick, HaltRequested,
+    HealthTick, CandidateTrained, TrainingFailed, HaltRequested,
     ResumeRequested, FlattenRequested, StopRequested, RunClosed,
     FeatureRows, Predictions, SignalEmitted, SignalSuppressed,
     DataDistrusted, FeesDrifted, OrderApproved, OrderDenied, OrderIntended,
     OrderAccepted, OrderRefused, OrderNotSent, OrderCancelRequested,
     OrderOutcomeUnknown, OrderAbsent, OrderFilled, OrderCompleted, ParentEnded, ProtectionFailed,
     PositionChanged, EquityMarked,
-    PredictionResolved, HealthSampled, TradingHalted, TradingResumed, JournalThinned,
+    PredictionResolved, HealthSampled, RetrainingOpened,
+    TradingHalted, TradingResumed, JournalThinned,
     DustSetAside, TradingStateChanged, ListingChanged, PolicyActed,
     FundingCharged, PositionLiquidated,
 )  # fmt: skip
@@ -896,7 +976,7 @@ DURABLE: frozenset[type[Event]] = frozenset(
         RunOpened, ModelActivated, OrderIntended, OrderCancelRequested, OrderFilled,
         OrderCompleted, OrderRefused, OrderNotSent, OrderAbsent, OrderOutcomeUnknown,
         TradingHalted, TradingResumed, Started, Reconciled, FundsMoved, BooksAdopted,
-        HaltRequested,
+        RetrainingOpened, CandidateTrained, TrainingFailed, HaltRequested,
         ResumeRequested, FlattenRequested, RunClosed, FundingCharged, PositionLiquidated,
     }
 )  # fmt: skip

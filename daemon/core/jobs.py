@@ -30,6 +30,7 @@ class TrainingJob(Struct, frozen=True, kw_only=True):
     seed: int
     created_ns: int
     cache_megabytes: int = 0
+    is_candidate: bool = False  # it is registered and judged, and not activated
 
 
 class TrainingProgress(Struct, frozen=True, kw_only=True):

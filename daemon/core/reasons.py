@@ -185,6 +185,25 @@ class ParentEnd(StrEnum):
     NOWHERE = "nowhere"  # no exchange that lists it is well, has money and shows a book
 
 
+class RetrainReason(StrEnum):
+    """Why a new model is asked for."""
+
+    SKILL = "skill"  # the active one is worse than chance, or has lost what it had
+    DRIFT = "drift"  # what it is fed or what it says has left its place, and stays away
+    AGE = "age"
+    SCHEDULE = "schedule"
+
+
+class TrainingFault(StrEnum):
+    """Whose fault it is that a training gave no model."""
+
+    CANDIDATE = "candidate"  # it was judged and refused
+    DATA = "data"  # nothing can be made of these bars
+    PROCESS = "process"  # it died, or what it left behind must not be used
+    TIMEOUT = "timeout"
+    OPERATOR = "operator"  # somebody cancelled it
+
+
 class Outcome(StrEnum):
     """What the edge can say about a request to the venue; the default of everything unclear is
     UNKNOWN.

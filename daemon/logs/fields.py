@@ -65,6 +65,7 @@ FIELDS: Final = {
     "expires": "market time from which the signal no longer holds",
     "exposure_ratio": "value of all positions as a ratio of equity",
     "failed": "names of the declared tests that did not hold, see verdict.md",
+    "fault": "whose it is: candidate (refused by its verdict), data, process, timeout, operator",
     "fee": "what the fill cost",
     "fee_currency": "currency of the fee",
     "fees_other": "fees in currencies that no instrument values; no part of any other sum",
@@ -157,6 +158,7 @@ FIELDS: Final = {
     "timeframe": "length of a bar",
     "total": "how much there is to do",
     "trace": "32 hex digits that name one bar's decision, equal in backtest, paper and live",
+    "trials": "candidates that were judged on the same bars",
     "trade_id": "the venue's id of the fill",
     "trained_through": "end of the last label the model has seen",
     "unresolved": "orders whose end is not known",
@@ -173,5 +175,6 @@ FIELDS: Final = {
     "was_close": "close before the revision",
     "was_volume": "volume before the revision",
     "who": "who asked",
+    "window_days": "days of bars that it was made of",
     "win_probability": "of the desired direction, calibrated and shrunk by its uncertainty",
 }

@@ -257,6 +257,19 @@ ROWS: Final = (
         "at model status reasons auc? auc_low? auc_high? auc_n brier? psi_worst? "
         "psi_worst_feature? psi_prediction? lost",
     ),
+    # a new model
+    _event(
+        "retraining.opened", "warning", "a new model is asked for",
+        "at reason model attempt until detail? value? limit?",
+    ),
+    _event(
+        "candidate.trained", "info", "a training made a model that passed its verdict",
+        f"at model {_AUC} baseline_auc trials window_days verdict",
+    ),
+    _event(
+        "training.failed", "warning", "a training gave no model that may be used",
+        "at fault reason model?",
+    ),
     # the trading state
     _event(
         "daemon.halted", "critical", "no new positions; exits go on",

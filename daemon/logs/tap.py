@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from daemon.core import events as e
-from daemon.logs import account_lines, data_lines, lines, order_lines
+from daemon.logs import account_lines, data_lines, lines, model_lines, order_lines
 from daemon.logs.clock_lines import (
     clock_agrees,
     clock_off,
@@ -86,6 +86,9 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.ModelActivated: (("model.activated", lines.model_activated),),
     e.PredictionResolved: (("outcome.resolved", lines.outcome_resolved),),
     e.HealthSampled: (("health.sampled", lines.health_sampled),),
+    e.RetrainingOpened: (("retraining.opened", model_lines.retraining_opened),),
+    e.CandidateTrained: (("candidate.trained", model_lines.candidate_trained),),
+    e.TrainingFailed: (("training.failed", model_lines.training_failed),),
     e.FeesDrifted: (("fees.drifted", order_lines.fees_drifted),),
     e.DataDistrusted: (("data.distrusted", data_lines.data_distrusted),),
     e.TradingHalted: (("daemon.halted", lines.daemon_halted),),

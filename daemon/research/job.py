@@ -60,7 +60,8 @@ def _run(told: TrainingJob) -> str:
     )
     registry = ModelRegistry(Path(told.registry))
     manifest = registry.register(trained.manifest, trained.arrays, trained.archive)
-    registry.activate(manifest.model_id)
+    if not told.is_candidate:
+        registry.activate(manifest.model_id)
     return manifest.model_id
 
 

@@ -280,6 +280,7 @@ def training_job(
     since_ns: int,
     until_ns: int,
     created_ns: int,
+    is_candidate: bool = False,
 ) -> TrainingJob:
     return TrainingJob(
         bars_db=str(bars_db),
@@ -295,6 +296,7 @@ def training_job(
         seed=settings.run.seed,
         created_ns=created_ns,
         cache_megabytes=settings.store.cache_megabytes,
+        is_candidate=is_candidate,
     )
 
 

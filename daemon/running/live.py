@@ -23,6 +23,7 @@ from daemon.core.events import (
     HistoryLoaded,
     LookUpOrder,
     RunClosed,
+    StartTraining,
     StopRequested,
     SubmitOrder,
 )
@@ -39,6 +40,7 @@ from daemon.running.progress import Progress
 from daemon.running.quotes import QuoteDesk
 from daemon.running.racing import first_of
 from daemon.running.reconcile import Books
+from daemon.running.retraining import Trainer
 from daemon.running.runner import Runner
 from daemon.running.site_tasks import SiteTasks
 from daemon.web.control import Control
@@ -52,10 +54,12 @@ if TYPE_CHECKING:
     from daemon.core.clock import WireClock
     from daemon.core.events import Input, RunOpened
     from daemon.core.instruments import InstrumentId
+    from daemon.core.manifests import Manifest
     from daemon.core.ports import Journal
     from daemon.running.book_watch import BookWatch
     from daemon.running.fine_bars import FineBars
     from daemon.running.reporting import Reporter
+    from daemon.running.retraining import Train
     from daemon.running.sites import World
     from daemon.store.runs import RunPaths
 
@@ -78,6 +82,9 @@ class Live:
         paths: RunPaths,
         reporter: Reporter,
         wire: WireClock,
+        *,
+        train: Train,
+        use: Callable[[str], Manifest],
         fine: FineBars | None = None,
     ) -> None:
         self._core = core
@@ -109,6 +116,7 @@ class Live:
             every_bars=settings.health.sample_every_bars,
             timeframe_ns=self._timeframe_ns,
         )
+        self._trainer = Trainer(self.inbox.put, train=train, use=use, now_ns=world.now_ns)
         self._progress = Progress(
             wire.monotonic_s,
             lambda: len(self.inbox) + (not self.runner.is_idle),
@@ -119,6 +127,7 @@ class Live:
         self.runner.observers += [
             reporter.tap,
             self._health.note,
+            self._trainer.note,
             self._progress.note,
             self.note,
             self._control.note,
@@ -185,7 +194,7 @@ class Live:
         work = [self.runner.run(), self._health.run(), self._watch(), self._control.run()]
         work += [feed.run() for feed in feeds]
         work += [task for each in self.sites.values() for task in each.work()]
-        work.append(self._quotes.run())
+        work += [self._quotes.run(), self._trainer.run()]
         work.append(self._ticks() if lockstep is None else lockstep.run())
         follow_open(self._core.blotter, {name: each.outbox for name, each in self.sites.items()})
         running = [asyncio.create_task(each) for each in work]
@@ -261,7 +270,7 @@ class Live:
             self._paths.run,
             self._ids,
             enter,
-            is_quiet=self._is_quiet,
+            is_quiet=lambda: self._is_quiet() and not self._trainer.is_busy,
             on_clock=lambda exchange, now: self.sites[exchange].on_clock(now),
             before_slot=self._look_at_resting,
             at_rest=self._compare_books,
@@ -309,6 +318,8 @@ class Live:
             self._quotes.post(command)
         elif isinstance(command, SubmitOrder | LookUpOrder | CancelOrder):
             self.sites[command.instrument.exchange].outbox.post(command)
+        elif isinstance(command, StartTraining):
+            self._trainer.post(command)
 
     # --- tasks --------------------------------------------------------------------------------
 

@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 
     from daemon.config import Settings
     from daemon.core.bars import Bar
-    from daemon.core.events import Event, Input
-    from daemon.core.jobs import TrainingProgress
+    from daemon.core.events import Event, Input, StartTraining
+    from daemon.core.jobs import TrainingJob, TrainingProgress
     from daemon.core.manifests import Manifest
     from daemon.running.adoption import LeftBehind
     from daemon.running.reporting import Reporter
@@ -269,7 +269,9 @@ class Session:
             self._paths,
             self._reporter,
             self._wire,
-            self._fine_bars(),
+            train=self._retrain,
+            use=self._use,
+            fine=self._fine_bars(),
         )
         keys = {site.exchange: site.market_key for site in self._world.sites}
         told_ns = timeframe_ns(self._settings.data.fetched_timeframe)
@@ -337,7 +339,16 @@ class Session:
         )
         if found is not None:
             return found
-        job = training_job(
+        model_id = await train(self._job(until_ns, is_candidate=False), self._on_training)
+        self._reporter.trained(self._registry.manifest(model_id))
+        return model_id
+
+    async def _retrain(self, asked: StartTraining) -> str:
+        return await train(self._job(asked.until_ns, is_candidate=True), self._on_training)
+
+    def _job(self, until_ns: int, *, is_candidate: bool) -> TrainingJob:
+        settings, world = self._settings, self._world
+        return training_job(
             settings,
             self._features,
             bars_db=self._paths.bars,
@@ -347,10 +358,8 @@ class Session:
             since_ns=until_ns - settings.data.history_bars * self._timeframe_ns,
             until_ns=until_ns,
             created_ns=self._wire.now_ns(),
+            is_candidate=is_candidate,
         )
-        model_id = await train(job, self._on_training)
-        self._reporter.trained(self._registry.manifest(model_id))
-        return model_id
 
     def _on_training(self, line: TrainingProgress) -> None:
         self._reporter.progress("training", line.done, line.total, line.what)

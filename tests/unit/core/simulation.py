@@ -23,6 +23,7 @@ from daemon.config import (
     HealthSection,
     ModelSection,
     PolicySection,
+    RetrainingSection,
     RiskSection,
     Settings,
     SignalSection,
@@ -43,7 +44,15 @@ from daemon.feature_config import feature_set_of
 from daemon.layers.features.sets import FeatureSet
 from daemon.layers.inference.forest import CompiledForest
 from daemon.layers.inference.model import ActiveModel, Calibration
-from tests.builders import HOUR_NS, OPEN_NS, a_model_activated, a_payoff, a_run_opened
+from tests.builders import (
+    HOUR_NS,
+    OPEN_NS,
+    a_candidate_trained,
+    a_model_activated,
+    a_payoff,
+    a_run_opened,
+    a_training_failed,
+)
 
 LOT: Final = Decimal("0.001")
 TICK: Final = Decimal("0.01")
@@ -84,8 +93,10 @@ ACCOUNTS: Final = tuple(
     )
 )
 MODEL: Final = "hand-made"
+CANDIDATE: Final = "made-anew"
 SECOND_NS: Final = 1_000_000_000
 QUIET_SLOTS: Final = 12
+TRAINING_SLOTS: Final = 8
 
 
 def settings_of(rng: Random) -> Settings:
@@ -133,6 +144,7 @@ def settings_of(rng: Random) -> Settings:
         ),
         policy=policy_of(Random(rng.random())),
         health=HealthSection(window_outcomes=40, min_resolved=20),
+        retraining=RetrainingSection(after_days=0.5, new_bars_min=4, min_gap_hours=3.0),
     )
 
 
@@ -426,6 +438,7 @@ class Simulation:
         self.venue = RandomVenue(self._rng)
         self.steps: list[Step] = []
         self._asked: list[e.AskQuotes] = []
+        self._training: e.StartTraining | None = None
         self._slots = slots
         self._prices = dict.fromkeys(IDS, 100.0)
         self._changes = dict.fromkeys(IDS, 0.0)
@@ -477,6 +490,8 @@ class Simulation:
                 self.venue.cancel(command, mark, slot)
             elif isinstance(command, e.LookUpOrder):
                 self.venue.look_up(command, slot)
+            elif isinstance(command, e.StartTraining):
+                self._training = command
             elif isinstance(command, e.AskQuotes):
                 self._asked.append(command)
         return step
@@ -565,6 +580,23 @@ class Simulation:
             yield replace(report, ts_ns=now_ns + SECOND_NS)
         if rng.random() < 0.1:
             yield e.HealthTick(ts_ns=now_ns + 2 * SECOND_NS)
+        yield from self._trained(now_ns)
+
+    def _trained(self, now_ns: int) -> Iterator[e.Input]:
+        """A training takes a while, and every second one gives a model."""
+        asked = self._training
+        if asked is None or now_ns - asked.ts_ns < TRAINING_SLOTS * HOUR_NS:
+            return
+        self._training = None
+        if asked.attempt % 2:
+            failed = a_training_failed(ts_ns=now_ns, opened_ns=asked.opened_ns)
+            yield replace(failed, fault=list(e.TrainingFault)[asked.attempt])
+        else:
+            yield a_candidate_trained(
+                ts_ns=now_ns,
+                opened_ns=asked.opened_ns,
+                activation=a_model_activated(model=CANDIDATE, trained_through_ns=asked.until_ns),
+            )
 
     def _operator(self, now_ns: int) -> Iterator[e.Input]:
         """Things that happen now and then, whoever or whatever makes them."""

@@ -1,0 +1,231 @@
+"""Decides when a new model is asked for: from samples of health and from bars, by declared rules.
+
+Asked for are, in this order: a model for one that has lost its skill, for one whose data has left
+its place, for one that has grown old, and one as often as the schedule says. Belongs here: when.
+How a candidate is made and judged belongs to research, and what becomes of it to whoever compares.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from daemon.core.events import (
+    HealthStatus,
+    RetrainingOpened,
+    RetrainReason,
+    StartTraining,
+    TrainingFault,
+)
+from daemon.core.timeframes import DAY_NS, HOUR_NS
+from daemon.layers.monitoring.health import HealthReason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from daemon.config import RetrainingSection
+    from daemon.core.events import (
+        BarsClosed,
+        CandidateTrained,
+        Event,
+        HealthSampled,
+        HistoryLoaded,
+        ModelActivated,
+        RunOpened,
+        Started,
+        StopRequested,
+        TrainingFailed,
+    )
+    from daemon.core.instruments import InstrumentId
+
+
+BACKTEST = "backtest"
+
+
+class _Cause(Struct, frozen=True):
+    reason: RetrainReason
+    detail: str
+    value: float | None = None
+    limit: float | None = None
+
+
+class Retraining:
+    """At most one training is open at a time; all of it is rebuilt from the journal."""
+
+    def __init__(self, config: RetrainingSection, *, timeframe_ns: int) -> None:
+        self._config = config
+        self._timeframe_ns = timeframe_ns
+        self._is_manned = True  # somebody is there who can train
+        self._active: ModelActivated | None = None
+        self._closes: dict[InstrumentId, int] = {}
+        self._drifted = 0  # samples in a row
+        self._open: RetrainingOpened | None = None
+        self._starts = 0  # of the daemon, over the open one
+        self._failures = 0  # in a row
+        self._learned_ns = 0  # the newest bar that the last attempt, or the active model, knew
+        self._settled_ns = 0  # when the last attempt ended, or the model came into use
+        self._ready_ns = 0
+
+    @property
+    def open(self) -> RetrainingOpened | None:
+        """The one that has not ended."""
+        return self._open
+
+    # --- applying -----------------------------------------------------------------------------
+
+    def apply_run_opened(self, event: RunOpened) -> None:
+        """A backtest is given its models by whoever runs it."""
+        self._is_manned = event.mode != BACKTEST
+
+    def apply_model_activated(self, event: ModelActivated) -> None:
+        if self._active is None or event.model != self._active.model:
+            self._drifted = 0
+            self._failures = 0
+            self._settled_ns = event.ts_ns
+            self._ready_ns = event.ts_ns + self._gap_ns(0)
+            self._learned_ns = event.trained_through_ns
+        self._active = event
+
+    def apply_history_loaded(self, event: HistoryLoaded) -> None:
+        for bar in event.bars:
+            self._closes[bar.instrument] = bar.close_ns
+
+    def apply_bars_closed(self, event: BarsClosed) -> None:
+        for bar in event.bars:
+            self._closes[bar.instrument] = bar.close_ns
+
+    def apply_health_sampled(self, event: HealthSampled) -> None:
+        self._drifted = self._drifted + 1 if self._shift(event) is not None else 0
+
+    def apply_retraining_opened(self, event: RetrainingOpened) -> None:
+        self._open = event
+        self._starts = 1
+
+    def apply_candidate_trained(self, event: CandidateTrained) -> None:
+        if self._answers(event.opened_ns):
+            self._failures = 0
+            self._settle(event.ts_ns, self._gap_ns(0))
+
+    def apply_training_failed(self, event: TrainingFailed) -> None:
+        if not self._answers(event.opened_ns):
+            return
+        self._failures += 1
+        gap_ns = self._gap_ns(self._failures - 1)
+        if event.fault is TrainingFault.OPERATOR:  # who cancels one does not want the next at once
+            gap_ns = round(self._config.max_gap_hours * HOUR_NS)
+        self._settle(event.ts_ns, gap_ns)
+
+    def apply_stop_requested(self, _event: StopRequested) -> None:
+        """A stop that was asked for is not the training's doing."""
+        self._starts = 0
+
+    def apply_started(self, _event: Started) -> None:
+        self._starts += 1
+
+    # --- deciding -----------------------------------------------------------------------------
+
+    def on_health_sampled(self, event: HealthSampled) -> Iterator[Event]:
+        """By lost skill, else by drift that lasts."""
+        config = self._config
+        if config.on_skill and event.status is HealthStatus.CRITICAL:
+            cause = _Cause(RetrainReason.SKILL, ", ".join(event.reasons), event.auc_high, 0.5)
+            yield from self._opening(event.ts_ns, cause)
+            return
+        shift = self._shift(event)
+        if config.on_drift and shift is not None and self._drifted >= config.drift_samples:
+            value, name = shift
+            detail = f"PSI of {name} in {self._drifted} samples"
+            cause = _Cause(RetrainReason.DRIFT, detail, value, config.psi_min)
+            yield from self._opening(event.ts_ns, cause)
+
+    def on_bars_closed(self, event: BarsClosed) -> Iterator[Event]:
+        """By age, else by schedule."""
+        config, active = self._config, self._active
+        if active is None:
+            return
+        now_ns = max(bar.close_ns for bar in event.bars)
+        age_days = (now_ns - active.trained_through_ns) / DAY_NS
+        if config.after_days and age_days >= config.after_days:
+            cause = _Cause(RetrainReason.AGE, "days old", age_days, config.after_days)
+            yield from self._opening(event.ts_ns, cause)
+        elif config.every_days and self._turn(now_ns) > self._turn(self._settled_ns):
+            detail = f"every {config.every_days} days at {config.at_hour:02d}:00"
+            yield from self._opening(event.ts_ns, _Cause(RetrainReason.SCHEDULE, detail))
+
+    def on_retraining_opened(self, event: RetrainingOpened) -> Iterator[StartTraining]:
+        yield self._start(event, event.ts_ns)
+
+    def on_started(self, event: Started) -> Iterator[StartTraining]:
+        """One that an earlier process left open is begun again."""
+        if self._open is not None:
+            yield self._start(self._open, event.ts_ns)
+
+    # --- parts --------------------------------------------------------------------------------
+
+    def _opening(self, ts_ns: int, cause: _Cause) -> Iterator[RetrainingOpened]:
+        until_ns = self._complete_ns()
+        new_bars = (until_ns - self._learned_ns) // self._timeframe_ns
+        if (
+            not (self._config.enabled and self._is_manned)
+            or self._active is None
+            or self._open is not None
+            or ts_ns < self._ready_ns
+            or new_bars < self._config.new_bars_min
+        ):
+            return
+        yield RetrainingOpened(
+            ts_ns=ts_ns,
+            reason=cause.reason,
+            model=self._active.model,
+            attempt=self._failures + 1,
+            until_ns=until_ns,
+            detail=cause.detail,
+            value=cause.value,
+            limit=cause.limit,
+        )
+
+    def _start(self, opened: RetrainingOpened, ts_ns: int) -> StartTraining:
+        return StartTraining(
+            ts_ns=ts_ns,
+            opened_ns=opened.ts_ns,
+            reason=opened.reason,
+            model=opened.model,
+            attempt=opened.attempt,
+            until_ns=opened.until_ns,
+            start=self._starts,
+        )
+
+    def _complete_ns(self) -> int:
+        """Close of the newest slot that no instrument is still awaited in."""
+        newest_ns = max(self._closes.values(), default=0)
+        is_whole = all(each == newest_ns for each in self._closes.values())
+        return newest_ns if is_whole else newest_ns - self._timeframe_ns
+
+    def _answers(self, opened_ns: int) -> bool:
+        return self._open is not None and self._open.ts_ns == opened_ns
+
+    def _settle(self, ts_ns: int, gap_ns: int) -> None:
+        assert self._open is not None
+        self._learned_ns = self._open.until_ns
+        self._settled_ns = ts_ns
+        self._ready_ns = ts_ns + gap_ns
+        self._open = None
+
+    def _gap_ns(self, failures_before: int) -> int:
+        hours = self._config.min_gap_hours * self._config.backoff_factor ** min(failures_before, 64)
+        return round(min(hours, self._config.max_gap_hours) * HOUR_NS)
+
+    def _turn(self, ts_ns: int) -> int:
+        every_ns = self._config.every_days * DAY_NS
+        return (ts_ns - self._config.at_hour * HOUR_NS) // every_ns
+
+    def _shift(self, event: HealthSampled) -> tuple[float, str] | None:
+        """The largest PSI that warns and is above the level at which a new model is asked for."""
+        found = []
+        if HealthReason.FEATURE_DRIFT in event.reasons and event.psi_worst is not None:
+            found.append((event.psi_worst, event.psi_worst_feature or "a feature"))
+        if HealthReason.PREDICTION_DRIFT in event.reasons and event.psi_prediction is not None:
+            found.append((event.psi_prediction, "the prediction"))
+        worst = max(found, default=None)
+        return worst if worst is not None and worst[0] > self._config.psi_min else None
