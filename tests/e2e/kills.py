@@ -42,6 +42,7 @@ class Killed:
     tradingd: Tradingd
     ready: dict[str, Any]
     rng: random.Random
+    lines_max: int = 90  # of one life
     kills: int = 0
     stops: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -58,7 +59,7 @@ class Killed:
                 process.wait(self.rng.uniform(0.0, 4.0))
             self._kill(process)
         else:
-            self._killed_after(process, self.rng.randrange(2, 90))
+            self._killed_after(process, self.rng.randrange(2, self.lines_max))
 
     def resume_and_stop(self) -> None:
         """Go on, and be asked to end: what is left behind then must be in order."""

@@ -1,7 +1,7 @@
 """kill -9 of a live daemon at random moments: `make soak SOAK=kill` kills it 500 times.
 
 Each story is one live run on an exchange of its own, killed PER_STORY times and stopped in order
-now and then; stories differ in their seed, in how orders are worked, and in whether the market waits.
+now and then; stories differ in seed, in how orders are worked, and in whether the market waits.
 After every kill: no order was sent twice or unintended. After every graceful stop: both sides are
 equal to the last digit, nothing rests but stops, and every position has one of its very size.
 Options by the environment: SEED, KILLS, JOBS (stories at once). One JSON line of results on stdout;
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PER_STORY = 25
 STOP_EVERY = 6
+LINES_MAX = 300
 TOLD_MAX = 20
 # How orders are worked, and how many bars a second the market plays; "max" waits for the daemon.
 WAYS = (
@@ -111,6 +112,7 @@ def told(seed: int, way: tuple[str, str], kills: int, on_kill: Callable[[], None
         tempfile.TemporaryDirectory(prefix="tradingd-kill-") as folder,
         killed(Path(folder), seed=seed, config=config, speed=speed) as run,
     ):
+        run.lines_max = LINES_MAX
         try:
             run.begin(lines=100)
             on_kill()
