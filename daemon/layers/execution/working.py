@@ -145,6 +145,8 @@ class Working:
             return
         if self._blotter.children_of(parent):
             return  # what is left is known when all of them have ended
+        # A report bears the exchange's time, which may be behind what was decided here.
+        ts_ns = max(ts_ns, child.intended_ns, child.cancel_requested_ns or 0)
         left = self.left_of(parent)
         if left <= 0 or not self._router.could_take(parent, left):
             yield from self._cannot_go_on(parent, child, left, ts_ns)
