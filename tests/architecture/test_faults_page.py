@@ -7,21 +7,20 @@ from daemon.embedded.fault_kinds import MEANING, Face, FaultKind
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "faults.md").read_text()
+NOT_MET = ["F66", "F67"]
 ROWS = [line.split("|") for line in PAGE.splitlines() if re.match(r"\| F\d\d ", line)]
 
 
 def names_there_are() -> set[str]:
-    folders = (ROOT / "tests" / "exchange", ROOT / "tests" / "unit" / "layers")
     return {
         name
-        for folder in folders
-        for path in folder.glob("test_*.py")
+        for path in (ROOT / "tests").rglob("test_*.py")
         for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE)
     }
 
 
-def test_every_fault_from_1_to_26_has_its_row_in_order() -> None:
-    assert [row[1].split()[0] for row in ROWS] == [f"F{number:02}" for number in range(1, 27)]
+def test_every_fault_has_its_row_in_order() -> None:
+    assert [row[1].split()[0] for row in ROWS] == [f"F{number:02}" for number in range(1, 81)]
 
 
 def test_every_test_of_the_table_is_there_and_every_test_of_a_fault_is_in_the_table() -> None:
@@ -30,7 +29,9 @@ def test_every_test_of_the_table_is_there_and_every_test_of_a_fault_is_in_the_ta
 
     assert told - there == set()
     assert {name for name in there if re.match(r"test_f\d\d_", name)} - told == set()
-    assert all(re.search(r"`test_\w+`", row[4]) for row in ROWS)
+    untested = [row[1].split()[0] for row in ROWS if not re.search(r"`test_\w+`", row[4])]
+    assert untested == NOT_MET
+    assert all("not met" in row[3] for row in ROWS if row[1].split()[0] in NOT_MET)
 
 
 def test_every_kind_is_explained_and_none_is_made_up() -> None:
