@@ -50,9 +50,7 @@ class Killed:
         """Go on, and be killed: while it recovers, or after so many lines and a moment more."""
         process = self.tradingd.start("--resume", "last")
         if self.rng.random() < 0.2:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(self.rng.uniform(0.0, 4.0))
-            self._kill(process)
+            self._kill(process, wait_s=self.rng.uniform(0.0, 4.0))
         else:
             self._killed_after(process, self.rng.randrange(2, self.lines_max))
 
@@ -91,16 +89,10 @@ class Killed:
         return books_of(JournalReader.open(self.tradingd.state / "runs" / last / "journal.db"))
 
     def _killed_after(self, process: subprocess.Popen[str], lines: int) -> None:
-        _read(process, lines)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(self.rng.uniform(0.0, 0.1))
-        self._kill(process)
+        self._kill(process, lines, self.rng.uniform(0.0, 0.1))
 
-    def _kill(self, process: subprocess.Popen[str]) -> None:
-        process.kill()
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
+    def _kill(self, process: subprocess.Popen[str], lines: int = 0, wait_s: float = 0.0) -> None:
+        kill_after(process, lines, wait_s)
         self.kills += 1
         self.check()
 
@@ -131,6 +123,17 @@ def killed(folder: Path, *, seed: int, config: str = "", speed: str = "max") -> 
     finally:
         child.terminate()
         child.communicate(timeout=STOP_WITHIN_S)
+
+
+def kill_after(process: subprocess.Popen[str], lines: int, wait_s: float = 0.0) -> None:
+    """SIGKILL after so many lines and a moment more."""
+    _read(process, lines)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(wait_s)
+    process.kill()
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
 
 
 def _read(process: subprocess.Popen[str], lines: int | None) -> None:

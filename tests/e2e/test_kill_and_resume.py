@@ -1,4 +1,4 @@
-"""kill -9 of a live daemon at any moment, and a resume that loses nothing and doubles nothing."""
+"""kill -9 of a daemon at any moment, and a resume that loses nothing and doubles nothing."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.command import finished
-from tests.e2e.kills import killed
+from tests.e2e.command import Tradingd, finished
+from tests.e2e.kills import kill_after, killed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,3 +42,19 @@ def test_a_killed_live_daemon_resumes_with_no_order_doubled_lost_or_left(
     assert books["equal"]
     assert len(exported) == len({row["trade_id"] for row in exported}) == books["venue_fills"] > 0
     assert run.tradingd.query("parity")["identical"]
+
+
+def test_a_killed_paper_run_finds_the_exchange_that_it_left_running(tmp_path: Path) -> None:
+    tradingd = Tradingd(tmp_path)
+    try:
+        kill_after(tradingd.start("--market", "synthetic", "--bars", "60"), 100)
+        for lines in (4, 60):
+            kill_after(tradingd.start("--resume", "last"), lines)
+        result = finished(tradingd.run("--resume", "last"))
+        books = tradingd.query("reconcile")
+    finally:
+        tradingd.stop_exchange()
+
+    assert (result["mode"], result["bars"]) == ("paper", 120)
+    assert books["equal"]
+    assert books["venue_fills"] > 0
