@@ -7,14 +7,18 @@ once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from daemon.core.clock import WireClock
 from daemon.core.errors import ExchangeUnreachable, LiveRefused
+from daemon.core.timeframes import NS_PER_MS, NS_PER_S
 from daemon.venues.budget import NoRoom
 from daemon.venues.ccxt_budget import budget_of
 from daemon.venues.ccxt_outcomes import (
+    CLOCK_IS_OFF,
+    code_of,
     explain,
     is_key_refused,
     is_rate_limit,
@@ -35,6 +39,7 @@ WAIT_MAX_S = 3.0
 BACKOFF_MIN_S = 0.05
 ATTEMPTS_MAX = 8
 FIRST_CONTACT_ATTEMPTS = 4
+CLOCK_WITHIN_S = 3.0
 CROWDED_S = 10.0  # "too often" in words, with a status that asks for nothing
 
 
@@ -94,10 +99,26 @@ class Reader:
                         reason = explain(error)
                         if not is_worth_repeating(error):
                             raise self._final(what, error) from None
+                        if code_of(error) == CLOCK_IS_OFF:
+                            await self.set_clock()
                         wait_s = self._wait_s(error, attempt)
         except TimeoutError:
             pass
         raise self._unreachable(what, reason)
+
+    async def set_clock(self) -> None:
+        """The exchange found our time off: take its time for the requests to come."""
+
+        async def ask() -> None:
+            sent_s = self._wire.monotonic_s()
+            told_ms = await self._client.fetch_time()
+            if not isinstance(told_ms, int):
+                raise OddReply("time is not a number")
+            half_ns = round((self._wire.monotonic_s() - sent_s) * NS_PER_S / 2)
+            self._budget.set_time(told_ms * NS_PER_MS + half_ns)
+
+        with contextlib.suppress(ExchangeUnreachable, LiveRefused):
+            await self.read("time", ask, within_s=CLOCK_WITHIN_S)
 
     async def markets(self, *, is_anew: bool = False, **bounds: Any) -> None:
         """Load the exchange's instruments into the client, once or anew; bounds as for `read`."""

@@ -37,7 +37,7 @@ from daemon.venues.ccxt_outcomes import (
     is_no_such_order,
     outcome_of,
 )
-from daemon.venues.ccxt_reads import OddReply, Reader
+from daemon.venues.ccxt_reads import Reader
 from daemon.venues.ccxt_reports import UserStream
 from daemon.venues.ccxt_requests import Request, asking, request_of
 from daemon.venues.ccxt_unified_account import read_unified_account
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 LOOK_FIRST_S = 0.25
 LOOK_MAX_S = 5.0
 SETTLE_WITHIN_S = 10.0
-CLOCK_WITHIN_S = 3.0
 GRACE_S = 40.0
 ACCOUNT_AT_ONCE_MAX = 100  # instruments whose trades fit into a minute's budget
 LONG_WITHIN_S = 900.0
@@ -133,7 +132,7 @@ class CcxtVenue:
             except Exception as error:  # noqa: BLE001  # any error after the departure leaves it open
                 outcome = outcome_of(error, self._exchange, has_left=departure.has_left)
                 if code_of(error) == CLOCK_IS_OFF:
-                    await self._set_clock()
+                    await self._reader.set_clock()
                 return self._report(order, outcome, explain(error))
             finally:
                 if departure.left_s is not None:
@@ -334,20 +333,6 @@ class CcxtVenue:
         fills = tuple(fill for owner, _, fill in trades if owner == told.venue_order_id)
         filled = max(told.filled_quantity, sum((fill.quantity for fill in fills), Decimal(0)))
         return replace(told, fills=fills, filled_quantity=filled)
-
-    async def _set_clock(self) -> None:
-        """The exchange found our time off: take its time for the requests to come."""
-
-        async def ask() -> None:
-            sent_s = self._wire.monotonic_s()
-            told_ms = await self._client.fetch_time()
-            if not isinstance(told_ms, int):
-                raise OddReply("time is not a number")
-            half_ns = round((self._wire.monotonic_s() - sent_s) * NS_PER_S / 2)
-            self._client.budget.set_time(told_ms * NS_PER_MS + half_ns)
-
-        with contextlib.suppress(ExchangeUnreachable, LiveRefused):
-            await self._reader.read("time", ask, within_s=CLOCK_WITHIN_S)
 
     def _told(
         self, order: LookUpOrder | SubmitOrder, told: Told, source: ReportSource

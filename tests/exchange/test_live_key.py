@@ -10,9 +10,10 @@ import pytest
 from daemon.config import load
 from daemon.core.clock import WireClock
 from daemon.core.errors import ExchangeUnreachable, LiveRefused
-from daemon.core.timeframes import NS_PER_MS
+from daemon.core.timeframes import NS_PER_MS, NS_PER_S
 from daemon.embedded.key_scope import KeyScope
 from daemon.running.live_account import refuse_unarmed
+from daemon.venues.ccxt_budget import shared_budget
 from daemon.venues.ccxt_client import make_client
 from daemon.venues.ccxt_live import LiveChecks
 from tests.exchange.loopback import CREDENTIALS, Loopback, loopback
@@ -43,6 +44,18 @@ async def test_a_key_that_may_only_read_and_trade_is_fit(tmp_path: Path) -> None
     async with checks(tmp_path) as (_, ask):
         assert await ask() == ()
         assert await ask() == ()  # and the next day
+
+
+@pytest.mark.parametrize("off_s", [-3_600, 3_600])
+async def test_a_clock_that_is_off_is_set_by_the_exchange_before_it_is_asked_again(
+    tmp_path: Path, off_s: int
+) -> None:
+    async with checks(tmp_path) as (lab, ask):
+        # Every client of one address has one budget, and with it one clock.
+        budget = shared_budget("embedded", lab.endpoints.rest, 0.0)
+        budget.set_time(WireClock().now_ns() + off_s * NS_PER_S)
+
+        assert await ask() == ()
 
 
 @pytest.mark.parametrize(

@@ -41,8 +41,8 @@ async def a_market(
             await data.close()
 
 
-def a_synthetic_market(from_ms: int = DEFAULT_FROM_MS) -> SyntheticMarket:
-    return SyntheticMarket(["BTC/USDT"], HOUR_MS, seed=11, history_bars=30, from_ms=from_ms)
+def a_synthetic_market() -> SyntheticMarket:
+    return SyntheticMarket(["BTC/USDT"], HOUR_MS, seed=11, history_bars=30)
 
 
 async def drop_streams(data: CcxtMarket) -> None:
