@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli import data, models, simulating, trading
+from daemon.cli import data, golive, models, simulating, trading
 from daemon.core.errors import TradingdError, UsageRefused
 
 INTERRUPTED = 130
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 app.add_typer(data.group)
 app.add_typer(models.group)
+app.add_typer(golive.group)
 app.command("simulate-orders")(simulating.simulate_orders)
 app.command()(trading.halt)
 app.command()(trading.resume)

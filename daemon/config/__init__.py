@@ -6,6 +6,7 @@ means for trading belongs to the layer that receives its section.
 
 from daemon.config.advice import warnings_for
 from daemon.config.changes import Change, Recorded, changes, config_hash, recorded, restored
+from daemon.config.going_live import GoliveSection
 from daemon.config.loading import load
 from daemon.config.refusals import ConfigRefused
 from daemon.config.retraining import RetrainingSection
@@ -35,6 +36,7 @@ __all__ = [
     "ExchangeSection",
     "ExecutionSection",
     "FeaturesSection",
+    "GoliveSection",
     "HealthSection",
     "LogSection",
     "ModelSection",

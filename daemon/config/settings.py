@@ -9,6 +9,7 @@ from typing import Self
 from pydantic import model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from daemon.config.going_live import GoliveSection
 from daemon.config.money import FEE_ASSETS, unvalued
 from daemon.config.retraining import RetrainingSection
 from daemon.config.sections import (
@@ -55,6 +56,7 @@ class Settings(BaseSettings):
     backtest: BacktestSection = BacktestSection()
     health: HealthSection = HealthSection()
     retraining: RetrainingSection = RetrainingSection()
+    golive: GoliveSection = GoliveSection()
     store: StoreSection = StoreSection()
     log: LogSection = LogSection()
     exchange: ExchangeSection = ExchangeSection()

@@ -9,7 +9,9 @@ import io
 import os
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
 
 from daemon.core.errors import ModelRefused
 from daemon.core.manifests import ModelFile
@@ -22,6 +24,7 @@ if TYPE_CHECKING:  # importing numpy costs what `status` and `check` must not pa
 
     Arrays = Mapping[str, npt.NDArray[Any]]
 
+L = TypeVar("L")
 FILE_MODE = 0o600
 
 
@@ -97,6 +100,31 @@ def replace_durably(path: Path, data: bytes) -> None:
     write_durably(fresh, data)
     fresh.replace(path)
     sync_directory(path.parent)
+
+
+def append_durably(path: Path, line: bytes) -> None:
+    """One more line of a file that only grows; on return the disk has it. OSError."""
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    try:
+        os.write(file, line + b"\n")
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def lines_of(path: Path, kind: type[L]) -> list[L]:
+    """The lines of such a file, oldest first; one that a crash cut off is left out."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    found = []
+    for line in lines:
+        try:
+            found.append(msgspec.json.decode(line, type=kind))
+        except msgspec.DecodeError:
+            continue
+    return found
 
 
 def sync_directory(path: Path) -> None:

@@ -6,12 +6,11 @@ Belongs here: the record of changes that people asked for. The changes themselve
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from daemon.store.artifacts import FILE_MODE
+from daemon.store.artifacts import append_durably, lines_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,24 +31,9 @@ class Change(msgspec.Struct, frozen=True):
 
 def note(root: Path, change: Change) -> None:
     """Append a change and wait until the disk has it; OSError."""
-    file = os.open(root / NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-    try:
-        os.write(file, msgspec.json.encode(change) + b"\n")
-        os.fsync(file)
-    finally:
-        os.close(file)
+    append_durably(root / NAME, msgspec.json.encode(change))
 
 
 def changes(root: Path) -> list[Change]:
     """All changes, oldest first; a line that a crash cut off is left out."""
-    try:
-        lines = (root / NAME).read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
-    found = []
-    for line in lines:
-        try:
-            found.append(msgspec.json.decode(line, type=Change))
-        except msgspec.DecodeError:
-            continue
-    return found
+    return lines_of(root / NAME, Change)
