@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli import data, golive, models, simulating, trading
+from daemon.cli import data, golive, models, recomputing, simulating, trading
 from daemon.core.errors import TradingdError, UsageRefused
 
 INTERRUPTED = 130
@@ -33,6 +33,9 @@ app.command("simulate-orders")(simulating.simulate_orders)
 app.command()(trading.halt)
 app.command()(trading.resume)
 app.command()(trading.flatten)
+app.command()(recomputing.parity)
+app.command()(recomputing.replay)
+app.command()(recomputing.explain)
 
 Config = Annotated[Path | None, typer.Option("--config", help="config.toml to use", metavar="FILE")]
 State = Annotated[Path | None, typer.Option("--state-dir", help="where runs live", metavar="DIR")]
@@ -215,26 +218,6 @@ def report(  # noqa: PLR0917  # one parameter per option
 
     raise typer.Exit(
         write_report(run, output, config, state_dir, is_forced=is_forced, as_json=json)
-    )
-
-
-@app.command()
-def parity(
-    run: RunId = "last",
-    config: Config = None,
-    state_dir: State = None,
-    allow_no_orders: Annotated[
-        bool, typer.Option("--allow-no-orders", help="a run that never traded passes too")
-    ] = False,
-    json: Json = False,
-) -> None:
-    """Recompute every decision of a run from its recorded inputs: exit 0 when every bit is the
-    same.
-    """
-    from daemon.cli.replays import check_parity
-
-    raise typer.Exit(
-        check_parity(run, config, state_dir, allow_no_orders=allow_no_orders, as_json=json)
     )
 
 

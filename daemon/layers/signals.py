@@ -13,6 +13,7 @@ from daemon.core.events import (
     Direction,
     FeaturesRefused,
     ModelActivated,
+    Payoff,
     PositionChanged,
     Prediction,
     Predictions,
@@ -22,6 +23,7 @@ from daemon.core.events import (
     SuppressReason,
 )
 from daemon.core.listings import Listings
+from daemon.core.timeframes import DAY_NS, NS_PER_S, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +43,29 @@ class Desired(Struct, frozen=True, gc=False):
     direction: Direction
     close_ns: int
     expires_ns: int | None
+
+
+class Weighing(Struct, frozen=True, kw_only=True, gc=False):
+    """What a trade in one direction is expected to bring, as fractions of the notional."""
+
+    win_probability: float  # of the wanted direction, one standard error nearer to one half
+    payoff: Payoff
+    gross_ratio: float
+    cost_ratio: float  # of a round trip, the margin of safety included
+    is_held: bool  # already: then it costs nothing to go on
+
+    @property
+    def edge_ratio(self) -> float:
+        return self.gross_ratio if self.is_held else self.gross_ratio - self.cost_ratio
+
+
+class Asked(Struct, frozen=True, kw_only=True, gc=False):
+    """One question that a prediction was asked, for whoever wants to know why."""
+
+    rule: SuppressReason | SignalReason
+    is_met: bool
+    value: float | str
+    limit: float | str
 
 
 class Signals:
@@ -151,9 +176,13 @@ class Signals:
             return self._suppress(row, event, SuppressReason.SHORT_NOT_ALLOWED)
         if known is not None and held is not wanted and self._is_too_soon(known, row.close_ns):
             return self._suppress(row, event, SuppressReason.TOO_SOON)
-        # A position that should be gone has to earn its costs again before it is kept after all.
-        is_kept = held is wanted and known is not None and known.direction is wanted
-        return self._weigh(row, event, wanted, is_held=is_kept)
+        return self._weigh(row, event, wanted, is_held=self._is_kept(row, wanted))
+
+    def _is_kept(self, row: Prediction, wanted: Direction) -> bool:
+        """What should be gone has to earn its costs again before it is kept after all."""
+        known = self._last(row.instrument)
+        is_asked = known is not None and known.direction is wanted
+        return is_asked and self._holding(row.instrument) is wanted
 
     def _unfit(
         self, row: Prediction, event: Predictions, known: Desired | None
@@ -176,14 +205,8 @@ class Signals:
     ) -> SignalEmitted | SignalSuppressed:
         model = self._model
         assert model is not None, "without a model nothing is fit"
-        is_long = wanted is Direction.LONG
-        probability = row.probability_up if is_long else 1.0 - row.probability_up
-        shrunk = max(0.5, probability - SHRINK_STANDARD_ERRORS * row.standard_error)
-        payoff = model.long_payoff if is_long else model.short_payoff
-        gross_ratio = shrunk * payoff.win_ratio - (1.0 - shrunk) * payoff.loss_ratio
-        # Holding on costs nothing now; a new round trip costs fees and slippage both ways.
-        cost_ratio = self._costs(row.instrument).round_trip_ratio + self._margin_ratio
-        edge_ratio = gross_ratio if is_held else gross_ratio - cost_ratio
+        weighing = self.weighed(row, model, wanted, is_held=is_held)
+        edge_ratio = weighing.edge_ratio
         if not edge_ratio > 0.0:
             return self._suppress(
                 row, event, SuppressReason.BELOW_COST, edge_ratio=edge_ratio, limit=0.0
@@ -198,10 +221,85 @@ class Signals:
             model=event.model,
             price=row.close,
             probability_up=row.probability_up,
-            win_probability=shrunk,
+            win_probability=weighing.win_probability,
             confidence=row.confidence,
             edge_ratio=edge_ratio,
             expires_ns=row.close_ns + model.horizon_bars * self._timeframe_ns,
+        )
+
+    def asked(self, row: Prediction, event: Predictions) -> Iterator[Asked]:
+        """Every question of `on_predictions` to this row, in order, up to the one that ended it."""
+        for question in self._questions(row, event):
+            yield question
+            if not question.is_met:
+                return
+
+    def _questions(self, row: Prediction, event: Predictions) -> Iterator[Asked]:
+        def told(rule: SuppressReason | SignalReason, is_met: bool, *numbers: float | str) -> Asked:
+            value, limit = numbers
+            return Asked(rule=rule, is_met=is_met, value=value, limit=limit)
+
+        decider, known = self._decider(row.instrument), self._last(row.instrument)
+        yield told(
+            SuppressReason.ROUTED, decider == row.instrument, str(decider), str(row.instrument)
+        )
+        unfit = self._unfit(row, event, known)
+        age_ns = max(row.received_ns, event.ts_ns) - row.close_ns
+        trained_ns = row.close_ns if self._model is None else self._model.trained_through_ns
+        for rule, value, limit in (
+            (SuppressReason.NOT_FINITE, row.probability_up, "0 to 1"),
+            (SuppressReason.DUPLICATE_BAR, "none" if known is None else rfc3339(known.close_ns),
+             f"before {rfc3339(row.close_ns)}"),
+            (SuppressReason.STALE_BAR, age_ns / NS_PER_S, self._bar_age_max_ns / NS_PER_S),
+            (SuppressReason.NO_MODEL, event.model, ""),
+            (SuppressReason.MODEL_TOO_OLD, (row.close_ns - trained_ns) / DAY_NS,
+             self._model_age_max_ns / DAY_NS),
+        ):  # fmt: skip
+            yield told(rule, unfit is not rule, value, limit)
+        minimum = self._config.confidence_min_ratio
+        yield told(
+            SuppressReason.LOW_CONFIDENCE, row.confidence >= minimum, row.confidence, minimum
+        )
+        wanted = Direction.LONG if row.probability_up > 0.5 else Direction.SHORT
+        held = self._holding(row.instrument) or Direction.FLAT
+        yield told(SignalReason.OPPOSITE, held in {Direction.FLAT, wanted}, held, wanted)
+        may_be_short = wanted is not Direction.SHORT or self._config.allow_short
+        shorts = "shorts allowed" if self._config.allow_short else "no shorts"
+        yield told(SuppressReason.SHORT_NOT_ALLOWED, may_be_short, wanted, shorts)
+        if known is not None and held is not wanted:
+            bars = (row.close_ns - known.close_ns) / self._timeframe_ns
+            is_late = not self._is_too_soon(known, row.close_ns)
+            yield told(SuppressReason.TOO_SOON, is_late, bars, self._config.min_interval_bars)
+        if (weighing := self.weighing(row)) is not None:
+            edge_ratio = weighing.edge_ratio
+            yield told(SuppressReason.BELOW_COST, edge_ratio > 0.0, edge_ratio, 0.0)
+
+    def weighing(self, row: Prediction) -> Weighing | None:
+        """Of the direction that the prediction speaks for; None without a model."""
+        wanted = Direction.LONG if row.probability_up > 0.5 else Direction.SHORT
+        if self._model is None:
+            return None
+        return self.weighed(row, self._model, wanted, is_held=self._is_kept(row, wanted))
+
+    def standing(self, instrument: InstrumentId) -> tuple[Desired | None, Direction]:
+        """What the last signal asked for, and which way it is held."""
+        return self._last(instrument), self._holding(instrument) or Direction.FLAT
+
+    def weighed(
+        self, row: Prediction, model: ModelActivated, wanted: Direction, *, is_held: bool
+    ) -> Weighing:
+        """What going, or staying, in that direction is expected to bring."""
+        is_long = wanted is Direction.LONG
+        probability = row.probability_up if is_long else 1.0 - row.probability_up
+        shrunk = max(0.5, probability - SHRINK_STANDARD_ERRORS * row.standard_error)
+        payoff = model.long_payoff if is_long else model.short_payoff
+        return Weighing(
+            win_probability=shrunk,
+            payoff=payoff,
+            gross_ratio=shrunk * payoff.win_ratio - (1.0 - shrunk) * payoff.loss_ratio,
+            # Holding on costs nothing now; a new round trip costs fees and slippage both ways.
+            cost_ratio=self._costs(row.instrument).round_trip_ratio + self._margin_ratio,
+            is_held=is_held,
         )
 
     def _close_expired(

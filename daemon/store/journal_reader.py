@@ -3,7 +3,7 @@
 Belongs here: order, proof and queries of what one run committed. Writing it belongs to `journal`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from daemon.core.errors import JournalBroken
 from daemon.core.events import Event, decode
@@ -91,6 +91,23 @@ class JournalReader:
                 event = self._decoded(seq, ts_ns, kind, body)
                 assert isinstance(event, kinds), f"{self._named(seq)} is not a {kind}"
                 yield step, event
+
+    def read_saying(
+        self, texts: Iterable[str], kinds: Iterable[type[E]] = ()
+    ) -> Iterator[tuple[int, Event]]:
+        """(step number, event) of rows whose JSON holds one of these texts, in order, and of these
+        types alone where there are any; does not prove the chain.
+        """
+        names = [kind.__name__ for kind in kinds]
+        says = or_(*(func.instr(EVENT.c.body, text) > 0 for text in texts))
+        statement = select(EVENT).where(says).order_by(EVENT.c.seq)
+        if names:
+            statement = statement.where(EVENT.c.kind.in_(names))
+        with self._connection() as connection:
+            for seq, step, ts_ns, kind, body, _ in connection.execute(statement).yield_per(
+                ROWS_PER_FETCH
+            ):
+                yield step, self._decoded(seq, ts_ns, kind, body)
 
     def latest(self, kind: type[E]) -> E | None:
         """The newest event of this type."""

@@ -234,10 +234,15 @@ def write_spec(paths: RunPaths, spec: RunSpec) -> None:
 
 def read_spec(paths: RunPaths) -> RunSpec:
     """What the run was asked to do; UsageRefused when its run.json cannot be understood."""
+    return read_spec_file(paths.spec)
+
+
+def read_spec_file(path: Path) -> RunSpec:
+    """The same from wherever it lies."""
     try:
-        return msgspec.json.decode(paths.spec.read_bytes(), type=RunSpec)
+        return msgspec.json.decode(path.read_bytes(), type=RunSpec)
     except (msgspec.DecodeError, OSError, UnicodeDecodeError) as error:
-        raise UsageRefused(f"{paths.spec} is not readable: {error}") from error
+        raise UsageRefused(f"{path} is not readable: {error}") from error
 
 
 def write_result(paths: RunPaths, result: Mapping[str, object]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -30,6 +32,54 @@ def test_a_run_trades_and_every_decision_of_it_can_be_recomputed(tmp_path: Path)
     books = tradingd.query("reconcile")
     assert books["equal"]
     assert books["fills"] == books["venue_fills"] == result["fills"]
+    assert_explained(tradingd, lines)
+    assert_replayed(tradingd, tmp_path)
+
+
+def assert_explained(tradingd: Tradingd, lines: list[dict[str, Any]]) -> None:
+    """The last order, a bar that was not acted on, and an order by the exchange's own name."""
+    last = tradingd.query("explain", "last")
+    reasons = {line["trace"]: line["reason"] for line in lines if "suppressed" in line["event"]}
+    trace = next(iter(reasons))
+    quiet = tradingd.query("explain", trace)
+    filled = next(line for line in lines if line["event"] == "order.filled")
+    text = tradingd.command("explain", filled["order"]).stdout
+    stranger = tradingd.command("explain", "tdnobody", code=2)
+
+    assert all(each["recomputed"]["identical"] for each in (last, quiet))
+    assert last["because"] == "the last decision that became an order"
+    assert last["orders"][0]["events"]
+    assert last["judgements"][-1]["gates"]
+    assert last["bar"]["stored"] == "same"
+    assert all(each["training"] for each in last["features"])
+    assert quiet["signals"][0]["reason"] == reasons[trace]
+    assert [rule["is_met"] for rule in quiet["signal_rules"]][-1] is False
+    assert filled["order"] in text
+    assert "<- binds" in text
+    assert max(map(len, text.splitlines())) <= 100
+    assert "name a trace" in stranger.stderr
+    assert len(stranger.stderr.splitlines()) == 1
+
+
+def assert_replayed(tradingd: Tradingd, tmp_path: Path) -> None:
+    """By name, and as a file somewhere else; with another threshold it differs at a bar."""
+    run = tradingd.query("replay")
+    folder = tradingd.state / "runs" / run["run"]
+    away = tmp_path / "away"
+    away.mkdir()
+    copy = shutil.copy(folder / "journal.db", away)
+    copied = tradingd.query("replay", str(copy))
+    spec = json.loads((folder / "run.json").read_text())
+    spec["settings"]["signal"]["confidence_min_ratio"] = 0.9
+    (away / "run.json").write_text(json.dumps(spec))
+    changed = tradingd.query("replay", str(copy), code=4)
+
+    assert run["identical"]
+    assert copied == run
+    difference = changed["first_difference"]
+    assert difference["recomputed"] in {"low_confidence", "SignalSuppressed"}
+    told = tradingd.query("explain", difference["trace"])
+    assert told["bar"]["close_time"] == difference["bar"]
 
 
 def test_a_second_start_on_the_same_state_is_a_new_account_that_trades_again(

@@ -94,10 +94,10 @@ class Risk:
         quarantine_max_per_day: int = 0,
         policy: Policy,
     ) -> None:
-        self._config = config
+        self.config = config
         self._book = book
         self._blotter = blotter
-        self._costs = costs
+        self.costs = costs
         self._reconciled: dict[str, bool] = {}  # by exchange; "" stands for all others
         self._foreign: set[str] = set()  # exchanges with orders of ours that the books do not know
         self._are_starts_told = False  # journals of earlier versions hold no Started
@@ -124,7 +124,7 @@ class Risk:
         self._day_start_equity = Decimal(0)
         self._long_trades, self._short_trades = Tally(), Tally()
         self._is_long: dict[InstrumentId, bool] = {}
-        self._asked: dict[tuple[str, Direction], SignalEmitted] = {}  # signals without a verdict
+        self.asked: dict[tuple[str, Direction], SignalEmitted] = {}  # signals without a verdict
 
     @property
     def halted(self) -> dict[HaltReason, str]:
@@ -209,14 +209,14 @@ class Risk:
         self._refusals_of(event.instrument).bad(event.ts_ns, self._bar_ns)
 
     def apply_signal_emitted(self, event: SignalEmitted) -> None:
-        self._asked[event.trace, event.direction] = event
+        self.asked[event.trace, event.direction] = event
 
     def apply_order_approved(self, event: OrderApproved) -> None:
         direction = Direction.LONG if event.side is Side.BUY else Direction.SHORT
-        self._asked.pop((event.trace, Direction.FLAT if event.is_exit else direction), None)
+        self.asked.pop((event.trace, Direction.FLAT if event.is_exit else direction), None)
 
     def apply_order_denied(self, event: OrderDenied) -> None:
-        self._asked.pop((event.trace, event.direction), None)
+        self.asked.pop((event.trace, event.direction), None)
 
     def apply_health_sampled(self, event: HealthSampled) -> None:
         self._health = event.status
@@ -253,7 +253,7 @@ class Risk:
         if self._book.is_valued:  # not before all of it has a price
             yield self._book.marked(event.ts_ns)
         closes = {bar.instrument: bar.close_ns for bar in event.bars}
-        for signal in self._asked.values():
+        for signal in self.asked.values():
             if signal.close_ns < closes.get(signal.instrument, 0):
                 yield told(Denial(DenyReason.NO_QUOTE), signal, event.ts_ns)
 
@@ -279,12 +279,12 @@ class Risk:
 
     def on_quotes_taken(self, event: QuotesTaken) -> Iterator[Event]:
         """Exactly one approval or denial for every signal, by all that holds by now."""
-        signal = self._asked.get((event.trace, event.direction))
+        signal = self.asked.get((event.trace, event.direction))
         if signal is not None and signal.instrument == event.instrument:
-            quote = event.best(Side.BUY if self._is_buy(signal) else Side.SELL)
+            quote = event.best(Side.BUY if self.is_buy(signal) else Side.SELL)
             yield self._verdict(replace(signal, ts_ns=event.ts_ns), quote)
 
-    def _is_buy(self, signal: SignalEmitted) -> bool:
+    def is_buy(self, signal: SignalEmitted) -> bool:
         if signal.direction is not Direction.FLAT:
             return signal.direction is Direction.LONG
         members = self._blotter.listings.members(signal.instrument)
@@ -302,13 +302,13 @@ class Risk:
         )
 
     def _verdict(self, signal: SignalEmitted, quote: Quote | None) -> OrderApproved | OrderDenied:
-        now = self._situation(signal, quote)
+        now = self.situation(signal, quote)
         if signal.direction is Direction.FLAT:
-            return leave(now, self._config)
-        costs = self._costs(signal.instrument)
-        return enter(now, self._payoff(signal.direction, costs), self._config, costs)
+            return leave(now, self.config)
+        costs = self.costs(signal.instrument)
+        return enter(now, self.payoff(signal.direction, costs), self.config, costs)
 
-    def _payoff(self, direction: Direction, costs: Costs) -> Payoff | None:
+    def payoff(self, direction: Direction, costs: Costs) -> Payoff | None:
         if self._model is None:
             return None
         is_long = direction is Direction.LONG
@@ -319,7 +319,7 @@ class Risk:
     def _is_reconciled(self, exchange: str) -> bool:
         return self._reconciled.get(exchange, self._reconciled.get("", False))
 
-    def _situation(self, signal: SignalEmitted, quote: Quote | None) -> Situation:
+    def situation(self, signal: SignalEmitted, quote: Quote | None) -> Situation:
         book, blotter, instrument = self._book, self._blotter, signal.instrument
         members = blotter.listings.members(instrument)
         listed = book.instruments[instrument]
@@ -370,7 +370,7 @@ class Risk:
         )
 
     def _refusals_of(self, instrument: InstrumentId) -> Streak:
-        config, exchange = self._config, instrument.exchange
+        config, exchange = self.config, instrument.exchange
         if exchange not in self._refusals:
             self._refusals[exchange] = Streak(
                 config.max_refusals_in_a_row, config.refusal_pause_bars

@@ -51,11 +51,11 @@ def enter(
     """Open what Kelly wants and the caps allow, in whole lots."""
     if denial := first_denial(ENTRY_GATES, now, config):
         return _no(now, denial)
-    stake = _stake(now, payoff, config, costs)
+    stake = stake_of(now, payoff, config, costs)
     if isinstance(stake, Denial):
         return _no(now, stake)
     wanted = exact(stake.used_ratio) * now.room.equity
-    clamped = clamp(wanted, replace(now.room, shown=_shown(now)), config, costs)
+    clamped = clamp(wanted, replace(now.room, shown=shown(now)), config, costs)
     capped = Denial(clamped.deny_reason, f"{wanted:.2f}", f"{clamped.notional:.2f}")
     if clamped.notional <= 0:
         return _no(now, capped)
@@ -75,13 +75,13 @@ def enter(
     )
 
 
-def _shown(now: Situation) -> Decimal | None:
+def shown(now: Situation) -> Decimal | None:
     """What the book's side is worth, as sums of the room are."""
     shown = now.shown_notional
     return None if shown is None else now.room.valued(shown)
 
 
-def _stake(
+def stake_of(
     now: Situation, payoff: Payoff | None, config: RiskSection, costs: Costs
 ) -> Stake | Denial:
     probability = now.signal.win_probability
