@@ -310,6 +310,7 @@ def routes(core: Core) -> list[Route]:
         apply(e.FeedRecovered, features.apply_feed_recovered),
         apply(e.ClockChecked, risk.apply_clock_checked),
         apply(e.ClockChecked, execution.apply_clock_checked),
+        apply(e.DiskChecked, risk.apply_disk_checked),
         apply(e.ExchangeLost, risk.apply_exchange_lost),
         apply(e.ExchangeLost, risk.policy.apply_exchange_lost),
         apply(e.ExchangeLost, execution.apply_exchange_lost),

@@ -224,6 +224,11 @@ def a_clock_checked(**changes: Any) -> e.ClockChecked:
     return _filled(e.ClockChecked, defaults, changes)
 
 
+def a_disk_checked(**changes: Any) -> e.DiskChecked:
+    defaults = {"is_enough": False, "free_megabytes": 90, "limit_megabytes": 256}
+    return _filled(e.DiskChecked, defaults, changes)
+
+
 def a_key_checked(**changes: Any) -> e.KeyChecked:
     defaults = {"exchange": BTC.exchange, "remarks": ("the key expires in 9 days",)}
     return _filled(e.KeyChecked, defaults, changes)
@@ -726,7 +731,8 @@ def a_training_start(**changes: Any) -> e.StartTraining:
 
 JOURNALED_BUILDERS: Final[tuple[Callable[..., e.Event], ...]] = (
     a_run_opened, a_model_activated, a_history_loaded, a_bars_closed, a_bars_missed, a_bar_rejected,
-    a_bar_revised, a_feed_stale, a_feed_recovered, a_clock_checked, a_key_checked,
+    a_bar_revised, a_feed_stale, a_feed_recovered, a_clock_checked,
+    a_disk_checked, a_key_checked,
     an_exchange_lost, an_exchange_back, an_order_reported, quotes_taken,
     orders_ticked, a_start, a_reconciled, funds_that_moved,
     books_adopted,

@@ -87,7 +87,9 @@ def show_status(config: Path | None, state_dir: Path | None, *, as_json: bool) -
     except FileNotFoundError:
         state = {"run": paths.run, "state": "starting"}
     result = {"pid": pid, **state}
-    show(result, pairs(result), as_json=as_json)
+    process = state.get("process")
+    told = process.get("summary") if isinstance(process, dict) else None
+    show(result, pairs(result if told is None else result | {"process": told}), as_json=as_json)
     return 0
 
 

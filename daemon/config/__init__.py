@@ -8,6 +8,7 @@ from daemon.config.advice import warnings_for
 from daemon.config.changes import Change, Recorded, changes, config_hash, recorded, restored
 from daemon.config.going_live import GoliveSection
 from daemon.config.loading import load
+from daemon.config.operations import ProcessSection
 from daemon.config.refusals import ConfigRefused
 from daemon.config.retraining import RetrainingSection
 from daemon.config.sections import (
@@ -41,6 +42,7 @@ __all__ = [
     "LogSection",
     "ModelSection",
     "PolicySection",
+    "ProcessSection",
     "Recorded",
     "RetrainingSection",
     "RiskSection",

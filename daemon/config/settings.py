@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from daemon.config.going_live import GoliveSection
 from daemon.config.money import FEE_ASSETS, unvalued
+from daemon.config.operations import ProcessSection
 from daemon.config.retraining import RetrainingSection
 from daemon.config.sections import (
     BacktestSection,
@@ -59,6 +60,7 @@ class Settings(BaseSettings):
     golive: GoliveSection = GoliveSection()
     store: StoreSection = StoreSection()
     log: LogSection = LogSection()
+    process: ProcessSection = ProcessSection()
     exchange: ExchangeSection = ExchangeSection()
 
     @property

@@ -259,6 +259,17 @@ class ClockChecked(Input, frozen=True, kw_only=True, gc=False, tag=True):
     limit_ms: float
 
 
+class DiskChecked(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """The room on the disk of the state was measured, and whether it is enough changed by it.
+
+    What is decided must be written: entries stop before that fails.
+    """
+
+    is_enough: bool
+    free_megabytes: int
+    limit_megabytes: int
+
+
 class KeyChecked(Input, frozen=True, kw_only=True, gc=False, tag=True):
     """An exchange was asked what the key of a live account may do, and it may be used.
 
@@ -954,7 +965,7 @@ class StartTraining(Command, frozen=True, kw_only=True, gc=False, tag=True):
 
 JOURNALED: tuple[type[Event], ...] = (
     RunOpened, ModelActivated, HistoryLoaded, BarsClosed, BarsMissed, BarRejected, BarRevised,
-    FeedStale, FeedRecovered, ClockChecked, KeyChecked,
+    FeedStale, FeedRecovered, ClockChecked, DiskChecked, KeyChecked,
     ExchangeLost, ExchangeBack, OrderReported, QuotesTaken,
     OrdersTicked, Started, Reconciled, FundsMoved, BooksAdopted,
     HealthTick, CandidateTrained, TrainingFailed, HaltRequested,

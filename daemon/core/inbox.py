@@ -63,6 +63,15 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._market) + len(self._urgent)
 
+    @property
+    def depths(self) -> dict[str, tuple[int, int]]:
+        """Of each lane how many wait and how many may, and who waits for room."""
+        return {
+            "market": (len(self._market), self._market_max),
+            "urgent": (len(self._urgent), URGENT_MAX),
+            "for_room": (len(self._for_room), self._market_max),
+        }
+
     async def put(self, event: Input) -> None:
         """Queue one input; waits while the market lane is full, never for anything else."""
         if isinstance(event, MARKET_EVENTS):

@@ -60,11 +60,16 @@ class Pipeline:
     """Runs steps over a fixed route table; synchronous, no clock, no I/O."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
+        self._routes = tuple(routes)
         self._applying: dict[type[Event], list[Route]] = {}
         self._deciding: dict[type[Event], list[Route]] = {}
         for route in routes:
             table = self._deciding if route.decides else self._applying
             table.setdefault(route.event_type, []).append(route)
+
+    def wrapped(self, wrap: Callable[[Route], Route]) -> "Pipeline":
+        """The same table with every row as `wrap` gives it back."""
+        return Pipeline([wrap(route) for route in self._routes])
 
     def step(self, event: Event) -> Step:
         """Run `event` and all it causes to completion.

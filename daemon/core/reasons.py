@@ -87,6 +87,7 @@ class DenyReason(StrEnum):
     NOT_RECONCILED = "not_reconciled"
     DATA_DISTRUSTED = "data_distrusted"
     CLOCK_OFF = "clock_off"
+    DISK_LOW = "disk_low"  # what is decided might not be written
     NO_QUOTE = "no_quote"
     POLICY = "policy"  # the position was given up, and the trouble is still on
     NOT_TRADABLE = "not_tradable"

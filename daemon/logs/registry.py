@@ -131,6 +131,23 @@ ROWS: Final = (
         "clock.agrees", "info", "the clock is believed again",
         "exchange at offset_ms error_ms limit",
     ),
+    # the process itself
+    _event(
+        "process.sampled", "info", "how the process is: every 15 min, and when a level changes",
+        "unwell lag_p99_ms lag_max_ms step_p99_ms? slowest? slowest_p99_ms? queued in_flight "
+        "memory_megabytes? memory_growth_megabytes_per_hour? disk_free_megabytes? "
+        "journal_megabytes journal_growth_megabytes_per_day? open_files? threads?",
+    ),
+    _event(
+        "process.stuck", "error", "the event loop, or a step, does not go on: where it stands",
+        "stage silent_s stack",
+    ),
+    _event("process.turning", "info", "what was stuck goes on", "stage silent_s"),
+    _event(
+        "disk.low", "error", "what is decided might not be written: nothing is opened",
+        "at free_megabytes limit action",
+    ),
+    _event("disk.enough", "info", "there is room again", "at free_megabytes limit"),
     # the key of a live account
     _event("key.checked", "info", "the exchange was asked what the key may do: fit", "exchange at"),
     _event("key.remark", "warning", "something to know about the key", "exchange at detail"),

@@ -13,6 +13,8 @@ from daemon.logs import account_lines, data_lines, lines, model_lines, order_lin
 from daemon.logs.clock_lines import (
     clock_agrees,
     clock_off,
+    disk_enough,
+    disk_low,
     exchange_back,
     key_checked,
     key_remark,
@@ -45,6 +47,7 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.FeedStale: (("feed.stale", lines.feed_stale),),
     e.FeedRecovered: (("feed.recovered", lines.feed_recovered),),
     e.ClockChecked: (("clock.off", clock_off), ("clock.agrees", clock_agrees)),
+    e.DiskChecked: (("disk.low", disk_low), ("disk.enough", disk_enough)),
     e.KeyChecked: (("key.checked", key_checked), ("key.remark", key_remark)),
     e.ExchangeBack: (("exchange.back", exchange_back),),
     e.FeatureRows: (

@@ -36,13 +36,13 @@ from daemon.running.health import HealthTask
 from daemon.running.holdings import holding
 from daemon.running.lockstep import Lockstep
 from daemon.running.order_tasks import follow_open, tick_orders
-from daemon.running.progress import Progress
 from daemon.running.quotes import QuoteDesk
 from daemon.running.racing import first_of
 from daemon.running.reconcile import Books
 from daemon.running.retraining import Trainer
 from daemon.running.runner import Runner
 from daemon.running.site_tasks import SiteTasks
+from daemon.running.watching import Watching
 from daemon.web.control import Control
 
 if TYPE_CHECKING:
@@ -66,8 +66,6 @@ if TYPE_CHECKING:
 DRAIN_WITHIN_S = 30.0
 LAST_WITHIN_S = 45.0
 QUIET_CHECK_S = 0.02
-STUCK_AFTER_S = 20.0
-WATCH_EVERY_S = 1.0
 
 
 class Live:
@@ -103,7 +101,6 @@ class Live:
         self._accounted_ns: dict[InstrumentId, int] = {}
         self.inbox = Inbox(now_ns=None if world.is_lockstep else self._market_ns)
         self._halt_file = HaltFile(settings.run.state_dir)
-        self._overflowed = (0, 0)  # waits for room and messages let go, as last told
         self.sites = self._site_tasks(reporter)
         self._quotes = QuoteDesk(
             {site.exchange: site for site in world.sites},
@@ -117,18 +114,16 @@ class Live:
             timeframe_ns=self._timeframe_ns,
         )
         self._trainer = Trainer(self.inbox.put, train=train, use=use, now_ns=world.now_ns)
-        self._progress = Progress(
-            wire.monotonic_s,
-            lambda: len(self.inbox) + (not self.runner.is_idle),
-            stuck_after_s=STUCK_AFTER_S,
-        )
+        self._watching = self._watched()
         self._control = self._door()
-        self.runner = Runner(core.pipeline, journal, self.inbox, act=self._act)
+        times = self._watching.times
+        timed = times.timed(core.pipeline)
+        self.runner = Runner(timed, journal, self.inbox, act=self._act, times=times)
         self.runner.observers += [
             reporter.tap,
             self._health.note,
             self._trainer.note,
-            self._progress.note,
+            self._watching.progress.note,
             self.note,
             self._control.note,
         ]
@@ -179,6 +174,7 @@ class Live:
         if self.is_over or self._stop.is_set():
             return
         await self._obey_halt_file()
+        await self._watching.check()
         for each in self.sites.values():
             await each.clock_watch.check()
         enter: Callable[[Input], Awaitable[None]] = self.inbox.put
@@ -191,7 +187,7 @@ class Live:
         lockstep = self._lockstep(enter) if self._world.is_lockstep else None
         publish = enter if lockstep is None else lockstep.publish
         feeds = [each.feed(publish, last, recent, end_ns) for each in self.sites.values()]
-        work = [self.runner.run(), self._health.run(), self._watch(), self._control.run()]
+        work = [self.runner.run(), self._health.run(), self._watching.run(), self._control.run()]
         work += [feed.run() for feed in feeds]
         work += [task for each in self.sites.values() for task in each.work()]
         work += [self._quotes.run(), self._trainer.run()]
@@ -264,6 +260,19 @@ class Live:
             must_stay_halted=self._halt_file.must_stay_halted,
         )
 
+    def _watched(self) -> Watching:
+        return Watching(
+            self._settings,
+            self._paths,
+            wire=self._wire,
+            market_ns=self._world.now_ns,
+            reporter=self._reporter,
+            inbox=self.inbox,
+            sites=self.sites,
+            is_idle=lambda: self.runner.is_idle,
+            each_second=self._obey_halt_file,
+        )
+
     def _lockstep(self, enter: Callable[[Input], Awaitable[None]]) -> Lockstep:
         lockstep = Lockstep(
             {site.exchange: site.link for site in self._world.sites if site.link is not None},
@@ -326,26 +335,6 @@ class Live:
     async def _look_at_resting(self) -> None:
         for each in self.sites.values():
             await each.outbox.look_at_resting()
-
-    async def _watch(self) -> None:
-        """Say every second how it goes, and feed the service manager's watchdog while steps are
-        made.
-        """
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._reporter.notifier.feed_watchdog(self._progress.is_made))
-            while True:
-                await self._obey_halt_file()
-                self._reporter.write_status()
-                self._tell_overflow()
-                await asyncio.sleep(WATCH_EVERY_S)
-
-    def _tell_overflow(self) -> None:
-        """Bars came faster than steps: told each second in which one had to wait."""
-        now = self.inbox.waits_for_room, sum(each.coalesced for each in self.sites.values())
-        waits, coalesced = (new - old for new, old in zip(now, self._overflowed, strict=True))
-        if waits:
-            self._reporter.emit("queue.overflow", waiting=len(self.inbox), coalesced=coalesced)
-        self._overflowed = now
 
     def _market_ns(self, event: BarsClosed) -> int:
         exchanges = {bar.instrument.exchange for bar in event.bars}

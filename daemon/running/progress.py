@@ -30,7 +30,11 @@ class Progress:
 
     def is_made(self) -> bool:
         """False when inputs wait and none has been taken for too long."""
+        return self.standing_s() < self._stuck_after_s
+
+    def standing_s(self) -> float:
+        """How long inputs wait already without a step; 0 while none does."""
+        now_s = self._monotonic_s()
         if not self._waiting():
-            self._last_s = self._monotonic_s()
-            return True
-        return self._monotonic_s() - self._last_s < self._stuck_after_s
+            self._last_s = now_s
+        return now_s - self._last_s

@@ -76,6 +76,7 @@ class Reporter:
         self._world = world
         self._clocks: dict[str, Callable[[], dict[str, object]]] = {}
         self._exchanges: dict[str, Callable[[], dict[str, object]]] = {}
+        self._process: Callable[[], dict[str, object]] = dict
         self._stale: set[InstrumentId] = set()
         self._last_bars: dict[str, int] = {}  # by exchange: close of its newest bar
         self._state = "starting"
@@ -98,6 +99,10 @@ class Reporter:
     def watch_exchange(self, exchange: str, status: Callable[[], dict[str, object]]) -> None:
         """The status shows how this exchange is from now on."""
         self._exchanges[exchange] = status
+
+    def watch_process(self, status: Callable[[], dict[str, object]]) -> None:
+        """The status shows how the process is from now on."""
+        self._process = status
 
     def use(self, core: Core) -> None:
         """The core whose books the status shows."""
@@ -304,6 +309,7 @@ class Reporter:
             "fills": core.blotter.fill_count,
             "round_trips": book.round_trips,
             "health": self._health,
+            "process": self._process(),
             "exchanges": {name: self._exchange(core, name) for name in self._exchanges},
             "clock": {name: watch() for name, watch in self._clocks.items()},
             "slippage": {

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daemon.core.events import DURABLE, Command, Event
+from daemon.running.stage_times import StageTimes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,11 +30,13 @@ class Runner:
         inbox: Inbox,
         *,
         act: Callable[[Command], None],
+        times: StageTimes | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._journal = journal
         self._inbox = inbox
         self._act = act
+        self._times = times or StageTimes()
         self.observers: list[Callable[[tuple[Event, ...]], None]] = []  # told after the commit
         self.is_idle = True
         self.steps = 0
@@ -49,12 +52,16 @@ class Runner:
     async def take(self, event: Input) -> None:
         """One step, start to end: its commands leave only after its events are on the disk."""
         self.is_idle = False
+        self._times.begin(event)
         step = self._pipeline.step(event)
         is_durable = any(type(each) in DURABLE for each in step.events)
+        self._times.thought(event)
         await self._journal.append(step.events, is_durable=is_durable)
+        self._times.committed(event)
         for command in step.commands:
             self._act(command)
         self.steps += 1
         self.is_idle = True
         for observe in self.observers:
             observe(step.events)
+        self._times.end(event)

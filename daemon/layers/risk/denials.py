@@ -3,9 +3,14 @@
 Belongs here: the form of a no. Saying it belongs to the gates and to sizing.
 """
 
+from collections.abc import Iterable
+from typing import TypeVar
+
 from msgspec import Struct
 
 from daemon.core.events import DenyReason, OrderDenied, SignalEmitted
+
+T = TypeVar("T")
 
 
 class Valuation(Struct, frozen=True):
@@ -37,3 +42,9 @@ def told(denial: Denial, signal: SignalEmitted, ts_ns: int) -> OrderDenied:
         value=denial.value,
         limit=denial.limit,
     )
+
+
+def of_all(troubles: Iterable[T | None]) -> T | None:
+    """The first trouble where every exchange that an order may go to has one; they are few."""
+    found = list(troubles)
+    return None if any(each is None for each in found) else found[0]

@@ -16,6 +16,7 @@ from daemon.core.events import (
     DataDistrusted,
     DenyReason,
     Direction,
+    DiskChecked,
     HaltReason,
     HealthStatus,
     Quote,
@@ -61,6 +62,7 @@ class Situation(Struct, frozen=True, kw_only=True):
     is_stale: bool
     distrust: DataDistrusted | None
     clock: ClockChecked | None  # the measurement that took the trust away, if one did
+    disk: DiskChecked | None  # the measurement that found too little room, if one did
     health: HealthStatus
     open_orders: tuple[Order, ...]  # without a protective stop that rests as it should
     parent: Parent | None  # what was approved before, and is still being worked off
@@ -150,6 +152,14 @@ def clock_agrees(now: Situation, _config: RiskSection) -> Denial | None:
     if now.clock.offset_ms is not None:
         off = f"{now.clock.offset_ms:.1f} ms, error {now.clock.error_ms or 0:.1f} ms"
     return Denial(DenyReason.CLOCK_OFF, off, f"{now.clock.limit_ms:g} ms")
+
+
+def disk_has_room(now: Situation, _config: RiskSection) -> Denial | None:
+    """A position whose exit might not be written is not opened."""
+    if now.disk is None:
+        return None
+    free, limit = now.disk.free_megabytes, now.disk.limit_megabytes
+    return Denial(DenyReason.DISK_LOW, f"{free} MB free", f"{limit} MB")
 
 
 def not_given_up(now: Situation, _config: RiskSection) -> Denial | None:
@@ -289,6 +299,7 @@ ENTRY_GATES: tuple[Gate, ...] = (
     fresh_data,
     trusted_data,
     clock_agrees,
+    disk_has_room,
     model_healthy_enough,
     has_price,
     currencies_valued,

@@ -6,7 +6,7 @@ Belongs here: what is remembered. The answers belong to `verdicts`, halting to `
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -23,7 +23,7 @@ from daemon.core.events import (
 from daemon.core.instruments import EMBEDDED, exchange_behind
 from daemon.core.orders import Leg, OrderState, Side
 from daemon.core.timeframes import DAY_NS
-from daemon.layers.risk.denials import Denial, told
+from daemon.layers.risk.denials import Denial, of_all, told
 from daemon.layers.risk.distrust import Distrust
 from daemon.layers.risk.exits import flat
 from daemon.layers.risk.exposure import Exposure
@@ -39,7 +39,7 @@ from daemon.layers.risk.swaps import Swaps
 from daemon.layers.risk.verdicts import enter, leave
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from daemon.config import RiskSection
     from daemon.core.blotter import Blotter
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         BarsClosed,
         ClockChecked,
         DataDistrusted,
+        DiskChecked,
         EquityMarked,
         Event,
         ExchangeBack,
@@ -76,9 +77,6 @@ if TYPE_CHECKING:
     from daemon.core.instruments import InstrumentId
     from daemon.core.orders import Order
     from daemon.layers.risk.policy import Policy
-
-
-T = TypeVar("T")
 
 
 class Risk:
@@ -109,6 +107,7 @@ class Risk:
         self._stale: set[InstrumentId] = set()
         self.distrust = Distrust(quarantine_max_per_day)
         self._clocks: dict[str, ClockChecked] = {}  # of exchanges whose time is not ours
+        self._disk: DiskChecked | None = None  # of too little room
         self._model: ModelActivated | None = None
         self._health = HealthStatus.UNKNOWN
         self._pace = Pace(max(config.max_orders_per_hour, config.max_orders_per_day))
@@ -197,6 +196,9 @@ class Risk:
         else:
             self._clocks[event.exchange] = event
 
+    def apply_disk_checked(self, event: DiskChecked) -> None:
+        self._disk = None if event.is_enough else event
+
     def apply_order_intended(self, event: OrderIntended) -> None:
         quote = self._book.instruments[event.instrument].quote
         value = self._book.value(event.quantity * event.decision_price, quote)
@@ -243,6 +245,7 @@ class Risk:
     def _forget_streams(self) -> None:
         self._stale.clear()
         self._clocks.clear()
+        self._disk = None
         self._lost.clear()
         self._untraded.clear()
 
@@ -351,7 +354,8 @@ class Risk:
             has_foreign=any(each.exchange in self._foreign for each in members),
             is_stale=instrument in self._stale,
             distrust=self.distrust.of(instrument, signal.ts_ns),
-            clock=_of_all(self._clocks.get(each.exchange) for each in members),
+            clock=of_all(self._clocks.get(each.exchange) for each in members),
+            disk=self._disk,
             health=self._health,
             open_orders=self._in_the_way(signal),
             parent=blotter.parent_of(instrument),
@@ -360,10 +364,10 @@ class Risk:
             paced=paced,
             volatility_ratio=room.volatility_ratio,
             loss_pause=self._losses.pause(signal.ts_ns),
-            refusal_pause=_of_all(self._refusals_of(each).pause(signal.ts_ns) for each in members),
+            refusal_pause=of_all(self._refusals_of(each).pause(signal.ts_ns) for each in members),
             not_tradable=self._untraded.get(instrument),
             given_up=self.policy.keeps_closed(instrument, signal.ts_ns),
-            exchange_lost=_of_all(self._lost.get(each.exchange) for each in members),
+            exchange_lost=of_all(self._lost.get(each.exchange) for each in members),
             unknown_on_exchange=unknown,
             valuations=tuple(self._exposure.valuations(signal, self._stale)),
             fees_in_base=-book.others.get((instrument.exchange, listed.base), Decimal(0)),
@@ -392,9 +396,3 @@ class Risk:
             for each in orders
             if each.leg is not Leg.STOP or (each.is_unresolved and not is_exit)
         )
-
-
-def _of_all(troubles: Iterable[T | None]) -> T | None:
-    """The first trouble where every exchange that an order may go to has one; they are few."""
-    found = list(troubles)
-    return None if any(each is None for each in found) else found[0]

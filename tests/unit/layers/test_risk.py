@@ -23,6 +23,7 @@ from tests.builders import (
     ORDER,
     a_bar,
     a_clock_checked,
+    a_disk_checked,
     a_feed_stale,
     a_halt,
     a_halt_requested,
@@ -259,6 +260,7 @@ class Desk:
             apply(e.FeedStale, risk.apply_feed_stale),
             apply(e.FeedRecovered, risk.apply_feed_recovered),
             apply(e.ClockChecked, risk.apply_clock_checked),
+            apply(e.DiskChecked, risk.apply_disk_checked),
             on(e.HaltRequested, risk.halts.on_halt_requested),
             apply(e.FlattenRequested, risk.halts.apply_flatten_requested),
             apply(e.FlattenRequested, risk.flattening.apply_flatten_requested),
@@ -486,6 +488,25 @@ def test_a_clock_that_could_not_be_measured_opens_nothing_and_another_exchange_d
     assert elsewhere == "approved"
     assert isinstance(denial, e.OrderDenied)
     assert denial.value == "not measured"
+
+
+def test_a_disk_without_room_opens_nothing_with_its_numbers_and_lets_go() -> None:
+    desk = Desk()
+    desk.takes(a_disk_checked())
+    denial = desk.asked()
+    exit_ = desk.denied(direction=e.Direction.FLAT)
+    again = Desk(journal=desk.journal)
+    before = again.denied()
+    again.takes(a_reconciled())
+    started = again.denied()
+
+    assert isinstance(denial, e.OrderDenied)
+    assert denial.reason is e.DenyReason.DISK_LOW
+    assert (denial.value, denial.limit) == ("90 MB free", "256 MB")
+    assert exit_ == "nothing_to_close"
+    assert (before, started) == ("disk_low", "approved")
+    desk.takes(a_disk_checked(is_enough=True, free_megabytes=900))
+    assert desk.denied() == "approved"
 
 
 def test_a_start_measures_the_clock_anew() -> None:

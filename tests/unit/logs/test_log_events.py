@@ -26,6 +26,7 @@ from tests.builders import (
     a_bars_closed,
     a_clock_checked,
     a_denial,
+    a_disk_checked,
     a_halt,
     a_health_tick,
     a_position_changed,
@@ -124,6 +125,7 @@ def test_every_line_of_the_tap_is_registered_and_has_its_fields(out: io.StringIO
         a_reconciled(is_clean=False, differences=("BTC: books 1, venue 2",)),
         a_bar_rejected(reason=BarRejectReason.DUPLICATE),
         a_clock_checked(is_trusted=True, offset_ms=0.5),
+        a_disk_checked(is_enough=True, free_megabytes=900),
     )
 
     lines = tapped(out, *one_of_each(), *extra)
