@@ -812,6 +812,13 @@ class PredictionResolved(Fact, frozen=True, kw_only=True, gc=False, tag=True):
 
 
 class HealthSampled(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """How far the active model can be believed, and by which numbers.
+
+    `evidence` is what those own who bet against its promise, `shown` what he owns who bets for it;
+    at the limit beside it the skill is lost, or shown. `since_ns` is since when the skill is lost,
+    doubtful or shown. A retraining is due when the skill is lost, or the drift asks for it.
+    """
+
     model: str
     status: HealthStatus
     reasons: tuple[str, ...]
@@ -824,6 +831,16 @@ class HealthSampled(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     psi_worst_feature: str | None
     psi_prediction: float | None
     lost: int
+    policy: str = "auc_window"  # the rule by which it was judged
+    skill_lost: bool = False
+    drift_retrain: bool = False
+    evidence: float | None = None
+    evidence_limit: float | None = None
+    shown: float | None = None
+    shown_limit: float | None = None
+    since_ns: int | None = None
+    log_loss: float | None = None
+    calibration_slope: float | None = None
 
 
 class RetrainingOpened(Fact, frozen=True, kw_only=True, gc=False, tag=True):

@@ -271,8 +271,9 @@ ROWS: Final = (
     ),
     _event(
         "health.sampled", "info", "the model's own skill, now",
-        "at model status reasons auc? auc_low? auc_high? auc_n brier? psi_worst? "
-        "psi_worst_feature? psi_prediction? lost",
+        "at model status reasons auc? auc_low? auc_high? auc_n brier? log_loss? "
+        "calibration_slope? policy evidence? evidence_limit? shown? shown_limit? since? "
+        "psi_worst? psi_worst_feature? psi_prediction? lost",
     ),
     # a new model
     _event(

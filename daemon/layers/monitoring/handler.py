@@ -10,9 +10,26 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from daemon.core.events import HealthSampled, HealthStatus
-from daemon.layers.monitoring.health import HealthReason, References, judge, measure_drift
+from daemon.layers.monitoring.health import (
+    BySkill,
+    HealthReason,
+    References,
+    by_evidence,
+    by_interval,
+    by_last,
+    judge,
+    measure_drift,
+)
 from daemon.layers.monitoring.outcomes import Outcomes
-from daemon.layers.monitoring.skill import Skill, auc_with_interval, brier
+from daemon.layers.monitoring.sequential import SkillTest, rules_of
+from daemon.layers.monitoring.skill import (
+    Skill,
+    auc,
+    auc_with_interval,
+    brier,
+    calibration_slope,
+    log_loss,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,6 +56,8 @@ class Monitoring:
 
     def __init__(self, config: HealthSection, *, timeframe_ns: int) -> None:
         self._config = config
+        self._rules = rules_of(config)
+        self._tests: dict[str, SkillTest] = {}
         self.outcomes = Outcomes(timeframe_ns=timeframe_ns, window_outcomes=config.window_outcomes)
         self._model: str | None = None
         self._feature_names: tuple[str, ...] = ()
@@ -69,6 +88,10 @@ class Monitoring:
     def apply_model_activated(self, event: ModelActivated) -> None:
         """A swap starts a new window of outcomes and of probabilities."""
         self.outcomes.apply_model_activated(event)
+        self._tests = {
+            model: self._tests.get(model) or SkillTest(self.outcomes.block_ns(model))
+            for model in self.outcomes.models()
+        }
         if event.model != self._model:
             self._probabilities.clear()
         self._model = event.model
@@ -101,6 +124,15 @@ class Monitoring:
 
     def apply_prediction_resolved(self, event: PredictionResolved) -> None:
         self.outcomes.apply_prediction_resolved(event)
+        test = self._tests.get(event.model)
+        if test is not None and event.outcome is not None:
+            test.add(
+                self._rules,
+                event.ts_ns,
+                event.predicted_close_ns,
+                event.probability_up,
+                event.outcome,
+            )
 
     # --- deciding -----------------------------------------------------------------------------
 
@@ -123,7 +155,8 @@ class Monitoring:
             self._probabilities,
             self._config.psi_warn,
         )
-        status, reasons = judge(skill, drift, self._config.min_resolved)
+        test = self._tests.get(self._model or "") or SkillTest()
+        status, reasons = judge(self._by_skill(test, skill, probabilities, outcomes), drift)
         if self._model is None:
             status, reasons = HealthStatus.UNKNOWN, (HealthReason.NO_MODEL,)
         yield HealthSampled(
@@ -140,7 +173,27 @@ class Monitoring:
             psi_worst_feature=drift.worst_feature,
             psi_prediction=drift.prediction,
             lost=0 if self._model is None else self.outcomes.scores(self._model).lost,
+            policy=self._config.policy,
+            skill_lost=HealthReason.SKILL_LOST in reasons,
+            evidence=test.against,
+            evidence_limit=self._rules.limit,
+            shown=test.in_favour,
+            shown_limit=self._rules.shown_limit,
+            since_ns=test.lost_ns or test.doubted_ns or test.shown_ns,
+            log_loss=log_loss(probabilities, outcomes),
+            calibration_slope=calibration_slope(probabilities, outcomes),
         )
+
+    def _by_skill(
+        self, test: SkillTest, skill: Skill, probabilities: list[float], outcomes: list[int]
+    ) -> BySkill:
+        if self._config.policy == "sequential":
+            return by_evidence(test, skill, self._config.min_resolved)
+        if self._config.policy == "auc_window":
+            return by_interval(skill, self._config.min_resolved)
+        last_n = self._config.last_n
+        last = outcomes[-last_n:]
+        return by_last(auc(probabilities[-last_n:], last), len(last), last_n)
 
     def _recent(self) -> tuple[list[float], list[int], list[int]]:
         if self._model is None:

@@ -1,20 +1,15 @@
 """Judges a model: turns its skill and its drift into a status and the reasons for it.
 
-UNKNOWN: no model, under `min_resolved` outcomes, a single class, or a good AUC beside unmeasured
-drift. CRITICAL: the whole 95 % interval of the AUC is below 0.5. WARNING: the interval contains
-0.5, or a PSI is above `psi_warn` and above twice what training shows against itself. HEALTHY: the
-interval is above 0.5 and no PSI warns. Belongs here: what HEALTHY means. The statistics belong to
-`skill` and `drift`, the windows to `handler`, and what to do about bad health to risk.
+By the rule `sequential`, the default: CRITICAL while the promised skill is refuted, WARNING while
+that is doubtful, UNKNOWN under `min_resolved` outcomes, with a single class, or until skill is
+shown, and else HEALTHY. By `auc_window`: CRITICAL when the whole 95 % interval of the AUC is below
+0.5, WARNING when it contains 0.5, else HEALTHY. By `last_n`, the rule of the reference text:
+CRITICAL when the AUC of the last n outcomes is below 0.5, else HEALTHY. Drift makes a HEALTHY model
+a WARNING, and an UNKNOWN one while it is not measured. How often each rule is wrong, and how late
+it is, is simulated by `make soak SOAK=skill`, told in docs/health.md and held by tests.
 
-How often CRITICAL fires for one instrument with the defaults (window 500, at least 100 outcomes,
-a sample every 24 bars), from 3000 windows and 800 paths; a smaller simulation is a test:
-
-    true AUC   at one check of a full window   at any check in 1000 bars   median delay, bars
-    0.40       97 %                            100 %                       144
-    0.45       49 %                            90 %                        336
-    0.50       2.3 %                           19 %
-    0.55       0.03 %                          0.5 %
-    0.60       0 of 3000                       0 of 800
+Belongs here: what HEALTHY means. The statistics belong to `sequential`, `skill` and `drift`, the
+windows to `handler`, and what to do about bad health to risk.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +21,7 @@ from msgspec import Struct
 from daemon.core.events import HealthStatus
 from daemon.core.manifests import Histogram
 from daemon.layers.monitoring.drift import psi
+from daemon.layers.monitoring.sequential import SkillTest
 from daemon.layers.monitoring.skill import Skill
 
 PLACEBO_FACTOR = 2.0
@@ -36,7 +32,8 @@ class HealthReason(StrEnum):
     NO_MODEL = "no_model"
     TOO_FEW_OUTCOMES = "too_few_outcomes"
     ONE_CLASS = "one_class"
-    SKILL_BELOW_CHANCE = "skill_below_chance"
+    SKILL_LOST = "skill_lost"
+    SKILL_DOUBTFUL = "skill_doubtful"
     SKILL_NOT_SHOWN = "skill_not_shown"
     FEATURE_DRIFT = "feature_drift"
     PREDICTION_DRIFT = "prediction_drift"
@@ -63,16 +60,54 @@ class Drift(Struct, frozen=True):
     reasons: tuple[HealthReason, ...] = ()
 
 
-def judge(
-    skill: Skill, drift: Drift, min_resolved: int
-) -> tuple[HealthStatus, tuple[HealthReason, ...]]:
+BySkill = tuple[HealthStatus, HealthReason | None]
+
+
+def judge(by_skill: BySkill, drift: Drift) -> tuple[HealthStatus, tuple[HealthReason, ...]]:
     """The status, and every reason why it is not better than that."""
-    status, reason = _by_skill(skill, min_resolved)
+    status, reason = by_skill
     if reason is not None:
         return status, (reason, *drift.reasons)
     if WARNINGS & set(drift.reasons):
         return HealthStatus.WARNING, drift.reasons
     return (HealthStatus.UNKNOWN if drift.reasons else HealthStatus.HEALTHY), drift.reasons
+
+
+def by_evidence(test: SkillTest, skill: Skill, min_resolved: int) -> BySkill:
+    """The rule `sequential`: what is refuted is refuted with however few outcomes."""
+    if test.lost_ns is not None:
+        return HealthStatus.CRITICAL, HealthReason.SKILL_LOST
+    unknown = _unknown(skill, min_resolved)
+    if unknown is not None:
+        return HealthStatus.UNKNOWN, unknown
+    if test.doubted_ns is not None:
+        return HealthStatus.WARNING, HealthReason.SKILL_DOUBTFUL
+    if test.shown_ns is None:
+        return HealthStatus.UNKNOWN, HealthReason.SKILL_NOT_SHOWN
+    return HealthStatus.HEALTHY, None
+
+
+def by_interval(skill: Skill, min_resolved: int) -> BySkill:
+    """The rule `auc_window`."""
+    unknown = _unknown(skill, min_resolved)
+    if unknown is not None:
+        return HealthStatus.UNKNOWN, unknown
+    if skill.high < NO_SKILL_AUC:
+        return HealthStatus.CRITICAL, HealthReason.SKILL_LOST
+    if skill.low <= NO_SKILL_AUC:
+        return HealthStatus.WARNING, HealthReason.SKILL_NOT_SHOWN
+    return HealthStatus.HEALTHY, None
+
+
+def by_last(last_auc: float | None, last: int, last_n: int) -> BySkill:
+    """The rule `last_n`; unlike in the reference text, what is not known is not healthy."""
+    if last < last_n:
+        return HealthStatus.UNKNOWN, HealthReason.TOO_FEW_OUTCOMES
+    if last_auc is None:
+        return HealthStatus.UNKNOWN, HealthReason.ONE_CLASS
+    if last_auc < NO_SKILL_AUC:
+        return HealthStatus.CRITICAL, HealthReason.SKILL_LOST
+    return HealthStatus.HEALTHY, None
 
 
 def measure_drift(
@@ -111,16 +146,10 @@ def measure_drift(
     return Drift(worst[1], worst[2], prediction, tuple(reasons))
 
 
-def _by_skill(skill: Skill, min_resolved: int) -> tuple[HealthStatus, HealthReason | None]:
+def _unknown(skill: Skill, min_resolved: int) -> HealthReason | None:
     if skill.n < min_resolved:
-        return HealthStatus.UNKNOWN, HealthReason.TOO_FEW_OUTCOMES
-    if skill.auc is None:
-        return HealthStatus.UNKNOWN, HealthReason.ONE_CLASS
-    if skill.high < NO_SKILL_AUC:
-        return HealthStatus.CRITICAL, HealthReason.SKILL_BELOW_CHANCE
-    if skill.low <= NO_SKILL_AUC:
-        return HealthStatus.WARNING, HealthReason.SKILL_NOT_SHOWN
-    return HealthStatus.HEALTHY, None
+        return HealthReason.TOO_FEW_OUTCOMES
+    return HealthReason.ONE_CLASS if skill.auc is None else None
 
 
 def _warns(level: float, reference: Histogram, psi_warn: float) -> bool:

@@ -96,6 +96,10 @@ class Outcomes:
     def pending_count(self) -> int:
         return sum(len(each) for each in self._pending.values())
 
+    def models(self) -> tuple[str, ...]:
+        """Those of which scores are kept, the active one last."""
+        return tuple(self._scores)
+
     def scores(self, model: str) -> Scores:
         """KeyError for a model that was never activated, or long ago."""
         return self._scores[model]

@@ -138,6 +138,15 @@ def brier(probabilities: ArrayLike, outcomes: ArrayLike) -> float | None:
     return float(np.mean((scores - is_up) ** 2))
 
 
+def log_loss(probabilities: ArrayLike, outcomes: ArrayLike) -> float | None:
+    """Mean surprise of the outcomes, in nats: 0.693 is that of a coin; None without outcomes."""
+    scores, is_up = _checked(probabilities, outcomes)
+    if len(scores) == 0:
+        return None
+    clipped = np.clip(scores, PROBABILITY_MIN, 1.0 - PROBABILITY_MIN)
+    return float(-np.log(np.where(is_up, clipped, 1.0 - clipped)).mean())
+
+
 def calibration_slope(probabilities: ArrayLike, outcomes: ArrayLike) -> float | None:
     """Slope of the logistic regression of outcomes on logit(probability) (Cox 1958).
 

@@ -121,12 +121,13 @@ class Halts:
 
     def on_health_sampled(self, event: HealthSampled) -> Iterator[Event]:
         if event.status is HealthStatus.CRITICAL and HaltReason.MODEL_CRITICAL not in self._halted:
+            is_tested = event.policy == "sequential"
             yield TradingHalted(
                 ts_ns=event.ts_ns,
                 reason=HaltReason.MODEL_CRITICAL,
                 detail="; ".join(event.reasons),
-                value=event.auc_high,
-                limit=NO_SKILL_AUC,
+                value=event.evidence if is_tested else event.auc_high,
+                limit=event.evidence_limit if is_tested else NO_SKILL_AUC,
             )
 
     def on_reconciled(self, event: Reconciled) -> Iterator[Event]:

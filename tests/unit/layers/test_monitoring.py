@@ -1,6 +1,7 @@
 """Layer 7 as events in, events out: what is UNKNOWN, HEALTHY, WARNING, CRITICAL, and how often."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from msgspec.structs import replace
@@ -55,9 +56,12 @@ def usual_probability() -> Histogram:
 
 
 def a_monitor(
-    *, window_outcomes: int = 500, has_references: bool = True
+    *,
+    window_outcomes: int = 500,
+    has_references: bool = True,
+    policy: Literal["sequential", "auc_window", "last_n"] = "sequential",
 ) -> tuple[Monitoring, Pipeline]:
-    config = HealthSection(window_outcomes=window_outcomes, min_resolved=100)
+    config = HealthSection(window_outcomes=window_outcomes, min_resolved=100, policy=policy)
     monitoring = Monitoring(config, timeframe_ns=HOUR_NS)
     if has_references:
         monitoring.use_references("rf-a", usual(), usual_probability())
@@ -201,6 +205,11 @@ def test_without_a_model_health_is_unknown() -> None:
         psi_worst_feature=None,
         psi_prediction=None,
         lost=0,
+        policy="sequential",
+        evidence=0.0,
+        evidence_limit=1080.0,
+        shown=0.0,
+        shown_limit=20.0,
     )
 
 
@@ -274,9 +283,9 @@ def test_outcomes_of_one_class_are_unknown_not_healthy() -> None:
     assert sampled.auc is None
 
 
-def test_a_guessing_model_is_a_warning_and_a_reversed_one_is_critical() -> None:
-    _, guessing = a_monitor()
-    _, reversed_ = a_monitor()
+def test_by_its_interval_a_guessing_model_is_a_warning_and_a_reversed_one_critical() -> None:
+    _, guessing = a_monitor(policy="auc_window")
+    _, reversed_ = a_monitor(policy="auc_window")
 
     run(guessing, [an_activation(), *a_market(600)])
     run(reversed_, [an_activation(), *a_market(600, pull=-2.0)])
@@ -284,7 +293,32 @@ def test_a_guessing_model_is_a_warning_and_a_reversed_one_is_critical() -> None:
     assert sample(guessing).status is HealthStatus.WARNING
     assert sample(guessing).reasons == ("skill_not_shown",)
     assert sample(reversed_).status is HealthStatus.CRITICAL
-    assert sample(reversed_).reasons == ("skill_below_chance",)
+    assert sample(reversed_).reasons == ("skill_lost",)
+
+
+def test_by_evidence_a_guessing_model_is_found_out_and_a_reversed_one_sooner() -> None:
+    _, guessing = a_monitor()
+    _, reversed_ = a_monitor()
+
+    run(guessing, [an_activation(), *a_market(1200)])
+    run(reversed_, [an_activation(), *a_market(300, pull=-2.0)])
+
+    for pipeline in (guessing, reversed_):
+        sampled = sample(pipeline)
+        assert (sampled.status, sampled.reasons) == (HealthStatus.CRITICAL, ("skill_lost",))
+        assert sampled.skill_lost
+        assert sampled.evidence is not None
+        assert sampled.evidence_limit is not None
+        assert sampled.since_ns is not None
+    assert (sample(reversed_).since_ns or 0) < (sample(guessing).since_ns or 0)
+
+
+def test_by_the_last_outcomes_a_good_model_is_healthy() -> None:
+    _, pipeline = a_monitor(policy="last_n")
+
+    run(pipeline, [an_activation(), *a_market(300, pull=2.5)])
+
+    assert (sample(pipeline).status, sample(pipeline).policy) == (HealthStatus.HEALTHY, "last_n")
 
 
 def test_a_feature_that_left_its_place_is_named_and_warned_of() -> None:
