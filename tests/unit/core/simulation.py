@@ -143,7 +143,8 @@ def settings_of(rng: Random) -> Settings:
             routing=rng.choice(["own", "own", "best"]),
         ),
         policy=policy_of(Random(rng.random())),
-        health=HealthSection(window_outcomes=40, min_resolved=20),
+        # Stories are short: the rule that halts sooner, if seldom rightly.
+        health=HealthSection(policy="auc_window", window_outcomes=40, min_resolved=20),
         retraining=RetrainingSection(after_days=0.5, new_bars_min=4, min_gap_hours=3.0),
     )
 
