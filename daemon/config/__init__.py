@@ -7,6 +7,7 @@ means for trading belongs to the layer that receives its section.
 from daemon.config.advice import warnings_for
 from daemon.config.changes import Change, Recorded, changes, config_hash, recorded, restored
 from daemon.config.going_live import GoliveSection
+from daemon.config.health import HealthSection
 from daemon.config.loading import load
 from daemon.config.operations import ProcessSection
 from daemon.config.refusals import ConfigRefused
@@ -17,7 +18,6 @@ from daemon.config.sections import (
     ExchangeSection,
     ExecutionSection,
     FeaturesSection,
-    HealthSection,
     LogSection,
     ModelSection,
     PolicySection,

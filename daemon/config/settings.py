@@ -10,6 +10,7 @@ from pydantic import model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from daemon.config.going_live import GoliveSection
+from daemon.config.health import HealthSection
 from daemon.config.money import FEE_ASSETS, unvalued
 from daemon.config.operations import ProcessSection
 from daemon.config.retraining import RetrainingSection
@@ -19,7 +20,6 @@ from daemon.config.sections import (
     ExchangeSection,
     ExecutionSection,
     FeaturesSection,
-    HealthSection,
     LogSection,
     ModelSection,
     PolicySection,
