@@ -280,10 +280,10 @@ def _equity(journal: JournalReader) -> list[dict[str, object]]:
         {
             "ts": rfc3339(each.ts_ns),
             "currency": opened.currency,
-            "equity_quote": plain(each.equity_quote),
+            "equity_quote": opened.shown(each.equity_quote),
             "drawdown_ratio": round(each.drawdown_ratio, 6),
             "exposure_ratio": round(each.exposure_ratio, 6),
-            "fees_quote": plain(each.fees_quote),
+            "fees_quote": opened.shown(each.fees_quote),
         }
         for _, each in journal.read_kinds(e.EquityMarked)
     ]

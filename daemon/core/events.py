@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from daemon.core.bars import Bar, BarRejectReason, BarSource, MissCause
-from daemon.core.instruments import Instrument, InstrumentId
+from daemon.core.instruments import Instrument, InstrumentId, plain
 from daemon.core.labels import LabelRule
 from daemon.core.orders import Fill, Leg, OrderState, OrderType, Side
 from daemon.core.reasons import (
@@ -143,6 +143,13 @@ class RunOpened(Input, frozen=True, kw_only=True, gc=False, tag=True):
     def currency(self) -> str:
         """The one in which equity is told."""
         return self.reporting_currency or self.instruments[0].quote
+
+    def shown(self, amount: Decimal) -> str:
+        """A sum of the account as text: exact, but for what a rate between currencies made of it,
+        which has more digits than meaning.
+        """
+        are_several = {each.quote for each in self.instruments} != {self.currency}
+        return plain(round(amount, 8) if are_several else amount)
 
     def each_account(self) -> tuple[AccountOpened, ...]:
         """One for every exchange, whether there are several or one."""

@@ -149,11 +149,11 @@ def _equity(facts: Facts) -> Iterable[Row]:
         yield {
             "ts": rfc3339(each.ts_ns),
             "currency": facts.run.currency,
-            "equity_quote": plain(each.equity_quote),
-            "peak_quote": plain(each.peak_quote),
+            "equity_quote": facts.run.shown(each.equity_quote),
+            "peak_quote": facts.run.shown(each.peak_quote),
             "drawdown_ratio": each.drawdown_ratio,
             "exposure_ratio": each.exposure_ratio,
-            "fees_quote": plain(each.fees_quote),
+            "fees_quote": facts.run.shown(each.fees_quote),
         }
 
 

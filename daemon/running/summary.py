@@ -108,12 +108,12 @@ def _summarised(events: Iterable[e.Event], lookback: int) -> dict[str, object]:
         "gaps_traded": tally.gaps_traded,
         **_slippage(tally),
         "currency": book.reporting,
-        "fees_quote": plain(book.fees),
+        "fees_quote": opened.shown(book.fees),
         **_others(book),
-        **({"funding_quote": plain(book.funding)} if book.funding else {}),
-        "pnl_quote": plain(book.equity - book.allotted),
-        **_revaluation(book),
-        "equity_quote": plain(book.equity),
+        **({"funding_quote": opened.shown(book.funding)} if book.funding else {}),
+        "pnl_quote": opened.shown(book.equity - book.allotted),
+        **_revaluation(opened, book),
+        "equity_quote": opened.shown(book.equity),
         "drawdown_ratio": round(tally.drawdown_ratio, 6),
         "auc": _rounded(skill.auc),
         "auc_low": _rounded(skill.low),
@@ -145,8 +145,8 @@ def _each(opened: e.RunOpened, tally: Tally, book: Book) -> dict[str, object]:
         equity = book.equity_on(name)
         shown[name] = {
             **{what: counted[what] for what in ("bars", "orders", "fills", "round_trips")},
-            "pnl_quote": plain(equity - book.allotted_on(name)),
-            "equity_quote": plain(equity),
+            "pnl_quote": opened.shown(equity - book.allotted_on(name)),
+            "equity_quote": opened.shown(equity),
         }
     return {"exchanges": shown}
 
@@ -157,9 +157,9 @@ def _others(book: Book) -> dict[str, object]:
     return {"fees_other": fees} if fees else {}
 
 
-def _revaluation(book: Book) -> dict[str, object]:
+def _revaluation(opened: e.RunOpened, book: Book) -> dict[str, object]:
     """Of the profit, what exchange rates made of the capital itself."""
-    return {"revaluation_quote": plain(book.revaluation)} if book.revaluation else {}
+    return {"revaluation_quote": opened.shown(book.revaluation)} if book.revaluation else {}
 
 
 def _on_exchange(tally: Tally, instrument: InstrumentId, what: str) -> None:
