@@ -168,6 +168,7 @@ def routes(core: Core) -> list[Route]:
         apply(e.Reconciled, risk.apply_reconciled),
         apply(e.Reconciled, execution.apply_reconciled),
         on(e.Reconciled, risk.halts.on_reconciled, e.TradingHalted),
+        on(e.Reconciled, execution.on_reconciled, *cancel, e.ParentEnded),
         apply(e.FundsMoved, core.flows.apply_funds_moved),
         apply(e.BooksAdopted, core.flows.apply_books_adopted),
         apply(e.BooksAdopted, execution.apply_books_adopted),
@@ -248,6 +249,7 @@ def routes(core: Core) -> list[Route]:
         on(e.OrderFilled, core.costs.on_order_filled, e.FeesDrifted),
         apply(e.FeesDrifted, core.costs.apply_fees_drifted),
         on(e.OrderFilled, risk.holdings.on_order_filled, e.PositionChanged),
+        on(e.OrderFilled, risk.halts.on_order_filled, e.TradingHalted),
         apply(e.OrderCompleted, blotter.apply_order_completed),
         # What ends by itself has ended before a halt could end it.
         on(e.OrderCompleted, execution.on_order_completed,

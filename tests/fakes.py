@@ -191,6 +191,10 @@ class FakeVenue:
         order = self._resting.pop(client_order_id)
         self._execute(order, order.quantity)
 
+    def had_met(self, order: SubmitOrder) -> None:
+        """The market had come to an order that was called canceled."""
+        self._execute(order, order.quantity)
+
     async def look_up(self, order: LookUpOrder) -> OrderReported:
         self.asked.append(order.client_order_id)
         await asyncio.sleep(0.25)

@@ -131,7 +131,7 @@ class HaltReason(StrEnum):
     OPERATOR = "operator"
     RECONCILE = "reconcile"
     FOREIGN_ORDER = "foreign_order"
-    OVERFILL = "overfill"
+    OVERFILL = "overfill"  # more was filled than ordered, or sold than held
     LIQUIDATED = "liquidated"  # the exchange took a position away: nobody was quick enough
     LATE_FILL = "late_fill"  # of an order that was believed dead: the position may be twice the cap
 
@@ -183,6 +183,7 @@ class ParentEnd(StrEnum):
     NOT_SENT = "not_sent"
     ABSENT = "absent"
     TOO_SMALL = "too_small"  # what is left is less than the exchange takes
+    FOREIGN_ORDER = "foreign_order"  # who knows what it would sell: orders of ours nobody intended
     NOWHERE = "nowhere"  # no exchange that lists it is well, has money and shows a book
 
 

@@ -96,7 +96,8 @@ def adoptable(
 ) -> tuple[AdoptedOrder, ...]:
     """One order for each client id among them, in the order in which they traded.
 
-    `are_settled`: the balances of the run's opening hold these trades already.
+    `are_settled`: the balances of the run's opening hold these trades already. Left out is what
+    rests without a price: nobody can say what it ties up before it has traded.
     """
     by_name: dict[str, list[VenueFill]] = {}
     for each in sorted(fills, key=lambda each: (each.fill.ts_ns, each.fill.trade_id)):
@@ -106,7 +107,11 @@ def adoptable(
         _adopted(name, trades, resting.get(name), are_settled=are_settled)
         for name, trades in by_name.items()
     ]
-    orders += [_resting(each) for name, each in sorted(resting.items()) if name not in by_name]
+    orders += [
+        _resting(each, price)
+        for name, each in sorted(resting.items())
+        if name not in by_name and (price := each.stop_price or each.price)
+    ]
     return tuple(orders)
 
 
@@ -157,14 +162,14 @@ def _adopted(
     )
 
 
-def _resting(order: OpenOrder) -> AdoptedOrder:
+def _resting(order: OpenOrder, price: Decimal) -> AdoptedOrder:
     return AdoptedOrder(
         client_order_id=order.client_order_id,
         instrument=order.instrument,
         side=order.side,
         order_type=order.order_type,
         quantity=order.quantity,
-        price=order.stop_price or order.price or order.quantity,
+        price=price,
         stop_price=order.stop_price,
         is_open=True,
     )

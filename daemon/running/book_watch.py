@@ -41,6 +41,7 @@ PAUSE_MAX_S = 5.0
 PATIENCES_MAX = 3  # what differs each time in another way shows a market at work, not a difference
 SETTLED_WITHIN_S = 60.0
 MOVED_MAX = 20  # readings in a row during which an order moved
+MONEY_MAX = 3  # times in one check that money of others comes or goes
 TOLD_MAX = 20
 OVERLAP_S = 300.0  # of the exchange's time: its list of trades may be so late
 
@@ -111,11 +112,12 @@ class BookWatch:
         seen = _Sightings(self._rules.patience_s)
         asked: set[str] = set()
         booked: set[str] = set()
+        moved = 0
         is_whole = self._ground is None
         pause_s = PAUSE_FIRST_S
         until_s = self._rules.patience_s * PATIENCES_MAX + SETTLED_WITHIN_S
         until_s += asyncio.get_running_loop().time()
-        while asyncio.get_running_loop().time() < until_s:
+        while moved < MONEY_MAX and asyncio.get_running_loop().time() < until_s:
             account, comparison = await self._reading(hands, is_whole=is_whole)
             fresh = [each for each in comparison.missed if _name(each) not in booked]
             for each in fresh:
@@ -128,21 +130,21 @@ class BookWatch:
                 await self._agree(account, hands)
                 return True
             strays = [each.subject for each in found if each.kind is Kind.FOREIGN]
-            if strays and is_adopting:
-                is_adopting = False
-                await self._adopt(strays, account, hands)
+            if strays and is_adopting and await self._adopt(strays, account, hands):
                 continue
             if not is_whole:
                 is_whole = True  # what is late in a list of trades is told by the whole of it
                 continue
-            keys = frozenset(each.key for each in found)
-            seen.note(keys)
-            is_known = keys == self._told
-            if strays and not seen.have_lasted:  # the rest may be gone with the next reading
-                found = [each for each in found if each.kind is Kind.FOREIGN]
-                is_known = frozenset(each.key for each in found) == self._told
-            if is_known or seen.have_lasted or strays:
-                return await self._differ(found, account, hands, is_known=is_known)
+            if told := self._to_tell(found, seen, is_adopting=is_adopting):
+                if not self._is_money(told):
+                    await self._differ(told, hands)
+                    return False
+                if await self._book_money(told, account, hands):
+                    return True
+                seen.forget()  # something has moved since
+                is_whole = True
+                moved += 1
+                continue
             await self._ask(found, asked, hands)
             await asyncio.sleep(pause_s)
             pause_s = min(PAUSE_MAX_S, pause_s * 2)
@@ -192,19 +194,22 @@ class BookWatch:
         )
         await hands.enter(report)
 
-    async def _adopt(self, names: Collection[str], account: Account, hands: Hands) -> None:
-        """Make them orders of ours, and ask what became of each."""
+    async def _adopt(self, names: Collection[str], account: Account, hands: Hands) -> bool:
+        """Make them orders of ours, and ask what became of each; False when none can be, yet."""
         orders = adoptable(
             [each for each in account.fills if each.client_order_id in names],
             [each for each in account.open_orders if each.client_order_id in names],
             are_settled=False,
         )
+        if not orders:
+            return False
         await hands.enter(
             BooksAdopted(ts_ns=hands.now_ns(), exchange=self._exchange, orders=orders)
         )
         for each in orders:
             order = self._books.blotter.orders[each.client_order_id]
             await hands.look_up(_question(order, "it was adopted", hands.now_ns()))
+        return True
 
     async def _ask(self, found: Iterable[Difference], asked: set[str], hands: Hands) -> None:
         """Ask once more what became of orders that stand elsewhere than we believe."""
@@ -224,30 +229,48 @@ class BookWatch:
             await hands.enter(Reconciled(ts_ns=now_ns, is_clean=True, exchange=self._exchange))
         self._told = frozenset()
 
-    async def _differ(
-        self, found: list[Difference], account: Account, hands: Hands, *, is_known: bool
-    ) -> bool:
+    def _to_tell(
+        self, found: list[Difference], seen: _Sightings, *, is_adopting: bool
+    ) -> list[Difference]:
+        """Of these differences what is acted on now: all when they have lasted or are known, orders
+        that bear our mark at once unless they may yet be taken over, else nothing.
+        """
+        keys = frozenset(each.key for each in found)
+        seen.note(keys)
+        if seen.have_lasted or keys == self._told:
+            return found
+        return [each for each in found if each.kind is Kind.FOREIGN and not is_adopting]
+
+    def _is_money(self, found: Iterable[Difference]) -> bool:
         """What no fill explains is somebody else's money, as long as all that is ours is there."""
-        is_money = all(each.kind is Kind.BALANCE for each in found)
-        if is_money and self._rules.foreign == "ignore":
-            for each in found:
-                await hands.enter(
-                    FundsMoved(
-                        ts_ns=hands.now_ns(),
-                        exchange=self._exchange,
-                        currency=each.subject,
-                        amount=each.amount,
-                        reason=each.text,
-                    )
+        return self._rules.foreign == "ignore" and all(each.kind is Kind.BALANCE for each in found)
+
+    async def _book_money(
+        self, found: Iterable[Difference], account: Account, hands: Hands
+    ) -> bool:
+        """Count it apart; True when both sides agree by that."""
+        for each in found:
+            await hands.enter(
+                FundsMoved(
+                    ts_ns=hands.now_ns(),
+                    exchange=self._exchange,
+                    currency=each.subject,
+                    amount=each.amount,
+                    reason=each.text,
                 )
-            self._ground = None
-            await hands.rest()
-            if self._compared(account, None).is_equal:
-                await self._agree(account, hands)
-                return True
-            return await self.check(hands)  # something has moved since
+            )
+        self._ground = None
+        await hands.rest()
+        if not self._compared(account, None).is_equal:
+            return False
+        await self._agree(account, hands)
+        return True
+
+    async def _differ(self, found: list[Difference], hands: Hands) -> None:
+        """Say so, once."""
+        keys = frozenset(each.key for each in found)
         self._differences = tuple(each.text for each in found)
-        if not is_known:
+        if keys != self._told:
             foreign = [each for each in found if each.kind in {Kind.FOREIGN, Kind.OTHERS}]
             await hands.enter(
                 Reconciled(
@@ -258,8 +281,7 @@ class BookWatch:
                     foreign=tuple(dict.fromkeys(each.subject for each in foreign)),
                 )
             )
-        self._told = frozenset(each.key for each in found)
-        return False
+        self._told = keys
 
 
 def _shortened(differences: tuple[str, ...], *, is_foreign: bool) -> tuple[str, ...]:
@@ -283,6 +305,9 @@ class _Sightings:
             for each in keys
             for since_s, count in [self._seen.get(each, (now_s, 0))]
         }
+
+    def forget(self) -> None:
+        self._seen = {}
 
     @property
     def have_lasted(self) -> bool:

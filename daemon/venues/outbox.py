@@ -20,7 +20,7 @@ from daemon.core.events import (
     ReportSource,
     SubmitOrder,
 )
-from daemon.core.orders import TERMINAL
+from daemon.core.orders import TERMINAL, OrderState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -34,6 +34,7 @@ DRAIN_WITHIN_S = 10.0
 LISTEN_AGAIN_S = 1.0
 LOOK_AGAIN_FIRST_S = 1.0
 LOOK_AGAIN_MAX_S = 60.0
+LOOK_BEHIND_S = 2.0  # after which a fill that raced a cancel is listed, whatever was said of it
 
 
 class Outbox:
@@ -76,6 +77,7 @@ class Outbox:
         self._followers: dict[str, asyncio.Task[None]] = {}
         self._resting: dict[str, tuple[LookUpOrder, OrderReported | None]] = {}
         self._late: list[asyncio.Task[None]] = []
+        self._behind: dict[str, asyncio.Task[None]] = {}
 
     @property
     def in_flight(self) -> int:
@@ -196,6 +198,7 @@ class Outbox:
                     await self._publish(report)
                     if not (_is_open(report) or _is_unclear(report)):
                         self._forget(ours)
+                        self._look_behind(command, report)
         finally:
             del self._cancels[ours]
             self._note()
@@ -243,6 +246,34 @@ class Outbox:
         finally:
             self._followers.pop(command.client_order_id, None)
 
+    def _look_behind(self, command: CancelOrder, told: OrderReported) -> None:
+        """Ask once more about what ended by a cancel: exchanges have called canceled and empty what
+        had just filled, and listed the trades a moment later.
+        """
+        ours = command.client_order_id
+        if not self._is_following or told.state is OrderState.FILLED or ours in self._behind:
+            return
+        question = LookUpOrder(
+            ts_ns=told.ts_ns,
+            client_order_id=ours,
+            instrument=command.instrument,
+            intended_ns=command.intended_ns,
+            reason="some time after a cancel",
+            order_type=command.order_type,
+        )
+
+        async def look() -> None:
+            try:
+                await asyncio.sleep(LOOK_BEHIND_S)
+                with contextlib.suppress(Exception):  # the next comparison of the books asks, too
+                    report = await self._venue.look_up(question)
+                    if len(report.fills) > len(told.fills):
+                        await self._publish(report)
+            finally:
+                del self._behind[ours]
+
+        self._behind[ours] = asyncio.create_task(look())
+
     def _forget(self, ours: str) -> None:
         """It is over, and that is told: nobody needs to ask any more."""
         self._resting.pop(ours, None)
@@ -283,9 +314,8 @@ class Outbox:
                 await self._publish(_not_sent(command))
         if self._senders:
             await asyncio.wait(self._senders.values(), timeout=self._drain_within_s)
-        asking = [*self._searches.values(), *self._cancels.values(), *self._followers.values()]
-        tasks = [*self._senders.values(), *asking]
-        await _end(tasks)
+        asking = (self._senders, self._searches, self._cancels, self._followers, self._behind)
+        await _end([task for tasks in asking for task in tasks.values()])
         self._note()
 
     def _note(self) -> None:

@@ -52,6 +52,23 @@ async def test_f32_a_cancel_that_comes_too_late_is_a_position_and_no_second_entr
         await desk.assert_books_are_right()
 
 
+async def test_f31_f32_a_fill_that_was_denied_after_its_cancel_is_found_by_the_next_look(
+    tmp_path: Path,
+) -> None:
+    async with money_desk(tmp_path, **LIMIT) as desk:
+        await desk.subscribed()
+        await desk.lab.fault(kind="drop", **USER)
+        await desk.lab.fault(kind="filled_first", ratio=1, times=1)
+        await desk.lab.fault(kind="denied", times=1)
+        await desk.lab.fault(kind="trades_lag", sec=1.0, times=1)
+        await desk.buys()
+
+        assert desk.states()[0] == "entry canceled"
+        assert desk.held == 0
+        await desk.until(lambda: desk.held > 0)  # books are compared every ten minutes here
+        await desk.assert_books_are_right()
+
+
 async def test_f39_what_filled_of_a_cancelled_order_is_a_position_with_its_stop(
     tmp_path: Path,
 ) -> None:

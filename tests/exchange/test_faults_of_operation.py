@@ -6,7 +6,16 @@ After each both sides' books are equal to the last digit.
 from pathlib import Path
 
 from daemon.core import events as e
-from tests.exchange.money_desk import CANCELLING, PLACING, READING, holding, money_desk, there
+from daemon.core.orders import Leg
+from tests.exchange.money_desk import (
+    CANCELLING,
+    PATIENT,
+    PLACING,
+    READING,
+    holding,
+    money_desk,
+    there,
+)
 
 
 async def test_f71_a_ban_is_waited_out_and_nothing_is_doubled(tmp_path: Path) -> None:
@@ -86,6 +95,28 @@ async def test_f77_an_order_named_like_ours_that_we_never_intended_halts(tmp_pat
         assert e.HaltReason.FOREIGN_ORDER in desk.core.risk.halted
         ours = {each.client_order_id for each in desk.orders}
         assert ours | {name} == {each["client_order_id"] for each in await there(desk)}
+
+
+async def test_f77_an_exit_that_is_being_worked_ends_beside_an_order_that_is_named_like_ours(
+    tmp_path: Path,
+) -> None:
+    changed = PATIENT | {"execution__exit_order": "limit", "execution__limit_offset_bps": 0.0}
+    async with holding(tmp_path, **changed | {"execution__entry_order": "market"}) as desk:
+        await desk.sells(waits=False)
+        await desk.until(lambda: desk.states()[-1] == "exit accepted")
+        name = f"{desk.orders[0].client_order_id[:6]}another"
+        await desk.lab.fault(
+            kind="foreign_order", symbol="BTC/USDT", side="SELL", amount="0.001", client_id=name
+        )
+
+        assert not await desk.compare()
+        await desk.settled()
+        assert desk.states()[-1] == "exit canceled"
+        assert [each.reason for each in desk.all(e.ParentEnded)][-1] is e.ParentEnd.FOREIGN_ORDER
+        await desk.bar()
+        await desk.sells()
+        sold = [each for each in desk.orders if each.leg is Leg.EXIT]
+        assert [each.filled_quantity for each in sold] == [0]
 
 
 async def test_f79_while_nothing_is_reached_nothing_is_doubled_and_the_stop_rests(

@@ -14,6 +14,7 @@ from tests.exchange.money_desk import (
     CANCELLING,
     PATIENT,
     PLACING,
+    USER,
     entries,
     holding,
     money_desk,
@@ -66,6 +67,21 @@ async def test_f51_a_stop_that_fills_while_an_exit_cancels_it_leaves_nothing_to_
         await desk.sells()
 
         assert desk.states() == ["entry filled", "stop filled"]
+        assert desk.held == 0
+        await desk.assert_books_are_right()
+
+
+async def test_f31_f51_a_stop_whose_fill_is_denied_is_not_sold_a_second_time(
+    tmp_path: Path,
+) -> None:
+    async with holding(tmp_path) as desk:
+        await desk.subscribed()
+        await desk.lab.fault(kind="drop", **USER)
+        await desk.lab.fault(kind="filled_first", times=1)
+        await desk.lab.fault(kind="denied", times=1)
+        await desk.sells()
+
+        assert desk.states() == ["entry filled", "stop canceled"]
         assert desk.held == 0
         await desk.assert_books_are_right()
 

@@ -60,6 +60,7 @@ class Execution:
         self, config: ExecutionSection, blotter: Blotter, book: Book, *, price_collar_bps: float
     ) -> None:
         self._blotter = blotter
+        self._unsure: set[str] = set()
         self._intents = Intents()
         self._reports = Reports(blotter)
         self._router = Router(config, blotter, book)
@@ -69,9 +70,10 @@ class Execution:
             book,
             self._intents,
             self._router,
+            unsure=self._unsure,
             price_collar_bps=price_collar_bps,
         )
-        self._protection = Protection(config, blotter, book, self._intents)
+        self._protection = Protection(config, blotter, book, self._intents, self._unsure)
 
     def is_due(self, ts_ns: int) -> bool:
         """True when a tick now would do anything."""
@@ -83,7 +85,13 @@ class Execution:
         self._intents.open(event)
 
     def apply_reconciled(self, event: Reconciled) -> None:
-        self._protection.note_reconciled(event)
+        """Beside orders that the books do not know nobody can say what is to be sold, and what to
+        be protected.
+        """
+        if event.foreign:
+            self._unsure.add(event.exchange)
+        else:
+            self._unsure.discard(event.exchange)
 
     def apply_books_adopted(self, event: BooksAdopted) -> None:
         self._intents.note_adopted(event)
@@ -148,6 +156,9 @@ class Execution:
         self._note_lost(event)
 
     # --- deciding -----------------------------------------------------------------------------
+
+    def on_reconciled(self, event: Reconciled) -> Iterator[Event]:
+        yield from self._working.reconciled(event.ts_ns)
 
     def on_books_adopted(self, event: BooksAdopted) -> Iterator[Event]:
         yield from adopted(event)

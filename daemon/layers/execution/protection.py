@@ -19,12 +19,12 @@ from daemon.layers.execution.intents import Draft, cancelled
 from daemon.layers.execution.working import is_cancel_due
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from daemon.config import ExecutionSection
     from daemon.core.blotter import Blotter
     from daemon.core.book import Book
-    from daemon.core.events import Event, OrderIntended, Reconciled
+    from daemon.core.events import Event, OrderIntended
     from daemon.core.instruments import Instrument, InstrumentId
     from daemon.core.orders import Order
     from daemon.layers.execution.intents import Intents
@@ -44,25 +44,23 @@ class Protection:
     """Stops of all positions."""
 
     def __init__(
-        self, config: ExecutionSection, blotter: Blotter, book: Book, intents: Intents
+        self,
+        config: ExecutionSection,
+        blotter: Blotter,
+        book: Book,
+        intents: Intents,
+        unsure: Collection[str],
     ) -> None:
         self._ratio = Decimal(repr(config.stop_loss_ratio))
         self._blotter = blotter
         self._book = book
         self._intents = intents
         self._entered: dict[InstrumentId, tuple[str, int]] = {}  # trace and close of the newest
-        self._unsure: set[str] = set()  # exchanges with orders of ours that the books do not know
+        self._unsure = unsure  # exchanges with orders of ours that the books do not know
         self._failures: dict[InstrumentId, _Failures] = {}
         self._asked: dict[InstrumentId, Decimal] = {}  # how far away, where none is configured
 
     # --- what is remembered -------------------------------------------------------------------
-
-    def note_reconciled(self, event: Reconciled) -> None:
-        """Beside orders that the books do not know nobody can say what is to be protected."""
-        if event.foreign:
-            self._unsure.add(event.exchange)
-        else:
-            self._unsure.discard(event.exchange)
 
     def note_intended(self, event: OrderIntended) -> None:
         if event.leg is Leg.ENTRY:

@@ -15,7 +15,7 @@ from daemon.core.timeframes import NS_PER_S
 from daemon.layers.execution.intents import Draft, cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from daemon.config import ExecutionSection
     from daemon.core.blotter import Blotter
@@ -48,6 +48,7 @@ class Working:
         intents: Intents,
         router: Router,
         *,
+        unsure: Collection[str],
         price_collar_bps: float,
     ) -> None:
         self._collar_ratio = Decimal(repr(price_collar_bps)) / BPS
@@ -56,6 +57,7 @@ class Working:
         self._book = book
         self._intents = intents
         self._router = router
+        self._unsure = unsure  # exchanges with orders of ours that the books do not know
         self._quotes: dict[InstrumentId, Quote] = {}
         self.is_halted = False
         self.is_flattening = False  # what is sold goes at the market
@@ -114,6 +116,11 @@ class Working:
         """Nobody will watch what rests: it is cancelled, and no more is sent."""
         yield from self._end_all(list(self._blotter.parents.values()), ts_ns, "the daemon stops")
 
+    def reconciled(self, ts_ns: int) -> Iterator[Event]:
+        """What is being worked on an exchange that became unsure goes no further."""
+        parents = [each for each in self._blotter.parents.values() if self._is_unsure(each)]
+        yield from self._end_all(parents, ts_ns, "orders that nobody intended are there")
+
     def hurry(self, ts_ns: int) -> Iterator[Event]:
         """Exits wait no longer at a price of their own."""
         for parent in self._blotter.parents.values():
@@ -136,7 +143,11 @@ class Working:
             return ParentEnd.HALTED
         if self.is_stopping and not (parent.is_exit and self.is_flattening):
             return ParentEnd.STOPPED
-        return None
+        return ParentEnd.FOREIGN_ORDER if self._is_unsure(parent) else None
+
+    def _is_unsure(self, parent: Parent) -> bool:
+        members = self._blotter.listings.members(parent.instrument)
+        return any(each.exchange in self._unsure for each in members)
 
     def child_over(self, child: Order, ts_ns: int) -> Iterator[Event]:
         """A child has ended: others, now or later, or the end of its parent."""
@@ -177,10 +188,9 @@ class Working:
                     continue
                 if rested_ns >= self._config.requote_s * NS_PER_S:
                     yield from cancelled(child, ts_ns, "it rested long enough at its price")
-                elif parent.is_exit and child.leaves_quantity > self._router.held(
-                    child.instrument, child.side
-                ):  # a stop that was told to be gone has filled
-                    yield from cancelled(child, ts_ns, "less is held than it would close")
+                elif child.leaves_quantity > self._needed(parent, child):
+                    why = "less is held than it would close" if parent.is_exit else "enough filled"
+                    yield from cancelled(child, ts_ns, why)
 
     def left_of(self, parent: Parent) -> Decimal:
         """What next children may be for; an exit never more than what is held."""
@@ -189,6 +199,14 @@ class Working:
         members = self._blotter.listings.members(parent.instrument)
         held = sum((self._router.held(each, parent.side) for each in members), Decimal(0))
         return min(parent.leaves_quantity, held)
+
+    def _needed(self, parent: Parent, child: Order) -> Decimal:
+        """What there is for a child that rests; less than it is for once a fill of an order before
+        it comes late, of one that was told to be gone.
+        """
+        if parent.is_exit:
+            return self._router.held(child.instrument, child.side)
+        return parent.leaves_quantity
 
     def _has_run_away(self, parent: Parent) -> bool:
         """True when every book is so far from what was decided on that the size means nothing."""

@@ -16,22 +16,26 @@ from daemon.core.events import (
     TradingState,
     TradingStateChanged,
 )
+from daemon.core.instruments import plain
 from daemon.layers.risk.probation import Probation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from daemon.config import RiskSection
+    from daemon.core.book import Book
     from daemon.core.events import (
         EquityMarked,
         Event,
         FlattenRequested,
         HaltRequested,
         HealthSampled,
+        OrderFilled,
         PositionChanged,
         Reconciled,
         ResumeRequested,
     )
+    from daemon.core.instruments import InstrumentId
     from daemon.layers.risk.policy import Policy
 
 NO_SKILL_AUC = 0.5
@@ -40,8 +44,9 @@ NO_SKILL_AUC = 0.5
 class Halts:
     """The halts in force; of two with one reason the newer detail is kept."""
 
-    def __init__(self, config: RiskSection, policy: Policy) -> None:
+    def __init__(self, config: RiskSection, book: Book, policy: Policy) -> None:
         self._config = config
+        self._book = book
         self._policy = policy
         self.probation = Probation(config)
         self._halted: dict[HaltReason, str] = {}
@@ -96,6 +101,9 @@ class Halts:
     def on_position_changed(self, event: PositionChanged) -> Iterator[Event]:
         yield from self._told_if_new(event.ts_ns)
 
+    def on_order_filled(self, event: OrderFilled) -> Iterator[Event]:
+        yield from self._oversold(event.instrument, event.ts_ns)
+
     def _told_if_new(self, ts_ns: int) -> Iterator[Event]:
         left = 0 if self._halted else self.probation.trades_left
         if (self.state, left > 0) != self._told:
@@ -137,6 +145,9 @@ class Halts:
             where = f"{event.exchange}: " if event.exchange else ""
             detail = where + "; ".join(event.differences)
             yield TradingHalted(ts_ns=event.ts_ns, reason=reason, detail=detail)
+        for instrument in list(self._book.positions):
+            if event.exchange in {instrument.exchange, ""}:
+                yield from self._oversold(instrument, event.ts_ns)
 
     def on_halt_requested(self, event: HaltRequested) -> Iterator[Event]:
         detail = f"{event.who}: {event.reason}"
@@ -150,3 +161,14 @@ class Halts:
         """Nothing where nothing is halted: a needless resume must not forget the peak equity."""
         if self._halted:
             yield TradingResumed(ts_ns=event.ts_ns, reason=event.reason, who=event.who)
+
+    def _oversold(self, instrument: InstrumentId, ts_ns: int) -> Iterator[Event]:
+        """Spot below nothing: what was there once was sold twice, or what was not the bot's."""
+        rules, position = self._book.instruments[instrument], self._book.position(instrument)
+        missing = rules.quantize_down(-position.quantity)
+        if rules.is_swap or missing <= 0 or HaltReason.OVERFILL in self._halted:
+            return
+        price = self._book.marks.get(instrument, position.average_price)
+        if rules.takes(missing, price, is_exit=True):  # less is a fee or a rest, and set aside
+            detail = f"{instrument}: {plain(missing)} more was sold than the bot had"
+            yield TradingHalted(ts_ns=ts_ns, reason=HaltReason.OVERFILL, detail=detail)

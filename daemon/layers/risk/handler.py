@@ -100,7 +100,7 @@ class Risk:
         self._foreign: set[str] = set()  # exchanges with orders of ours that the books do not know
         self._are_starts_told = False  # journals of earlier versions hold no Started
         self.policy = policy
-        self.halts = Halts(config, self.policy)
+        self.halts = Halts(config, book, self.policy)
         self.holdings = Holdings(book, blotter)
         self.swaps = Swaps(config, book)
         self.flattening = Flattening(book, blotter)

@@ -194,6 +194,8 @@ class OrdersDesk:
             apply(e.ParentEnded, blotter.apply_parent_ended),
             on(e.ParentEnded, execution.on_parent_ended),
             on(e.OrdersTicked, execution.on_orders_ticked),
+            apply(e.Reconciled, execution.apply_reconciled),
+            on(e.Reconciled, execution.on_reconciled),
             apply(e.TradingHalted, execution.apply_trading_halted),
             on(e.TradingHalted, execution.on_trading_halted),
             apply(e.FlattenRequested, execution.apply_flatten_requested),

@@ -243,6 +243,7 @@ class Desk:
             apply(e.OrderFilled, blotter.apply_order_filled),
             apply(e.OrderFilled, book.apply_order_filled),
             on(e.OrderFilled, risk.holdings.on_order_filled),
+            on(e.OrderFilled, risk.halts.on_order_filled),
             apply(e.OrderCompleted, blotter.apply_order_completed),
             on(e.OrderCompleted, risk.holdings.on_order_completed),
             apply(e.PositionChanged, risk.apply_position_changed),
@@ -872,6 +873,31 @@ def test_a_drawdown_that_is_no_number_halts() -> None:
     caused = Desk().takes(an_equity_mark(drawdown_ratio=math.nan))
 
     assert [each.reason for each in halts(caused)] == [e.HaltReason.DRAWDOWN]
+
+
+def test_spot_that_was_sold_twice_halts_and_halts_again_after_a_resume() -> None:
+    desk = Desk()
+    desk.buys("2")
+    desk.sells("2")
+    assert desk.risk.halted == {}
+
+    desk.sells("0.5")  # less than was there, and not there any more
+
+    assert desk.risk.halted == {
+        e.HaltReason.OVERFILL: "binance:BTC/USDT: 0.5 more was sold than the bot had"
+    }
+    desk.takes(a_resume_requested())
+    assert desk.risk.halted == {}
+    desk.takes(a_reconciled())
+    assert list(desk.risk.halted) == [e.HaltReason.OVERFILL]
+
+
+def test_a_rest_below_nothing_that_no_order_could_buy_back_does_not_halt() -> None:
+    desk = Desk()
+    desk.buys("2")
+    desk.sells("2.0004")
+
+    assert desk.risk.halted == {}
 
 
 def test_halts_peak_and_daily_loss_survive_a_restart() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from daemon.core import events as e
 from daemon.core.orders import Leg, OrderState, Side
-from tests.builders import BTC, a_halt
+from tests.builders import BTC, a_halt, a_reconciled
 from tests.unit.layers.orders_desk import OrdersDesk
 
 D = Decimal
@@ -370,6 +370,29 @@ def test_an_exit_that_rests_for_more_than_is_held_is_cancelled() -> None:
     assert desk.child().quantity == D("0.5")
 
 
+def test_an_entry_that_rests_for_more_than_is_wanted_is_cancelled() -> None:
+    desk = OrdersDesk(**LIMIT)
+    desk.sees()
+    desk.approves("2")
+    first = desk.child().client_order_id
+    desk.rests(first)
+    desk.passes(15)
+    desk.hears(first, state=OrderState.CANCELED, filled_quantity=D(0))
+    desk.sees()
+    second = desk.child().client_order_id
+    desk.rests(second)
+    desk.fills(first, "1.5")  # it was told to be gone, and was not
+
+    desk.passes(1)
+
+    (command,) = desk.commands
+    assert isinstance(command, e.CancelOrder)
+    assert command.client_order_id == second
+    desk.hears(second, state=OrderState.CANCELED, filled_quantity=D(0))
+    desk.sees()
+    assert desk.child().quantity == D("0.5")
+
+
 def test_a_clock_that_was_set_back_delays_no_second_cancel() -> None:
     desk = OrdersDesk(stop_loss_ratio=0.05)
     desk.holds("2")
@@ -379,3 +402,47 @@ def test_a_clock_that_was_set_back_delays_no_second_cancel() -> None:
     desk.passes(-3_600)
 
     assert desk.said() == ["OrderCancelRequested", "CancelOrder"]
+
+
+def unsure(desk: OrdersDesk) -> None:
+    desk.takes(
+        a_reconciled(ts_ns=desk.now_ns, is_clean=False, exchange=BTC.exchange, foreign=("tdx",))
+    )
+
+
+def test_an_exit_goes_no_further_beside_orders_that_nobody_intended() -> None:
+    desk = OrdersDesk(exit_order="limit")
+    desk.holds("2")
+    desk.sees()
+    desk.exits("2")
+    resting = desk.child().client_order_id
+    desk.rests(resting)
+
+    unsure(desk)
+
+    assert desk.said() == ["OrderCancelRequested", "CancelOrder"]
+    desk.hears(resting, state=OrderState.CANCELED, filled_quantity=D(0))
+    assert desk.ends() == [("filled", "2"), ("foreign_order", "0")]
+    desk.passes(600)
+    assert desk.said() == []
+    desk.exits("2")  # as if no gate had stopped it
+    assert desk.ends()[-1] == ("foreign_order", "0")
+
+
+def test_an_exit_that_waits_for_its_stop_sells_nothing_once_others_may_have_sold_it() -> None:
+    desk = OrdersDesk(stop_loss_ratio=0.05)
+    desk.holds("2")
+    stop = desk.stop().client_order_id
+    desk.rests(stop)
+    desk.exits("2")
+
+    unsure(desk)
+    desk.hears(stop, state=OrderState.CANCELED, filled_quantity=D(0))
+    desk.passes(600)
+
+    assert [each[0] for each in desk.intended()] == [Leg.ENTRY, Leg.STOP]
+    assert desk.ends()[-1] == ("foreign_order", "0")
+
+    desk.takes(a_reconciled(ts_ns=desk.now_ns, is_clean=True, exchange=BTC.exchange))
+    desk.passes(1)
+    assert desk.stop().quantity == 2, "protected again once both sides agree"

@@ -259,6 +259,29 @@ def test_an_adopted_stop_goes_on_protecting_and_any_other_open_order_is_to_end()
     assert cancel.client_order_id == f"{desk.mark}l"
 
 
+def test_an_open_order_without_a_price_is_taken_over_once_it_has_traded() -> None:
+    desk = Desk(Bank([]), usdt="5200")
+    name = f"{desk.mark}m"
+    rests = OpenOrder(
+        client_order_id=name,
+        instrument=BTC,
+        side=Side.BUY,
+        order_type=OrderType.MARKET,
+        quantity=D(2),
+    )
+    assert adoptable([], [rests], are_settled=True) == ()
+    desk.bank = Bank([], rests)
+
+    assert not desk.settles(is_adopting=True)
+    assert list(desk.core.risk.halted) == [e.HaltReason.FOREIGN_ORDER]
+    assert name not in desk.core.blotter.orders
+
+    bought = a_fill(name, 101)
+    desk.bank = Bank([bought])
+    assert desk.settles(bought, is_adopting=True)
+    assert desk.core.blotter.orders[name].decision_price == bought.fill.price
+
+
 def test_a_core_recovered_from_an_adoption_is_the_same_and_no_id_is_made_twice() -> None:
     desk = Desk(Bank([]))
     desk.takes(an_approval(instrument=BTC, quantity=D(1), close_ns=TS_NS))

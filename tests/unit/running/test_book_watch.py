@@ -15,7 +15,7 @@ from daemon.core.ids import mark_of
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Fill, Leg, OrderState, Side
 from daemon.core.ports import Account, VenueFill
-from daemon.running.book_watch import BookWatch, Hands, Restless, Rules
+from daemon.running.book_watch import MONEY_MAX, BookWatch, Hands, Restless, Rules
 from daemon.running.reconcile import Books
 from tests.builders import a_run_opened, an_approval, an_instrument
 from tests.unit.core.simulation import IDS, a_core, plain_settings
@@ -86,6 +86,7 @@ class Desk:
         settings: Settings | None = None,
     ) -> None:
         self.on_look_up: Callable[[str], None] = lambda _order: None
+        self.on_entered: Callable[[e.Input], None] = lambda _event: None
         self.bank = Bank()
         self.core = a_core(settings or plain_settings())
         self.entered: list[e.Input] = []
@@ -159,6 +160,7 @@ class Desk:
         async def enter(event: e.Input) -> None:
             self.entered.append(event)
             self.core.pipeline.step(event)
+            self.on_entered(event)
 
         async def look_up(command: e.LookUpOrder) -> None:
             self.looked_up.append(command.client_order_id)
@@ -225,6 +227,30 @@ def test_money_that_came_and_stays_is_booked_apart_once() -> None:
     assert desk.core.flows.on_account(BTC.exchange) == {"USDT": D("12.5")}
     assert desk.halts == []
     assert desk.core.book.cash == {(BTC.exchange, "USDT"): D(800)}
+
+
+def test_money_and_orders_that_never_stand_still_end_the_comparison() -> None:
+    desk = Desk()
+    desk.checks()
+    desk.bank.moved = D(1)
+
+    def move(event: e.Input) -> None:
+        """While money of others is booked, an order fills and more money comes."""
+        if isinstance(event, e.FundsMoved):
+            desk.buys()
+            desk.bank.moved += 1
+
+    desk.on_entered = move
+
+    with pytest.raises(Restless):
+        desk.checks()
+
+    booked = [each for each in desk.entered if isinstance(each, e.FundsMoved)]
+    assert [each.amount for each in booked] == [1] * MONEY_MAX
+    assert desk.halts == []
+    desk.on_entered = lambda _event: None
+    assert desk.checks()[0]
+    assert desk.core.flows.on_account(BTC.exchange) == {"USDT": desk.bank.moved}
 
 
 def test_money_of_others_halts_where_the_rule_says_so() -> None:

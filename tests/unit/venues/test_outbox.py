@@ -350,7 +350,22 @@ def test_a_cancel_is_told_by_what_the_order_is_then() -> None:
     post = posted(scenario)
 
     assert states(post) == [OrderState.ACCEPTED, OrderState.CANCELED]
-    assert post.venue.asked == []
+    assert post.venue.asked == ["tdone"], "once more, whether that was true"
+
+
+def test_a_fill_that_raced_a_cancel_is_found_soon_though_the_exchange_denied_it() -> None:
+    async def scenario(post: Post) -> None:
+        post.outbox.post(a_resting_order())
+        await post.outbox.idle()
+        post.outbox.post(a_cancel())
+        await post.outbox.idle()
+        post.venue.had_met(a_resting_order())
+        await asyncio.sleep(3.0)
+
+    post = posted(scenario)
+
+    assert states(post) == [OrderState.ACCEPTED, OrderState.CANCELED, OrderState.FILLED]
+    assert [len(each.fills) for each in post.published] == [0, 0, 1]
 
 
 def test_a_cancel_that_came_too_late_tells_the_fill() -> None:
