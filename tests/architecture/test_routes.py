@@ -50,6 +50,8 @@ NOT_REACHED = {
     ("BarRejected", e.DataDistrusted),
     ("OrderFilled", e.FeesDrifted),  # shown in tests/unit/core/test_costs
     *(("BooksAdopted", each) for each in (e.OrderIntended, e.OrderCancelRequested, e.CancelOrder)),
+    # Beside orders that nobody intended: shown in tests/unit/layers/test_working.
+    *(("Reconciled", each) for each in (e.OrderCancelRequested, e.CancelOrder, e.ParentEnded)),
 }
 
 
