@@ -30,7 +30,19 @@ class TrainingJob(Struct, frozen=True, kw_only=True):
     seed: int
     created_ns: int
     cache_megabytes: int = 0
-    is_candidate: bool = False  # it is registered and judged, and not activated
+    candidate: "CandidateJob | None" = None  # None: what is made is used, whatever its verdict
+
+
+class CandidateJob(Struct, frozen=True, kw_only=True):
+    """A model that is made beside a running daemon, and used only if its verdict lets it.
+
+    Without windows it is made and judged as any other; with them on the newest bars alone.
+    """
+
+    windows_bars: tuple[int, ...] = ()
+    held_out_bars: int = 0
+    held_out_folds: int = 0
+    memory_megabytes: int = 0  # of address space; 0: as much as there is
 
 
 class TrainingProgress(Struct, frozen=True, kw_only=True):

@@ -19,9 +19,15 @@ ENTRIES_MIN = 30
 
 
 def bootstrap_net_return(
-    returns: NetReturns, *, timeframe_ns: int, horizon_bars: int, trials: int, seed: int
+    returns: NetReturns,
+    *,
+    timeframe_ns: int,
+    horizon_bars: int,
+    trials: int,
+    seed: int,
+    level: float = 0.95,
 ) -> NetReturn:
-    """Net return and Sharpe ratio with 95 % intervals by the circular block bootstrap.
+    """Net return and Sharpe ratio with intervals by the circular block bootstrap.
 
     Politis and Romano (1992), percentiles. Blocks of max(n^(1/3), 2 horizons) bars keep what hangs
     together in time together; all symbols of a bar are one observation, so they stay together too.
@@ -33,8 +39,9 @@ def bootstrap_net_return(
     block = min(bars, max(math.ceil(bars ** (1.0 / 3.0)), 2 * horizon_bars))
     means, sharpes = _resampled(ratio, block, np.random.default_rng(seed))
     year = math.sqrt(bars_per_year(timeframe_ns))
-    low, high = np.quantile(means, [0.025, 0.975]).tolist()
-    sharpe_low, sharpe_high = (np.quantile(sharpes, [0.025, 0.975]) * year).tolist()
+    ends = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
+    low, high = np.quantile(means, ends).tolist()
+    sharpe_low, sharpe_high = (np.quantile(sharpes, ends) * year).tolist()
     if returns.entries < ENTRIES_MIN:
         low, sharpe_low = min(low, 0.0), min(sharpe_low, 0.0)
     return NetReturn(

@@ -27,7 +27,7 @@ from daemon.research.datasets import TrainingRefused
 from daemon.research.net_returns import Calibrated, calibrated_forward, net_returns
 from daemon.research.payoffs import measure_payoffs, surest_calls
 from daemon.research.series import FloatArray, Series
-from daemon.research.settings import TrainingSettings
+from daemon.research.settings import LEVEL, TrainingSettings
 from daemon.research.verdict import Evidence, Verdict, judge
 from daemon.research.walkforward import WalkForward
 
@@ -64,13 +64,7 @@ def judge_walk(
     if skill.auc is None or baseline.auc is None:
         raise TrainingRefused("all tested rows have one outcome: nothing can be judged")
     calibrated = calibrated_forward(walked, settings)
-    net = bootstrap_net_return(
-        net_returns(series, walked, calibrated, settings),
-        timeframe_ns=walked.dataset.timeframe_ns,
-        horizon_bars=settings.horizon_bars,
-        trials=settings.trials,
-        seed=seed,
-    )
+    net = _net(series, walked, calibrated, settings, seed)
     surest, gap = surest_calls(walked), walked.gap()
     table = fit_calibration(walked.raw, walked.up, walked.clusters).table()
     looked_up = Calibration(table.knots, table.probabilities, table.standard_errors)
@@ -90,10 +84,11 @@ def judge_walk(
         probability=usual(probability, settings.psi_window),
         verdict=judge(
             Evidence(
-                skill=skill,
+                skill=walked.skill(settings.level),
                 baseline=baseline,
                 gap=gap,
-                net=net,
+                net=_net(series, walked, calibrated, settings, seed, settings.level),
+                compared=settings.compared,
                 costs=Costs(settings.fee_bps, settings.slippage_bps),
                 control=control,
                 surest=surest,
@@ -113,6 +108,24 @@ def usual(values: FloatArray, window: int) -> Histogram:
     if placebo is None:
         placebo = placebo_psi(values)
     return Histogram(reference.edges, reference.shares, reference.n, placebo)
+
+
+def _net(  # noqa: PLR0917  # what a walk-forward earned
+    series: Sequence[Series],
+    walked: WalkForward,
+    calibrated: Calibrated,
+    settings: TrainingSettings,
+    seed: int,
+    level: float = LEVEL,
+) -> NetReturn:
+    return bootstrap_net_return(
+        net_returns(series, walked, calibrated, settings),
+        timeframe_ns=walked.dataset.timeframe_ns,
+        horizon_bars=settings.horizon_bars,
+        trials=settings.trials,
+        seed=seed,
+        level=level,
+    )
 
 
 def _out_of_sample(

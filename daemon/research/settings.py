@@ -10,6 +10,8 @@ from typing import Any
 from daemon.core.bars import ZeroVolume
 from daemon.core.labels import BarrierUnit, LabelKind, LabelRule, rule_of
 
+LEVEL = 0.95  # of an interval, two-sided
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSettings:
@@ -17,6 +19,11 @@ class TrainingSettings:
 
     `sample_ratio` is the share of the rows each tree is grown on: half of them costs two thirds of
     the time and has shown the same AUC on hourly bars. `processors` changes nothing but the time.
+
+    With `held_out_bars` only the newest bars are tested, all `folds` of them, and `window_bars` is
+    how far back each fold, and the model itself, may learn. `compared` models were judged on these
+    same bars and one was kept: the tests are made at the level that leaves all of them together
+    what one would have.
     """
 
     classifier: str = "random_forest"  # a name of `classifiers`, or package.module:Class
@@ -41,6 +48,9 @@ class TrainingSettings:
     allow_short: bool = False
     zero_volume: str = ZeroVolume.FLAG.value
     psi_window: int = 500
+    held_out_bars: int = 0  # 0: all folds but the first are tested, by all that lies before them
+    window_bars: int = 0  # only beside held_out_bars
+    compared: int = 1
     trials: int = 1  # configurations that were looked at before this one was kept, it included
     processors: int = 0  # 0: as many as there are
 
@@ -49,12 +59,17 @@ class TrainingSettings:
             raise ValueError("folds must be at least 2: the first one calibrates the second")
         if min(self.n_estimators, self.max_depth, self.min_samples_leaf, self.horizon_bars) < 1:
             raise ValueError("trees, depth, leaf and horizon must be at least 1")
-        if self.trials < 1:
-            raise ValueError("trials must be at least 1: this one is one")
+        if min(self.trials, self.compared) < 1:
+            raise ValueError("trials and compared must be at least 1: this one is one")
+        if min(self.held_out_bars, self.window_bars, self.embargo_bars, self.processors) < 0:
+            raise ValueError("held-out bars, window, embargo and processors are never negative")
+        if (self.held_out_bars > 0) != (self.window_bars > 0):
+            raise ValueError("held_out_bars and window_bars come together, or are both 0")
         if not 0.0 < self.sample_ratio <= 1.0:
             raise ValueError("sample_ratio must be above 0 and at most 1")
-        if min(self.embargo_bars, self.processors) < 0:
-            raise ValueError("embargo and processors are never negative")
+        self._check_money_and_labels()
+
+    def _check_money_and_labels(self) -> None:
         if min(self.fee_bps, self.slippage_bps, self.cost_margin_bps) < 0:
             raise ValueError("costs are never negative")
         if not (self.dead_zone_bps >= 0.0 and min(self.profit_barrier, self.stop_barrier) > 0.0):
@@ -63,6 +78,11 @@ class TrainingSettings:
             raise ValueError("volatility needs 2 or more bars")
         if not 0.0 <= self.confidence_min_ratio < 1.0:
             raise ValueError("confidence_min_ratio must be at least 0 and below 1")
+
+    @property
+    def level(self) -> float:
+        """Of the intervals that the tests read, two-sided (Bonferroni)."""
+        return 1.0 - (1.0 - LEVEL) / self.compared
 
     @property
     def own_parameters(self) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from daemon.research.walkforward import (
     Progress,
     WalkForward,
     labelled,
+    recent_rows,
     walk_forward,
 )
 
@@ -120,7 +121,7 @@ def _told(
         "horizon_bars": settings.horizon_bars,
         "data": _data_ranges(series, dataset),
         "trained_through_ns": int(dataset.return_end_ns.max()),
-        "train_rows": len(dataset),
+        "train_rows": len(recent_rows(dataset, settings)),
         "folds": walked.folds,
         "out_of_sample": judged.out_of_sample,
         "calibration": judged.calibration,
@@ -146,8 +147,9 @@ def _noted(settings: TrainingSettings) -> dict[str, int | float | str | bool]:
 def _usual_features(
     dataset: Dataset, feature_set: FeatureSet, settings: TrainingSettings
 ) -> dict[str, Histogram]:
+    rows = dataset.features[recent_rows(dataset, settings)]
     return {
-        name: usual(dataset.features[:, column], settings.psi_window)
+        name: usual(rows[:, column], settings.psi_window)
         for column, name in enumerate(feature_set.names)
     }
 

@@ -45,6 +45,7 @@ class Evidence:
     control: Control | None = None
     surest: SurestCalls | None = None
     overfitting: float | None = None  # probability, where candidates were compared
+    compared: int = 1  # on these bars, and the intervals are as wide as that asks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def judge(evidence: Evidence) -> Verdict:
     else:
         head = "Edge shown on this data, which promises nothing about others"
     told = (head, _money(evidence), _surest(evidence), _skill(evidence))
-    more = (_control(evidence), _overfitting(evidence))
+    more = (_control(evidence), _overfitting(evidence), _compared(evidence))
     return Verdict(not denying, " ".join(f"{one}." for one in (*told, *more) if one), failed)
 
 
@@ -205,3 +206,9 @@ def _overfitting(evidence: Evidence) -> str:
         "The best of the candidates stays below their median elsewhere with probability "
         f"{evidence.overfitting:.2f}"
     )
+
+
+def _compared(evidence: Evidence) -> str:
+    if evidence.compared == 1:
+        return ""
+    return f"It is the best of {evidence.compared} on these bars, and all intervals allow for that"

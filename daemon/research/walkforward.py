@@ -20,7 +20,7 @@ from daemon.research.classifiers import GROWN, OWN, Fitted, make_classifier, sho
 from daemon.research.datasets import Dataset, TrainingRefused, labelled_rows
 from daemon.research.series import FloatArray, IntArray, Series
 from daemon.research.settings import TrainingSettings
-from daemon.research.splits import Fold, purged_walk_forward
+from daemon.research.splits import Fold, held_out_folds, purged_walk_forward
 
 # Units of work done, units in all, what is done; called from the fitting threads, one at a time.
 Progress = Callable[[int, int, str], None]
@@ -50,9 +50,9 @@ class WalkForward:
         """The score to beat, (t,): minus the last log return, for short-term prices tend back."""
         return -self.dataset.last_log_return[self.tested]
 
-    def skill(self) -> Skill:
-        """AUC of all folds together, with its 95 % interval."""
-        return auc_with_interval(self.raw, self.up, self.clusters)
+    def skill(self, level: float = 0.95) -> Skill:
+        """AUC of all folds together, with its interval."""
+        return auc_with_interval(self.raw, self.up, self.clusters, level)
 
     def baseline_skill(self) -> Skill:
         """AUC of the baseline on exactly the same rows."""
@@ -176,12 +176,7 @@ class _Done:
 def _jobs(plan: Plan) -> list[_Job]:
     dataset, settings, _ = plan
     try:
-        folds = purged_walk_forward(
-            dataset.decided_ns,
-            dataset.label_end_ns,
-            folds=settings.folds,
-            embargo_ns=settings.embargo_bars * dataset.timeframe_ns,
-        )
+        folds = _folds(dataset, settings)
     except ValueError as error:
         raise TrainingRefused(f"{len(dataset)} labelled bars: {error}") from error
     folds = tuple(replace(fold, train=fold.train[dataset.teaches[fold.train]]) for fold in folds)
@@ -191,7 +186,38 @@ def _jobs(plan: Plan) -> list[_Job]:
         if dataset.up[fold.train].min() == dataset.up[fold.train].max():
             raise TrainingRefused("a training part has one outcome only: nothing can be learnt")
     jobs = [_Job(plan, fold, fold.train) for fold in folds]
-    return [*jobs, _Job(plan, None, np.flatnonzero(dataset.teaches))] if plan.fits_whole else jobs
+    if not plan.fits_whole:
+        return jobs
+    rows = recent_rows(dataset, settings)
+    return [*jobs, _Job(plan, None, rows[dataset.teaches[rows]])]
+
+
+def recent_rows(dataset: Dataset, settings: TrainingSettings) -> IntArray:
+    """The rows that the model itself may learn from: all, or those of its window."""
+    if not settings.window_bars:
+        return np.arange(len(dataset))
+    last_ns = int(dataset.decided_ns.max())
+    window_ns = settings.window_bars * dataset.timeframe_ns
+    return np.flatnonzero(dataset.decided_ns > last_ns - window_ns)
+
+
+def _folds(dataset: Dataset, settings: TrainingSettings) -> tuple[Fold, ...]:
+    length_ns = dataset.timeframe_ns
+    if settings.held_out_bars:
+        return held_out_folds(
+            dataset.decided_ns,
+            dataset.label_end_ns,
+            folds=settings.folds,
+            held_out_ns=settings.held_out_bars * length_ns,
+            window_ns=settings.window_bars * length_ns,
+            embargo_ns=settings.embargo_bars * length_ns,
+        )
+    return purged_walk_forward(
+        dataset.decided_ns,
+        dataset.label_end_ns,
+        folds=settings.folds,
+        embargo_ns=settings.embargo_bars * length_ns,
+    )
 
 
 def _run(

@@ -1,24 +1,20 @@
 """What a run needs before its first decision: its history and a model that may be used on what
 comes.
 
-Belongs here: fetching and storing history, choosing a model, having one trained in a process of its
-own.
+Belongs here: fetching and storing history, choosing a model, saying what one is to be trained on.
+The process that trains it is in `training_process`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from daemon.core.errors import ModelForeign, ModelRefused, TradingdError
 from daemon.core.events import ModelActivated, Payoff
-from daemon.core.jobs import TrainingJob, TrainingProgress, TrainingSeries
+from daemon.core.jobs import CandidateJob, TrainingJob, TrainingSeries
 from daemon.core.labels import rule_of
 from daemon.core.manifests import Manifest, model_key
 from daemon.core.timeframes import DAY_NS
@@ -280,7 +276,7 @@ def training_job(
     since_ns: int,
     until_ns: int,
     created_ns: int,
-    is_candidate: bool = False,
+    candidate: CandidateJob | None = None,
 ) -> TrainingJob:
     return TrainingJob(
         bars_db=str(bars_db),
@@ -296,37 +292,5 @@ def training_job(
         seed=settings.run.seed,
         created_ns=created_ns,
         cache_megabytes=settings.store.cache_megabytes,
-        is_candidate=is_candidate,
+        candidate=candidate,
     )
-
-
-async def train(job: TrainingJob, on_progress: Callable[[TrainingProgress], None]) -> str:
-    """Train in a child process, so that neither its memory nor its death is ours; returns the model
-    id.
-    """
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-W", "ignore::UserWarning:sklearn", "-m", "daemon.research.job",
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,  # a Ctrl-C is for us, and we end it
-    )  # fmt: skip
-    assert child.stdin is not None
-    assert child.stdout is not None
-    last = TrainingProgress()
-    try:
-        child.stdin.write(msgspec.json.encode(job))
-        child.stdin.close()
-        async for line in child.stdout:
-            last = msgspec.json.decode(line, type=TrainingProgress)
-            if last.model is None and last.error is None:
-                on_progress(last)
-        code = await child.wait()
-    finally:
-        if child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
-    if last.model is None:
-        reason = last.error or f"the training process ended with {code}"
-        msg = f"no model could be trained: {reason}"
-        raise ModelRefused(msg) if last.error else TradingdError(msg)
-    return last.model

@@ -54,12 +54,11 @@ if TYPE_CHECKING:
     from daemon.core.clock import WireClock
     from daemon.core.events import Input, RunOpened
     from daemon.core.instruments import InstrumentId
-    from daemon.core.manifests import Manifest
     from daemon.core.ports import Journal
     from daemon.running.book_watch import BookWatch
     from daemon.running.fine_bars import FineBars
     from daemon.running.reporting import Reporter
-    from daemon.running.retraining import Train
+    from daemon.running.retraining import Train, Use
     from daemon.running.sites import World
     from daemon.store.runs import RunPaths
 
@@ -82,7 +81,7 @@ class Live:
         wire: WireClock,
         *,
         train: Train,
-        use: Callable[[str], Manifest],
+        use: Use,
         fine: FineBars | None = None,
     ) -> None:
         self._core = core

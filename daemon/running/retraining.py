@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from daemon.core.errors import ModelRefused, TradingdError
 from daemon.core.events import CandidateTrained, TrainingFailed, TrainingFault
 from daemon.running.candidates import candidate_trained
+from daemon.running.training_process import TrainingTimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,10 +23,29 @@ if TYPE_CHECKING:
 STARTS_MAX = 3
 
 
-class Train(Protocol):
-    """Trains as it is told and returns the id of the model, which is in the registry then."""
+class _Cancelled(Exception):  # not an error: somebody asked for it
+    pass
 
-    def __call__(self, asked: StartTraining) -> Awaitable[str]: ...
+
+# The first kind that fits says whose fault it is.
+FAULTS: tuple[tuple[type[Exception], TrainingFault], ...] = (
+    (_Cancelled, TrainingFault.OPERATOR),
+    (TrainingTimedOut, TrainingFault.TIMEOUT),
+    (ModelRefused, TrainingFault.DATA),
+    (Exception, TrainingFault.PROCESS),
+)
+
+
+class Train(Protocol):
+    """Trains and judges as it is told; the model is in the registry then."""
+
+    def __call__(self, asked: StartTraining, /) -> Awaitable[Manifest]: ...
+
+
+class Use(Protocol):
+    """Verifies a model and hands it to the core, ready for what may be decided about it."""
+
+    def __call__(self, model_id: str, /) -> Awaitable[object]: ...
 
 
 class Trainer:
@@ -36,7 +56,7 @@ class Trainer:
         put: Callable[[Input], Awaitable[None]],
         *,
         train: Train,
-        use: Callable[[str], Manifest],
+        use: Use,
         now_ns: Callable[[], int],
     ) -> None:
         self._put = put
@@ -44,6 +64,8 @@ class Trainer:
         self._use = use
         self._now_ns = now_ns
         self._asked: StartTraining | None = None
+        self._running: asyncio.Future[Manifest] | None = None
+        self._cancelled = ""
         self._wake = asyncio.Event()
 
     @property
@@ -56,13 +78,24 @@ class Trainer:
         self._asked = asked
         self._wake.set()
 
+    def cancel(self, why: str) -> bool:
+        """End the training that runs, as somebody asked; False when there is none."""
+        if self._running is None or self._running.done():
+            return False
+        self._cancelled = why
+        self._running.cancel()
+        return True
+
     def note(self, events: tuple[Event, ...]) -> None:
         """Hear of a committed step."""
         first = events[0]
-        if isinstance(first, CandidateTrained | TrainingFailed):
+        if self._asked is None or not isinstance(first, CandidateTrained | TrainingFailed):
+            return
+        if first.opened_ns == self._asked.opened_ns:
             self._asked = None
 
     async def run(self) -> None:
+        """Until cancelled, and a training that runs is ended then."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -74,15 +107,35 @@ class Trainer:
             reason = f"the daemon ended {STARTS_MAX} times while this was trained"
             return self._failed(asked, TrainingFault.PROCESS, reason)
         try:
-            manifest = self._use(await self._train(asked))
+            manifest = await self._trained(asked)
+            if manifest.edge_shown:
+                await self._ready(manifest.model_id)
+        except (_Cancelled, TradingdError, OSError) as error:
+            fault = next(fault for kind, fault in FAULTS if isinstance(error, kind))
+            return self._failed(asked, fault, str(error))
+        if manifest.edge_shown:
+            return candidate_trained(manifest, asked, self._now_ns())
+        fault = TrainingFault.CANDIDATE
+        return self._failed(asked, fault, manifest.verdict, manifest.model_id)
+
+    async def _trained(self, asked: StartTraining) -> Manifest:
+        self._cancelled = ""
+        self._running = asyncio.ensure_future(self._train(asked))
+        try:
+            return await self._running
+        except asyncio.CancelledError:
+            if self._cancelled:
+                raise _Cancelled(self._cancelled) from None
+            raise
+        finally:
+            self._running = None
+
+    async def _ready(self, model_id: str) -> None:
+        try:
+            await self._use(model_id)
         except ModelRefused as error:
-            return self._failed(asked, TrainingFault.DATA, str(error))
-        except TradingdError as error:
-            return self._failed(asked, TrainingFault.PROCESS, str(error))
-        if not manifest.edge_shown:
-            fault = TrainingFault.CANDIDATE
-            return self._failed(asked, fault, manifest.verdict, manifest.model_id)
-        return candidate_trained(manifest, asked, self._now_ns())
+            msg = f"what the training left behind must not be used: {error}"
+            raise TradingdError(msg) from error
 
     def _failed(
         self, asked: StartTraining, fault: TrainingFault, reason: str, model: str = ""

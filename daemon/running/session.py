@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 from daemon.app import build_core
@@ -31,10 +32,10 @@ from daemon.running.boot import (
     load_bars,
     load_model,
     max_age_ns,
-    train,
     training_job,
     usable_model,
 )
+from daemon.running.candidates import candidate_job
 from daemon.running.fine_bars import FineBars
 from daemon.running.live import Live
 from daemon.running.opening import as_balances, opening
@@ -42,6 +43,7 @@ from daemon.running.recovery import booked, settle
 from daemon.running.reporting import EXTEND_S
 from daemon.running.strays import Strays
 from daemon.running.summary import summarise
+from daemon.running.training_process import train
 from daemon.store.bars import BarStore
 from daemon.store.code_version import code_version
 from daemon.store.journal import SqliteJournal
@@ -53,8 +55,9 @@ if TYPE_CHECKING:
     from daemon.config import Settings
     from daemon.core.bars import Bar
     from daemon.core.events import Event, Input, StartTraining
-    from daemon.core.jobs import TrainingJob, TrainingProgress
+    from daemon.core.jobs import CandidateJob, TrainingJob, TrainingProgress
     from daemon.core.manifests import Manifest
+    from daemon.layers.inference.model import ActiveModel
     from daemon.running.adoption import LeftBehind
     from daemon.running.reporting import Reporter
     from daemon.running.sites import World
@@ -270,7 +273,7 @@ class Session:
             self._reporter,
             self._wire,
             train=self._retrain,
-            use=self._use,
+            use=self._use_candidate,
             fine=self._fine_bars(),
         )
         keys = {site.exchange: site.market_key for site in self._world.sites}
@@ -288,7 +291,14 @@ class Session:
 
     def _use(self, model_id: str) -> Manifest:
         """Hand a verified model to the core, ready for its activation."""
-        manifest, model = load_model(self._registry, model_id, self._features)
+        return self._hand_over(*load_model(self._registry, model_id, self._features))
+
+    async def _use_candidate(self, model_id: str) -> Manifest:
+        """The same while bars come: reading and proving it must not hold up the loop."""
+        load = partial(load_model, self._registry, model_id, self._features)
+        return self._hand_over(*await asyncio.to_thread(load))
+
+    def _hand_over(self, manifest: Manifest, model: ActiveModel) -> Manifest:
         self._core.inference.use_model(model)
         self._core.monitoring.use_references(
             manifest.model_id, manifest.reference, manifest.reference_probability
@@ -296,7 +306,11 @@ class Session:
         return manifest
 
     def _is_too_old(self, event: ModelActivated, now_ns: int) -> bool:
-        """Layer 4 would refuse it on every bar, so a start trains a new one."""
+        """Layer 4 refuses it on every bar, so a start trains a new one, unless one is asked for
+        later and judged then.
+        """
+        if self._settings.retraining.enabled:
+            return False
         return now_ns - event.trained_through_ns > max_age_ns(self._settings)
 
     def _recorded(self, live: Live) -> Iterator[Event]:
@@ -339,14 +353,18 @@ class Session:
         )
         if found is not None:
             return found
-        model_id = await train(self._job(until_ns, is_candidate=False), self._on_training)
+        model_id = await train(self._job(until_ns), self._on_training)
         self._reporter.trained(self._registry.manifest(model_id))
         return model_id
 
-    async def _retrain(self, asked: StartTraining) -> str:
-        return await train(self._job(asked.until_ns, is_candidate=True), self._on_training)
+    async def _retrain(self, asked: StartTraining) -> Manifest:
+        config = self._settings.retraining
+        job = self._job(asked.until_ns, candidate_job(config, asked.reason))
+        within_s = config.max_minutes * 60.0
+        model_id = await train(job, self._on_training, within_s=within_s)
+        return self._registry.manifest(model_id)
 
-    def _job(self, until_ns: int, *, is_candidate: bool) -> TrainingJob:
+    def _job(self, until_ns: int, candidate: CandidateJob | None = None) -> TrainingJob:
         settings, world = self._settings, self._world
         return training_job(
             settings,
@@ -358,7 +376,7 @@ class Session:
             since_ns=until_ns - settings.data.history_bars * self._timeframe_ns,
             until_ns=until_ns,
             created_ns=self._wire.now_ns(),
-            is_candidate=is_candidate,
+            candidate=candidate,
         )
 
     def _on_training(self, line: TrainingProgress) -> None:

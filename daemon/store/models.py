@@ -38,13 +38,15 @@ class ModelState(StrEnum):
     """Where a model stands; at most one per key is active.
 
     A candidate was never used, or was taken back by a rollback; a shadow predicts beside the active
-    one and trades nothing; a retired one has been active before.
+    one and trades nothing; a retired one has been active before; a refused one was made beside a
+    running daemon and did not pass its verdict.
     """
 
     CANDIDATE = "candidate"
     SHADOW = "shadow"
     ACTIVE = "active"
     RETIRED = "retired"
+    REFUSED = "refused"
 
 
 class ModelEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,6 +128,14 @@ class ModelRegistry:
             if chosen.state is not ModelState.CANDIDATE:
                 raise ModelRefused(f"model {model_id} is {chosen.state.value}, not a candidate")
             self._write_index(_Index(models=_with_state(index, {model_id: ModelState.SHADOW})))
+
+    def refuse(self, model_id: str) -> None:
+        """Note that a candidate did not pass; any other state says more, and stays."""
+        with self._locked():
+            index = self._read_index()
+            if _entry(index, model_id).state is ModelState.CANDIDATE:
+                states = _with_state(index, {model_id: ModelState.REFUSED})
+                self._write_index(_Index(models=states))
 
     def rollback(self, key: ModelKey) -> tuple[str, str]:
         """Take back the active model of `key`: the one that was active before it is so again.
