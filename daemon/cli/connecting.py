@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from daemon.cli.markets import market_spec, slots_per_s
-from daemon.core.errors import ExchangeUnreachable, LiveRefused, UsageRefused
+from daemon.core.errors import ExchangeUnreachable, UsageRefused
 from daemon.running.exchange_process import ExchangeProcess, attached
 from daemon.store.runs import ExchangeSpec, RunSpec, write_spec
 
@@ -30,9 +30,17 @@ ACCEPTS_UNVERIFIED = "accepts_unverified_key_scope"
 
 
 async def connect(
-    settings: Settings, spec: RunSpec, paths: RunPaths, *, speed: str | None
+    settings: Settings,
+    spec: RunSpec,
+    paths: RunPaths,
+    *,
+    speed: str | None,
+    is_closing: bool = False,
 ) -> World:
-    """The world of this run, ready to use; ExchangeUnreachable, and then nothing is left open."""
+    """The world of this run, ready to use; ExchangeUnreachable, and then nothing is left open.
+
+    To close what is held, `is_closing`, nothing has to be armed.
+    """
     from daemon.running.sites import World
 
     wanted = settings.data.by_exchange
@@ -40,14 +48,8 @@ async def connect(
         pace = slots_per_s(settings, speed)
         making = {name: _embedded(settings, spec, paths, name, pace) for name in wanted}
         return World(await _together(making, within_s=None))
-    from daemon.running.live_account import LIVE
     from daemon.running.worlds import real_site
 
-    if spec.mode == LIVE and len(wanted) > 1:
-        msg = (
-            f"live trading is on one exchange, whose key is configured, not on {', '.join(wanted)}"
-        )
-        raise LiveRefused(msg)
     making = {
         name: real_site(
             settings,
@@ -55,6 +57,7 @@ async def connect(
             symbols=symbols,
             mode=spec.mode,
             accepts_unverified=_accepts_unverified(spec),
+            is_closing=is_closing,
         )
         for name, symbols in wanted.items()
     }

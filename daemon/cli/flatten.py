@@ -170,7 +170,7 @@ async def _alone(settings: Settings, paths: RunPaths, spec: RunSpec, reason: str
 
     as_begun = _as_begun(settings, spec)
     sys.stderr.write(f"no daemon is running: closing what run {spec.run} holds\n")
-    world = await connect(as_begun, spec, paths, speed=None)
+    world = await connect(as_begun, spec, paths, speed=None, is_closing=True)
     try:
         for site in world.sites:
             if site.process is not None:

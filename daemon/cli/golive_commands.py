@@ -5,16 +5,23 @@ Belongs here: asking, printing, and who did it. What is asked for belongs to `ru
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
+from daemon.cli.asking import who
+from daemon.cli.control import checked_reason
 from daemon.cli.output import progress, show
 from daemon.cli.running import RunRequest, asked_for, config_path
 from daemon.config import config_hash, load
-from daemon.core.errors import CheckFailed
+from daemon.core.clock import WireClock
+from daemon.core.errors import CheckFailed, UsageRefused
 from daemon.core.timeframes import rfc3339
-from daemon.running.golive import gate_of, shortened
+from daemon.running.golive import fingerprint, gate_of, shortened
+from daemon.running.golive_checks import asked
+from daemon.store.golive import Entry, GoliveStore, Override
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +30,9 @@ if TYPE_CHECKING:
     from daemon.config import Settings
     from daemon.running.golive import Gate
     from daemon.running.golive_items import Item
+    from daemon.store.golive import GoliveState
+
+CHECKED = frozenset({"key_scope", "clock"})
 
 
 def show_gate(
@@ -33,6 +43,92 @@ def show_gate(
     gate = gate_of(settings, progress)
     show(_told(gate, settings), _lines(gate, settings), as_json=as_json)
     return CheckFailed.exit_code if gate.unmet else 0
+
+
+def check_exchange(
+    market: str | None,
+    accepts_unverified: bool,
+    config: Path | None,
+    state_dir: Path | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Exit 4 when the key must not be used, or the clock is too far off."""
+    settings = settings_for(market, config, state_dir)
+    require_real(settings)
+    state = checked(settings, accepts_unverified=accepts_unverified)
+    chosen = [each for each in gate_of(settings).items if each.id in CHECKED]
+    result = {
+        "exchange": settings.data.exchange,
+        "met": all(each.met for each in chosen),
+        "key": msgspec.to_builtins(state.key),
+        "clock": msgspec.to_builtins(state.clock),
+        "items": [msgspec.to_builtins(each) for each in chosen],
+    }
+    show(result, item_lines(tuple(chosen)), as_json=as_json)
+    return 0 if result["met"] else CheckFailed.exit_code
+
+
+def checked(settings: Settings, *, accepts_unverified: bool) -> GoliveState:
+    """The exchange asked anew and its answers kept; UsageRefused without a key."""
+    key = fingerprint(settings)
+    if key is None:
+        msg = (
+            f"{settings.data.exchange} cannot be asked about a key that is not there: put the "
+            "credentials exchange__api_key and exchange__api_secret in place (docs/safety.md)"
+        )
+        raise UsageRefused(msg)
+    told, clock = asyncio.run(asked(settings, key, accepts_unverified=accepts_unverified))
+    store = GoliveStore(settings.run.state_dir)
+    state = replace(store.read(), key=told, clock=clock)
+    said = told.refused or "; ".join(told.remarks) or "may trade, may not withdraw"
+    offset = f"clock {clock.offset_ms:+.0f} ms, give or take {clock.error_ms:.0f}"
+    store.write(state, entry(settings, "check", detail=(f"key {key}: {said}", offset)))
+    return state
+
+
+def override_skill(
+    reason: str, market: str | None, config: Path | None, state_dir: Path | None, *, as_json: bool
+) -> int:
+    """Noted with who and why; UsageRefused without a model on paper to take."""
+    settings = settings_for(market, config, state_dir)
+    said = checked_reason(reason)
+    model = gate_of(settings).evidence.record.model
+    if not model:
+        msg = "there is no paper run of this configuration, and so no model to take: start one"
+        raise UsageRefused(msg)
+    made = Override(model=model, reason=said, who=who(), at_ns=WireClock().now_ns())
+    store = GoliveStore(settings.run.state_dir)
+    state = replace(store.read(), override=made)
+    store.write(state, entry(settings, "override", reason=said, detail=(model,)))
+    line = f"{model} is taken without proof of skill, by {made.who}: {said}"
+    show(msgspec.to_builtins(made), [line], as_json=as_json)
+    return 0
+
+
+def entry(
+    settings: Settings, what: str, *, reason: str = "", detail: tuple[str, ...] = ()
+) -> Entry:
+    """A line for the audit: now, and by whoever typed the command."""
+    return Entry(
+        ts=rfc3339(WireClock().now_ns()),
+        what=what,
+        who=who(),
+        reason=reason,
+        bot=settings.run.name,
+        exchange=settings.data.exchange,
+        config_hash=config_hash(settings),
+        detail=detail,
+    )
+
+
+def require_real(settings: Settings) -> None:
+    if settings.data.is_embedded:
+        msg = (
+            "the exchange in the box needs none of this: name the real one as data.exchange, or "
+            "by --market"
+        )
+        raise UsageRefused(msg)
 
 
 def settings_for(market: str | None, config: Path | None, state_dir: Path | None) -> Settings:

@@ -6,12 +6,11 @@ Belongs here: finding a registry and saying what is in it. What may become activ
 
 from __future__ import annotations
 
-import os
-import pwd
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from daemon.cli.asking import who
 from daemon.cli.output import pairs, show
 from daemon.cli.running import config_path
 from daemon.config import load
@@ -127,7 +126,7 @@ def _noted(directory: Path, what: str, model: str, replaced: str | None, reason:
         what=what,
         model=model,
         replaced=replaced,
-        who=f"{_user()} pid {os.getppid()}",
+        who=who(),
         reason=reason,
     )
     note(directory / "models", change)
@@ -152,13 +151,6 @@ def _checked(reason: str) -> str:
         msg = 'say why with --reason "...": it is kept beside the registry'
         raise UsageRefused(msg)
     return text
-
-
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
 
 
 def _row(registry: ModelRegistry, entry: ModelEntry) -> dict[str, object]:

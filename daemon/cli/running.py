@@ -24,6 +24,7 @@ from daemon.core.clock import WireClock
 from daemon.core.errors import TradingdError, UsageRefused
 from daemon.core.instruments import EMBEDDED
 from daemon.core.timeframes import parse_time
+from daemon.running.live_account import LIVE, refuse_unarmed
 from daemon.store.lock import StateLock
 from daemon.store.runs import (
     BACKTEST,
@@ -226,6 +227,8 @@ async def _run(
     from daemon.running.reporting import Reporter
 
     stops = _Stops()
+    if settings.run.mode == LIVE and not settings.data.is_embedded:
+        refuse_unarmed(settings)  # before anything is asked or begun
     if spec is None:
         market = market_of(request, settings)
         spec = await unfinished(

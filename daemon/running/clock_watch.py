@@ -53,6 +53,23 @@ class Reading(Struct, frozen=True, kw_only=True):
         return self.round_trip_s * 500.0
 
 
+async def measured(read_ns: Callable[[], Awaitable[int]], wire: Wire) -> Reading | None:
+    """The quickest of a few questions after an exchange's time; None where it answers none."""
+    best: Reading | None = None
+    for _ in range(SAMPLES):
+        sent_s, sent_ns = wire.monotonic_s(), wire.now_ns()
+        try:
+            told_ns = await read_ns()
+        except ExchangeUnreachable:
+            break
+        came_s = wire.monotonic_s()
+        took_s = came_s - sent_s
+        middle_ns = sent_ns + round(took_s * NS_PER_S / 2)
+        if best is None or took_s < best.round_trip_s:
+            best = Reading(offset_ns=told_ns - middle_ns, round_trip_s=took_s, at_s=came_s)
+    return best
+
+
 class ClockWatch:
     """One exchange's clock against ours.
 
@@ -114,7 +131,7 @@ class ClockWatch:
 
     async def check(self, *, has_jumped: bool = False) -> None:
         """Measure, tell who needs the time, and tell the core when its trust has to change."""
-        reading = await self._measure()
+        reading = await measured(self._read_ns, self._wire)
         if reading is not None:
             self._reading = reading
             self._on_time(self._wire.now_ns() + reading.offset_ns)
@@ -125,21 +142,6 @@ class ClockWatch:
         if is_trusted != self._is_trusted:
             self._is_trusted = is_trusted
             await self._put(self._checked(is_trusted=is_trusted))
-
-    async def _measure(self) -> Reading | None:
-        best: Reading | None = None
-        for _ in range(SAMPLES):
-            sent_s, sent_ns = self._wire.monotonic_s(), self._wire.now_ns()
-            try:
-                told_ns = await self._read_ns()
-            except ExchangeUnreachable:
-                break
-            came_s = self._wire.monotonic_s()
-            took_s = came_s - sent_s
-            middle_ns = sent_ns + round(took_s * NS_PER_S / 2)
-            if best is None or took_s < best.round_trip_s:
-                best = Reading(offset_ns=told_ns - middle_ns, round_trip_s=took_s, at_s=came_s)
-        return best
 
     async def _tick(self) -> bool:
         before_s = self._wire.monotonic_s()

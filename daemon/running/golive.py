@@ -98,7 +98,7 @@ def disarmed_by(state: GoliveState, settings: Settings) -> tuple[str, ...]:
     if arming.exchange != exchange and not why:
         why.append(f"data.exchange was {arming.exchange} and is {exchange}")
     key = fingerprint(settings)
-    if arming.account != key:
+    if arming.account != key and not settings.data.is_embedded:
         why.append("it was armed with another key" if key else "no key is configured")
     if arming.canary != canary_of(settings):
         why.append("golive.canary_* was changed")

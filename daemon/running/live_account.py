@@ -7,16 +7,18 @@ trading is armed to those who ask here first.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from daemon.core.errors import LiveRefused
-from daemon.core.instruments import is_swap_symbol
+from daemon.core.instruments import EMBEDDED, is_swap_symbol
 from daemon.venues.budget import Use
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from daemon.config import Settings
+    from daemon.store.golive import Arming
+    from daemon.venues.ccxt_live import LiveChecks
 
 LIVE = "live"
 
@@ -64,6 +66,50 @@ def refuse_swaps(symbols: Iterable[str]) -> None:
         raise LiveRefused(msg)
 
 
+def require_key(settings: Settings, exchange: str) -> tuple[str, ...]:
+    """Key, secret and password of a real exchange that takes orders from us; LiveRefused."""
+    from daemon.venues.capabilities import row_of
+
+    row_of(exchange)
+    credentials = credentials_of(settings)
+    if credentials is None:
+        msg = (
+            f"live trading on {exchange} needs its key: the credentials exchange__api_key and"
+            " exchange__api_secret (docs/safety.md)"
+        )
+        raise LiveRefused(msg)
+    return credentials
+
+
+def account_client(settings: Settings, exchange: str, urls: Mapping[str, str] | None = None) -> Any:
+    """The signed client of a real exchange; LiveRefused without a key."""
+    from daemon.venues.ccxt_client import make_client
+
+    return make_client(
+        exchange,
+        credentials=require_key(settings, exchange),
+        urls=urls,
+        validity_ms=settings.execution.validity_ms,
+        use=Use.ACCOUNT,
+    )
+
+
+def checks_of(
+    client: Any,
+    exchange: str,
+    *,
+    accepts_unverified: bool,
+    urls: Mapping[str, str] | None = None,
+) -> LiveChecks:
+    """What is asked before the first order, and every day after it; LiveRefused at once where the
+    library or its urls are not as they have to be.
+    """
+    from daemon.venues.ccxt_live import LiveChecks
+
+    hosts = None if urls is None else EMBEDDED
+    return LiveChecks(client, exchange, accepts_unverified=accepts_unverified, hosts=hosts)
+
+
 async def check_real(
     settings: Settings,
     exchange: str,
@@ -74,38 +120,26 @@ async def check_real(
     """What a person should know of the key of a real exchange; LiveRefused when anything about the
     library, its urls or the key forbids trading. Nothing is changed at the exchange.
     """
-    from daemon.core.instruments import EMBEDDED
-    from daemon.venues.capabilities import row_of
-    from daemon.venues.ccxt_client import make_client
-    from daemon.venues.ccxt_live import LiveChecks
-
-    row_of(exchange)
-    credentials = credentials_of(settings)
-    if credentials is None:
-        msg = (
-            f"live trading on {exchange} needs its key: the credentials exchange__api_key and"
-            " exchange__api_secret (docs/safety.md)"
-        )
-        raise LiveRefused(msg)
-    client = make_client(exchange, credentials=credentials, urls=urls, use=Use.ACCOUNT)
+    client = account_client(settings, exchange, urls)
     try:
-        hosts = None if urls is None else EMBEDDED
-        return await LiveChecks(
-            client, exchange, accepts_unverified=accepts_unverified, hosts=hosts
-        )()
+        return await checks_of(client, exchange, accepts_unverified=accepts_unverified, urls=urls)()
     finally:
         await client.close()
 
 
-async def refuse_unarmed(
-    settings: Settings,
-    exchange: str,
-    *,
-    accepts_unverified: bool,
-    urls: Mapping[str, str] | None = None,
-) -> NoReturn:
-    """LiveRefused: by the first check that fails, else because nothing here can arm it yet."""
-    remarks = await check_real(settings, exchange, accepts_unverified=accepts_unverified, urls=urls)
-    told = f"; {'; '.join(remarks)}" if remarks else ""
-    msg = f"live trading on {exchange} is not armed; library, hosts and key are as they must be"
-    raise LiveRefused(msg + told)
+def refuse_unarmed(settings: Settings) -> Arming:
+    """What lets real orders be sent; LiveRefused names the first thing that is missing.
+
+    Nobody is asked, so that a start which is not armed says so without a network.
+    """
+    wanted = settings.data.by_exchange
+    if len(wanted) > 1:
+        msg = (
+            f"live trading is on one exchange, whose key is configured, not on {', '.join(wanted)}"
+        )
+        raise LiveRefused(msg)
+    refuse_swaps(settings.data.all_symbols)
+    require_key(settings, settings.data.exchange)
+    from daemon.running.golive import require_armed
+
+    return require_armed(settings)

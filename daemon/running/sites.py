@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from daemon.core.ports import MarketData, Venue
     from daemon.running.exchange_process import ExchangeProcess
     from daemon.running.live_account import LiveKey
+    from daemon.store.golive import Arming
     from daemon.venues.embedded_link import EmbeddedLink
     from daemon.venues.paper_venue import PaperVenue
 
@@ -58,6 +59,7 @@ class Site:
     # Who is told when its stream of reports may have lost something, or says what is not ours.
     tell_doubts_to: Callable[[Callable[[], None]], None] = lambda _tell: None
     key: LiveKey | None = None  # of a live account
+    arming: Arming | None = None  # that lets orders be sent to a real one
 
     async def close(self) -> None:
         """Let go of every connection, then of the exchange if it is our child."""

@@ -6,6 +6,7 @@ Belongs here: which clock, feed and venue are plugged into the core. The run its
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,14 @@ from daemon.core.clock import MarketClock, WireClock
 from daemon.core.errors import UsageRefused
 from daemon.core.timeframes import NS_PER_MS, floor_to_grid, timeframe_ns
 from daemon.layers.ingestion.feed_config import Transport, transport_of
-from daemon.running.live_account import LIVE, checked, refuse_swaps, refuse_unarmed
+from daemon.running.live_account import (
+    LIVE,
+    LiveKey,
+    account_client,
+    checked,
+    checks_of,
+    refuse_unarmed,
+)
 from daemon.running.sites import Site
 from daemon.venues.budget import Use
 from daemon.venues.embedded_link import EmbeddedLink, EmbeddedMarket
@@ -24,8 +32,10 @@ if TYPE_CHECKING:
 
     from daemon.config import Settings
     from daemon.core.events import RunOpened
+    from daemon.core.instruments import Instrument
     from daemon.core.ports import Account
     from daemon.running.exchange_process import ExchangeProcess
+    from daemon.store.golive import Arming
     from daemon.venues.ccxt_market import CcxtMarket
     from daemon.venues.ccxt_venue import CcxtVenue
     from daemon.venues.paper_terms import PaperTerms
@@ -185,55 +195,128 @@ async def real_site(
     mode: str,
     urls: Mapping[str, str] | None = None,
     accepts_unverified: bool = False,
+    is_closing: bool = False,
 ) -> Site:
-    """A real exchange's market on paper: its live book, our fills; nothing is ever sent to it.
+    """A real exchange's market: on paper its live book with our fills, and nothing is ever sent to
+    it; live its account, where an arming lets orders be sent.
 
-    `urls` lead the unchanged client of that exchange to a stand-in on loopback, for tests.
+    `urls` lead the unchanged client of that exchange to a stand-in on loopback, for tests. What
+    only closes what is held, `is_closing`, needs no arming.
     """
-    from daemon.venues.ccxt_client import make_client
-    from daemon.venues.ccxt_market import CcxtMarket
+    if mode != LIVE:
+        return await _paper_site(settings, exchange, symbols, urls)
+    arming = None if is_closing else refuse_unarmed(settings)
+    return await _live_site(settings, exchange, symbols, urls, accepts_unverified, arming)
+
+
+async def _paper_site(
+    settings: Settings, exchange: str, symbols: Sequence[str], urls: Mapping[str, str] | None
+) -> Site:
     from daemon.venues.paper_venue import PaperVenue
 
-    if mode == LIVE:
-        refuse_swaps(symbols)
-        await refuse_unarmed(settings, exchange, accepts_unverified=accepts_unverified, urls=urls)
-    length_ns = timeframe_ns(settings.data.timeframe)
-    public = make_client(exchange, urls=urls)
-    history = make_client(exchange, urls=urls, use=Use.HISTORY)
-    market_data = CcxtMarket(public, exchange, settings.data.fetched_timeframe)
-    try:
-        transport = _transport(settings, exchange, market_data)
-        instruments = await market_data.instruments(symbols)
-        server_ns = await market_data.server_ns()
-    except BaseException:
-        await market_data.close()
-        raise
-    clock = MarketClock(WireClock(), market_ns=server_ns)
+    market = await _market(settings, exchange, symbols, urls)
     paper = PaperVenue(
-        market_data,
-        instruments,
-        clock,
-        start={each.quote: settings.allotted[each.quote] for each in instruments},
+        market.data,
+        market.instruments,
+        market.clock,
+        start={each.quote: settings.allotted[each.quote] for each in market.instruments},
         timeframe_ns=timeframe_ns(settings.data.fetched_timeframe),
         terms=paper_terms(settings, exchange),
     )
-    return Site(
-        exchange=exchange,
-        market=exchange,
-        market_key=exchange,
+    return market.site(
+        settings,
         label=f"LIVE MARKET {exchange}, PAPER ORDERS",
         account=f"paper-{settings.run.name}",
-        clock=clock,
-        market_data=market_data,
-        history_data=CcxtMarket(
-            history, exchange, settings.data.fetched_timeframe, within_s=HISTORY_WITHIN_S
-        ),
         venue=paper,
-        instruments=instruments,
-        first_open_ns=floor_to_grid(server_ns, length_ns),
-        page_limit=market_data.page_limit,
-        sends_empty_bars=market_data.sends_empty_bars,
-        on_wire_time=public.budget.set_time,
-        transport=transport,
         paper=paper,
+    )
+
+
+async def _live_site(  # noqa: PLR0917  # what an account is made of
+    settings: Settings,
+    exchange: str,
+    symbols: Sequence[str],
+    urls: Mapping[str, str] | None,
+    accepts_unverified: bool,
+    arming: Arming | None,
+) -> Site:
+    """Signed orders to a real account, once its key was found fit."""
+    client = account_client(settings, exchange, urls)
+    venue = _venue(client, settings, exchange)
+    try:
+        ask = checks_of(client, exchange, accepts_unverified=accepts_unverified, urls=urls)
+        key = LiveKey(ask, await ask())
+        market = await _market(settings, exchange, symbols, urls)
+    except BaseException:
+        await venue.close()
+        raise
+
+    return market.site(
+        settings,
+        label=f"LIVE MARKET {exchange}, REAL ORDERS",
+        account=f"live-{settings.run.name}",
+        venue=venue,
+        key=key,
+        tell_doubts_to=venue.tell_doubts_to,
+        arming=arming,
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Market:
+    """The public side of a real exchange, connected: all that a site is made of but its orders."""
+
+    exchange: str
+    public: Any
+    data: CcxtMarket
+    history: CcxtMarket
+    transport: Transport
+    instruments: tuple[Instrument, ...]
+    clock: MarketClock
+    server_ns: int
+
+    def site(self, settings: Settings, **orders: Any) -> Site:
+        return Site(
+            exchange=self.exchange,
+            market=self.exchange,
+            market_key=self.exchange,
+            clock=self.clock,
+            market_data=self.data,
+            history_data=self.history,
+            instruments=self.instruments,
+            first_open_ns=floor_to_grid(self.server_ns, timeframe_ns(settings.data.timeframe)),
+            page_limit=self.data.page_limit,
+            sends_empty_bars=self.data.sends_empty_bars,
+            transport=self.transport,
+            on_wire_time=self.public.budget.set_time,
+            **orders,
+        )
+
+
+async def _market(
+    settings: Settings, exchange: str, symbols: Sequence[str], urls: Mapping[str, str] | None
+) -> _Market:
+    from daemon.venues.ccxt_client import make_client
+    from daemon.venues.ccxt_market import CcxtMarket
+
+    fetched = settings.data.fetched_timeframe
+    public = make_client(exchange, urls=urls)
+    data = CcxtMarket(public, exchange, fetched)
+    try:
+        transport = _transport(settings, exchange, data)
+        instruments = await data.instruments(symbols)
+        server_ns = await data.server_ns()
+    except BaseException:
+        await data.close()
+        raise
+    history = make_client(exchange, urls=urls, use=Use.HISTORY)
+    return _Market(
+        exchange=exchange,
+        public=public,
+        data=data,
+        history=CcxtMarket(history, exchange, fetched, within_s=HISTORY_WITHIN_S),
+        transport=transport,
+        instruments=instruments,
+        clock=MarketClock(WireClock(), market_ns=server_ns),
+        server_ns=server_ns,
     )

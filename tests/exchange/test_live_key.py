@@ -1,22 +1,31 @@
 """The rights of a key, asked over the wire of the exchange in the box as of a real one."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon.config import load
+from daemon.config import Settings, load
 from daemon.core.clock import WireClock
 from daemon.core.errors import ExchangeUnreachable, LiveRefused
+from daemon.core.reasons import Outcome
 from daemon.core.timeframes import NS_PER_MS, NS_PER_S
 from daemon.embedded.key_scope import KeyScope
+from daemon.running.golive import fingerprint
+from daemon.running.golive_checks import asked
 from daemon.running.live_account import refuse_unarmed
+from daemon.running.sites import Site
+from daemon.running.worlds import real_site
+from daemon.store.golive import Entry, GoliveState, GoliveStore
 from daemon.venues.ccxt_budget import shared_budget
 from daemon.venues.ccxt_client import make_client
 from daemon.venues.ccxt_live import LiveChecks
+from tests.builders import a_submission
 from tests.exchange.loopback import CREDENTIALS, Loopback, loopback
+from tests.unit.running.paper_story import an_arming
 
 DAY_MS = 86_400_000
 RESTRICTIONS = "/sapi/v1/account/apiRestrictions"
@@ -123,17 +132,101 @@ async def test_no_answer_is_no_verdict(tmp_path: Path) -> None:
             await ask()
 
 
-async def test_a_real_exchange_whose_every_check_passes_is_still_not_armed(tmp_path: Path) -> None:
+def settings_of(folder: Path, **changes: object) -> Settings:
+    environ = {
+        "TRADINGD__EXCHANGE__API_KEY": CREDENTIALS.key,
+        "TRADINGD__EXCHANGE__API_SECRET": CREDENTIALS.secret,
+    }
+    told = {"run.mode": "live", "data.exchange": "binance", "run.state_dir": folder / "state"}
+    return load(None, {**told, **changes}, environ)
+
+
+def armed(settings: Settings) -> None:
+    """As `golive arm` leaves it."""
+    GoliveStore(settings.run.state_dir).write(
+        GoliveState(arming=an_arming(settings)), Entry(ts="now", what="arm", who="a test")
+    )
+
+
+def live_site(settings: Settings, lab: Loopback, **options: Any) -> Coroutine[object, object, Site]:
     """Binance's own name and client, with a stand-in behind its urls."""
+    ends = lab.endpoints
+    urls = {"rest": ends.rest, "stream": ends.stream, "ws_api": ends.ws_api}
+    symbols = settings.data.symbols
+    return real_site(
+        settings, exchange="binance", symbols=symbols, mode="live", urls=urls, **options
+    )
+
+
+async def test_a_real_exchange_is_connected_once_it_is_armed_and_its_key_is_asked_about(
+    tmp_path: Path,
+) -> None:
+    settings = settings_of(tmp_path)
     async with loopback(tmp_path) as lab:
+        with pytest.raises(LiveRefused, match="live trading on binance is not armed: paper_days"):
+            await live_site(settings, lab)
+        armed(settings)
+        site = await live_site(settings, lab)
+        try:
+            assert site.arming is not None
+            assert site.paper is None
+            assert (site.label, site.account) == (
+                "LIVE MARKET binance, REAL ORDERS",
+                "live-tradingd",
+            )
+            assert site.key is not None
+            assert await site.key.ask() == site.key.remarks == ()
+            report = await site.venue.submit(
+                a_submission(instrument=site.instruments[0].id, quantity=Decimal("0.001"))
+            )
+            assert report.outcome is Outcome.ACKNOWLEDGED
+        finally:
+            await site.close()
+
+
+async def test_an_arming_does_not_make_an_unfit_key_fit(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    armed(settings)
+    async with loopback(tmp_path, scope=KeyScope(may_withdraw=True)) as lab:
+        with pytest.raises(LiveRefused, match="may move money out"):
+            await live_site(settings, lab)
+
+
+async def test_a_change_of_configuration_or_key_disarms_and_closing_needs_no_arming(
+    tmp_path: Path,
+) -> None:
+    settings = settings_of(tmp_path)
+    armed(settings)
+    changed = settings_of(tmp_path, **{"risk.kelly_ratio": 0.5})
+    async with loopback(tmp_path) as lab:
+        text = "not armed any more, risk.kelly_ratio was 0.25 and is 0.5"
+        with pytest.raises(LiveRefused, match=text):
+            await live_site(changed, lab)
+        site = await live_site(changed, lab, is_closing=True)
+        await site.close()
+
+
+async def test_the_gate_asks_the_exchange_about_key_and_clock_and_keeps_what_it_said(
+    tmp_path: Path,
+) -> None:
+    settings = settings_of(tmp_path)
+    key = fingerprint(settings)
+    assert key is not None
+    async with loopback(tmp_path, scope=KeyScope(may_withdraw=True)) as lab:
         ends = lab.endpoints
         urls = {"rest": ends.rest, "stream": ends.stream, "ws_api": ends.ws_api}
-        environ = {
-            "TRADINGD__EXCHANGE__API_KEY": CREDENTIALS.key,
-            "TRADINGD__EXCHANGE__API_SECRET": CREDENTIALS.secret,
-        }
-        settings = load(None, {"run.mode": "live"}, environ)
-        with pytest.raises(LiveRefused, match="live trading on binance is not armed; library, ho"):
-            await refuse_unarmed(settings, "binance", accepts_unverified=False, urls=urls)
-        with pytest.raises(LiveRefused, match="live trading on binance needs its key"):
-            await refuse_unarmed(load(None, {}, {}), "binance", accepts_unverified=False)
+        told, clock = await asked(settings, key, accepts_unverified=False, urls=urls)
+
+        assert (told.exchange, told.key) == ("binance", key)
+        assert "may move money out" in told.refused
+        assert abs(clock.offset_ms) < 500 + clock.error_ms
+        assert CREDENTIALS.key not in str(told)
+        lab.faults.add({"path": "/api/v3/time", "kind": "status", "status": 503})
+        with pytest.raises(ExchangeUnreachable):
+            await asked(settings, key, accepts_unverified=False, urls=urls)
+
+
+def test_without_a_key_that_is_what_is_said_first(tmp_path: Path) -> None:
+    settings = load(None, {"data.exchange": "binance", "run.state_dir": tmp_path}, {})
+    with pytest.raises(LiveRefused, match="live trading on binance needs its key"):
+        refuse_unarmed(settings)

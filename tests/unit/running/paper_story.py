@@ -4,19 +4,24 @@ Belongs here: a story in which every item of the go-live gate is met, to be spoi
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from daemon.config import Settings, config_hash, load, recorded
 from daemon.core import events as e
+from daemon.core.clock import WireClock
 from daemon.core.instruments import InstrumentId
+from daemon.running.golive import canary_of, fingerprint
+from daemon.store.golive import Arming
 from daemon.store.journal import write_whole
 from daemon.store.runs import RunPaths, RunSpec, new_run, run_id_for
 from tests.builders import (
     HOUR_NS,
+    MODEL,
     a_bar,
     a_flatten_requested,
     a_halt_requested,
@@ -106,8 +111,27 @@ def settings_of(state_dir: Path, **changes: object) -> Settings:
     return load(None, told, environ)
 
 
+def an_arming(settings: Settings, **changes: object) -> Arming:
+    """As a person who typed the bot's name leaves it."""
+    made = Arming(
+        bot=settings.run.name,
+        exchange=settings.data.exchange,
+        account=fingerprint(settings) or "",
+        config_hash=config_hash(settings),
+        config=recorded(settings),
+        model=MODEL,
+        code="0.1.0+test",
+        who="a test",
+        at_ns=WireClock().now_ns(),
+        limits=(),
+        canary=canary_of(settings),
+        paper=None,
+    )
+    return replace(made, **changes)
+
+
 def a_stored_run(
-    settings: Settings, events: list[e.Event], *, created_ns: int, mode: str = "paper"
+    settings: Settings, events: Sequence[e.Event], *, created_ns: int, mode: str = "paper"
 ) -> RunPaths:
     """The run with its journal, as a daemon or a backtest leaves it."""
     spec = RunSpec(
@@ -119,7 +143,7 @@ def a_stored_run(
         timeframe="1h",
         seed=settings.run.seed,
         config_hash=config_hash(settings),
-        exchange_name="binance" if mode == "paper" else "",
+        exchange_name=settings.data.exchange if mode == "paper" else "",
         settings=msgspec.json.decode(msgspec.json.encode(recorded(settings))),
     )
     paths = new_run(settings.run.state_dir, spec)
