@@ -6,8 +6,8 @@ belongs to the daemon; its journal is the proof that the gate looks at.
 
 from __future__ import annotations
 
+import asyncio
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from daemon.cli.control import ask
@@ -46,22 +46,27 @@ def run_drill(
     if not confirm:
         msg = "this closes on paper whatever is held: say --confirm"
         raise UsageRefused(msg)
-    _await_position(folder, wait_s)
-    steps = [_halted(folder), _flattened(folder), _resumed(folder)]
+    steps = asyncio.run(_drilled(folder, wait_s))
     show({"run": before["run"], "passed": True, "steps": steps}, steps, as_json=as_json)
     return 0
 
 
-def _await_position(folder: Path, wait_s: float) -> None:
-    until_s = time.monotonic() + wait_s
+async def _drilled(folder: Path, wait_s: float) -> list[str]:
+    await _await_position(folder, wait_s)
+    return [_halted(folder), await _flattened(folder), _resumed(folder)]
+
+
+async def _await_position(folder: Path, wait_s: float) -> None:
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + wait_s
     while not _positions(ask(folder, Request("status")).status):
-        if time.monotonic() >= until_s:
+        if loop.time() >= until_s:
             msg = (
                 "nothing is held, so a flatten would prove nothing: try again while a position is, "
                 "or wait for one with --wait-s"
             )
             raise CheckFailed(msg)
-        time.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 def _halted(folder: Path) -> str:
@@ -72,8 +77,9 @@ def _halted(folder: Path) -> str:
     return f"halted at {answer.at}"
 
 
-def _flattened(folder: Path) -> str:
-    answer, until_s = _asked(folder, "flatten"), time.monotonic() + WITHIN_S
+async def _flattened(folder: Path) -> str:
+    loop = asyncio.get_running_loop()
+    answer, until_s = _asked(folder, "flatten"), loop.time() + WITHIN_S
     held = _positions(answer.status)
     if not held:
         _asked(folder, "resume")
@@ -83,11 +89,11 @@ def _flattened(folder: Path) -> str:
         now = ask(folder, Request("status")).status
         if not _positions(now) and not now["open_orders"]:
             return f"flattened since {answer.at}: {', '.join(held)} closed"
-        if time.monotonic() > until_s:
+        if loop.time() > until_s:
             msg = f"not flat after {WITHIN_S:g} s: {', '.join(_positions(now))}; it is halted"
             raise CheckFailed(msg)
         sys.stderr.write(f"closing {', '.join(_positions(now)) or 'orders'}\n")
-        time.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 def _resumed(folder: Path) -> str:
