@@ -111,7 +111,7 @@ def _recomputed(known: Replayable, found: Evidence) -> Recomputed:
             core = known.core()
             watch = Watch(found.trace, core.signals, core.risk)
             pipeline = Pipeline([*routes(core), *watch.routes()])
-            decide_again(watch, pipeline, known.journal.read(), found, recomputed)
+            decide_again(watch, pipeline, known.journal, found, recomputed)
         except ModelRefused as error:
             recomputed.why_not = str(error)
     return recomputed

@@ -57,20 +57,22 @@ class JournalReader:
         reader.last_step()
         return reader
 
-    def read(self) -> Iterator[tuple[int, Event]]:
-        """All (step number, event) in order, steps from 1, as of now.
+    def read(self, last_step: int | None = None) -> Iterator[tuple[int, Event]]:
+        """All (step number, event) in order, steps from 1, as of now, or no further than a step.
 
         JournalBroken names the first row that was changed, lost, or is not an event. The chain
         cannot show that rows are missing at the end.
         """
-        for tip, event in self.read_rows():
+        for tip, event in self.read_rows(last_step):
             yield tip.step, event
 
-    def read_rows(self) -> Iterator[tuple[Tip, Event]]:
+    def read_rows(self, last_step: int | None = None) -> Iterator[tuple[Tip, Event]]:
         """The same with each row's place and chain value."""
         tip = Tip()
         with self._connection() as connection:
             statement = select(EVENT).order_by(EVENT.c.seq)
+            if last_step is not None:
+                statement = statement.where(EVENT.c.step <= last_step)
             for row in connection.execute(statement).yield_per(ROWS_PER_FETCH):
                 seq, step, ts_ns, kind, body, chain = row
                 if seq != tip.seq + 1 or step not in (tip.step, tip.step + 1) or step == 0:

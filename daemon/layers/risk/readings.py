@@ -282,6 +282,7 @@ READ: Mapping[str, Callable[[Situation, RiskSection], Numbers]] = {
     "fresh_data": _price_age,
     "trusted_data": _distrusted,
     "clock_agrees": lambda now, _: ("agrees" if now.clock is None else "off", ""),
+    "disk_has_room": lambda now, _: (("room" if now.disk is None else "nearly full"), ""),
     "model_healthy_enough": _health,
     "has_price": lambda now, _: _or(now.mark, "none"),
     "currencies_valued": _rates,

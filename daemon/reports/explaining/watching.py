@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from daemon.layers.risk import Risk
     from daemon.layers.signals import Signals
     from daemon.reports.explaining.evidence import Evidence
+    from daemon.store.journal_reader import JournalReader
 
 
 class Seen(Struct, kw_only=True):
@@ -96,15 +97,13 @@ class Watch:
 def decide_again(
     watch: Watch,
     pipeline: Pipeline,
-    journal: Iterable[tuple[int, e.Event]],
+    journal: JournalReader,
     found: Evidence,
     recomputed: Recomputed,
 ) -> None:
     """The steps of the decision once more, on the state that everything before them left."""
     first, last = found.decided_steps
-    for number, recorded in steps_of(journal):
-        if number > last:
-            break
+    for number, recorded in steps_of(journal.read(last)):
         if number < first:
             pipeline.recover(recorded)
             continue

@@ -13,14 +13,12 @@ from daemon.core import events as e
 from daemon.core.errors import UsageRefused
 from daemon.core.orders import Leg
 from daemon.core.pipeline import Pipeline
-from daemon.layers.risk.gates import ENTRY_GATES, EXIT_GATES
-from daemon.layers.risk.readings import READ
 from daemon.reports.explaining import vocabulary
 from daemon.reports.explaining.evidence import Evidence, evidence
 from daemon.reports.explaining.facts import Placed, Told, facts, placed
 from daemon.reports.explaining.search import find
 from daemon.reports.explaining.watching import Recomputed, Watch, decide_again
-from daemon.reports.explaining.words import RULES, lines
+from daemon.reports.explaining.words import lines
 from daemon.store.journal import write_whole
 from daemon.store.journal_reader import JournalReader
 from tests.unit.core.simulation import Simulation, a_core, a_run
@@ -59,7 +57,7 @@ def explained(seed: int, journal: JournalReader, trace: str) -> Told:
     core = a_core(Simulation(seed).settings)
     watch, recomputed = Watch(trace, core.signals, core.risk), Recomputed()
     pipeline = Pipeline([*routes(core), *watch.routes()])
-    decide_again(watch, pipeline, journal.read(), gathered, recomputed)
+    decide_again(watch, pipeline, journal, gathered, recomputed)
     return Told(
         run="r", mode="paper", label="", because="asked", client_order_id=None,
         evidence=gathered, recomputed=recomputed, lookback=4,
@@ -220,14 +218,3 @@ def test_a_value_is_placed_among_those_of_the_training() -> None:
     assert placed(histogram, 1.5) == Placed(below_ratio=0.2, up_to_ratio=0.7)
     assert "largest 30 %" in str(placed(histogram, 9.0))
     assert placed(None, 1.0) is None
-
-
-def test_every_reason_every_gate_and_every_rule_has_its_words() -> None:
-    assert set(vocabulary.SUPPRESSED) == set(e.SuppressReason)
-    assert set(vocabulary.SIGNALLED) == set(e.SignalReason)
-    assert set(vocabulary.DENIED) == set(e.DenyReason)
-    assert set(vocabulary.BOUND) == set(e.BoundBy)
-    assert set(vocabulary.ENDED) == set(e.ParentEnd)
-    gates = {each.__name__ for each in (*ENTRY_GATES, *EXIT_GATES)}
-    assert set(vocabulary.GATES) == set(READ) == gates
-    assert set(RULES) < {*e.SuppressReason, *e.SignalReason}
