@@ -148,6 +148,7 @@ ENDED: Mapping[ParentEnd, str] = {
     ParentEnd.EXPIRED: "the market gave no more",
     ParentEnd.TIMED_OUT: "its time was over",
     ParentEnd.HALTED: "trading was halted",
+    ParentEnd.FOREIGN_ORDER: "orders of ours that our books do not know are at the exchange",
     ParentEnd.PRICE_COLLAR: "the book was too far from what was decided on",
     ParentEnd.STOPPED: "the daemon stopped",
     ParentEnd.REFUSED: "the exchange refused it",
