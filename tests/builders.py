@@ -28,6 +28,7 @@ ETH: Final = InstrumentId("binance", "ETH/USDT")
 TRACE: Final = trace_for(BTC, "1h", CLOSE_NS)
 RUN: Final = "20240101T000000-3fa2"
 MODEL: Final = "forest-20231231-7c1e0a55"
+CHALLENGER: Final = "rf-20240103-0123abcd"
 ORDER: Final = "tdk7q2m5xw3a1b2c3d4e5f6g7h"
 NAMES: Final = ("rsi_14", "bb_width_20", "log_return_1")
 
@@ -613,7 +614,7 @@ def a_held_out(**changes: Any) -> e.HeldOut:
 def a_candidate_trained(**changes: Any) -> e.CandidateTrained:
     defaults = {
         "opened_ns": CLOSE_NS,
-        "activation": a_model_activated(model="rf-20240103-0123abcd"),
+        "activation": a_model_activated(model=CHALLENGER),
         "held_out": a_held_out(),
         "verdict": "Edge shown on this data, which promises nothing about others.",
     }
@@ -628,6 +629,119 @@ def a_training_failed(**changes: Any) -> e.TrainingFailed:
         "model": "rf-20240103-0123abcd",
     }
     return _filled(e.TrainingFailed, defaults, changes)
+
+
+def a_comparison(**changes: Any) -> e.Comparison:
+    defaults: dict[str, Any] = {
+        "other": MODEL,
+        "bars": 480,
+        "pairs": 471,
+        "score_gain": 0.0123,
+        "evidence": 21.3,
+        "evidence_worse": 0.02,
+        "net_gain_ratio": 0.00012,
+        "trades": 31,
+        "other_trades": 28,
+        "outcomes": 473,
+        "chance_gain": 0.0041,
+        "evidence_skill": 3.1,
+        "net_ratio": 0.00004,
+    }
+    return e.Comparison(**defaults | changes)
+
+
+def a_challenger_opened(**changes: Any) -> e.ChallengerOpened:
+    defaults = {"activation": a_model_activated(model=CHALLENGER), "champion": MODEL}
+    return _filled(e.ChallengerOpened, defaults, changes)
+
+
+def challenger_predictions(**changes: Any) -> e.ChallengerPredictions:
+    defaults = {"model": CHALLENGER, "rows": (a_prediction(),), "refused": ()}
+    return _filled(e.ChallengerPredictions, defaults, changes)
+
+
+def models_compared(**changes: Any) -> e.ModelsCompared:
+    defaults = {
+        "model": CHALLENGER,
+        "other": MODEL,
+        "until_ns": CLOSE_NS,
+        "outcomes": 2,
+        "ups": 1,
+        "log_score": -0.6812,
+        "net_ratio": 0.0002,
+        "trades": 1,
+        "pairs": 2,
+        "score_gain": 0.0112,
+        "net_gain_ratio": 0.0002,
+        "other_trades": 0,
+    }
+    return _filled(e.ModelsCompared, defaults, changes)
+
+
+def a_promotion_proposed(**changes: Any) -> e.PromotionProposed:
+    defaults = {
+        "model": CHALLENGER,
+        "champion": MODEL,
+        "reason": e.PromotionReason.BETTER,
+        "comparison": a_comparison(),
+    }
+    return _filled(e.PromotionProposed, defaults, changes)
+
+
+def a_promotion(**changes: Any) -> e.ModelPromoted:
+    defaults = {
+        "activation": a_model_activated(model=CHALLENGER),
+        "replaced": MODEL,
+        "reason": e.PromotionReason.BETTER,
+        "is_watched": True,
+        "who": "rule",
+        "comparison": a_comparison(),
+    }
+    return _filled(e.ModelPromoted, defaults, changes)
+
+
+def a_rollback(**changes: Any) -> e.ModelRolledBack:
+    defaults = {
+        "activation": a_model_activated(),
+        "replaced": CHALLENGER,
+        "reason": e.PromotionReason.WORSE,
+        "who": "rule",
+        "comparison": a_comparison(other=CHALLENGER),
+    }
+    return _filled(e.ModelRolledBack, defaults, changes)
+
+
+def a_challenger_dropped(**changes: Any) -> e.ChallengerDropped:
+    defaults = {
+        "model": CHALLENGER,
+        "champion": MODEL,
+        "reason": e.DropReason.WORSE,
+        "comparison": a_comparison(score_gain=-0.01, evidence=0.1, evidence_worse=22.0),
+    }
+    return _filled(e.ChallengerDropped, defaults, changes)
+
+
+def a_watch_ended(**changes: Any) -> e.WatchEnded:
+    defaults = {
+        "model": MODEL,
+        "active": CHALLENGER,
+        "comparison": a_comparison(other=CHALLENGER),
+    }
+    return _filled(e.WatchEnded, defaults, changes)
+
+
+def a_promotion_requested(**changes: Any) -> e.PromotionRequested:
+    defaults = {
+        "activation": a_model_activated(model=CHALLENGER),
+        "reason": "better on paper",
+        "who": "uid 1000",
+    }
+    return _filled(e.PromotionRequested, defaults, changes)
+
+
+def a_rollback_requested(**changes: Any) -> e.RollbackRequested:
+    defaults = {"activation": a_model_activated(), "reason": "odd", "who": "uid 1000"}
+    return _filled(e.RollbackRequested, defaults, changes)
 
 
 def a_distrust(**changes: Any) -> e.DataDistrusted:
@@ -736,14 +850,18 @@ JOURNALED_BUILDERS: Final[tuple[Callable[..., e.Event], ...]] = (
     an_exchange_lost, an_exchange_back, an_order_reported, quotes_taken,
     orders_ticked, a_start, a_reconciled, funds_that_moved,
     books_adopted,
-    a_health_tick, a_candidate_trained, a_training_failed, a_halt_requested,
+    a_health_tick, a_candidate_trained, a_training_failed,
+    a_promotion_requested, a_rollback_requested, a_halt_requested,
     a_resume_requested, a_flatten_requested,
     a_stop_requested, a_run_closed, feature_rows, predictions,
     a_signal, a_suppression, a_distrust, a_fee_drift, an_approval, a_denial, an_intent,
     an_acceptance, a_refusal, an_order_not_sent, a_cancel_requested, an_unknown_outcome,
     an_absence, an_order_filled, an_order_completed, a_parent_ended, a_protection_failed,
     a_position_changed, an_equity_mark, a_resolution, a_health_sample,
-    a_retraining_opened, a_halt, a_resumption,
+    a_retraining_opened,
+    a_challenger_opened, challenger_predictions, models_compared, a_promotion_proposed,
+    a_promotion, a_rollback, a_challenger_dropped, a_watch_ended,
+    a_halt, a_resumption,
     a_journal_thinned, a_dust, a_state_change, a_listing_change,
     a_policy_act,
     a_funding, a_liquidation,

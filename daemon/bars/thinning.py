@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from daemon.app import Core
     from daemon.core.instruments import InstrumentId
 
-GOING = (e.BarsClosed, e.FeatureRows, e.Predictions, e.SignalSuppressed)
+GOING = (
+    e.BarsClosed, e.FeatureRows, e.Predictions, e.ChallengerPredictions, e.SignalSuppressed,
+)  # fmt: skip
 VALUED = (e.OrderFilled, e.TradingResumed)  # applied with the prices of the moment
 WINDOW_GROWTH = 4
 WINDOWS_TRIED = 3

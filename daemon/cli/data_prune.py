@@ -93,13 +93,12 @@ def _thin(paths: RunPaths, keep_ns: int, *, is_dry: bool) -> int:
         return len(find_cut(JournalReader(paths.journal), keep_ns, window_bars).gone)
     journal = JournalReader.open(paths.journal)
     opened = journal.latest(RunOpened)
-    activated = [event for _, event in journal.read_kinds(ModelActivated)]
-    if opened is None or not activated:
+    if opened is None or journal.latest(ModelActivated) is None:
         return 0
 
     def make_core() -> Core:
         core = build_core(settings, features, None, [each.id for each in opened.instruments])
-        use_models(core, ModelRegistry(paths.models), features, activated)
+        use_models(core, ModelRegistry(paths.models), features, journal)
         return core
 
     return thin(paths.journal, keep_ns=keep_ns, window_bars=window_bars, make_core=make_core)

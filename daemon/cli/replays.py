@@ -47,8 +47,7 @@ class Replayable(Struct, frozen=True, kw_only=True):
         features = feature_set_of(self.settings)
         instruments = [each.id for each in self.opened.instruments]
         core = build_core(self.settings, features, None, instruments)
-        activated = [event for _, event in self.journal.read_kinds(ModelActivated)]
-        use_models(core, ModelRegistry(self.models), features, activated)
+        use_models(core, ModelRegistry(self.models), features, self.journal)
         return core
 
 

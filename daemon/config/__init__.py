@@ -10,6 +10,7 @@ from daemon.config.going_live import GoliveSection
 from daemon.config.health import HealthSection
 from daemon.config.loading import load
 from daemon.config.operations import ProcessSection
+from daemon.config.promotion import PromotionSection
 from daemon.config.refusals import ConfigRefused
 from daemon.config.retraining import RetrainingSection
 from daemon.config.sections import (
@@ -43,6 +44,7 @@ __all__ = [
     "ModelSection",
     "PolicySection",
     "ProcessSection",
+    "PromotionSection",
     "Recorded",
     "RetrainingSection",
     "RiskSection",

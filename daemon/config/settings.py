@@ -13,6 +13,7 @@ from daemon.config.going_live import GoliveSection
 from daemon.config.health import HealthSection
 from daemon.config.money import FEE_ASSETS, unvalued
 from daemon.config.operations import ProcessSection
+from daemon.config.promotion import PromotionSection
 from daemon.config.retraining import RetrainingSection
 from daemon.config.sections import (
     BacktestSection,
@@ -57,6 +58,7 @@ class Settings(BaseSettings):
     backtest: BacktestSection = BacktestSection()
     health: HealthSection = HealthSection()
     retraining: RetrainingSection = RetrainingSection()
+    promotion: PromotionSection = PromotionSection()
     golive: GoliveSection = GoliveSection()
     store: StoreSection = StoreSection()
     log: LogSection = LogSection()

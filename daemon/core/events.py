@@ -28,6 +28,9 @@ from daemon.core.reasons import (
     Direction as Direction,
 )
 from daemon.core.reasons import (
+    DropReason as DropReason,
+)
+from daemon.core.reasons import (
     FeaturesRefusedReason as FeaturesRefusedReason,
 )
 from daemon.core.reasons import (
@@ -44,6 +47,9 @@ from daemon.core.reasons import (
 )
 from daemon.core.reasons import (
     PolicyAction as PolicyAction,
+)
+from daemon.core.reasons import (
+    PromotionReason as PromotionReason,
 )
 from daemon.core.reasons import (
     ReportSource as ReportSource,
@@ -477,6 +483,30 @@ class TrainingFailed(Input, frozen=True, kw_only=True, gc=False, tag=True):
     model: str = ""
 
 
+class PromotionRequested(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """Somebody wants this model to be the active one; it is in the registry, and verified."""
+
+    activation: ModelActivated
+    reason: str
+    who: str
+
+    @property
+    def model(self) -> str:
+        return self.activation.model
+
+
+class RollbackRequested(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """Somebody wants the active model taken back, and this one in its place, which was before."""
+
+    activation: ModelActivated
+    reason: str
+    who: str
+
+    @property
+    def model(self) -> str:
+        return self.activation.model
+
+
 class HaltRequested(Input, frozen=True, kw_only=True, gc=False, tag=True):
     reason: str
     who: str
@@ -585,6 +615,14 @@ class Prediction(Struct, frozen=True, kw_only=True, gc=False):
 
 class Predictions(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     """Layer 3's answer: a probability or a reason for every bar of the cross-section."""
+
+    model: str
+    rows: tuple[Prediction, ...]
+    refused: tuple[FeaturesRefused, ...]
+
+
+class ChallengerPredictions(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """What a model in shadow says of the same rows: it is scored, and nothing is traded on it."""
 
     model: str
     rows: tuple[Prediction, ...]
@@ -806,7 +844,10 @@ class EquityMarked(Fact, frozen=True, kw_only=True, gc=False, tag=True):
 
 
 class PredictionResolved(Fact, frozen=True, kw_only=True, gc=False, tag=True):
-    """A prediction met its outcome: 1 up, 0 down, None when it can never be known or was a tie."""
+    """A prediction met its outcome: 1 up, 0 down, None when it can never be known or was a tie.
+
+    Nothing was decided on one that was made in shadow: it says nothing of the run.
+    """
 
     instrument: InstrumentId
     trace: str
@@ -816,6 +857,7 @@ class PredictionResolved(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     outcome: int | None
     return_ratio: float | None
     reason: str = ""
+    is_shadow: bool = False
 
 
 class HealthSampled(Fact, frozen=True, kw_only=True, gc=False, tag=True):
@@ -860,6 +902,120 @@ class RetrainingOpened(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     detail: str = ""
     value: float | None = None
     limit: float | None = None
+
+
+class ChallengerOpened(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """A candidate begins to predict in shadow, beside the active model `champion`."""
+
+    activation: ModelActivated
+    champion: str
+
+    @property
+    def model(self) -> str:
+        return self.activation.model
+
+
+class ModelsCompared(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """One more block of bars in which a model in shadow was scored, alone and beside the active
+    one.
+
+    Log scores are in nats and means over the outcomes; a net return is that of trading on the
+    prediction until its outcome, after costs, and 0 where it would not be traded on.
+    """
+
+    model: str
+    other: str
+    until_ns: int  # bars of the block close before
+    outcomes: int
+    ups: int
+    log_score: float
+    net_ratio: float
+    trades: int
+    pairs: int  # outcomes that both predicted
+    score_gain: float  # over the other's, positive is better
+    net_gain_ratio: float
+    other_trades: int
+
+
+class Comparison(Struct, frozen=True, kw_only=True, gc=False):
+    """What was known of a model in shadow when something was decided about it.
+
+    Evidence is 1 where nothing is known; 1 / x is the chance to see x or more without cause.
+    """
+
+    other: str
+    bars: int  # in shadow
+    pairs: int
+    score_gain: float  # mean log score over the other's, nats
+    evidence: float  # that it is better
+    evidence_worse: float
+    net_gain_ratio: float  # mean net return over the other's
+    trades: int
+    other_trades: int
+    outcomes: int
+    chance_gain: float  # mean log score over that of a constant
+    evidence_skill: float
+    net_ratio: float
+
+
+class PromotionProposed(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """The rule would promote this challenger, and an operator has to say so."""
+
+    model: str
+    champion: str
+    reason: PromotionReason
+    comparison: Comparison
+
+
+class ModelPromoted(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """Another model takes over, from the next decision on; its ModelActivated follows.
+
+    `replaced` goes on in shadow when it `is_watched`, so that there is a way back.
+    """
+
+    activation: ModelActivated
+    replaced: str
+    reason: PromotionReason
+    is_watched: bool
+    who: str = ""
+    detail: str = ""
+    comparison: Comparison | None = None
+
+    @property
+    def model(self) -> str:
+        return self.activation.model
+
+
+class ModelRolledBack(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """The model before `replaced` takes over again; its ModelActivated follows."""
+
+    activation: ModelActivated
+    replaced: str
+    reason: PromotionReason
+    who: str = ""
+    detail: str = ""
+    comparison: Comparison | None = None
+
+    @property
+    def model(self) -> str:
+        return self.activation.model
+
+
+class ChallengerDropped(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """This candidate will not take over."""
+
+    model: str
+    champion: str
+    reason: DropReason
+    comparison: Comparison | None = None
+
+
+class WatchEnded(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """A model that was replaced stops predicting in shadow: the new one stays."""
+
+    model: str
+    active: str
+    comparison: Comparison | None = None
 
 
 class FeesDrifted(Fact, frozen=True, kw_only=True, gc=False, tag=True):
@@ -992,14 +1148,16 @@ JOURNALED: tuple[type[Event], ...] = (
     FeedStale, FeedRecovered, ClockChecked, DiskChecked, KeyChecked,
     ExchangeLost, ExchangeBack, OrderReported, QuotesTaken,
     OrdersTicked, Started, Reconciled, FundsMoved, BooksAdopted,
-    HealthTick, CandidateTrained, TrainingFailed, HaltRequested,
-    ResumeRequested, FlattenRequested, StopRequested, RunClosed,
+    HealthTick, CandidateTrained, TrainingFailed, PromotionRequested, RollbackRequested,
+    HaltRequested, ResumeRequested, FlattenRequested, StopRequested, RunClosed,
     FeatureRows, Predictions, SignalEmitted, SignalSuppressed,
     DataDistrusted, FeesDrifted, OrderApproved, OrderDenied, OrderIntended,
     OrderAccepted, OrderRefused, OrderNotSent, OrderCancelRequested,
     OrderOutcomeUnknown, OrderAbsent, OrderFilled, OrderCompleted, ParentEnded, ProtectionFailed,
     PositionChanged, EquityMarked,
     PredictionResolved, HealthSampled, RetrainingOpened,
+    ChallengerOpened, ChallengerPredictions, ModelsCompared, PromotionProposed,
+    ModelPromoted, ModelRolledBack, ChallengerDropped, WatchEnded,
     TradingHalted, TradingResumed, JournalThinned,
     DustSetAside, TradingStateChanged, ListingChanged, PolicyActed,
     FundingCharged, PositionLiquidated,
@@ -1011,7 +1169,9 @@ DURABLE: frozenset[type[Event]] = frozenset(
         RunOpened, ModelActivated, OrderIntended, OrderCancelRequested, OrderFilled,
         OrderCompleted, OrderRefused, OrderNotSent, OrderAbsent, OrderOutcomeUnknown,
         TradingHalted, TradingResumed, Started, Reconciled, FundsMoved, BooksAdopted,
-        RetrainingOpened, CandidateTrained, TrainingFailed, HaltRequested,
+        RetrainingOpened, CandidateTrained, TrainingFailed, ChallengerOpened, PromotionProposed,
+        ModelPromoted, ModelRolledBack, ChallengerDropped, WatchEnded,
+        PromotionRequested, RollbackRequested, HaltRequested,
         ResumeRequested, FlattenRequested, RunClosed, FundingCharged, PositionLiquidated,
     }
 )  # fmt: skip

@@ -206,6 +206,29 @@ class TrainingFault(StrEnum):
     OPERATOR = "operator"  # somebody cancelled it
 
 
+class PromotionReason(StrEnum):
+    """Why another model becomes the active one."""
+
+    BETTER = "better"  # than the active one, on the same bars
+    SKILLED = "skilled"  # beside an active one that is critical or too old
+    WORSE = "worse"  # than the one it replaced, so that one comes back
+    OPERATOR = "operator"
+
+
+class DropReason(StrEnum):
+    """Why a model is no challenger, or none any more."""
+
+    WORSE = "worse"  # than the active one
+    UNSKILLED = "unskilled"  # worse than a constant
+    UNDECIDED = "undecided"  # for too long
+    EXPIRED = "expired"
+    REPLACED = "replaced"  # by a newer one, having nothing to show
+    BUSY = "busy"  # another one is being judged, and does well
+    IN_USE = "in_use"  # it has a part already
+    OTHER_FEATURES = "other_features"  # than those of this run
+    OTHER_LABEL = "other_label"  # its outcomes are not those of the active one
+
+
 class Outcome(StrEnum):
     """What the edge can say about a request to the venue; the default of everything unclear is
     UNKNOWN.

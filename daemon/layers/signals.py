@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from daemon.core.edges import edge_of
 from daemon.core.events import (
     Direction,
     FeaturesRefused,
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from daemon.core.costs import Costs
     from daemon.core.events import Event, FeedRecovered, FeedStale, Started
     from daemon.core.instruments import InstrumentId
-
-# A probability is trusted only after one standard error is taken off its distance from one half.
-SHRINK_STANDARD_ERRORS = 1.0
 
 
 class Desired(Struct, frozen=True, gc=False):
@@ -205,7 +203,7 @@ class Signals:
     ) -> SignalEmitted | SignalSuppressed:
         model = self._model
         assert model is not None, "without a model nothing is fit"
-        weighing = self.weighed(row, model, wanted, is_held=is_held)
+        weighing = self.weighed(row, model, is_held=is_held)
         edge_ratio = weighing.edge_ratio
         if not edge_ratio > 0.0:
             return self._suppress(
@@ -279,24 +277,19 @@ class Signals:
         wanted = Direction.LONG if row.probability_up > 0.5 else Direction.SHORT
         if self._model is None:
             return None
-        return self.weighed(row, self._model, wanted, is_held=self._is_kept(row, wanted))
+        return self.weighed(row, self._model, is_held=self._is_kept(row, wanted))
 
     def standing(self, instrument: InstrumentId) -> tuple[Desired | None, Direction]:
         """What the last signal asked for, and which way it is held."""
         return self._last(instrument), self._holding(instrument) or Direction.FLAT
 
-    def weighed(
-        self, row: Prediction, model: ModelActivated, wanted: Direction, *, is_held: bool
-    ) -> Weighing:
-        """What going, or staying, in that direction is expected to bring."""
-        is_long = wanted is Direction.LONG
-        probability = row.probability_up if is_long else 1.0 - row.probability_up
-        shrunk = max(0.5, probability - SHRINK_STANDARD_ERRORS * row.standard_error)
-        payoff = model.long_payoff if is_long else model.short_payoff
+    def weighed(self, row: Prediction, model: ModelActivated, *, is_held: bool) -> Weighing:
+        """What going, or staying, in its direction is expected to bring."""
+        edge = edge_of(row, model)
         return Weighing(
-            win_probability=shrunk,
-            payoff=payoff,
-            gross_ratio=shrunk * payoff.win_ratio - (1.0 - shrunk) * payoff.loss_ratio,
+            win_probability=edge.win_probability,
+            payoff=edge.payoff,
+            gross_ratio=edge.gross_ratio,
             # Holding on costs nothing now; a new round trip costs fees and slippage both ways.
             cost_ratio=self._costs(row.instrument).round_trip_ratio + self._margin_ratio,
             is_held=is_held,

@@ -1,4 +1,4 @@
-"""Lines about the life of models: a new one is asked for, is made, or is not.
+"""Lines about the life of models: a new one is asked for, is made, is compared, takes over.
 
 Belongs here: as in `lines`, the fields of lines, made from events alone.
 """
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from daemon.core import events as e
 from daemon.core.timeframes import rfc3339
+from daemon.layers.monitoring.pairing import sentence
 from daemon.logs import parts
 from daemon.logs.parts import Fields, Memory
 
@@ -45,4 +46,102 @@ def training_failed(event: e.TrainingFailed, _: Memory) -> Iterator[Fields]:
         "fault": event.fault,
         "reason": event.reason,
         "model": event.model or None,
+    }
+
+
+def challenger_opened(event: e.ChallengerOpened, _: Memory) -> Iterator[Fields]:
+    model = event.activation
+    yield {
+        **parts.at(event),
+        "model": event.model,
+        "champion": event.champion,
+        "horizon_bars": model.horizon_bars,
+        "trained_through": rfc3339(model.trained_through_ns),
+        "auc": parts.probability(model.auc),
+        "auc_low": parts.probability(model.auc_low),
+        "auc_high": parts.probability(model.auc_high),
+    }
+
+
+def challenger_predicted(event: e.ChallengerPredictions, _: Memory) -> Iterator[Fields]:
+    for row in event.rows:
+        yield {
+            **parts.bar(row.instrument, row.trace, row.close_ns),
+            "model": event.model,
+            "probability_up": parts.probability(row.probability_up),
+            "confidence": parts.probability(row.confidence),
+            "standard_error": parts.probability(row.standard_error),
+            "raw_probability_up": parts.probability(row.raw_probability_up),
+        }
+
+
+def models_compared(event: e.ModelsCompared, _: Memory) -> Iterator[Fields]:
+    yield {
+        **parts.at(event),
+        "model": event.model,
+        "other": event.other,
+        "until": rfc3339(event.until_ns),
+        "outcomes": event.outcomes,
+        "pairs": event.pairs,
+        "score_gain": parts.ratio(event.score_gain),
+        "net_gain_ratio": parts.ratio(event.net_gain_ratio),
+    }
+
+
+def promotion_proposed(event: e.PromotionProposed, _: Memory) -> Iterator[Fields]:
+    yield {
+        **parts.at(event),
+        "model": event.model,
+        "champion": event.champion,
+        "reason": event.reason,
+        **_compared(event.comparison),
+        "command": f"tradingd models promote {event.model} --reason R",
+    }
+
+
+def model_promoted(event: e.ModelPromoted | e.ModelRolledBack, _: Memory) -> Iterator[Fields]:
+    yield {
+        **parts.at(event),
+        "model": event.model,
+        "replaced": event.replaced,
+        "reason": event.reason,
+        "who": event.who,
+        "detail": event.detail or None,
+        **_compared(event.comparison),
+    }
+
+
+def challenger_dropped(event: e.ChallengerDropped, _: Memory) -> Iterator[Fields]:
+    yield {
+        **parts.at(event),
+        "model": event.model,
+        "champion": event.champion,
+        "reason": event.reason,
+        **_compared(event.comparison),
+    }
+
+
+def watch_ended(event: e.WatchEnded, _: Memory) -> Iterator[Fields]:
+    yield {
+        **parts.at(event),
+        "model": event.model,
+        "champion": event.active,
+        **_compared(event.comparison),
+    }
+
+
+def swap_asked(event: e.PromotionRequested | e.RollbackRequested, _: Memory) -> Iterator[Fields]:
+    yield {**parts.at(event), "model": event.model, "reason": event.reason, "who": event.who}
+
+
+def _compared(told: e.Comparison | None) -> Fields:
+    if told is None:
+        return {}
+    return {
+        "shadow_bars": told.bars,
+        "pairs": told.pairs,
+        "score_gain": parts.ratio(told.score_gain),
+        "evidence": parts.ratio(told.evidence),
+        "net_gain_ratio": parts.ratio(told.net_gain_ratio),
+        "verdict": sentence(told),
     }

@@ -53,6 +53,7 @@ def _event(name: str, level: str, when: str, fields: str) -> LogEvent:
 _BAR = "trace exchange symbol bar"
 _ORDER = "trace exchange symbol bar? order"
 _AUC = "auc auc_low auc_high"
+_COMPARED = "shadow_bars? pairs? score_gain? evidence? net_gain_ratio? verdict?"
 _REFUSED = "exchange symbol at reason detail? raw source?"
 
 ROWS: Final = (
@@ -288,6 +289,42 @@ ROWS: Final = (
         "training.failed", "warning", "a training gave no model that may be used",
         "at fault reason model?",
     ),
+    _event(
+        "model.challenger", "info", "a candidate begins to predict in shadow",
+        f"at model champion horizon_bars trained_through {_AUC}",
+    ),
+    _event(
+        "model.unfit", "warning", "a candidate cannot be used any more: it predicts nothing",
+        "model error",
+    ),
+    _event(
+        "challenger.predicted", "debug", "what a model in shadow says: nothing is traded on it",
+        f"{_BAR} model probability_up confidence standard_error raw_probability_up",
+    ),
+    _event(
+        "models.compared", "debug", "a block of bars in which a model in shadow was scored",
+        "at model other until outcomes pairs score_gain net_gain_ratio",
+    ),
+    _event(
+        "model.proposed", "warning", "the rule would promote it, and somebody has to say so",
+        f"at model champion reason {_COMPARED} command",
+    ),
+    _event(
+        "model.promoted", "warning", "another model takes over",
+        f"at model replaced reason who detail? {_COMPARED}",
+    ),
+    _event(
+        "model.rolled_back", "warning", "the model before takes over again",
+        f"at model replaced reason who detail? {_COMPARED}",
+    ),
+    _event(
+        "model.dropped", "info", "a candidate will not take over",
+        f"at model champion reason {_COMPARED}",
+    ),
+    _event(
+        "model.watch_ended", "info", "what was replaced stops predicting: there is no way back",
+        f"at model champion {_COMPARED}",
+    ),
     # the trading state
     _event(
         "daemon.halted", "critical", "no new positions; exits go on",
@@ -310,6 +347,14 @@ ROWS: Final = (
     _event(
         "operator.flatten_requested", "warning", "somebody asked for everything to be closed",
         "at reason who",
+    ),
+    _event(
+        "operator.promotion_requested", "warning", "somebody asked for another model",
+        "at model reason who",
+    ),
+    _event(
+        "operator.rollback_requested", "warning", "somebody asked for the model before",
+        "at model reason who",
     ),
     _event("operator.resume_requested", "info", "somebody asked to go on", "at reason who"),
     # the lines themselves

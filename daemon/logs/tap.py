@@ -92,6 +92,14 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.RetrainingOpened: (("retraining.opened", model_lines.retraining_opened),),
     e.CandidateTrained: (("candidate.trained", model_lines.candidate_trained),),
     e.TrainingFailed: (("training.failed", model_lines.training_failed),),
+    e.ChallengerOpened: (("model.challenger", model_lines.challenger_opened),),
+    e.ChallengerPredictions: (("challenger.predicted", model_lines.challenger_predicted),),
+    e.ModelsCompared: (("models.compared", model_lines.models_compared),),
+    e.PromotionProposed: (("model.proposed", model_lines.promotion_proposed),),
+    e.ModelPromoted: (("model.promoted", model_lines.model_promoted),),
+    e.ModelRolledBack: (("model.rolled_back", model_lines.model_promoted),),
+    e.ChallengerDropped: (("model.dropped", model_lines.challenger_dropped),),
+    e.WatchEnded: (("model.watch_ended", model_lines.watch_ended),),
     e.FeesDrifted: (("fees.drifted", order_lines.fees_drifted),),
     e.DataDistrusted: (("data.distrusted", data_lines.data_distrusted),),
     e.TradingHalted: (("daemon.halted", lines.daemon_halted),),
@@ -101,6 +109,8 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.TradingResumed: (("daemon.resumed", lines.asked),),
     e.HaltRequested: (("operator.halt_requested", lines.asked),),
     e.FlattenRequested: (("operator.flatten_requested", lines.asked),),
+    e.PromotionRequested: (("operator.promotion_requested", model_lines.swap_asked),),
+    e.RollbackRequested: (("operator.rollback_requested", model_lines.swap_asked),),
     e.ResumeRequested: (("operator.resume_requested", lines.asked),),
 }
 

@@ -127,7 +127,7 @@ class _Reading:
             e.DustSetAside: self._book.apply_dust_set_aside,
             e.FundingCharged: self._book.apply_funding_charged,
             e.PositionLiquidated: self._book.apply_position_liquidated,
-            e.PredictionResolved: facts.outcomes.append,
+            e.PredictionResolved: self._resolved,
             e.HealthSampled: facts.samples.append,
             e.TradingHalted: facts.halts.append,
             e.TradingResumed: facts.halts.append,
@@ -160,6 +160,10 @@ class _Reading:
 
     def _predicted(self, event: e.Predictions) -> None:
         self.facts.probabilities.extend(row.probability_up for row in event.rows)
+
+    def _resolved(self, event: e.PredictionResolved) -> None:
+        if not event.is_shadow:
+            self.facts.outcomes.append(event)
 
     def _filled(self, event: e.OrderFilled) -> None:
         before, fees = self._book.position(event.instrument).quantity, self._book.fees

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from daemon.core.edges import SHRINK_STANDARD_ERRORS
 from daemon.core.manifests import Payoffs
-from daemon.layers.signals import SHRINK_STANDARD_ERRORS
 from daemon.research.calibration import fit_calibration
 from daemon.research.payoffs import BoolArray, measure_payoffs
 from daemon.research.series import CLOSE, FloatArray, IntArray, Series

@@ -44,7 +44,7 @@ class RunEvidence:
         if isinstance(event, e.BarsClosed | e.HistoryLoaded):
             for bar in event.bars:
                 self._bar(bar)
-        elif isinstance(event, e.PredictionResolved):
+        elif isinstance(event, e.PredictionResolved) and not event.is_shadow:
             key = event.instrument, event.predicted_close_ns
             baseline = self._baseline.pop(key, 0.0)
             if event.outcome is not None:

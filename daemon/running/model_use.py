@@ -6,26 +6,62 @@ model belongs to `boot`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from daemon.core.errors import ModelRefused
+from daemon.core.events import CandidateTrained, ModelActivated
 from daemon.running.boot import load_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
     from daemon.app import Core
-    from daemon.core.events import ModelActivated
+    from daemon.core.events import Event
+    from daemon.core.manifests import Manifest
     from daemon.layers.features.sets import FeatureSet
+    from daemon.layers.inference.model import ActiveModel
     from daemon.store.models import ModelRegistry
 
 
+class Kept(Protocol):
+    """A journal, whoever reads it."""
+
+    def read_kinds(self, *kinds: type[Event]) -> Iterator[tuple[int, Event]]: ...
+
+
+def use_model(core: Core, registry: ModelRegistry, features: FeatureSet, model_id: str) -> Manifest:
+    """Hand over one model, ready for its activation or its challenge; ModelRefused."""
+    return hand_over(core, *load_model(registry, model_id, features))
+
+
+def hand_over(core: Core, manifest: Manifest, model: ActiveModel) -> Manifest:
+    """One that is loaded and proven, with what was usual when it was trained."""
+    core.inference.use_model(model)
+    core.monitoring.use_references(
+        manifest.model_id, manifest.reference, manifest.reference_probability
+    )
+    return manifest
+
+
 def use_models(
-    core: Core, registry: ModelRegistry, features: FeatureSet, activated: Iterable[ModelActivated]
-) -> None:
-    """Every model that was ever activated, each once; ModelRefused when one does not fit."""
-    for model_id in dict.fromkeys(each.model for each in activated):
-        manifest, model = load_model(registry, model_id, features)
-        core.inference.use_model(model)
-        core.monitoring.use_references(
-            manifest.model_id, manifest.reference, manifest.reference_probability
-        )
+    core: Core, registry: ModelRegistry, features: FeatureSet, journal: Kept
+) -> dict[str, str]:
+    """Every model that ever was active or a candidate, each once; ModelRefused when one that was
+    active does not fit.
+
+    Of the others returns what is wrong with them: they say nothing more, and stop nothing.
+    """
+    was_active: dict[str, bool] = {}
+    for _, event in journal.read_kinds(ModelActivated, CandidateTrained):
+        assert isinstance(event, ModelActivated | CandidateTrained)
+        is_active = isinstance(event, ModelActivated)
+        was_active[event.model] = is_active or was_active.get(event.model, False)
+    wrong = {}
+    for model_id, is_needed in was_active.items():
+        try:
+            use_model(core, registry, features, model_id)
+        except ModelRefused as refused:
+            if is_needed:
+                raise
+            wrong[model_id] = str(refused)
+    return wrong

@@ -38,6 +38,7 @@ from daemon.running.boot import (
 from daemon.running.candidates import candidate_job
 from daemon.running.fine_bars import FineBars
 from daemon.running.live import Live
+from daemon.running.model_use import hand_over, use_model, use_models
 from daemon.running.opening import as_balances, opening
 from daemon.running.recovery import booked, settle
 from daemon.running.reporting import EXTEND_S
@@ -57,7 +58,6 @@ if TYPE_CHECKING:
     from daemon.core.events import Event, Input, StartTraining
     from daemon.core.jobs import CandidateJob, TrainingJob, TrainingProgress
     from daemon.core.manifests import Manifest
-    from daemon.layers.inference.model import ActiveModel
     from daemon.running.adoption import LeftBehind
     from daemon.running.reporting import Reporter
     from daemon.running.sites import World
@@ -185,8 +185,9 @@ class Session:
         bars = () if activated else await self._load_bars()
         live = self._live = self._build()
         core, take = self._core, live.runner.take
-        for model_id in dict.fromkeys(each.model for each in activated):
-            self._use(model_id)
+        unfit = use_models(core, self._registry, self._features, self._journal)
+        for model_id, error in unfit.items():
+            self._reporter.emit("model.unfit", model=model_id, error=error)
         try:
             count = core.pipeline.recover(self._recorded(live))
         except JournalBroken as error:
@@ -291,19 +292,12 @@ class Session:
 
     def _use(self, model_id: str) -> Manifest:
         """Hand a verified model to the core, ready for its activation."""
-        return self._hand_over(*load_model(self._registry, model_id, self._features))
+        return use_model(self._core, self._registry, self._features, model_id)
 
     async def _use_candidate(self, model_id: str) -> Manifest:
         """The same while bars come: reading and proving it must not hold up the loop."""
         load = partial(load_model, self._registry, model_id, self._features)
-        return self._hand_over(*await asyncio.to_thread(load))
-
-    def _hand_over(self, manifest: Manifest, model: ActiveModel) -> Manifest:
-        self._core.inference.use_model(model)
-        self._core.monitoring.use_references(
-            manifest.model_id, manifest.reference, manifest.reference_probability
-        )
-        return manifest
+        return hand_over(self._core, *await asyncio.to_thread(load))
 
     def _is_too_old(self, event: ModelActivated, now_ns: int) -> bool:
         """Layer 4 refuses it on every bar, so a start trains a new one, unless one is asked for

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PARTS = (
     *("book", "blotter", "flows", "features", "inference", "signals", "risk", "execution"),
-    "monitoring",
+    *("monitoring", "roles", "retraining", "challenger"),
 )
 
 

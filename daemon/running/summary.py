@@ -252,7 +252,7 @@ def _marked(tally: Tally, event: e.EquityMarked) -> None:
 
 
 def _resolved(tally: Tally, event: e.PredictionResolved) -> None:
-    if event.outcome is not None:
+    if event.outcome is not None and not event.is_shadow:
         tally.probabilities.append(event.probability_up)
         tally.outcomes.append(event.outcome)
         tally.blocks.append(event.predicted_close_ns // tally.block_ns[event.model])

@@ -38,7 +38,7 @@ SECTIONS = {
     "signals": {"SignalSection"},
     "risk": {"PolicySection", "RiskSection"},
     "execution": {"ExecutionSection"},
-    "monitoring": {"HealthSection", "RetrainingSection"},
+    "monitoring": {"HealthSection", "PromotionSection", "RetrainingSection"},
 }
 
 # Where a library may be imported: path prefixes below daemon/.

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from daemon.core.events import (
+    ChallengerPredictions,
+    Event,
     FeatureRow,
     FeatureRows,
     FeaturesRefused,
@@ -18,6 +20,7 @@ from daemon.core.events import (
     Prediction,
     Predictions,
 )
+from daemon.core.roles import Roles
 from daemon.layers.inference.model import ActiveModel
 
 NO_MODEL = ""
@@ -26,8 +29,9 @@ NO_MODEL = ""
 class Inference:
     """Predicts with the model it was given; without one, every row is refused."""
 
-    def __init__(self, model: ActiveModel | None) -> None:
+    def __init__(self, model: ActiveModel | None, roles: Roles | None = None) -> None:
         self._model = model
+        self._roles = roles or Roles()
         self._known = {} if model is None else {model.model_id: model}
 
     def use_model(self, model: ActiveModel) -> None:
@@ -37,28 +41,39 @@ class Inference:
     def apply_model_activated(self, event: ModelActivated) -> None:
         self._model = self._known[event.model]
 
-    def on_feature_rows(self, event: FeatureRows) -> Iterator[Predictions]:
-        """One Predictions with a probability or a reason for every row; refusals are passed on."""
-        predicted: list[Prediction] = []
-        refused = list(event.refused)
+    def on_feature_rows(self, event: FeatureRows) -> Iterator[Event]:
+        """One Predictions with a probability or a reason for every row; refusals are passed on.
+
+        Models in shadow answer the same rows, each with ChallengerPredictions.
+        """
         model = self._model
-        # Rows of other features than the model was taught with mean nothing to it.
-        if model is None or model.feature_fingerprint != event.fingerprint:
-            refused += [_refused(row, FeaturesRefusedReason.NO_MODEL) for row in event.rows]
-        elif event.rows:
-            matrix = np.array([row.values for row in event.rows], dtype=np.float64)
-            columns = [column.tolist() for column in model.predict(matrix)]
-            for row, probability, error, raw in zip(event.rows, *columns, strict=True):
-                if math.isfinite(probability):
-                    predicted.append(_prediction(row, probability, error, raw))
-                else:
-                    refused.append(_refused(row, FeaturesRefusedReason.NOT_FINITE))
-        yield Predictions(
-            ts_ns=event.ts_ns,
-            model=NO_MODEL if model is None else model.model_id,
-            rows=tuple(predicted),
-            refused=tuple(refused),
-        )
+        predicted, refused = _answered(model, event)
+        name = NO_MODEL if model is None else model.model_id
+        yield Predictions(ts_ns=event.ts_ns, model=name, rows=predicted, refused=refused)
+        for shadow in self._roles.shadows():
+            predicted, refused = _answered(self._known.get(shadow.model), event)
+            yield ChallengerPredictions(
+                ts_ns=event.ts_ns, model=shadow.model, rows=predicted, refused=refused
+            )
+
+
+def _answered(
+    model: ActiveModel | None, event: FeatureRows
+) -> tuple[tuple[Prediction, ...], tuple[FeaturesRefused, ...]]:
+    predicted: list[Prediction] = []
+    refused = list(event.refused)
+    # Rows of other features than the model was taught with mean nothing to it.
+    if model is None or model.feature_fingerprint != event.fingerprint:
+        refused += [_refused(row, FeaturesRefusedReason.NO_MODEL) for row in event.rows]
+    elif event.rows:
+        matrix = np.array([row.values for row in event.rows], dtype=np.float64)
+        columns = [column.tolist() for column in model.predict(matrix)]
+        for row, probability, error, raw in zip(event.rows, *columns, strict=True):
+            if math.isfinite(probability):
+                predicted.append(_prediction(row, probability, error, raw))
+            else:
+                refused.append(_refused(row, FeaturesRefusedReason.NOT_FINITE))
+    return tuple(predicted), tuple(refused)
 
 
 def _prediction(row: FeatureRow, probability: float, error: float, raw: float) -> Prediction:

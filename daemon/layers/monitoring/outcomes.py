@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from daemon.core.events import (
         BarsClosed,
         BarsMissed,
+        ChallengerOpened,
+        ChallengerPredictions,
         HistoryLoaded,
         ModelActivated,
+        Prediction,
         Predictions,
     )
 
@@ -58,6 +61,7 @@ class Pending(Struct, gc=False):
     close: float
     probability_up: float
     lost: Unscored | None = None
+    is_shadow: bool = False
     barriers: tuple[float, float] | None = None  # profit and stop, where the label has them
 
 
@@ -106,13 +110,19 @@ class Outcomes:
 
     def block_ns(self, model: str) -> int:
         """Outcomes of bars in the same block of this length count as one cluster."""
-        horizon = self._scores[model].horizon_bars
-        return self._timeframe_ns * (horizon if horizon == 1 else horizon * BLOCK_HORIZONS)
+        return block_length_ns(self._timeframe_ns, self._scores[model].horizon_bars)
 
     # --- applying -----------------------------------------------------------------------------
 
     def apply_model_activated(self, event: ModelActivated) -> None:
         """Open the model's window, or take up the one it had; other models' stay as they are."""
+        self._open(event)
+
+    def apply_challenger_opened(self, event: ChallengerOpened) -> None:
+        """A model in shadow is scored like any other, and brings its window along."""
+        self._open(event.activation)
+
+    def _open(self, event: ModelActivated) -> None:
         known = self._scores.pop(event.model, None)
         fresh = Scores(event.horizon_bars, event.label, deque(maxlen=self._window_outcomes))
         self._scores[event.model] = known or fresh
@@ -130,19 +140,26 @@ class Outcomes:
         self._keep(event.bars)
 
     def apply_predictions(self, event: Predictions) -> None:
-        scores = self._scores[event.model]
+        self._await(event.model, event.rows, is_shadow=False)
+
+    def apply_challenger_predictions(self, event: ChallengerPredictions) -> None:
+        self._await(event.model, event.rows, is_shadow=True)
+
+    def _await(self, model: str, rows: tuple[Prediction, ...], *, is_shadow: bool) -> None:
+        scores = self._scores[model]
         horizon_ns = scores.horizon_bars * self._timeframe_ns
-        for row in event.rows:
+        for row in rows:
             waiting = self._pending.setdefault(row.instrument, {})
             assert len(waiting) < PENDING_PER_INSTRUMENT_MAX, "bars resolve what is pending"
-            made = waiting[event.model, row.close_ns] = Pending(
+            made = waiting[model, row.close_ns] = Pending(
                 row.instrument,
                 row.trace,
-                event.model,
+                model,
                 row.close_ns,
                 row.close_ns + horizon_ns,
                 row.close,
                 row.probability_up,
+                is_shadow=is_shadow,
             )
             if scores.rule.kind is LabelKind.TRIPLE_BARRIER:
                 made.barriers = self._barriers(row.instrument, row.close_ns, scores)
@@ -242,6 +259,11 @@ class Outcomes:
         return newest, None
 
 
+def block_length_ns(timeframe_ns: int, horizon_bars: int) -> int:
+    """How long a block of outcomes is that depend on each other."""
+    return timeframe_ns * (horizon_bars if horizon_bars == 1 else horizon_bars * BLOCK_HORIZONS)
+
+
 def _touch(pending: Pending, bar: Bar) -> int | None:
     if pending.barriers is None or not pending.close_ns < bar.close_ns <= pending.due_ns:
         return None
@@ -276,4 +298,5 @@ def _resolved(ts_ns: int, pending: Pending, bar: Bar) -> PredictionResolved:
         outcome=outcome,
         return_ratio=return_ratio,
         reason="" if reason is None else reason.value,
+        is_shadow=pending.is_shadow,
     )

@@ -4,6 +4,7 @@ Belongs here: what may happen to a core. What must hold whatever happens belongs
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from decimal import Decimal
 from functools import cache
 from itertools import pairwise
@@ -23,6 +24,7 @@ from daemon.config import (
     HealthSection,
     ModelSection,
     PolicySection,
+    PromotionSection,
     RetrainingSection,
     RiskSection,
     Settings,
@@ -94,6 +96,7 @@ ACCOUNTS: Final = tuple(
 )
 MODEL: Final = "hand-made"
 CANDIDATE: Final = "made-anew"
+CANDIDATES: Final = 8
 SECOND_NS: Final = 1_000_000_000
 QUIET_SLOTS: Final = 12
 TRAINING_SLOTS: Final = 8
@@ -146,6 +149,7 @@ def settings_of(rng: Random) -> Settings:
         # Stories are short: the rule that halts sooner, if seldom rightly.
         health=HealthSection(policy="auc_window", window_outcomes=40, min_resolved=20),
         retraining=RetrainingSection(after_days=0.5, new_bars_min=4, min_gap_hours=3.0),
+        promotion=promotion_of(copy(rng)),
     )
 
 
@@ -184,6 +188,18 @@ def policy_of(rng: Random) -> PolicySection:
     return PolicySection(**rows, outage_bars=1)
 
 
+def promotion_of(rng: Random) -> PromotionSection:
+    """So little is asked for that something is decided soon."""
+    return PromotionSection(
+        by=rng.choice(["rule", "rule", "operator"]),
+        error_rate=rng.choice([0.98, 0.9, 0.5]),
+        min_outcomes=4,
+        shadow_max_bars=rng.choice([4, 40, 40]),
+        rollback_bars=rng.choice([0, 6, 30, 30]),
+        rollback_error_rate=rng.choice([0.9, 0.98]),
+    )
+
+
 @cache
 def a_forest(n_features: int, column: int) -> CompiledForest:
     """One tree on the newest log return: far down, down, up, far up."""
@@ -197,12 +213,12 @@ def a_forest(n_features: int, column: int) -> CompiledForest:
     )
 
 
-def a_model(features: FeatureSet) -> ActiveModel:
+def a_model(features: FeatureSet, model_id: str = MODEL, column: str = "lag_0") -> ActiveModel:
     return ActiveModel(
-        model_id=MODEL,
+        model_id=model_id,
         feature_fingerprint=features.fingerprint,
         feature_names=features.names,
-        predictor=a_forest(len(features.names), features.names.index("lag_0")),
+        predictor=a_forest(len(features.names), features.names.index(column)),
         calibration=Calibration((0.0, 1.0), (0.0, 1.0), (0.01, 0.01)),
     )
 
@@ -213,6 +229,9 @@ def a_core(
     """The daemon's own core; `wrap` may watch its routes."""
     features = feature_set_of(settings)
     core = build_core(settings, features, a_model(features), IDS)
+    for number in range(CANDIDATES):
+        column = ("lag_1", "lag_0")[number % 2]
+        core.inference.use_model(a_model(features, f"{CANDIDATE}-{number}", column))
     if wrap is not None:
         core.pipeline = Pipeline(wrap(routes(core)))
     return core
@@ -440,6 +459,8 @@ class Simulation:
         self.steps: list[Step] = []
         self._asked: list[e.AskQuotes] = []
         self._training: e.StartTraining | None = None
+        self._trainings = 0
+        self._mood = copy(self._rng).randrange(100)
         self._slots = slots
         self._prices = dict.fromkeys(IDS, 100.0)
         self._changes = dict.fromkeys(IDS, 0.0)
@@ -534,16 +555,7 @@ class Simulation:
                 reporting_currency=self.settings.risk.reporting_currency,
                 leverage=Decimal(repr(self.settings.risk.max_leverage)),
             ),
-            a_model_activated(
-                ts_ns=start_ns,
-                model=MODEL,
-                feature_fingerprint=self._fingerprint,
-                feature_names=feature_set_of(self.settings).names,
-                horizon_bars=self.settings.model.horizon_bars,
-                trained_through_ns=OPEN_NS,
-                long_payoff=a_payoff(win_ratio=0.02, loss_ratio=0.012),
-                short_payoff=a_payoff(win_ratio=0.02, loss_ratio=0.012),
-            ),
+            self._activation(MODEL, start_ns, OPEN_NS),
             e.HistoryLoaded(
                 ts_ns=start_ns,
                 bars=tuple(self._bar(each, slot) for slot in (-3, -2, -1) for each in IDS),
@@ -552,9 +564,18 @@ class Simulation:
             e.Reconciled(ts_ns=start_ns, is_clean=True),
         ]
 
-    @property
-    def _fingerprint(self) -> str:
-        return feature_set_of(self.settings).fingerprint
+    def _activation(self, model: str, ts_ns: int, through_ns: int) -> e.ModelActivated:
+        features = feature_set_of(self.settings)
+        return a_model_activated(
+            ts_ns=ts_ns,
+            model=model,
+            feature_fingerprint=features.fingerprint,
+            feature_names=features.names,
+            horizon_bars=self.settings.model.horizon_bars,
+            trained_through_ns=through_ns,
+            long_payoff=a_payoff(win_ratio=0.02, loss_ratio=0.012),
+            short_payoff=a_payoff(win_ratio=0.02, loss_ratio=0.012),
+        )
 
     def _slot(self, slot: int) -> Iterator[e.Input]:
         now_ns, rng = self._now_ns(slot), self._rng
@@ -584,20 +605,19 @@ class Simulation:
         yield from self._trained(now_ns)
 
     def _trained(self, now_ns: int) -> Iterator[e.Input]:
-        """A training takes a while, and every second one gives a model."""
+        """A training takes a while, and every third one gives no model."""
         asked = self._training
         if asked is None or now_ns - asked.ts_ns < TRAINING_SLOTS * HOUR_NS:
             return
         self._training = None
-        if asked.attempt % 2:
+        if self._trainings % 3 == 0:
             failed = a_training_failed(ts_ns=now_ns, opened_ns=asked.opened_ns)
             yield replace(failed, fault=list(e.TrainingFault)[asked.attempt])
         else:
-            yield a_candidate_trained(
-                ts_ns=now_ns,
-                opened_ns=asked.opened_ns,
-                activation=a_model_activated(model=CANDIDATE, trained_through_ns=asked.until_ns),
-            )
+            name = f"{CANDIDATE}-{self._trainings % CANDIDATES}"
+            model = self._activation(name, now_ns, asked.until_ns)
+            yield a_candidate_trained(ts_ns=now_ns, opened_ns=asked.opened_ns, activation=model)
+        self._trainings += 1
 
     def _operator(self, now_ns: int) -> Iterator[e.Input]:
         """Things that happen now and then, whoever or whatever makes them."""
@@ -610,6 +630,7 @@ class Simulation:
             yield e.Reconciled(ts_ns=now_ns, is_clean=False, differences=("USDT: 1 and 2",))
         elif rng.random() < 0.05:
             yield e.Reconciled(ts_ns=now_ns, is_clean=True)
+        yield from self._swaps_of_models(now_ns)
         if now_ns // HOUR_NS % 67 == 41:
             yield e.FlattenRequested(ts_ns=now_ns, reason="get out", who="uid 7")
         if now_ns // HOUR_NS % 31 == 11:
@@ -630,6 +651,18 @@ class Simulation:
             )
         yield from self._swaps(now_ns)
         yield from self._connections(now_ns)
+
+    def _swaps_of_models(self, now_ns: int) -> Iterator[e.Input]:
+        """Somebody wants another model, or the one before."""
+        roles, hour = self.core.roles, now_ns // HOUR_NS + self._mood
+        if roles.challenger is not None and hour % 31 == 5:
+            yield e.PromotionRequested(
+                ts_ns=now_ns, activation=roles.challenger.activation, reason="try", who="uid 7"
+            )
+        elif roles.previous is not None and hour % 13 == 3:
+            yield e.RollbackRequested(
+                ts_ns=now_ns, activation=roles.previous.activation, reason="odd", who="uid 7"
+            )
 
     def _swaps(self, now_ns: int) -> Iterator[e.Input]:
         """Funding, and a position that is taken away while no order is about it."""

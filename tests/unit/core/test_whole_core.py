@@ -67,6 +67,7 @@ NOT_OF_A_CORE = {
     e.DiskChecked,
     e.FeesDrifted,
     e.DataDistrusted,
+    *(e.PromotionProposed, e.WatchEnded),  # shown in tests/replay/test_promotion
 }
 
 

@@ -71,6 +71,7 @@ def feature_rows(
 
 def answer(model: ActiveModel | None, event: FeatureRows) -> Predictions:
     (predictions,) = Inference(model).on_feature_rows(event)
+    assert isinstance(predictions, Predictions)
     return predictions
 
 
