@@ -29,11 +29,12 @@ from daemon.layers.monitoring.handler import Monitoring
 from daemon.layers.monitoring.retraining import Retraining
 from daemon.layers.risk import Policy, Risk
 from daemon.layers.signals import Signals
+from daemon.model_routes import model_routes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from daemon.config import ExecutionSection, Settings, SignalSection
+    from daemon.config import ExecutionSection, Settings
     from daemon.core.instruments import InstrumentId
     from daemon.layers.features.sets import FeatureSet
     from daemon.layers.inference.model import ActiveModel
@@ -85,28 +86,15 @@ def build_core(
     )
     roles = Roles()
     inference = Inference(model, roles)
-    age_max_ns = round(settings.model.max_age_days * DAY_NS)
     signals = Signals(
         settings.signal,
         listings,
         timeframe_ns=length_ns,
         costs=costs.of,
         bar_age_max_ns=round(settings.data.max_decision_age_ratio * length_ns),
-        model_age_max_ns=age_max_ns,
+        model_age_max_ns=_age_max_ns(settings),
     )
-    risk = Risk(
-        settings.risk,
-        book,
-        blotter,
-        costs=costs.of,
-        quarantine_max_per_day=settings.data.quarantine_max_per_day,
-        policy=Policy(
-            settings.policy,
-            book,
-            blotter,
-            model_age_max_ns=age_max_ns,
-        ),
-    )
+    risk = _risk(settings, book, blotter, costs)
     execution = Execution(
         settings.execution, blotter, book, price_collar_bps=settings.risk.price_collar_bps
     )
@@ -125,25 +113,43 @@ def build_core(
         execution=execution,
         monitoring=monitoring,
         retraining=Retraining(settings.retraining, timeframe_ns=length_ns),
-        challenger=Challenger(
-            settings.promotion,
-            roles,
-            _trade_rule(settings.signal),
-            costs=costs.of,
-            timeframe_ns=length_ns,
-            model_age_max_ns=age_max_ns,
-        ),
+        challenger=_challenger(settings, roles, costs),
     )
     core.pipeline = Pipeline(routes(core))
     return core
 
 
-def _trade_rule(signal: SignalSection) -> TradeRule:
-    return TradeRule(
+def _risk(settings: Settings, book: Book, blotter: Blotter, costs: CostEstimate) -> Risk:
+    policy = Policy(settings.policy, book, blotter, model_age_max_ns=_age_max_ns(settings))
+    return Risk(
+        settings.risk,
+        book,
+        blotter,
+        costs=costs.of,
+        quarantine_max_per_day=settings.data.quarantine_max_per_day,
+        policy=policy,
+    )
+
+
+def _challenger(settings: Settings, roles: Roles, costs: CostEstimate) -> Challenger:
+    signal = settings.signal
+    rule = TradeRule(
         confidence_min_ratio=signal.confidence_min_ratio,
         margin_ratio=signal.cost_margin_bps / 10_000,
         allow_short=signal.allow_short,
     )
+    return Challenger(
+        settings.promotion,
+        roles,
+        rule,
+        costs=costs.of,
+        timeframe_ns=timeframe_ns(settings.data.timeframe),
+        model_age_max_ns=_age_max_ns(settings),
+    )
+
+
+def _age_max_ns(settings: Settings) -> int:
+    return round(settings.model.max_age_days * DAY_NS)
 
 
 def _schedule(execution: ExecutionSection) -> Schedule:
@@ -162,16 +168,14 @@ def routes(core: Core) -> list[Route]:
     """
     book, blotter, signals, risk = core.book, core.blotter, core.signals, core.risk
     features, inference = core.features, core.inference
-    execution, monitoring, retraining = core.execution, core.monitoring, core.retraining
-    roles, challenger = core.roles, core.challenger
+    execution, monitoring = core.execution, core.monitoring
     # fmt: off
     child = (e.OrderIntended, e.SubmitOrder)
     cancel = (e.OrderCancelRequested, e.CancelOrder)
     tick = (*child, *cancel, e.AskQuotes, e.ParentEnded)
-    verdicts = (
-        e.PromotionProposed, e.ModelPromoted, e.ModelRolledBack, e.ChallengerDropped, e.WatchEnded,
-    )
     return [
+        # a model's life comes first: one that takes over decides on the bar with which it does
+        *model_routes(core),
         # the run and its model
         apply(e.RunOpened, blotter.listings.apply_run_opened),
         apply(e.RunOpened, book.apply_run_opened),
@@ -180,21 +184,15 @@ def routes(core: Core) -> list[Route]:
         apply(e.RunOpened, risk.apply_run_opened),
         apply(e.RunOpened, risk.policy.apply_run_opened),
         apply(e.RunOpened, risk.swaps.apply_run_opened),
-        apply(e.RunOpened, retraining.apply_run_opened),
-        apply(e.ModelActivated, roles.apply_model_activated),
         apply(e.ModelActivated, inference.apply_model_activated),
         apply(e.ModelActivated, signals.apply_model_activated),
         apply(e.ModelActivated, risk.apply_model_activated),
         apply(e.ModelActivated, risk.policy.apply_model_activated),
         apply(e.ModelActivated, monitoring.apply_model_activated),
-        apply(e.ModelActivated, retraining.apply_model_activated),
-        apply(e.ModelActivated, challenger.apply_model_activated),
         apply(e.Started, risk.apply_started),
         apply(e.Started, risk.policy.apply_started),
         apply(e.Started, execution.apply_started),
         apply(e.Started, signals.apply_started),
-        apply(e.Started, retraining.apply_started),
-        on(e.Started, retraining.on_started, e.StartTraining),
         apply(e.Reconciled, risk.apply_reconciled),
         apply(e.Reconciled, execution.apply_reconciled),
         on(e.Reconciled, risk.halts.on_reconciled, e.TradingHalted),
@@ -223,23 +221,17 @@ def routes(core: Core) -> list[Route]:
         apply(e.BarsClosed, risk.apply_bars_closed),
         apply(e.BarsClosed, risk.policy.apply_bars_closed),
         apply(e.BarsClosed, monitoring.apply_bars_closed),
-        apply(e.BarsClosed, challenger.apply_bars_closed),
         on(e.BarsClosed, monitoring.on_bars_closed, e.PredictionResolved),
         on(e.BarsClosed, execution.on_bars_closed, *tick),
         on(e.BarsClosed, risk.flattening.on_bars_closed, e.SignalEmitted),
         on(e.BarsClosed, risk.on_bars_closed, e.EquityMarked, e.OrderDenied),
         on(e.BarsClosed, risk.policy.on_bars_closed, e.PolicyActed),
         on(e.BarsClosed, risk.swaps.on_bars_closed, e.SignalEmitted),
-        # Another model takes over before this bar is decided on.
-        on(e.BarsClosed, challenger.on_bars_closed, e.ModelsCompared, *verdicts),
         on(e.BarsClosed, features.on_bars_closed, e.FeatureRows),
         apply(e.FeatureRows, features.apply_feature_rows),
         on(e.FeatureRows, inference.on_feature_rows, e.Predictions, e.ChallengerPredictions),
         apply(e.FeatureRows, monitoring.apply_feature_rows),
         apply(e.Predictions, monitoring.apply_predictions),
-        apply(e.Predictions, challenger.apply_predictions),
-        apply(e.ChallengerPredictions, monitoring.outcomes.apply_challenger_predictions),
-        apply(e.ChallengerPredictions, challenger.apply_challenger_predictions),
         on(e.Predictions, signals.on_predictions, e.SignalEmitted, e.SignalSuppressed),
         apply(e.SignalEmitted, signals.apply_signal_emitted),
         apply(e.SignalEmitted, risk.apply_signal_emitted),
@@ -321,39 +313,10 @@ def routes(core: Core) -> list[Route]:
         apply(e.EquityMarked, risk.apply_equity_marked),
         on(e.EquityMarked, risk.halts.on_equity_marked, e.TradingHalted),
         apply(e.PredictionResolved, monitoring.apply_prediction_resolved),
-        apply(e.PredictionResolved, challenger.apply_prediction_resolved),
         on(e.HealthTick, monitoring.on_health_tick, e.HealthSampled),
         apply(e.HealthSampled, risk.apply_health_sampled),
         apply(e.HealthSampled, risk.policy.apply_health_sampled),
         on(e.HealthSampled, risk.halts.on_health_sampled, e.TradingHalted),
-        apply(e.HealthSampled, challenger.apply_health_sampled),
-        apply(e.HealthSampled, retraining.apply_health_sampled),
-        on(e.HealthSampled, retraining.on_health_sampled, e.RetrainingOpened),
-        apply(e.HistoryLoaded, retraining.apply_history_loaded),
-        apply(e.BarsClosed, retraining.apply_bars_closed),
-        on(e.BarsClosed, retraining.on_bars_closed, e.RetrainingOpened),
-        apply(e.RetrainingOpened, retraining.apply_retraining_opened),
-        on(e.RetrainingOpened, retraining.on_retraining_opened, e.StartTraining),
-        apply(e.CandidateTrained, retraining.apply_candidate_trained),
-        apply(e.TrainingFailed, retraining.apply_training_failed),
-        on(e.CandidateTrained, challenger.on_candidate_trained,
-           e.ChallengerDropped, e.ChallengerOpened),
-        apply(e.ChallengerOpened, roles.apply_challenger_opened),
-        apply(e.ChallengerOpened, monitoring.outcomes.apply_challenger_opened),
-        apply(e.ChallengerOpened, challenger.apply_challenger_opened),
-        apply(e.ModelsCompared, challenger.apply_models_compared),
-        on(e.ModelsCompared, challenger.on_models_compared, *verdicts),
-        apply(e.PromotionProposed, challenger.apply_promotion_proposed),
-        apply(e.ChallengerDropped, roles.apply_challenger_dropped),
-        apply(e.WatchEnded, roles.apply_watch_ended),
-        on(e.PromotionRequested, challenger.on_promotion_requested, e.ModelPromoted),
-        on(e.RollbackRequested, challenger.on_rollback_requested, e.ModelRolledBack),
-        apply(e.ModelPromoted, roles.apply_model_promoted),
-        apply(e.ModelPromoted, challenger.apply_model_promoted),
-        on(e.ModelPromoted, challenger.on_model_promoted, e.ModelActivated),
-        apply(e.ModelRolledBack, roles.apply_model_rolled_back),
-        on(e.ModelRolledBack, challenger.on_model_rolled_back, e.ModelActivated),
-        apply(e.StopRequested, retraining.apply_stop_requested),
         apply(e.FeedStale, risk.apply_feed_stale),
         apply(e.FeedStale, risk.policy.apply_feed_stale),
         apply(e.FeedStale, execution.apply_feed_stale),

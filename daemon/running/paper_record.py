@@ -173,7 +173,7 @@ class _Reading:
         self._asked_ns = None  # called off before it was flat
 
     def _resolved(self, event: e.PredictionResolved) -> None:
-        if event.outcome is None or not self._counts(event.ts_ns):
+        if event.outcome is None or event.is_shadow or not self._counts(event.ts_ns):
             return
         scored = self._record.scored[event.model]
         scored.probabilities.append(event.probability_up)

@@ -121,7 +121,8 @@ class Retraining:
         self._starts = 0
 
     def apply_started(self, _event: Started) -> None:
-        self._starts += 1
+        if self._open is not None:
+            self._starts += 1
 
     # --- deciding -----------------------------------------------------------------------------
 
