@@ -141,7 +141,7 @@ def _compared(told: e.Comparison | None) -> Fields:
         "shadow_bars": told.bars,
         "pairs": told.pairs,
         "score_gain": parts.ratio(told.score_gain),
-        "evidence": parts.ratio(told.evidence),
+        "evidence_better": parts.ratio(told.evidence),
         "net_gain_ratio": parts.ratio(told.net_gain_ratio),
         "verdict": sentence(told),
     }

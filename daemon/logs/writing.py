@@ -19,7 +19,8 @@ from daemon.core.clock import Clock, WireClock
 from daemon.core.instruments import plain
 from daemon.core.timeframes import NS_PER_S, rfc3339
 from daemon.logs import tap as log_tap
-from daemon.logs.registry import LEVELS, REGISTRY
+from daemon.logs.registry import REGISTRY
+from daemon.logs.rows import LEVELS
 from daemon.logs.text import LINE_BYTES_MAX, Redactor, ascii_only, capped, console_line
 
 SYSLOG = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
