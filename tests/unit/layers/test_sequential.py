@@ -11,7 +11,7 @@ from daemon.layers.monitoring.sequential import (
     SkillTest,
     rules_of,
 )
-from tests.soak._skill_streams import CHANGE_BAR, Fate, Kind, first_critical, stream
+from tests.soak._skill_streams import CHANGE_BAR, Fate, Kind, streams, told_of, told_of_all
 
 CONFIG = HealthSection()
 RULES = rules_of(CONFIG)
@@ -19,10 +19,10 @@ RULES = rules_of(CONFIG)
 
 def criticals(kind: Kind, fate: Fate, seeds: int, bars: int, from_bar: int = 0) -> list[int | None]:
     found = [
-        first_critical(stream(kind, fate, seed, bars), kind, CONFIG, ("sequential",), from_bar)
-        for seed in range(seeds)
+        told_of(each, kind, CONFIG, ("sequential",), from_bar)
+        for each in streams(kind, fate, range(seeds), bars)
     ]
-    return [each["sequential"] for each in found]
+    return [each.critical["sequential"] for each in found]
 
 
 def feed(test: SkillTest, hours: range, *, chance_up: float, outcome: int) -> None:
@@ -67,6 +67,16 @@ def test_a_model_that_loses_its_skill_is_found_and_one_that_turns_sooner() -> No
     delays = [np.median([(each or 10**6) - after for each in found]) for found in (died, turned)]
     assert 200 <= delays[0] <= 700
     assert 80 <= delays[1] <= 250
+
+
+def test_the_batch_that_measured_the_table_says_what_the_test_says() -> None:
+    for kind, fate in ((Kind(0.60, 1, 2), Fate.TURNS), (Kind(0.70, 4, 2), Fate.DIES)):
+        given = streams(kind, fate, range(3), 3_000)
+
+        one_by_one = [told_of(each, kind, CONFIG, ("sequential",), CHANGE_BAR) for each in given]
+
+        assert told_of_all(given, kind, CONFIG, CHANGE_BAR) == one_by_one
+        assert None not in [each.critical["sequential"] for each in one_by_one]
 
 
 def test_a_model_without_skill_is_seldom_shown_to_have_some_and_one_with_it_soon() -> None:
