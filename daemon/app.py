@@ -244,6 +244,7 @@ def routes(core: Core) -> list[Route]:
         on(e.QuotesTaken, execution.on_quotes_taken, *child, e.ParentEnded),
         apply(e.OrderApproved, blotter.apply_order_approved),
         apply(e.OrderApproved, risk.apply_order_approved),
+        apply(e.OrderApproved, monitoring.results.apply_order_approved),
         on(e.OrderApproved, execution.on_order_approved, *child, *cancel, e.ParentEnded),
         apply(e.OrderDenied, risk.apply_order_denied),
         on(e.OrderDenied, risk.holdings.on_order_denied, e.DustSetAside),
@@ -274,6 +275,7 @@ def routes(core: Core) -> list[Route]:
         apply(e.OrderFilled, blotter.apply_order_filled),
         apply(e.OrderFilled, book.apply_order_filled),
         apply(e.OrderFilled, core.costs.apply_order_filled),
+        apply(e.OrderFilled, monitoring.results.apply_order_filled),
         on(e.OrderFilled, core.costs.on_order_filled, e.FeesDrifted),
         apply(e.FeesDrifted, core.costs.apply_fees_drifted),
         on(e.OrderFilled, risk.holdings.on_order_filled, e.PositionChanged),
@@ -305,6 +307,7 @@ def routes(core: Core) -> list[Route]:
         apply(e.PositionChanged, risk.apply_position_changed),
         apply(e.PositionChanged, risk.halts.apply_position_changed),
         apply(e.PositionChanged, execution.apply_position_changed),
+        apply(e.PositionChanged, monitoring.results.apply_position_changed),
         on(e.PositionChanged, risk.halts.on_position_changed, e.TradingStateChanged),
         apply(e.PositionChanged, book.apply_position_changed),
 

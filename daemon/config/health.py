@@ -19,6 +19,7 @@ class HealthSection(Section):
     skill_kept_ratio: Annotated[Real, Field(gt=0, le=1)] = 0.75
     last_n: Annotated[Count, Field(ge=10)] = 30
     window_outcomes: Annotated[Count, Field(le=100_000)] = 500
+    window_days: tuple[Annotated[Real, Field(gt=0, le=3_650)], ...] = (7.0, 30.0)
     min_resolved: Annotated[Count, Field(ge=10)] = 100
     sample_every_bars: Count = 24
     psi_warn: Annotated[Real, Field(gt=0)] = 0.25

@@ -28,7 +28,8 @@ MODEL_ROWS: Final[tuple[LogEvent, ...]] = (
         "health.sampled", "info", "the model's own skill, now",
         "at model status reasons auc? auc_low? auc_high? auc_n brier? log_loss? "
         "calibration_slope? policy evidence? evidence_limit? shown? shown_limit? since? "
-        "psi_worst? psi_worst_feature? psi_prediction? lost",
+        "psi_worst? psi_worst_feature? psi_prediction? lost symbols_lost? traded_n? "
+        "traded_hit_ratio? trades_n? trade_net_ratio? trade_net_low? trade_net_high?",
     ),
     # a new model
     row(

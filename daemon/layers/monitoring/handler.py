@@ -6,10 +6,12 @@ model HEALTHY to `health`, and when to sample to the health task.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from daemon.core.events import HealthSampled, HealthStatus
+from daemon.layers.monitoring.evidence import Evidence, Tests
+from daemon.layers.monitoring.figures import Window, since, window_of
 from daemon.layers.monitoring.health import (
     BySkill,
     HealthReason,
@@ -21,15 +23,9 @@ from daemon.layers.monitoring.health import (
     measure_drift,
 )
 from daemon.layers.monitoring.outcomes import Outcomes
-from daemon.layers.monitoring.sequential import SkillTest, rules_of
-from daemon.layers.monitoring.skill import (
-    Skill,
-    auc,
-    auc_with_interval,
-    brier,
-    calibration_slope,
-    log_loss,
-)
+from daemon.layers.monitoring.results import Results
+from daemon.layers.monitoring.sequential import rules_of
+from daemon.layers.monitoring.skill import Skill, auc, brier, calibration_slope, log_loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,10 +41,14 @@ if TYPE_CHECKING:
         ModelActivated,
         PredictionResolved,
         Predictions,
+        SkillWindow,
     )
+    from daemon.core.instruments import InstrumentId
     from daemon.core.manifests import Histogram
+    from daemon.layers.monitoring.outcomes import Scored
 
 REFERENCES_REMEMBERED_MAX = 16
+OUTCOMES_REMEMBERED_MIN = 5_000  # of each model, for windows by time
 
 
 class Monitoring:
@@ -57,8 +57,12 @@ class Monitoring:
     def __init__(self, config: HealthSection, *, timeframe_ns: int) -> None:
         self._config = config
         self._rules = rules_of(config)
-        self._tests: dict[str, SkillTest] = {}
-        self.outcomes = Outcomes(timeframe_ns=timeframe_ns, window_outcomes=config.window_outcomes)
+        self.evidence = Evidence(self._rules)
+        self.results = Results(config.window_outcomes)
+        self.outcomes = Outcomes(
+            timeframe_ns=timeframe_ns,
+            window_outcomes=max(config.window_outcomes, OUTCOMES_REMEMBERED_MIN),
+        )
         self._model: str | None = None
         self._feature_names: tuple[str, ...] = ()
         self._fingerprint = ""
@@ -81,17 +85,17 @@ class Monitoring:
 
     def skill(self) -> Skill:
         """AUC of the active model over its newest outcomes, clustered by bar or block of bars."""
-        return auc_with_interval(*self._recent())
+        return self._recent().skill()
 
     # --- applying -----------------------------------------------------------------------------
 
     def apply_model_activated(self, event: ModelActivated) -> None:
         """A swap starts a new window of outcomes and of probabilities."""
         self.outcomes.apply_model_activated(event)
-        self._tests = {
-            model: self._tests.get(model) or SkillTest(self.outcomes.block_ns(model))
-            for model in self.outcomes.models()
-        }
+        self.evidence.remember(
+            (model, self.outcomes.block_ns(model)) for model in self.outcomes.models()
+        )
+        self.results.apply_model_activated(event)
         if event.model != self._model:
             self._probabilities.clear()
         self._model = event.model
@@ -124,15 +128,8 @@ class Monitoring:
 
     def apply_prediction_resolved(self, event: PredictionResolved) -> None:
         self.outcomes.apply_prediction_resolved(event)
-        test = self._tests.get(event.model)
-        if test is not None and event.outcome is not None:
-            test.add(
-                self._rules,
-                event.ts_ns,
-                event.predicted_close_ns,
-                event.probability_up,
-                event.outcome,
-            )
+        self.evidence.apply_prediction_resolved(event)
+        self.results.apply_prediction_resolved(event)
 
     # --- deciding -----------------------------------------------------------------------------
 
@@ -146,8 +143,8 @@ class Monitoring:
 
     def on_health_tick(self, event: HealthTick) -> Iterator[Event]:
         """Exactly one sample for every tick."""
-        probabilities, outcomes, blocks = self._recent()
-        skill = auc_with_interval(probabilities, outcomes, blocks)
+        recent, tests = self._recent(), self.evidence.of(self._model)
+        skill = recent.skill()
         drift = measure_drift(
             self._references.get(self._model or ""),
             self._feature_names,
@@ -155,10 +152,14 @@ class Monitoring:
             self._probabilities,
             self._config.psi_warn,
         )
-        test = self._tests.get(self._model or "") or SkillTest()
-        status, reasons = judge(self._by_skill(test, skill, probabilities, outcomes), drift)
+        is_tested = self._config.policy == "sequential"
+        symbols = tests.symbols(self._rules, self._counts()) if is_tested else ()
+        is_one_lost = any(each.is_lost for each in symbols)
+        by_skill = self._by_skill(tests, skill, recent)
+        status, reasons = judge(by_skill, drift, is_symbol_lost=is_one_lost)
         if self._model is None:
             status, reasons = HealthStatus.UNKNOWN, (HealthReason.NO_MODEL,)
+        hits, net = self.results.hits(), self.results.net_returns()
         yield HealthSampled(
             ts_ns=event.ts_ns,
             model=self._model or "",
@@ -168,40 +169,57 @@ class Monitoring:
             auc_low=skill.low,
             auc_high=skill.high,
             auc_n=skill.n,
-            brier=brier(probabilities, outcomes),
+            brier=brier(recent.probabilities, recent.outcomes),
             psi_worst=drift.worst,
             psi_worst_feature=drift.worst_feature,
             psi_prediction=drift.prediction,
             lost=0 if self._model is None else self.outcomes.scores(self._model).lost,
             policy=self._config.policy,
             skill_lost=HealthReason.SKILL_LOST in reasons,
-            evidence=test.against,
+            evidence=tests.all.against,
             evidence_limit=self._rules.limit,
-            shown=test.in_favour,
+            shown=tests.all.in_favour,
             shown_limit=self._rules.shown_limit,
-            since_ns=test.lost_ns or test.doubted_ns or test.shown_ns,
-            log_loss=log_loss(probabilities, outcomes),
-            calibration_slope=calibration_slope(probabilities, outcomes),
+            since_ns=tests.all.lost_ns or tests.all.doubted_ns or tests.all.shown_ns,
+            log_loss=log_loss(recent.probabilities, recent.outcomes),
+            calibration_slope=calibration_slope(recent.probabilities, recent.outcomes),
+            windows=self._windows(event.ts_ns),
+            symbols=symbols,
+            traded_n=hits.n,
+            traded_hit_ratio=hits.ratio,
+            trades_n=net.n,
+            trade_net_ratio=net.mean,
+            trade_net_low=net.low,
+            trade_net_high=net.high,
         )
 
-    def _by_skill(
-        self, test: SkillTest, skill: Skill, probabilities: list[float], outcomes: list[int]
-    ) -> BySkill:
+    # --- windows ------------------------------------------------------------------------------
+
+    def _by_skill(self, tests: Tests, skill: Skill, recent: Window) -> BySkill:
         if self._config.policy == "sequential":
-            return by_evidence(test, skill, self._config.min_resolved)
+            return by_evidence(tests.all, skill, self._config.min_resolved)
         if self._config.policy == "auc_window":
             return by_interval(skill, self._config.min_resolved)
         last_n = self._config.last_n
-        last = outcomes[-last_n:]
-        return by_last(auc(probabilities[-last_n:], last), len(last), last_n)
+        last = recent.outcomes[-last_n:]
+        return by_last(auc(recent.probabilities[-last_n:], last), len(last), last_n)
 
-    def _recent(self) -> tuple[list[float], list[int], list[int]]:
-        if self._model is None:
-            return [], [], []
-        recent = self.outcomes.scores(self._model).recent
-        block_ns = self.outcomes.block_ns(self._model)
-        return (
-            [each.probability_up for each in recent],
-            [each.outcome for each in recent],
-            [each.close_ns // block_ns for each in recent],
+    def _recent(self) -> Window:
+        return window_of(self._scored()[-self._config.window_outcomes :], self._block_ns())
+
+    def _windows(self, now_ns: int) -> tuple[SkillWindow, ...]:
+        scored, block_ns = self._scored(), self._block_ns()
+        return tuple(
+            window_of(since(scored, now_ns, days), block_ns).told(days)
+            for days in self._config.window_days
         )
+
+    def _counts(self) -> Counter[InstrumentId]:
+        newest = self._scored()[-self._config.window_outcomes :]
+        return Counter(each.instrument for each in newest)
+
+    def _scored(self) -> list[Scored]:
+        return [] if self._model is None else list(self.outcomes.scores(self._model).recent)
+
+    def _block_ns(self) -> int:
+        return 1 if self._model is None else self.outcomes.block_ns(self._model)

@@ -35,13 +35,20 @@ class HealthReason(StrEnum):
     SKILL_LOST = "skill_lost"
     SKILL_DOUBTFUL = "skill_doubtful"
     SKILL_NOT_SHOWN = "skill_not_shown"
+    SYMBOL_SKILL_LOST = "symbol_skill_lost"
     FEATURE_DRIFT = "feature_drift"
     PREDICTION_DRIFT = "prediction_drift"
     NO_REFERENCE = "no_reference"
     TOO_FEW_ROWS = "too_few_rows"
 
 
-WARNINGS = frozenset({HealthReason.FEATURE_DRIFT, HealthReason.PREDICTION_DRIFT})
+WARNINGS = frozenset(
+    {
+        HealthReason.SYMBOL_SKILL_LOST,
+        HealthReason.FEATURE_DRIFT,
+        HealthReason.PREDICTION_DRIFT,
+    }
+)
 
 
 class References(Struct, frozen=True):
@@ -63,14 +70,18 @@ class Drift(Struct, frozen=True):
 BySkill = tuple[HealthStatus, HealthReason | None]
 
 
-def judge(by_skill: BySkill, drift: Drift) -> tuple[HealthStatus, tuple[HealthReason, ...]]:
+def judge(
+    by_skill: BySkill, drift: Drift, *, is_symbol_lost: bool = False
+) -> tuple[HealthStatus, tuple[HealthReason, ...]]:
     """The status, and every reason why it is not better than that."""
     status, reason = by_skill
+    is_worth_saying = is_symbol_lost and reason is not HealthReason.SKILL_LOST
+    others = ((HealthReason.SYMBOL_SKILL_LOST,) if is_worth_saying else ()) + drift.reasons
     if reason is not None:
-        return status, (reason, *drift.reasons)
-    if WARNINGS & set(drift.reasons):
-        return HealthStatus.WARNING, drift.reasons
-    return (HealthStatus.UNKNOWN if drift.reasons else HealthStatus.HEALTHY), drift.reasons
+        return status, (reason, *others)
+    if WARNINGS & set(others):
+        return HealthStatus.WARNING, others
+    return (HealthStatus.UNKNOWN if others else HealthStatus.HEALTHY), others
 
 
 def by_evidence(test: SkillTest, skill: Skill, min_resolved: int) -> BySkill:

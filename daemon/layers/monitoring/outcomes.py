@@ -71,6 +71,7 @@ class Scored(Struct, frozen=True, gc=False):
     close_ns: int
     probability_up: float
     outcome: int
+    instrument: InstrumentId
 
 
 class Scores(Struct):
@@ -78,7 +79,7 @@ class Scores(Struct):
 
     horizon_bars: int
     rule: LabelRule
-    recent: deque[Scored]
+    recent: deque[Scored]  # enough for every window
     scored: int = 0
     ties: int = 0
     lost: int = 0
@@ -192,7 +193,12 @@ class Outcomes:
         if event.outcome is not None:
             scores.scored += 1
             scores.recent.append(
-                Scored(event.predicted_close_ns, event.probability_up, event.outcome)
+                Scored(
+                    event.predicted_close_ns,
+                    event.probability_up,
+                    event.outcome,
+                    event.instrument,
+                )
             )
         elif event.reason == Unscored.TIE:
             scores.ties += 1

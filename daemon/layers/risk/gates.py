@@ -67,6 +67,7 @@ class Situation(Struct, frozen=True, kw_only=True):
     open_orders: tuple[Order, ...]  # without a protective stop that rests as it should
     parent: Parent | None  # what was approved before, and is still being worked off
     quote: Quote | None  # None before it was asked for
+    is_skill_lost: bool = False  # of the model in this symbol, whatever it has in others
     is_live: bool = False
     paced: Paced = Paced()
     volatility_ratio: float | None = None  # annualised; None where it is not known
@@ -197,9 +198,13 @@ def few_unknown_orders(now: Situation, config: RiskSection) -> Denial | None:
 
 
 def model_healthy_enough(now: Situation, config: RiskSection) -> Denial | None:
-    """A critical model opens nothing anywhere; an unknown one only where it is allowed to."""
+    """A critical model opens nothing anywhere, one whose skill is lost in a symbol nothing there,
+    and an unknown one only where it is allowed to.
+    """
     if now.health is HealthStatus.CRITICAL:
         return Denial(DenyReason.MODEL_CRITICAL)
+    if now.is_skill_lost:
+        return Denial(DenyReason.MODEL_CRITICAL, "in this symbol")
     allowed = config.trade_unknown_model
     may_trade = allowed == "always" or (allowed == "paper" and not now.is_live)
     if now.health is HealthStatus.UNKNOWN and not may_trade:

@@ -110,6 +110,7 @@ class Risk:
         self._disk: DiskChecked | None = None  # of too little room
         self._model: ModelActivated | None = None
         self._health = HealthStatus.UNKNOWN
+        self._skill_lost: frozenset[InstrumentId] = frozenset()
         self._pace = Pace(max(config.max_orders_per_hour, config.max_orders_per_day))
         self._returns = Returns(config.volatility_bars)
         self._exposure = Exposure(config, book, blotter, self._returns)
@@ -158,6 +159,7 @@ class Risk:
     def apply_model_activated(self, event: ModelActivated) -> None:
         if self._model is None or self._model.model != event.model:
             self._health = HealthStatus.UNKNOWN  # what was known is known of another one
+            self._skill_lost = frozenset()
         self._model = event
 
     def apply_history_loaded(self, event: HistoryLoaded) -> None:
@@ -222,6 +224,7 @@ class Risk:
 
     def apply_health_sampled(self, event: HealthSampled) -> None:
         self._health = event.status
+        self._skill_lost = frozenset(each.instrument for each in event.symbols if each.is_lost)
 
     def apply_equity_marked(self, event: EquityMarked) -> None:
         day = event.ts_ns // DAY_NS
@@ -357,6 +360,7 @@ class Risk:
             clock=of_all(self._clocks.get(each.exchange) for each in members),
             disk=self._disk,
             health=self._health,
+            is_skill_lost=not self._skill_lost.isdisjoint({instrument, *members}),
             open_orders=self._in_the_way(signal),
             parent=blotter.parent_of(instrument),
             quote=quote,

@@ -24,6 +24,7 @@ from daemon.core.events import (
     Prediction,
     PredictionResolved,
     Predictions,
+    SkillWindow,
     decode,
     encode,
 )
@@ -188,6 +189,12 @@ def sample(pipeline: Pipeline, ts_ns: int = 10**18) -> HealthSampled:
     return sampled
 
 
+def nothing(days: float) -> SkillWindow:
+    return SkillWindow(
+        days=days, n=0, auc=None, auc_low=0.0, auc_high=1.0, brier=None, log_loss=None
+    )
+
+
 def test_without_a_model_health_is_unknown() -> None:
     _, pipeline = a_monitor()
 
@@ -210,6 +217,7 @@ def test_without_a_model_health_is_unknown() -> None:
         evidence_limit=1080.0,
         shown=0.0,
         shown_limit=20.0,
+        windows=(nothing(7.0), nothing(30.0)),
     )
 
 
@@ -311,6 +319,44 @@ def test_by_evidence_a_guessing_model_is_found_out_and_a_reversed_one_sooner() -
         assert sampled.evidence_limit is not None
         assert sampled.since_ns is not None
     assert (sample(reversed_).since_ns or 0) < (sample(guessing).since_ns or 0)
+
+
+def test_a_symbol_in_which_alone_the_skill_is_lost_is_named_and_warned_of() -> None:
+    _, pipeline = a_monitor()
+    good = a_market(900, pull=2.0)
+    bad = [
+        replace(event, rows=tuple(replace(row, instrument=ETH) for row in event.rows))
+        if isinstance(event, Predictions)
+        else replace(event, bars=tuple(replace(bar, instrument=ETH) for bar in event.bars))
+        for event in a_market(900, seed=8)
+        if isinstance(event, Predictions | BarsClosed)
+    ]
+
+    run(pipeline, [an_activation()])
+    for event in sorted([*good, *bad], key=lambda each: each.ts_ns):
+        pipeline.step(event)
+    sampled = sample(pipeline)
+
+    assert [(each.instrument, each.is_lost) for each in sampled.symbols] == [
+        (ETH, True),
+        (BTC, False),
+    ]
+    assert "symbol_skill_lost" in sampled.reasons
+    assert sampled.status is HealthStatus.WARNING
+    assert sampled.symbols[0].n + sampled.symbols[1].n == sampled.auc_n
+
+
+def test_windows_by_time_hold_what_was_predicted_since() -> None:
+    _, pipeline = a_monitor()
+    run(pipeline, [an_activation(), *a_market(1_000, pull=1.0)])
+
+    week, month = sample(pipeline, ts_ns=1_001 * HOUR_NS).windows
+
+    assert (week.days, week.n, month.days, month.n) == (7.0, 167, 30.0, 719)
+    assert week.auc is not None
+    assert week.auc_low < week.auc < week.auc_high
+    assert week.brier is not None
+    assert week.log_loss is not None
 
 
 def test_by_the_last_outcomes_a_good_model_is_healthy() -> None:

@@ -242,7 +242,7 @@ def test_activating_the_same_model_again_keeps_its_window() -> None:
     resolved_by(pipeline, [an_activation("other"), an_activation()])
 
     assert outcomes.scores("rf-a").scored == 1
-    assert list(outcomes.scores("rf-a").recent) == [Scored(5 * HOUR_NS, 0.6, 1)]
+    assert list(outcomes.scores("rf-a").recent) == [Scored(5 * HOUR_NS, 0.6, 1, BTC)]
 
 
 def test_the_window_keeps_the_newest_and_the_count_goes_on() -> None:

@@ -529,6 +529,20 @@ def test_a_price_of_another_bar_than_the_signals_opens_nothing() -> None:
     assert desk.denied(close_ns=CLOSE_NS + HOUR_NS) == "approved"
 
 
+def test_a_symbol_in_which_the_skill_is_lost_alone_opens_nothing_until_it_is_back() -> None:
+    desk = Desk()
+    lost, kept = (
+        e.SymbolSkill(instrument=BTC, n=50, evidence=0.0, shown=1.0, is_lost=is_lost)
+        for is_lost in (True, False)
+    )
+
+    desk.takes(a_health_sample(status=e.HealthStatus.WARNING, symbols=(lost,)))
+    in_btc, in_eth = desk.denied(), desk.denied(instrument=ETH)
+    desk.takes(a_health_sample(status=e.HealthStatus.WARNING, symbols=(kept,)))
+
+    assert (in_btc, in_eth, desk.denied()) == ("model_critical", "approved", "approved")
+
+
 def test_a_model_that_is_critical_opens_nothing_even_after_a_resume() -> None:
     desk = Desk()
     desk.takes(a_health_sample(status=e.HealthStatus.CRITICAL))

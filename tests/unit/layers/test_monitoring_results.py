@@ -1,0 +1,80 @@
+"""What trading made of a model: which outcomes count as traded, and what round trips brought."""
+
+from decimal import Decimal
+
+import pytest
+
+from daemon.core.orders import Side
+from daemon.layers.monitoring.results import Hits, Results
+from tests.builders import (
+    a_model_activated,
+    a_position_changed,
+    a_resolution,
+    an_approval,
+    an_order_filled,
+)
+
+MODEL = a_model_activated().model
+
+
+def results(window: int = 500) -> Results:
+    made = Results(window)
+    made.apply_model_activated(a_model_activated())
+    return made
+
+
+def trade(kept: Results, trace: str, side: Side, outcome: int | None) -> None:
+    kept.apply_order_approved(an_approval(trace=trace, side=side, is_exit=False))
+    for _part in range(2):
+        kept.apply_order_filled(an_order_filled(trace=trace, side=side))
+    kept.apply_prediction_resolved(a_resolution(trace=trace, model=MODEL, outcome=outcome))
+
+
+def test_a_long_that_rose_and_a_short_that_fell_are_hits_once_each() -> None:
+    kept = results()
+
+    trade(kept, "a", Side.BUY, 1)
+    trade(kept, "b", Side.SELL, 0)
+    trade(kept, "c", Side.BUY, 0)
+    trade(kept, "d", Side.BUY, None)
+
+    assert kept.hits() == Hits(3, 2 / 3)
+
+
+def test_what_was_not_filled_or_was_an_exit_is_no_trade_of_the_prediction() -> None:
+    kept = results()
+
+    kept.apply_order_approved(an_approval(trace="a", is_exit=False))
+    kept.apply_order_approved(an_approval(trace="b", is_exit=True))
+    kept.apply_order_filled(an_order_filled(trace="b"))
+    for trace in ("a", "b"):
+        kept.apply_prediction_resolved(a_resolution(trace=trace, model=MODEL, outcome=1))
+    kept.apply_order_filled(an_order_filled(trace="a"))
+
+    assert kept.hits() == Hits(0, None)
+
+
+def test_another_model_starts_over_and_the_same_one_goes_on() -> None:
+    kept = results()
+    trade(kept, "a", Side.BUY, 1)
+    kept.apply_position_changed(a_position_changed(closed_return_ratio=0.01))
+
+    kept.apply_model_activated(a_model_activated())
+    same = (kept.hits().n, kept.net_returns().n)
+    kept.apply_model_activated(a_model_activated(model="another"))
+
+    assert (same, kept.hits().n, kept.net_returns().n) == ((1, 1), 0, 0)
+
+
+def test_the_mean_net_return_is_that_of_the_newest_round_trips() -> None:
+    kept = results(window=6)
+    for ratio in (0.5, 0.01, -0.02, 0.03, 0.01, 0.02, 0.01):
+        kept.apply_position_changed(a_position_changed(closed_return_ratio=ratio))
+    kept.apply_position_changed(a_position_changed(closed_return_ratio=None, quantity=Decimal(1)))
+
+    net = kept.net_returns()
+
+    assert net.n == 6
+    assert net.mean == pytest.approx(0.01)
+    assert net.low is not None
+    assert net.low < 0.01
