@@ -72,6 +72,7 @@ from daemon.core.reasons import (
 from daemon.core.reasons import (
     Trouble as Trouble,
 )
+from daemon.core.scores import SkillWindow, SymbolSkill, TradeFigures
 
 
 class Event(Struct, frozen=True, kw_only=True, gc=False, tag=True):
@@ -860,28 +861,6 @@ class PredictionResolved(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     is_shadow: bool = False
 
 
-class SkillWindow(Struct, frozen=True, kw_only=True, gc=False):
-    """Skill over the outcomes of the last `days`; None are the newest, however long they took."""
-
-    days: float | None
-    n: int
-    auc: float | None
-    auc_low: float
-    auc_high: float
-    brier: float | None
-    log_loss: float | None
-
-
-class SymbolSkill(Struct, frozen=True, kw_only=True, gc=False):
-    """The same test for one symbol alone, which is `is_lost` at the limit times all symbols."""
-
-    instrument: InstrumentId
-    n: int
-    evidence: float
-    shown: float
-    is_lost: bool
-
-
 class HealthSampled(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     """How far the active model can be believed, and by which numbers.
 
@@ -914,12 +893,7 @@ class HealthSampled(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     calibration_slope: float | None = None
     windows: tuple[SkillWindow, ...] = ()
     symbols: tuple[SymbolSkill, ...] = ()  # those with the most evidence against them
-    traded_n: int = 0  # outcomes of predictions that led to a fill
-    traded_hit_ratio: float | None = None
-    trades_n: int = 0
-    trade_net_ratio: float | None = None  # mean net return of the newest round trips
-    trade_net_low: float | None = None
-    trade_net_high: float | None = None
+    trades: TradeFigures = TradeFigures()
 
 
 class RetrainingOpened(Fact, frozen=True, kw_only=True, gc=False, tag=True):

@@ -250,12 +250,12 @@ def health_sampled(event: e.HealthSampled, _: Memory) -> Iterator[Fields]:
         "psi_prediction": parts.probability(event.psi_prediction),
         "lost": event.lost,
         "symbols_lost": [each.instrument.symbol for each in event.symbols if each.is_lost] or None,
-        "traded_n": event.traded_n or None,
-        "traded_hit_ratio": parts.probability(event.traded_hit_ratio),
-        "trades_n": event.trades_n or None,
-        "trade_net_ratio": parts.ratio(event.trade_net_ratio),
-        "trade_net_low": parts.ratio(event.trade_net_low),
-        "trade_net_high": parts.ratio(event.trade_net_high),
+        "traded_n": event.trades.outcomes or None,
+        "traded_hit_ratio": parts.probability(event.trades.hit_ratio),
+        "trades_n": event.trades.round_trips or None,
+        "trade_net_ratio": parts.ratio(event.trades.net_ratio),
+        "trade_net_low": parts.ratio(event.trades.net_low),
+        "trade_net_high": parts.ratio(event.trades.net_high),
     }
 
 

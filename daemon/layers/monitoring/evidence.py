@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from daemon.core.events import SymbolSkill
 from daemon.core.instruments import InstrumentId
+from daemon.core.scores import SymbolSkill
 from daemon.layers.monitoring.sequential import Rules, SkillTest
 
 if TYPE_CHECKING:
@@ -59,6 +59,9 @@ class Evidence:
     def of(self, model: str | None) -> Tests:
         """Empty ones for a model that is not remembered."""
         return self._tests.get(model or "") or Tests()
+
+    def knows(self, model: str) -> bool:
+        return model in self._tests
 
     def remember(self, models: Iterable[tuple[str, int]]) -> None:
         """Keep the tests of these models and no others; new ones begin, by length of a block."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from daemon.core.events import SkillWindow
+from daemon.core.scores import SkillWindow
 from daemon.core.timeframes import DAY_NS
 from daemon.layers.monitoring.skill import Skill, auc_with_interval, brier, log_loss
 

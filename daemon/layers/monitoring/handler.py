@@ -41,10 +41,10 @@ if TYPE_CHECKING:
         ModelActivated,
         PredictionResolved,
         Predictions,
-        SkillWindow,
     )
     from daemon.core.instruments import InstrumentId
     from daemon.core.manifests import Histogram
+    from daemon.core.scores import SkillWindow
     from daemon.layers.monitoring.outcomes import Scored
 
 REFERENCES_REMEMBERED_MAX = 16
@@ -92,9 +92,7 @@ class Monitoring:
     def apply_model_activated(self, event: ModelActivated) -> None:
         """A swap starts a new window of outcomes and of probabilities."""
         self.outcomes.apply_model_activated(event)
-        self.evidence.remember(
-            (model, self.outcomes.block_ns(model)) for model in self.outcomes.models()
-        )
+        self._remember()
         self.results.apply_model_activated(event)
         if event.model != self._model:
             self._probabilities.clear()
@@ -128,6 +126,8 @@ class Monitoring:
 
     def apply_prediction_resolved(self, event: PredictionResolved) -> None:
         self.outcomes.apply_prediction_resolved(event)
+        if not self.evidence.knows(event.model):
+            self._remember()  # one that predicts beside the active model
         self.evidence.apply_prediction_resolved(event)
         self.results.apply_prediction_resolved(event)
 
@@ -159,7 +159,6 @@ class Monitoring:
         status, reasons = judge(by_skill, drift, is_symbol_lost=is_one_lost)
         if self._model is None:
             status, reasons = HealthStatus.UNKNOWN, (HealthReason.NO_MODEL,)
-        hits, net = self.results.hits(), self.results.net_returns()
         yield HealthSampled(
             ts_ns=event.ts_ns,
             model=self._model or "",
@@ -185,12 +184,12 @@ class Monitoring:
             calibration_slope=calibration_slope(recent.probabilities, recent.outcomes),
             windows=self._windows(event.ts_ns),
             symbols=symbols,
-            traded_n=hits.n,
-            traded_hit_ratio=hits.ratio,
-            trades_n=net.n,
-            trade_net_ratio=net.mean,
-            trade_net_low=net.low,
-            trade_net_high=net.high,
+            trades=self.results.figures(),
+        )
+
+    def _remember(self) -> None:
+        self.evidence.remember(
+            (model, self.outcomes.block_ns(model)) for model in self.outcomes.models()
         )
 
     # --- windows ------------------------------------------------------------------------------

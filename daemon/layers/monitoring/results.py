@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from daemon.core.orders import Side
-from daemon.layers.monitoring.trades import NetReturns, net_return_interval
+from daemon.core.scores import TradeFigures
+from daemon.layers.monitoring.trades import net_return_interval
 
 if TYPE_CHECKING:
     from daemon.core.events import (
@@ -26,13 +25,6 @@ if TYPE_CHECKING:
 ENTRIES_PENDING_MAX = 10_000
 
 
-class Hits(Struct, frozen=True):
-    """Outcomes that were traded, and the share that went our way."""
-
-    n: int
-    ratio: float | None
-
-
 class Results:
     """Of the active model since it was activated, the newest `window` of each kind."""
 
@@ -43,13 +35,16 @@ class Results:
         self._hits: deque[bool] = deque(maxlen=window)
         self._returns: deque[float] = deque(maxlen=window)
 
-    def hits(self) -> Hits:
-        n = len(self._hits)
-        return Hits(n, sum(self._hits) / n if n else None)
-
-    def net_returns(self) -> NetReturns:
-        """Mean net return per round trip, with its interval."""
-        return net_return_interval(list(self._returns))
+    def figures(self) -> TradeFigures:
+        n, net = len(self._hits), net_return_interval(list(self._returns))
+        return TradeFigures(
+            outcomes=n,
+            hit_ratio=sum(self._hits) / n if n else None,
+            round_trips=net.n,
+            net_ratio=net.mean,
+            net_low=net.low,
+            net_high=net.high,
+        )
 
     def apply_model_activated(self, event: ModelActivated) -> None:
         """A swap starts over; a position that is open then counts for the model that closes it."""

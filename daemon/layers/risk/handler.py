@@ -20,8 +20,9 @@ from daemon.core.events import (
     SignalEmitted,
     SignalReason,
 )
-from daemon.core.instruments import EMBEDDED, exchange_behind
+from daemon.core.instruments import EMBEDDED, InstrumentId, exchange_behind
 from daemon.core.orders import Leg, OrderState, Side
+from daemon.core.scores import lost_in
 from daemon.core.timeframes import DAY_NS
 from daemon.layers.risk.denials import Denial, of_all, told
 from daemon.layers.risk.distrust import Distrust
@@ -74,7 +75,6 @@ if TYPE_CHECKING:
         RunOpened,
         Started,
     )
-    from daemon.core.instruments import InstrumentId
     from daemon.core.orders import Order
     from daemon.layers.risk.policy import Policy
 
@@ -109,8 +109,7 @@ class Risk:
         self._clocks: dict[str, ClockChecked] = {}  # of exchanges whose time is not ours
         self._disk: DiskChecked | None = None  # of too little room
         self._model: ModelActivated | None = None
-        self._health = HealthStatus.UNKNOWN
-        self._skill_lost: frozenset[InstrumentId] = frozenset()
+        self._health, self._skill_lost = HealthStatus.UNKNOWN, frozenset[InstrumentId]()
         self._pace = Pace(max(config.max_orders_per_hour, config.max_orders_per_day))
         self._returns = Returns(config.volatility_bars)
         self._exposure = Exposure(config, book, blotter, self._returns)
@@ -158,8 +157,8 @@ class Risk:
 
     def apply_model_activated(self, event: ModelActivated) -> None:
         if self._model is None or self._model.model != event.model:
-            self._health = HealthStatus.UNKNOWN  # what was known is known of another one
-            self._skill_lost = frozenset()
+            # What was known is known of another one.
+            self._health, self._skill_lost = HealthStatus.UNKNOWN, frozenset()
         self._model = event
 
     def apply_history_loaded(self, event: HistoryLoaded) -> None:
@@ -223,8 +222,7 @@ class Risk:
         self.asked.pop((event.trace, event.direction), None)
 
     def apply_health_sampled(self, event: HealthSampled) -> None:
-        self._health = event.status
-        self._skill_lost = frozenset(each.instrument for each in event.symbols if each.is_lost)
+        self._health, self._skill_lost = event.status, lost_in(event.symbols)
 
     def apply_equity_marked(self, event: EquityMarked) -> None:
         day = event.ts_ns // DAY_NS

@@ -24,13 +24,13 @@ from daemon.core.events import (
     Prediction,
     PredictionResolved,
     Predictions,
-    SkillWindow,
     decode,
     encode,
 )
 from daemon.core.instruments import InstrumentId
 from daemon.core.manifests import Histogram
 from daemon.core.pipeline import Pipeline, apply, on
+from daemon.core.scores import SkillWindow
 from daemon.layers.monitoring.drift import reference_histogram
 from daemon.layers.monitoring.handler import REFERENCES_REMEMBERED_MAX, Monitoring
 from daemon.layers.monitoring.skill import Skill, auc_with_interval, brier

@@ -5,7 +5,8 @@ from decimal import Decimal
 import pytest
 
 from daemon.core.orders import Side
-from daemon.layers.monitoring.results import Hits, Results
+from daemon.core.scores import TradeFigures
+from daemon.layers.monitoring.results import Results
 from tests.builders import (
     a_model_activated,
     a_position_changed,
@@ -38,7 +39,7 @@ def test_a_long_that_rose_and_a_short_that_fell_are_hits_once_each() -> None:
     trade(kept, "c", Side.BUY, 0)
     trade(kept, "d", Side.BUY, None)
 
-    assert kept.hits() == Hits(3, 2 / 3)
+    assert (kept.figures().outcomes, kept.figures().hit_ratio) == (3, 2 / 3)
 
 
 def test_what_was_not_filled_or_was_an_exit_is_no_trade_of_the_prediction() -> None:
@@ -51,7 +52,7 @@ def test_what_was_not_filled_or_was_an_exit_is_no_trade_of_the_prediction() -> N
         kept.apply_prediction_resolved(a_resolution(trace=trace, model=MODEL, outcome=1))
     kept.apply_order_filled(an_order_filled(trace="a"))
 
-    assert kept.hits() == Hits(0, None)
+    assert (kept.figures().outcomes, kept.figures().hit_ratio) == (0, None)
 
 
 def test_another_model_starts_over_and_the_same_one_goes_on() -> None:
@@ -60,10 +61,11 @@ def test_another_model_starts_over_and_the_same_one_goes_on() -> None:
     kept.apply_position_changed(a_position_changed(closed_return_ratio=0.01))
 
     kept.apply_model_activated(a_model_activated())
-    same = (kept.hits().n, kept.net_returns().n)
+    same = kept.figures()
     kept.apply_model_activated(a_model_activated(model="another"))
 
-    assert (same, kept.hits().n, kept.net_returns().n) == ((1, 1), 0, 0)
+    assert (same.outcomes, same.round_trips) == (1, 1)
+    assert kept.figures() == TradeFigures()
 
 
 def test_the_mean_net_return_is_that_of_the_newest_round_trips() -> None:
@@ -72,9 +74,9 @@ def test_the_mean_net_return_is_that_of_the_newest_round_trips() -> None:
         kept.apply_position_changed(a_position_changed(closed_return_ratio=ratio))
     kept.apply_position_changed(a_position_changed(closed_return_ratio=None, quantity=Decimal(1)))
 
-    net = kept.net_returns()
+    told = kept.figures()
 
-    assert net.n == 6
-    assert net.mean == pytest.approx(0.01)
-    assert net.low is not None
-    assert net.low < 0.01
+    assert told.round_trips == 6
+    assert told.net_ratio == pytest.approx(0.01)
+    assert told.net_low is not None
+    assert told.net_low < 0.01

@@ -14,6 +14,7 @@ from daemon.core.costs import Costs
 from daemon.core.instruments import InstrumentId, MarketType
 from daemon.core.orders import OrderState, Side
 from daemon.core.pipeline import Pipeline, apply, on
+from daemon.core.scores import SymbolSkill
 from daemon.layers.risk import Policy, Risk
 from tests.builders import (
     BTC,
@@ -532,7 +533,7 @@ def test_a_price_of_another_bar_than_the_signals_opens_nothing() -> None:
 def test_a_symbol_in_which_the_skill_is_lost_alone_opens_nothing_until_it_is_back() -> None:
     desk = Desk()
     lost, kept = (
-        e.SymbolSkill(instrument=BTC, n=50, evidence=0.0, shown=1.0, is_lost=is_lost)
+        SymbolSkill(instrument=BTC, n=50, evidence=0.0, shown=1.0, is_lost=is_lost)
         for is_lost in (True, False)
     )
 
