@@ -106,8 +106,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                 task.result()
             return task.done() and not self.is_dead
         finally:
+            self._bury()  # still in this loop: what is closed may ask for one
             _set_running_loop(None)
-            self._bury()
             sys.set_asyncgen_hooks(*hooks)
 
     def _run_next(self) -> None:

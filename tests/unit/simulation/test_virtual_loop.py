@@ -32,6 +32,20 @@ def test_a_killed_process_runs_not_one_line_more_that_reaches_anything() -> None
     assert seen == [0, 1]  # each second is two callbacks: the timer and the task
 
 
+def test_what_ends_with_a_killed_process_asks_for_no_real_loop() -> None:
+    timeline, asked = Timeline(), []
+    loop = new_loop(timeline)
+
+    async def main() -> None:
+        try:
+            await asyncio.sleep(50.0)
+        finally:
+            asked.append(asyncio.get_running_loop())
+
+    assert not loop.run(main(), 20.0)
+    assert asked == [loop]
+
+
 def test_time_that_is_over_ends_a_run_without_killing_it() -> None:
     timeline = Timeline()
     loop = new_loop(timeline)
