@@ -8,6 +8,7 @@ from daemon.embedded.fault_kinds import MEANING, Face, FaultKind
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "faults.md").read_text()
 NOT_MET = ["F66", "F67"]
+FIRST_OF_MONEY = 27
 ROWS = [line.split("|") for line in PAGE.splitlines() if re.match(r"\| F\d\d ", line)]
 
 
@@ -32,6 +33,21 @@ def test_every_test_of_the_table_is_there_and_every_test_of_a_fault_is_in_the_ta
     untested = [row[1].split()[0] for row in ROWS if not re.search(r"`test_\w+`", row[4])]
     assert untested == NOT_MET
     assert all("not met" in row[3] for row in ROWS if row[1].split()[0] in NOT_MET)
+
+
+def test_every_fault_of_orders_and_money_that_can_be_injected_has_a_test_in_live_mode() -> None:
+    live = {
+        name
+        for path in (ROOT / "tests" / "exchange").glob("test_*.py")
+        if "tests.exchange.money_desk import" in path.read_text()
+        for name in re.findall(r"^async def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+    for row in ROWS:
+        number = row[1].split()[0]
+        named = {name for name in live if number.lower() in name.split("_")}
+        told = set(re.findall(r"`(test_\w+)`", row[4]))
+        assert named <= told, f"{number}: {named - told}"
+        assert named or int(number[1:]) < FIRST_OF_MONEY or "`" not in row[2], number
 
 
 def test_every_kind_is_explained_and_none_is_made_up() -> None:

@@ -74,7 +74,8 @@ class MoneyLife:
         self._shown = shown
         self.lab = lab
         self.id: InstrumentId
-        self._folder = folder
+        self.journal_path = folder / "journal.db"
+        self.journal_max_bytes: int | None = None  # of the next life
         self._settings = load(None, SETTINGS | changed, {})
         self._running: list[asyncio.Task[None]] = []
         self._slot = 0
@@ -174,7 +175,9 @@ class MoneyLife:
             rest=self._rest,
             emit=lambda name, **fields: self.said.append((name, fields)),
         )
-        self._journal = SqliteJournal.open(self._folder / "journal.db")
+        self._journal = SqliteJournal.open(
+            self.journal_path, busy_timeout_ms=50, size_max_bytes=self.journal_max_bytes
+        )
         self.runner = Runner(Pipeline(kept), self._journal, self.inbox, act=self._act)
         self.runner.observers.append(self.told.extend)
 

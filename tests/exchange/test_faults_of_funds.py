@@ -1,4 +1,4 @@
-"""Filters, fees and balances that change under a live daemon: F42 to F45, F49, F50, F56.
+"""Filters, fees and balances that change under a live daemon: F42 to F47, F49, F50, F55, F56.
 
 After each both sides' books are equal to the last digit.
 """
@@ -7,9 +7,9 @@ from decimal import Decimal
 from pathlib import Path
 
 from daemon.core import events as e
-from daemon.core.orders import OrderState
+from daemon.core.orders import Leg, OrderState
 from tests.exchange.fake_market import FakeMarket
-from tests.exchange.money_desk import entries, holding, money_desk
+from tests.exchange.money_desk import entries, holding, money_desk, there
 
 D = Decimal
 
@@ -41,7 +41,7 @@ async def test_f43_a_step_that_changed_refuses_the_order_by_name_and_once(tmp_pa
         await desk.assert_books_are_right()
 
 
-async def test_f44_fees_taken_in_what_was_bought_leave_only_what_can_be_sold(
+async def test_f44_f46_fees_taken_in_what_was_bought_leave_only_what_can_be_sold(
     tmp_path: Path,
 ) -> None:
     async with holding(tmp_path) as desk:
@@ -50,8 +50,23 @@ async def test_f44_fees_taken_in_what_was_bought_leave_only_what_can_be_sold(
         await desk.bar()
         await desk.sells()
 
+        sold = desk.orders[-1]
+        assert (sold.leg, sold.quantity) == (Leg.EXIT, D("0.01996"))  # of 0.01996002
         assert desk.held == 0
-        assert desk.core.book.position(desk.id).dust >= 0
+        assert desk.core.book.position(desk.id).dust == D("0.00000002")
+        await desk.assert_books_are_right()
+
+
+async def test_f47_a_tiny_quantity_leaves_as_a_plain_number(tmp_path: Path) -> None:
+    market = FakeMarket(base={"BTCUSDT": 60_000, "ETHUSDT": 3_000})
+    async with money_desk(tmp_path, market, risk__max_order_notional_quote=D("5.5")) as desk:
+        await desk.lab.fault(kind="fees", taker_bps="20", maker_bps="20", asset="ETH")
+        await desk.buys()
+        await desk.bar()
+        await desk.sells()
+
+        assert [each["quantity"] for each in await there(desk)] == ["0.00009"] * 3
+        assert desk.states() == ["entry filled", "stop canceled", "exit filled"]
         await desk.assert_books_are_right()
 
 
@@ -104,6 +119,19 @@ async def test_f50_f59_an_account_that_holds_less_than_we_own_halts(tmp_path: Pa
         before = len(desk.orders)
         await desk.buys()
         assert len(desk.orders) == before
+
+
+async def test_f55_no_more_is_bought_in_a_day_than_was_said(tmp_path: Path) -> None:
+    async with money_desk(tmp_path, risk__max_day_notional_quote=D(1_500)) as desk:
+        for _ in range(4):
+            await desk.buys()
+            await desk.sells()
+            await desk.bar()
+
+        bought = [each for each in await there(desk) if each["side"] == "buy"]
+        assert len(bought) == 2
+        assert D(1_400) < sum(D(each["filled_quote"]) for each in bought) <= D(1_500)
+        await desk.assert_books_are_right()
 
 
 async def test_f56_a_fee_that_no_schedule_tells_is_told(tmp_path: Path) -> None:

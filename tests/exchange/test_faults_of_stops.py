@@ -1,20 +1,24 @@
-"""A stop that is replaced or ended, and lives that end meanwhile: F51, F52, F57, F58, F60.
+"""A stop that is replaced or ended, and lives that end: F51, F52, F57, F58, F60, F63, F64.
 
 After each both sides' books are equal to the last digit.
 """
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from daemon.core import events as e
+from daemon.core.errors import JournalBroken
 from daemon.core.orders import Leg, OrderState
 from tests.exchange.money_desk import (
     CANCELLING,
     PATIENT,
     PLACING,
     USER,
+    MoneyDesk,
     entries,
     holding,
     money_desk,
@@ -147,4 +151,47 @@ async def test_f60_after_a_stop_nothing_leaves_and_nothing_but_stops_rests(tmp_p
 
         assert desk.all(e.ParentEnded)[0].reason is e.ParentEnd.STOPPED
         assert len(entries(desk)) == 1
+        await desk.assert_books_are_right()
+
+
+async def test_f63_a_journal_that_another_writer_holds_ends_the_daemon_and_its_order_is_found(
+    tmp_path: Path,
+) -> None:
+    async with money_desk(tmp_path) as desk:
+        await desk.lab.fault(kind="delay_after", sec=0.3, times=1, **PLACING)
+        await desk.buys(waits=False)
+        await desk.heard(e.OrderIntended)
+        with closing(sqlite3.connect(desk.journal_path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(JournalBroken, match="locked by another process"):
+                await desk.settled()
+        assert desk.held == 0
+
+        await desk.restarts()
+
+        assert len(entries(desk)) == 1
+        assert desk.held > 0
+        await desk.assert_books_are_right()
+
+
+async def trades(desk: MoneyDesk, times: int) -> None:
+    for _ in range(times):
+        await desk.buys()
+        await desk.sells()
+
+
+async def test_f64_a_journal_without_room_ends_the_daemon_and_sends_nothing_unwritten(
+    tmp_path: Path,
+) -> None:
+    async with money_desk(tmp_path) as desk:
+        await desk.buys()
+        desk.journal_max_bytes = 150_000
+        await desk.restarts()
+        with pytest.raises(JournalBroken, match="is full"):
+            await trades(desk, times=100)
+
+        desk.journal_max_bytes = None
+        await desk.restarts()
+
+        assert len(await there(desk)) > 10
         await desk.assert_books_are_right()
