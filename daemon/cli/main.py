@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli import data, golive, models, recomputing, simulating, trading
+from daemon.cli import alerts, data, golive, models, recomputing, simulating, trading
 from daemon.core.errors import TradingdError, UsageRefused
 
 INTERRUPTED = 130
@@ -26,6 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.add_typer(alerts.group)
 app.add_typer(data.group)
 app.add_typer(models.group)
 app.add_typer(golive.group)

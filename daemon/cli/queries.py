@@ -41,6 +41,11 @@ def check_config(config: Path | None, state_dir: Path | None) -> int:
     settings = load(path, {"run.state_dir": state_dir})
     for warning in warnings_for(settings, USUAL_MINIMUM_NOTIONAL):
         sys.stderr.write(f"{path or 'defaults'}: warning: {warning}\n")
+    if settings.alerts.addresses:
+        from daemon.running.alert_addresses import checked
+
+        if lacking := checked(settings.alerts):
+            sys.stderr.write(f"{path or 'defaults'}: warning: {lacking}\n")
     if settings.features != FeaturesSection():
         # Only features of one's own can be wrong in a way that the sections do not see.
         from daemon.feature_config import feature_set_of

@@ -284,17 +284,23 @@ async def _session(  # noqa: PLR0917  # what a run is made of
 
     session = Session(settings, spec, paths, world, reporter, is_adopting=is_adopting)
     stops.then(session.stop)
+    reporter.alerts.start()
     reporter.started()  # whoever reads the pid in it may signal at once
     try:
         result = await session.run()
     except StoppedEarly:
         result = session.nothing()
     except Exception as error:
-        if not isinstance(error, TradingdError):
+        if isinstance(error, TradingdError):
+            reporter.emit("daemon.ended", error=str(error))
+        else:
             reporter.emit("daemon.failed", error=f"{type(error).__name__}: {error}")
         raise
-    write_result(paths, {**result, "is_closed": session.is_closed})
-    reporter.finished(result)
+    else:
+        write_result(paths, {**result, "is_closed": session.is_closed})
+        reporter.finished(result)
+    finally:
+        await asyncio.to_thread(reporter.alerts.close)
     return 0
 
 

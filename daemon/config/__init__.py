@@ -9,7 +9,7 @@ from daemon.config.changes import Change, Recorded, changes, config_hash, record
 from daemon.config.going_live import GoliveSection
 from daemon.config.health import HealthSection
 from daemon.config.loading import load
-from daemon.config.operations import ProcessSection
+from daemon.config.operations import AlertsSection, ProcessSection
 from daemon.config.promotion import PromotionSection
 from daemon.config.refusals import ConfigRefused
 from daemon.config.retraining import RetrainingSection
@@ -32,6 +32,7 @@ from daemon.config.settings import Settings
 
 __all__ = [
     "AddedFeature",
+    "AlertsSection",
     "Change",
     "ConfigRefused",
     "DataSection",

@@ -20,7 +20,7 @@ Recorded: TypeAlias = dict[str, dict[str, object]]
 
 # Whole sections and single keys that no decision is made of: a run goes on under other ones.
 FREE = frozenset(
-    {"backtest", "log", "exchange", "golive", "process", "store"}
+    {"backtest", "log", "exchange", "golive", "process", "store", "alerts"}
     | {"run.state_dir", "data.transport", "data.stale_after_s"}
 )
 

@@ -23,6 +23,7 @@ from daemon.config.refusals import (
     explain,
     guess,
     is_secret,
+    kept_at,
     line_of,
     section_keys,
 )
@@ -136,9 +137,7 @@ class _Loading:
             (tree if len(name) == 1 else tree[name[0]]).pop(name[-1])
             self._lines.append(
                 f"{path}:{line_of(self._text, name)}: error: `{'.'.join(name)}` is a secret and "
-                "does not belong in this file; use a credential named exchange__api_key, "
-                "exchange__api_secret or exchange__api_password, or the environment "
-                f"({ENV_PREFIX}EXCHANGE__*)"
+                f"does not belong in this file; {kept_at(name[0])} ({ENV_PREFIX}*)"
             )
         return tree
 

@@ -15,7 +15,7 @@ from daemon.core.errors import TradingdError
 
 KeyPath = tuple[str, ...]
 SECRET_WORDS = re.compile(
-    r"(api|private|access|secret)_?(key|kye)|secret|token|passw|passphrase|webhook|credential"
+    r"(api|private|access|secret)_?(key|kye)|secret|token|passw|passphrase|webhook|credential|(^|_)urls?$"
 )
 
 
@@ -31,6 +31,15 @@ class ConfigRefused(TradingdError):
 
 def is_secret(key: str) -> bool:
     return SECRET_WORDS.search(key.lower()) is not None
+
+
+def kept_at(section: str) -> str:
+    """Where the secrets of a section belong instead of the file."""
+    own = [key for key in section_keys().get(section, ()) if is_secret(key)]
+    if not own:
+        section, own = "exchange", section_keys()["exchange"]
+    names = [f"{section}__{key}" for key in own]
+    return f"use a credential named {', '.join(names[:-1])} or {names[-1]}, or the environment"
 
 
 def line_of(text: str, key: Sequence[str]) -> int | None:

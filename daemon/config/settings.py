@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from daemon.config.going_live import GoliveSection
 from daemon.config.health import HealthSection
 from daemon.config.money import FEE_ASSETS, unvalued
-from daemon.config.operations import ProcessSection
+from daemon.config.operations import AlertsSection, ProcessSection
 from daemon.config.promotion import PromotionSection
 from daemon.config.retraining import RetrainingSection
 from daemon.config.sections import (
@@ -63,6 +63,7 @@ class Settings(BaseSettings):
     store: StoreSection = StoreSection()
     log: LogSection = LogSection()
     process: ProcessSection = ProcessSection()
+    alerts: AlertsSection = AlertsSection()
     exchange: ExchangeSection = ExchangeSection()
 
     @property

@@ -8,6 +8,8 @@ from typing import Final
 FIELDS: Final = {
     "action": "what is done about it",
     "amount": "what came in, negative what left",
+    "address": "number and kind of an address for alerts; the address itself is a secret",
+    "addresses": "number and kind of each",
     "allowed_ratio": "share of equity the caps allowed",
     "arrival_price": "the first price of the book that the order would meet",
     "arrival_slippage_bps": "fill against arrival price; positive is worse for us",

@@ -32,6 +32,9 @@ ROWS: Final = (
         "pid mode market label? symbols? timeframe? seed edge speed? bars? config_hash state "
         "exchange exchanges? version?",
     ),
+    row(
+        "run.unclean", "warning", "the process before was killed, crashed or cut off", "steps"
+    ),
     row("run.resumed", "info", "a killed run goes on where its journal ends", "events steps"),
     row(
         "run.finished", "info", "the last line: what came of it",
@@ -42,6 +45,7 @@ ROWS: Final = (
         f"drawdown_ratio {AUC} auc_n health halted? edge_shown verdict reason?",
     ),
     row("daemon.stopping", "info", "a stop was asked for", "reason? unresolved?"),
+    row("daemon.ended", "error", "an error that is no bug ends the daemon", "error"),
     row("daemon.failed", "critical", "a bug ends the daemon; the journal is whole", "error"),
     row("task.failed", "error", "a library's own task died; its work is watched", "error"),
     row("history.loading", "info", "progress of fetching history", "done total detail?"),
@@ -118,6 +122,11 @@ ROWS: Final = (
         "at free_megabytes limit action",
     ),
     row("disk.enough", "info", "there is room again", "at free_megabytes limit"),
+    # messages to people
+    row("alerts.on", "info", "where alerts are sent to", "addresses"),
+    row("alerts.off", "warning", "alerts are asked for and cannot be sent", "reason"),
+    row("alerts.failed", "warning", "an address takes no alerts; tried again", "address error"),
+    row("alerts.back", "info", "it takes them again", "address lost"),
     # the key of a live account
     row("key.checked", "info", "the exchange was asked what the key may do: fit", "exchange at"),
     row("key.remark", "warning", "something to know about the key", "exchange at detail"),

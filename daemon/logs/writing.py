@@ -84,6 +84,10 @@ class Log:
         """Never write these texts, in whatever form, from now on."""
         self._form.redactor.add(secrets)
 
+    def clean(self, text: str) -> str:
+        """The text without anything secret, for whoever writes elsewhere."""
+        return self._form.redactor.clean_text(text)
+
     def _stamp(
         self, _: object, level: str, event: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:

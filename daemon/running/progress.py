@@ -23,10 +23,14 @@ class Progress:
         self._monotonic_s = monotonic_s
         self._waiting = waiting
         self._stuck_after_s = stuck_after_s
-        self._last_s = monotonic_s()
+        self._last_s = self._stepped_s = monotonic_s()
 
     def note(self, _events: tuple[Event, ...]) -> None:
-        self._last_s = self._monotonic_s()
+        self._last_s = self._stepped_s = self._monotonic_s()
+
+    def quiet_s(self) -> float:
+        """How long ago the last step was, whether anything waits or not."""
+        return self._monotonic_s() - self._stepped_s
 
     def is_made(self) -> bool:
         """False when inputs wait and none has been taken for too long."""

@@ -10,7 +10,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from daemon.core.errors import ExchangeUnreachable
-from daemon.core.events import LookUpOrder, OrderFilled, PositionLiquidated
+from daemon.core.events import (
+    LookUpOrder,
+    OrderFilled,
+    PositionLiquidated,
+    RunClosed,
+    Started,
+    StopRequested,
+)
 from daemon.core.orders import Fill
 from daemon.core.ports import VenueFill
 from daemon.running.book_watch import Hands
@@ -27,6 +34,12 @@ if TYPE_CHECKING:
 
 WHEN_ASKED_AT_START = "asked at start"
 PROBE_EVERY_S = 20.0
+
+
+def was_cut_off(journal: SqliteJournal) -> bool:
+    """The last process on this journal ended without having been asked to."""
+    kinds = [type(event) for _, event in journal.read_kinds(Started, StopRequested, RunClosed)]
+    return bool(kinds) and kinds[-1] is Started
 
 
 async def settle(

@@ -31,6 +31,8 @@ from daemon.core.instruments import InstrumentId, names_of, plain
 from daemon.core.timeframes import rfc3339
 from daemon.logs.lines import RESUME_COMMAND
 from daemon.logs.writing import Tap, configure, is_journal_stream, wants_color
+from daemon.running.alert_addresses import secrets_of
+from daemon.running.alerting import Alerts
 from daemon.running.live_account import credentials_of
 from daemon.running.sd_notify import Notifier
 from daemon.running.worlds import market_name
@@ -72,6 +74,7 @@ class Reporter:
         self._spec = spec
         self._paths = paths
         self._tap = Tap(self._log)
+        self.alerts = Alerts(settings, spec, emit=self.emit, clean=self._log.clean)
         self._core: Core | None = None
         self._world = world
         self._clocks: dict[str, Callable[[], dict[str, object]]] = {}
@@ -91,6 +94,7 @@ class Reporter:
 
     def emit(self, event: str, **fields: object) -> None:
         self._log.write(event, fields)
+        self.alerts.write(event, fields)
 
     def watch_clock(self, exchange: str, status: Callable[[], dict[str, object]]) -> None:
         """The status shows this exchange's clock from now on."""
@@ -111,6 +115,7 @@ class Reporter:
     def tap(self, events: tuple[Event, ...]) -> None:
         """Hear of a committed step."""
         self._tap(events)
+        self.alerts.tap(events)
         for event in events:
             if isinstance(event, BarsClosed):
                 self._last["bar"] = rfc3339(max(bar.close_ns for bar in event.bars))
@@ -219,7 +224,7 @@ class Reporter:
 
     def _finish(self, result: Mapping[str, object]) -> None:
         shown = {name: value for name, value in result.items() if name not in {"run", "is_closed"}}
-        self._log.write("run.finished", {"label": self._spec.label, **shown})
+        self.emit("run.finished", **{"label": self._spec.label, **shown})
         if sys.stdout.isatty():
             sys.stdout.write(ending(self._spec.label, result))
 
@@ -373,6 +378,6 @@ def as_counts(value: object) -> dict[str, int]:
 
 def _secrets(settings: Settings, world: World | None) -> list[str]:
     """Every text that must never be printed."""
-    secrets = list(credentials_of(settings) or ())
+    secrets = [*(credentials_of(settings) or ()), *secrets_of(settings.alerts)]
     sites = () if world is None else world.sites
     return secrets + [each.process.endpoint.secret for each in sites if each.process is not None]

@@ -22,7 +22,7 @@ from daemon.core.events import (
     Started,
 )
 from daemon.core.ids import mark_of
-from daemon.core.timeframes import timeframe_ns
+from daemon.core.timeframes import rfc3339, timeframe_ns
 from daemon.feature_config import bars_needed, feature_set_of
 from daemon.layers.features.golden import golden_check
 from daemon.running.adoption import known_orders, left_behind
@@ -40,7 +40,7 @@ from daemon.running.fine_bars import FineBars
 from daemon.running.live import Live
 from daemon.running.model_use import hand_over, use_model, use_models
 from daemon.running.opening import as_balances, opening
-from daemon.running.recovery import booked, settle
+from daemon.running.recovery import booked, settle, was_cut_off
 from daemon.running.reporting import EXTEND_S
 from daemon.running.strays import Strays
 from daemon.running.summary import summarise
@@ -89,6 +89,7 @@ class Session:
         is_adopting: bool = False,
     ) -> None:
         self._is_adopting = is_adopting
+        self._waited_for: set[str] = set()  # exchanges that did not answer at the start
         self._left: dict[str, LeftBehind] = {}  # by earlier runs, on each exchange
         self._settings = settings
         self._spec = spec
@@ -203,8 +204,7 @@ class Session:
             await take(activation(self._use(model_id), now_ns))
         if not activated:
             await take(HistoryLoaded(ts_ns=now_ns, bars=bars))
-        if count:
-            self._reporter.emit("run.resumed", events=count, steps=self._journal.last_step())
+        self._tell_resumed(count)
         self._reporter.state("reconciling with the venue")
         await take(Started(ts_ns=now_ns, version=code_version()))
         for site in self._world.sites:
@@ -222,7 +222,19 @@ class Session:
             on_away=self._wait_for,
             is_adopting=self._is_adopting,
         )
+        self._tell_back(now_ns)
         return opened, live
+
+    def _tell_resumed(self, count: int) -> None:
+        if count:
+            steps = self._journal.last_step()
+            if was_cut_off(self._journal):
+                self._reporter.emit("run.unclean", steps=steps)
+            self._reporter.emit("run.resumed", events=count, steps=steps)
+
+    def _tell_back(self, now_ns: int) -> None:
+        for exchange in sorted(self._waited_for):
+            self._reporter.emit("exchange.back", exchange=exchange, at=rfc3339(now_ns))
 
     async def _look_for_left(self, before_ns: int | None) -> None:
         """What orders of this bot that no journal here knows have left on its accounts.
@@ -257,6 +269,7 @@ class Session:
         """A service waits for its exchange and says so; at a terminal that is an error."""
         if not self._reporter.notifier.is_managed:
             raise error
+        self._waited_for.add(exchange)
         self._reporter.emit("exchange.lost", exchange=exchange, error=str(error))
         self._reporter.state(f"waiting for {exchange}")
         self._reporter.notifier.extend_timeout(EXTEND_S)

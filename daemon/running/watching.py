@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from daemon.core.timeframes import NS_PER_S, timeframe_ns
 from daemon.running.process_health import ProcessHealth
 from daemon.running.process_reading import read_process
 from daemon.running.progress import Progress
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 STUCK_AFTER_S = 20.0
 WATCH_EVERY_S = 1.0
+# Without a step for so many bars, and so many seconds more, nothing comes any more.
+QUIET_BARS, QUIET_S = 2, 120.0
 
 
 class Watching:
@@ -68,6 +71,9 @@ class Watching:
             emit=reporter.emit,
         )
         reporter.watch_process(self._process.status)
+        self._beat_every_s = settings.alerts.heartbeat_every_s
+        bar_s = timeframe_ns(settings.data.timeframe) / NS_PER_S
+        self._quiet_max_s = QUIET_BARS * bar_s + QUIET_S
 
     async def check(self) -> None:
         """Look once, before anything is decided: whether there is room for it."""
@@ -80,11 +86,28 @@ class Watching:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._reporter.notifier.feed_watchdog(self.progress.is_made))
             tasks.create_task(self._process.run())
+            if self._reporter.alerts.has_heart:
+                tasks.create_task(self._beat())
             while True:
                 await self._each_second()
                 self._reporter.write_status()
                 self._tell_overflow()
                 await asyncio.sleep(WATCH_EVERY_S)
+
+    def is_alive(self) -> bool:
+        """What a sign of life stands for: bars come, steps are made, nothing is critical."""
+        return (
+            self.progress.is_made()
+            and self.progress.quiet_s() <= self._quiet_max_s
+            and self._process.is_well
+        )
+
+    async def _beat(self) -> None:
+        """On the loop, so that a loop that hangs gives no sign of life."""
+        while True:
+            if self.is_alive():
+                self._reporter.alerts.beat()
+            await asyncio.sleep(self._beat_every_s)
 
     def _depths(self) -> dict[str, tuple[int, int]]:
         in_flight = sum(each.outbox.in_flight for each in self._sites.values())

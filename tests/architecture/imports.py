@@ -43,6 +43,7 @@ SECTIONS = {
 
 # Where a library may be imported: path prefixes below daemon/.
 CONFINED: dict[str, tuple[str, ...]] = {
+    "apprise": ("running/alert_addresses.py",),
     "aiohttp": ("embedded/", "venues/", "web/", "running/lockstep.py"),
     "bokeh": ("reports/",),
     "ccxt": ("venues/ccxt_", "simulation/client.py", "simulation/patterns.py"),
@@ -72,7 +73,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "typer": ("cli/",),
 }
 # These cost seconds and a hundred megabytes: only a function that needs them may pay.
-LAZY = {"bokeh", "ccxt", "joblib", "optuna", "pandas", "sklearn"}
+LAZY = {"apprise", "bokeh", "ccxt", "joblib", "optuna", "pandas", "sklearn"}
 
 CORE_LIBRARIES = {"msgspec"}
 CORE_BANNED = {

@@ -27,6 +27,7 @@ from daemon.feature_config import feature_set_of
 from daemon.layers.features.kernels import MODULES, kernels_in
 from daemon.layers.risk.gates import ENTRY_GATES, EXIT_GATES
 from daemon.layers.risk.sizing import CAPS
+from daemon.running.alert_rules import table
 from tests.architecture.imports import AREAS, CONFINED, EVERYTHING, LAZY
 
 ROOT = Path(__file__).parents[2]
@@ -138,6 +139,15 @@ def _reasons_and_keys(function: Callable[..., Any]) -> tuple[str, str]:
     }
     shown = [f"`{key}` = {_default(RiskSection.model_fields[key].default)}" for key in sorted(keys)]
     return ", ".join(f"`{each}`" for each in dict.fromkeys(reasons)), ", ".join(shown)
+
+
+def alert_rules() -> str:
+    """Every event that is told to people, and what they can do."""
+    rows = [
+        (f"`{event}`", severity, f"{says[:1].upper()}{says[1:]}", do)
+        for event, severity, says, do in table()
+    ]
+    return _table(("event", "severity", "says", "what to do"), rows)
 
 
 def policy_rows() -> str:
@@ -270,7 +280,7 @@ def settings_tables() -> str:
                 f"`{key}`",
                 _default(info.default),
                 _limits(info),
-                comments.get((section, key), ""),
+                comments.get((section, key), info.description or ""),
             )
             for key, info in kind.model_fields.items()
         ]
@@ -388,6 +398,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "modules": module_map,
     "settings": settings_tables,
     "kernels": kernel_tables,
+    "alerts": alert_rules,
 }
 
 

@@ -263,6 +263,31 @@ def test_a_secret_in_the_file_is_refused_without_showing_it(tmp_path: Path, text
     assert CANARY not in line
 
 
+def test_addresses_of_alerts_are_secrets_that_come_from_credentials(tmp_path: Path) -> None:
+    text = f"[alerts]\nurls = 'json://h/{CANARY}'\nheartbeat_url = 'https://h/{CANARY}'"
+    in_file = refused(a_file(tmp_path, text))
+    (tmp_path / "config.toml").unlink()
+    stored = credentials(tmp_path, alerts__urls=f"json://h/{CANARY}\nmailto://a:b@h\n")
+
+    settings = load(None, {}, stored)
+
+    assert [line.partition(": error: ")[2] for line in in_file] == [
+        f"`alerts.{key}` is a secret and does not belong in this file; use a credential named "
+        "alerts__urls or alerts__heartbeat_url, or the environment (TRADINGD__*)"
+        for key in ("urls", "heartbeat_url")
+    ]
+    assert settings.alerts.addresses == (f"json://h/{CANARY}", "mailto://a:b@h")
+    assert CANARY not in str(settings)
+
+
+@pytest.mark.parametrize("url", ["ftp://h/x", "h/x", "https:///x"])
+def test_a_sign_of_life_goes_to_http_alone_and_the_address_is_not_shown(url: str) -> None:
+    (line,) = refused(None, environ={"TRADINGD__ALERTS__HEARTBEAT_URL": f"{url}{CANARY}"})
+
+    assert "`alerts.heartbeat_url` is no http:// or https:// address" in line
+    assert CANARY not in line
+
+
 def test_a_misspelt_credential_is_refused_without_showing_it(tmp_path: Path) -> None:
     (line,) = refused(None, environ=credentials(tmp_path, exchange__api_kye=CANARY))
 

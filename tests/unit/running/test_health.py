@@ -144,3 +144,13 @@ def test_the_time_nothing_waited_does_not_count() -> None:
     watched.now_s = 119.0
 
     assert watched.progress.is_made()
+
+
+def test_how_long_ago_the_last_step_was_counts_while_nothing_waits_too() -> None:
+    watched = Watched()
+    watched.now_s = 100.0
+    watched.progress.note(closed(0))
+    watched.now_s = 700.0
+
+    assert watched.progress.is_made()
+    assert watched.progress.quiet_s() == 600.0

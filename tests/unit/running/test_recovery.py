@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +11,10 @@ from daemon.core.orders import OrderState
 from daemon.core.ports import Account
 from daemon.running.book_watch import BookWatch, Rules
 from daemon.running.reconcile import Books
-from daemon.running.recovery import settle
+from daemon.running.recovery import settle, was_cut_off
 from daemon.running.state_text import state_text
-from tests.builders import an_approval
+from daemon.store.journal import SqliteJournal
+from tests.builders import a_bars_closed, an_approval
 from tests.fakes import FakeVenue, Fate
 from tests.unit.core.simulation import (
     ACCOUNTS,
@@ -281,3 +283,15 @@ async def test_twenty_starts_without_news_change_nothing(fate: Fate) -> None:
         assert fresh == [e.Started, e.Reconciled, e.Reconciled]
         assert all(each.is_clean for each in again)
         assert state_text(start.core) == before
+
+
+async def test_a_journal_says_whether_its_last_process_was_asked_to_end(tmp_path: Path) -> None:
+    started, stopped = e.Started(ts_ns=1), e.StopRequested(ts_ns=2)
+    journal = SqliteJournal.open(tmp_path / "journal.db")
+    said = [was_cut_off(journal)]
+    for event in (started, stopped, a_bars_closed(), started, e.RunClosed(ts_ns=3)):
+        await journal.append([event], is_durable=False)
+        said.append(was_cut_off(journal))
+    await journal.close()
+
+    assert said == [False, True, False, False, True, False]
