@@ -1,4 +1,4 @@
-"""`tradingd halt` and `tradingd resume`: one question to the running daemon, one line of answer.
+"""`tradingd halt` and the like: one question to the running daemon, one line of answer.
 
 Belongs here: asking, and what is said when nobody answers. The other end belongs to `web.control`.
 """
@@ -56,6 +56,17 @@ def resume(
     is_resumed = "TradingResumed" in answer.caused
     line = f"trading is active since {answer.at}" if is_resumed else "trading was not halted"
     _show("resume", reason, answer, line, as_json=as_json)
+    return 0
+
+
+def cancel_training(
+    reason: str, config: Path | None, state_dir: Path | None, *, as_json: bool
+) -> int:
+    """Ends the training beside the daemon at once; what becomes of it is in the journal."""
+    request = Request("cancel_training", checked_reason(reason))
+    answer = _asked(request, config, state_dir)
+    line = "the training is ended; the next one waits for retraining.max_gap_hours"
+    _show("cancel_training", reason, answer, line, as_json=as_json)
     return 0
 
 

@@ -73,3 +73,16 @@ def rollback(
     from daemon.cli.model_commands import rollback_model
 
     raise typer.Exit(rollback_model(model, reason, config, state_dir, as_json=json))
+
+
+@group.command("cancel")
+def cancel(
+    reason: Annotated[str, typer.Option("--reason", help="why; kept in the journal")] = "",
+    config: Config = None,
+    state_dir: State = None,
+    json: Json = False,
+) -> None:
+    """End the training that runs beside the daemon; exit 4 when there is none."""
+    from daemon.cli.control import cancel_training
+
+    raise typer.Exit(cancel_training(reason, config, state_dir, as_json=json))

@@ -257,6 +257,7 @@ class Live:
             status=self._trading,
             reconcile=self._reconcile_soon,
             must_stay_halted=self._halt_file.must_stay_halted,
+            cancel_training=self._trainer.cancel,
         )
 
     def _watched(self) -> Watching:

@@ -42,7 +42,7 @@ _UCRED = struct.Struct("iII")  # struct ucred of unix(7): pid, uid, gid
 class Request(Struct, forbid_unknown_fields=True):
     """The one line a client sends."""
 
-    command: Literal["halt", "resume", "flatten", "status", "reconcile"]
+    command: Literal["halt", "resume", "flatten", "status", "reconcile", "cancel_training"]
     reason: str = ""
 
 
@@ -74,6 +74,7 @@ class Control:
         status: Callable[[], dict[str, object]],
         reconcile: Callable[[], None] = lambda: None,
         must_stay_halted: Callable[[], str] = lambda: "",
+        cancel_training: Callable[[str], bool] = lambda _why: False,
         within_s: float = WITHIN_S,
     ) -> None:
         self._folder = folder
@@ -82,6 +83,7 @@ class Control:
         self._status = status
         self._reconcile = reconcile
         self._must_stay_halted = must_stay_halted
+        self._cancel_training = cancel_training
         self._within_s = within_s
         self._waiting: dict[int, asyncio.Future[tuple[Event, ...]]] = {}
         self._serving: set[asyncio.Task[None]] = set()
@@ -151,12 +153,22 @@ class Control:
             self._reconcile()
         if request.command in {"status", "reconcile"}:
             return Answer(ok=True, who=who, status=self._status())
+        return await self._act(request, who)
+
+    async def _act(self, request: Request, who: str) -> Answer:
         if wrong := wrong_reason(request.reason):
             return _refusal(wrong)
+        if request.command == "cancel_training":
+            return self._end_training(f"cancelled by {who}: {request.reason}", who)
         if request.command == "resume" and (why := self._must_stay_halted()):
             return _refusal(why)
         kind = _ASKED[request.command]
         return await self._ask(kind(ts_ns=self._now_ns(), reason=request.reason, who=who))
+
+    def _end_training(self, why: str, who: str) -> Answer:
+        if not self._cancel_training(why):
+            return _refusal("no model is being trained")
+        return Answer(ok=True, at=rfc3339(self._now_ns()), who=who, status=self._status())
 
     async def _ask(self, event: HaltRequested | ResumeRequested | FlattenRequested) -> Answer:
         """Queue the request and wait until a step that begins with this very object is committed.

@@ -56,14 +56,14 @@ QUOTE_PER_SYMBOL = 10_000
 
 def measure() -> Iterator[dict[str, object]]:
     """The figures, one by one."""
-    model = _a_model()
+    model = a_model()
     for count in SLOTS:
         yield from _measured(count, model)
 
 
 def _measured(count: int, model: ActiveModel) -> Iterator[dict[str, object]]:
-    market = _Market(count)
-    core = _opened(market, model)
+    market = Market(count)
+    core = opened_core(market, model)
     decided_us: list[float] = []
     ordered_us: list[float] = []
     orders = 0
@@ -108,7 +108,7 @@ def _require_decisions(step: Step, count: int, orders: int) -> None:
         sys.exit(f"close_to_decision: {verdicts} decisions on {count} bars, {orders} orders in all")
 
 
-class _Market:
+class Market:
     """Random walks of so many symbols, from one seed, and fills at the last close."""
 
     def __init__(self, count: int) -> None:
@@ -197,7 +197,7 @@ def _settings(count: int) -> Settings:
     )
 
 
-def _opened(market: _Market, model: ActiveModel | None) -> Core:
+def opened_core(market: Market, model: ActiveModel | None) -> Core:
     """A core that has its run, its model and its history, and may trade."""
     settings = _settings(len(market.ids))
     features = feature_set_of(settings)
@@ -234,7 +234,7 @@ def _activated(features: FeatureSet, settings: Settings) -> e.ModelActivated:
     )
 
 
-def _a_model() -> ActiveModel:
+def a_model() -> ActiveModel:
     """A forest fitted on such a market's features and a coin's labels."""
     from sklearn.ensemble import RandomForestClassifier
 
@@ -259,8 +259,8 @@ def _a_model() -> ActiveModel:
 
 
 def _feature_rows() -> NDArray[np.float64]:
-    market = _Market(1)
-    core = _opened(market, None)
+    market = Market(1)
+    core = opened_core(market, None)
     rows: list[tuple[float, ...]] = []
     for slot in range(TAUGHT_ROWS):
         for event in core.pipeline.step(market.closed(slot)).events:

@@ -57,6 +57,7 @@ class Retraining:
         self._config = config
         self._timeframe_ns = timeframe_ns
         self._is_manned = True  # somebody is there who can train
+        self._is_ending = False
         self._active: ModelActivated | None = None
         self._closes: dict[InstrumentId, int] = {}
         self._drifted = 0  # samples in a row
@@ -117,10 +118,12 @@ class Retraining:
         self._settle(event.ts_ns, gap_ns)
 
     def apply_stop_requested(self, _event: StopRequested) -> None:
-        """A stop that was asked for is not the training's doing."""
+        """A stop that was asked for is not the training's doing; nobody would train any more."""
         self._starts = 0
+        self._is_ending = True
 
     def apply_started(self, _event: Started) -> None:
+        self._is_ending = False
         if self._open is not None:
             self._starts += 1
 
@@ -129,8 +132,9 @@ class Retraining:
     def on_health_sampled(self, event: HealthSampled) -> Iterator[Event]:
         """By lost skill, else by drift that lasts."""
         config = self._config
-        if config.on_skill and event.status is HealthStatus.CRITICAL:
-            cause = _Cause(RetrainReason.SKILL, ", ".join(event.reasons), event.auc_high, 0.5)
+        if config.on_skill and (event.skill_lost or event.status is HealthStatus.CRITICAL):
+            detail = ", ".join(event.reasons)
+            cause = _Cause(RetrainReason.SKILL, detail, event.evidence, event.evidence_limit)
             yield from self._opening(event.ts_ns, cause)
             return
         shift = self._shift(event)
@@ -169,6 +173,7 @@ class Retraining:
         new_bars = (until_ns - self._learned_ns) // self._timeframe_ns
         if (
             not (self._config.enabled and self._is_manned)
+            or self._is_ending
             or self._active is None
             or self._open is not None
             or ts_ns < self._ready_ns

@@ -287,6 +287,26 @@ def test_the_waits_come_back_from_the_journal() -> None:
     assert desk.hours_until_asked() == 96
 
 
+def test_a_daemon_that_ends_asks_for_nothing_more() -> None:
+    desk = Desk()
+    desk.bars(60)
+    desk.take(a_stop_requested(ts_ns=desk.now_ns))
+
+    assert desk.sampled(**CRITICAL) is None
+    desk.take(a_start(ts_ns=desk.now_ns))
+    assert desk.sampled(**CRITICAL) is not None
+
+
+def test_a_model_that_has_lost_what_it_promised_is_to_be_replaced_too() -> None:
+    desk = Desk()
+    desk.bars(60)
+
+    opened = desk.sampled(skill_lost=True, evidence=41.0, evidence_limit=20.0)
+
+    assert opened is not None
+    assert (opened.value, opened.limit) == (41.0, 20.0)
+
+
 @pytest.mark.parametrize("changes", [{"enabled": False}, {"on_skill": False}, {"mode": "backtest"}])
 def test_where_retraining_is_off_nothing_is_asked_for(changes: dict[str, Any]) -> None:
     desk = Desk(**changes)

@@ -48,6 +48,8 @@ class FakeDaemon:
     def __init__(self, folder: Path, *, commits: bool = True, within_s: float = 30.0) -> None:
         self.asked: list[e.Input] = []
         self.must_stay = ""
+        self.cancelled: list[str] = []
+        self.is_training = True
         self.arrived = asyncio.Event()
         self._commits = commits
         self.control = Control(
@@ -56,8 +58,13 @@ class FakeDaemon:
             now_ns=ManualClock(NOW_NS).now_ns,
             status=lambda: {"trading": "halted" if self.asked else "active"},
             must_stay_halted=lambda: self.must_stay,
+            cancel_training=self._cancel,
             within_s=within_s,
         )
+
+    def _cancel(self, why: str) -> bool:
+        self.cancelled.append(why)
+        return self.is_training
 
     def commit(self, event: e.Input) -> None:
         caused = a_halt() if isinstance(event, e.HaltRequested) else a_resumption()
@@ -145,6 +152,21 @@ async def test_a_status_asks_the_core_for_nothing(tmp_path: Path) -> None:
         answer = await asked(tmp_path, Request("status"))
 
     assert answer == Answer(ok=True, who=ME, status={"trading": "active"})
+    assert daemon.asked == []
+
+
+async def test_a_training_is_cancelled_by_whoever_asks_and_says_why(tmp_path: Path) -> None:
+    daemon = FakeDaemon(tmp_path)
+    async with serving(daemon):
+        answer = await asked(tmp_path, Request("cancel_training", "not now"))
+        daemon.is_training = False
+        again = await asked(tmp_path, Request("cancel_training", "not now"))
+        silent = await asked(tmp_path, Request("cancel_training"))
+
+    assert daemon.cancelled == [f"cancelled by {ME}: not now"] * 2
+    assert (answer.ok, answer.who) == (True, ME)
+    assert (again.ok, again.error) == (False, "no model is being trained")
+    assert not silent.ok
     assert daemon.asked == []
 
 
