@@ -41,6 +41,7 @@ def model_routes(core: Core) -> list[Route]:
         on(e.RetrainingOpened, retraining.on_retraining_opened, e.StartTraining),
         apply(e.CandidateTrained, retraining.apply_candidate_trained),
         apply(e.TrainingFailed, retraining.apply_training_failed),
+        apply(e.ChallengerDropped, retraining.apply_challenger_dropped),
 
         # what becomes of it: in shadow, compared, promoted or dropped, and the way back
         on(e.CandidateTrained, challenger.on_candidate_trained,

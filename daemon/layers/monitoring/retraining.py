@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from daemon.core.events import (
+    DropReason,
     HealthStatus,
     RetrainingOpened,
     RetrainReason,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from daemon.core.events import (
         BarsClosed,
         CandidateTrained,
+        ChallengerDropped,
         Event,
         HealthSampled,
         HistoryLoaded,
@@ -104,9 +106,15 @@ class Retraining:
         self._starts = 1
 
     def apply_candidate_trained(self, event: CandidateTrained) -> None:
+        """It predicts in shadow now, and is given time to show what it is worth."""
         if self._answers(event.opened_ns):
-            self._failures = 0
-            self._settle(event.ts_ns, self._gap_ns(0))
+            self._settle(event.ts_ns, self._max_gap_ns)
+
+    def apply_challenger_dropped(self, event: ChallengerDropped) -> None:
+        """The attempt has failed after all, unless another candidate goes on in its place."""
+        if event.reason not in {DropReason.REPLACED, DropReason.BUSY}:
+            self._failures += 1
+            self._ready_ns = event.ts_ns + self._gap_ns(self._failures - 1)
 
     def apply_training_failed(self, event: TrainingFailed) -> None:
         if not self._answers(event.opened_ns):
@@ -114,7 +122,7 @@ class Retraining:
         self._failures += 1
         gap_ns = self._gap_ns(self._failures - 1)
         if event.fault is TrainingFault.OPERATOR:  # who cancels one does not want the next at once
-            gap_ns = round(self._config.max_gap_hours * HOUR_NS)
+            gap_ns = self._max_gap_ns
         self._settle(event.ts_ns, gap_ns)
 
     def apply_stop_requested(self, _event: StopRequested) -> None:
@@ -217,6 +225,10 @@ class Retraining:
         self._settled_ns = ts_ns
         self._ready_ns = ts_ns + gap_ns
         self._open = None
+
+    @property
+    def _max_gap_ns(self) -> int:
+        return round(self._config.max_gap_hours * HOUR_NS)
 
     def _gap_ns(self, failures_before: int) -> int:
         hours = self._config.min_gap_hours * self._config.backoff_factor ** min(failures_before, 64)

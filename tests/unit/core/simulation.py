@@ -148,7 +148,9 @@ def settings_of(rng: Random) -> Settings:
         policy=policy_of(Random(rng.random())),
         # Stories are short: the rule that halts sooner, if seldom rightly.
         health=HealthSection(policy="auc_window", window_outcomes=40, min_resolved=20),
-        retraining=RetrainingSection(after_days=0.5, new_bars_min=4, min_gap_hours=3.0),
+        retraining=RetrainingSection(
+            after_days=0.5, new_bars_min=4, min_gap_hours=3.0, max_gap_hours=3.0
+        ),
         promotion=promotion_of(copy(rng)),
     )
 
@@ -612,7 +614,7 @@ class Simulation:
         self._training = None
         if self._trainings % 3 == 0:
             failed = a_training_failed(ts_ns=now_ns, opened_ns=asked.opened_ns)
-            yield replace(failed, fault=list(e.TrainingFault)[asked.attempt])
+            yield replace(failed, fault=list(e.TrainingFault)[asked.attempt % 5])
         else:
             name = f"{CANDIDATE}-{self._trainings % CANDIDATES}"
             model = self._activation(name, now_ns, asked.until_ns)

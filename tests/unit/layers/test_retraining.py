@@ -16,6 +16,7 @@ from tests.builders import (
     OPEN_NS,
     a_bar,
     a_candidate_trained,
+    a_challenger_dropped,
     a_health_sample,
     a_model_activated,
     a_run_opened,
@@ -60,6 +61,7 @@ class Desk:
                 on(e.RetrainingOpened, deciding.on_retraining_opened, e.StartTraining),
                 apply(e.CandidateTrained, deciding.apply_candidate_trained),
                 apply(e.TrainingFailed, deciding.apply_training_failed),
+                apply(e.ChallengerDropped, deciding.apply_challenger_dropped),
             ]
         )
         self.pipeline.recover(self.taken)
@@ -203,15 +205,56 @@ def test_who_cancels_a_training_is_not_asked_again_soon() -> None:
     assert desk.hours_until_asked() == 168
 
 
-def test_a_candidate_ends_the_row_of_failures() -> None:
+def trained(desk: Desk) -> None:
+    """The training that is open makes a candidate."""
+    opened_ns = desk.asked[-1].opened_ns
+    desk.take(a_candidate_trained(ts_ns=desk.now_ns, opened_ns=opened_ns))
+
+
+def test_a_candidate_is_given_time_before_the_next_is_asked_for() -> None:
+    desk = Desk(new_bars_min=1, min_gap_hours=24.0, max_gap_hours=100.0)
+    desk.hours_until_asked()
+
+    trained(desk)
+
+    assert desk.hours_until_asked() == 100
+    assert desk.asked[-1].attempt == 1
+
+
+def test_a_candidate_that_is_dropped_has_failed_and_the_next_waits_its_turn() -> None:
+    desk = Desk(new_bars_min=1, min_gap_hours=24.0, max_gap_hours=100.0)
+    for _ in range(2):
+        desk.hours_until_asked()
+        desk.fails()
+    desk.hours_until_asked()
+    trained(desk)
+    desk.bars(10)
+
+    desk.take(a_challenger_dropped(ts_ns=desk.now_ns, reason=e.DropReason.WORSE))
+
+    assert desk.hours_until_asked() == 96
+    assert desk.asked[-1].attempt == 4
+
+
+@pytest.mark.parametrize("reason", [e.DropReason.REPLACED, e.DropReason.BUSY])
+def test_of_two_candidates_one_goes_on(reason: e.DropReason) -> None:
+    desk = Desk(new_bars_min=1, max_gap_hours=100.0)
+    desk.hours_until_asked()
+    trained(desk)
+
+    desk.take(a_challenger_dropped(ts_ns=desk.now_ns, reason=reason))
+
+    assert desk.hours_until_asked() == 100
+    assert desk.asked[-1].attempt == 1
+
+
+def test_a_new_model_ends_the_row_of_failures() -> None:
     desk = Desk(new_bars_min=1)
     for _ in range(3):
         desk.hours_until_asked()
         desk.fails()
-    desk.hours_until_asked()
-    opened_ns = desk.asked[-1].opened_ns
 
-    desk.take(a_candidate_trained(ts_ns=desk.now_ns, opened_ns=opened_ns))
+    desk.take(a_model_activated(ts_ns=desk.now_ns, model="new", trained_through_ns=desk.now_ns))
 
     assert desk.hours_until_asked() == 24
     assert desk.asked[-1].attempt == 1
