@@ -19,8 +19,8 @@ from daemon.core.pipeline import Pipeline
 from daemon.core.timeframes import rfc3339
 from daemon.feature_config import feature_set_of
 from daemon.logs.tap import LINES
-from daemon.reports.explaining.evidence import evidence
-from daemon.reports.explaining.facts import Told, facts
+from daemon.reports.explaining.evidence import AFTER, BEFORE, DURING, evidence
+from daemon.reports.explaining.facts import Happenings, Told, facts
 from daemon.reports.explaining.search import find
 from daemon.reports.explaining.watching import Recomputed, Watch, decide_again
 from daemon.reports.explaining.words import lines
@@ -31,7 +31,7 @@ from daemon.store.models import ModelRegistry
 from daemon.store.runs import RunPaths, all_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from daemon.cli.replays import Replayable
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 RUNS_SEARCHED_MAX = 20
 COLUMNS_MAX = 100
-KEPT = {"before": 5, "during": 20, "after": 5}  # happenings: the nearest ones
+KEPT = {BEFORE: 5, DURING: 20, AFTER: 5}  # of what happened: the nearest ones
 
 
 def explain(
@@ -88,11 +88,8 @@ def _told(known: Replayable, found: Found) -> Told:
         manifest=_manifest(known, gathered),
         stored=_stored(known, gathered),
         lookback=feature_set_of(known.settings).lookback,
-        happenings={
-            "before": _happened(gathered.before, KEPT["before"], are_newest=True),
-            "during": _happened(gathered.during, KEPT["during"], are_newest=False),
-            "after": _happened(gathered.after, KEPT["after"], are_newest=False),
-        },
+        life=_happened(gathered.life),
+        happened=_happened(gathered.happened),
     )
 
 
@@ -142,14 +139,13 @@ def _stored(known: Replayable, found: Evidence) -> list[Bar] | None:
         store.close()
 
 
-def _happened(
-    events: Iterable[e.Event], most: int, *, are_newest: bool
-) -> list[tuple[str, str, dict[str, object]]]:
-    """In the words of the log: every event has its lines there."""
-    told = [
-        (rfc3339(event.ts_ns), name, fields) for event in events for name, fields in _logged(event)
-    ]
-    return told[-most:] if are_newest else told[:most]
+def _happened(events: Mapping[str, list[e.Event]]) -> Happenings:
+    """The nearest ones in the words of the log: every event has its lines there."""
+    told: Happenings = {}
+    for when, those in events.items():
+        rows = [(rfc3339(each.ts_ns), *line) for each in those for line in _logged(each)]
+        told[when] = rows[-KEPT[when] :] if when == BEFORE else rows[: KEPT[when]]
+    return told
 
 
 def _logged(event: e.Event) -> Iterator[tuple[str, dict[str, object]]]:

@@ -41,6 +41,14 @@ TRADED = (
 )  # fmt: skip
 
 
+BEFORE, DURING, AFTER = "before", "with this bar", "after"
+
+
+def when() -> dict[str, list[e.Event]]:
+    """A place for what happened before the bar, from it to the next one, and behind that."""
+    return {BEFORE: [], DURING: [], AFTER: []}
+
+
 class OrderTale(Struct, kw_only=True):
     """One order of the decision, and all that was heard of it, in order."""
 
@@ -75,14 +83,14 @@ class Evidence(Struct, kw_only=True):
     orders: dict[str, OrderTale] = field(default_factory=dict)
     ends: list[e.ParentEnded] = field(default_factory=list)
     positions: list[e.PositionChanged] = field(default_factory=list)
-    outcomes: list[e.PredictionResolved] = field(default_factory=list)
+    outcomes: list[e.PredictionResolved] = field(default_factory=list)  # of every model asked
+    predicted_by: str = ""
     model: e.ModelActivated | None = None  # in use at the bar
     model_since_ns: int | None = None
     health: e.HealthSampled | None = None  # the newest before the bar
     halts: dict[str, e.TradingHalted] = field(default_factory=dict)  # in force at the bar
-    before: list[e.Event] = field(default_factory=list)  # what happened, oldest first
-    during: list[e.Event] = field(default_factory=list)  # with this bar, until the next one
-    after: list[e.Event] = field(default_factory=list)
+    life: dict[str, list[e.Event]] = field(default_factory=when)  # of models
+    happened: dict[str, list[e.Event]] = field(default_factory=when)  # all else
     trade: Trade | None = None
     exit_signal: e.SignalEmitted | None = None  # of another decision, that ended the round trip
     decided_steps: tuple[int, int] = (0, 0)  # first and last that decided something of it
@@ -157,6 +165,8 @@ def _rows(found: Evidence, event: e.FeatureRows | e.Predictions) -> None:
     for row in (*event.rows, *event.refused):
         if row.trace != found.trace:
             continue
+        if isinstance(event, e.Predictions):
+            found.predicted_by = event.model
         if isinstance(event, e.FeatureRows) and not isinstance(row, e.Prediction):
             found.features = row
         elif not isinstance(row, e.FeatureRow):
@@ -212,7 +222,7 @@ def _around(found: Evidence, journal: JournalReader) -> None:
             if is_before:
                 found.health = event
             continue
-        if isinstance(event, e.ModelActivated) and step <= found.bar_step:
+        if isinstance(event, e.ModelActivated) and step < found.bar_step:
             if found.model is None or found.model.model != event.model:
                 found.model_since_ns = event.ts_ns
             found.model = event
@@ -220,8 +230,9 @@ def _around(found: Evidence, journal: JournalReader) -> None:
             found.halts[event.reason] = event
         elif is_before and isinstance(event, e.TradingResumed):
             found.halts.clear()
-        place = found.before if is_before else found.during if step < until else found.after
-        place.append(event)
+        place = BEFORE if is_before else DURING if step < until else AFTER
+        told = found.life if hasattr(event, "model") else found.happened
+        told[place].append(event)
 
 
 def _round_trip(found: Evidence, journal: JournalReader) -> None:

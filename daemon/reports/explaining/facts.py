@@ -6,7 +6,7 @@ The form for people belongs to `words`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -45,6 +45,10 @@ class Placed(Struct, frozen=True, kw_only=True):
         return f"between {low:.0f} % and {high:.0f} % of the training's values"
 
 
+# By when: time, name and fields of each, as the log has them.
+Happenings: TypeAlias = dict[str, list[tuple[str, str, dict[str, object]]]]
+
+
 class Told(Struct, kw_only=True):
     """All that is known of one decision, from the journal and from beside it."""
 
@@ -58,7 +62,8 @@ class Told(Struct, kw_only=True):
     manifest: Manifest | None = None
     stored: list[Bar] | None = None  # of the slot in the bar store, oldest first; None: no store
     lookback: int = 0
-    happenings: dict[str, list[tuple[str, str, dict[str, object]]]] = {}  # at, name, fields
+    life: Happenings = {}  # of models
+    happened: Happenings = {}
 
 
 def placed(histogram: Histogram | None, value: float) -> Placed | None:
@@ -122,11 +127,16 @@ def facts(told: Told) -> dict[str, object]:
         "round_trip": None if found.trade is None else trade_row(found.trade),
         "round_trip_ended_by": plain_of(found.exit_signal),
         "halts_in_force": [plain_of(each) for each in found.halts.values()],
-        "happened": {
-            when: [{"at": at, "event": name, **fields} for at, name, fields in rows]
-            for when, rows in told.happenings.items()
-        },
+        "models": _happenings(told.life),
+        "happened": _happenings(told.happened),
         "recomputed": _recomputed(told.recomputed),
+    }
+
+
+def _happenings(told: Happenings) -> dict[str, object]:
+    return {
+        when.replace(" ", "_"): [{"at": at, "event": name, **fields} for at, name, fields in rows]
+        for when, rows in told.items()
     }
 
 

@@ -115,22 +115,25 @@ def outcome_lines(told: Told) -> Iterator[str]:
             f"{currency}, exposure {100 * changed.exposure_ratio:.2f} %"
         )
     for resolved in found.outcomes:
-        yield outcome_text(resolved)
+        yield outcome_text(resolved, found)
     if not found.outcomes and isinstance(found.prediction, e.Prediction):
         yield "the prediction: its horizon is not over in this journal"
     yield from trip_lines(told)
 
 
-def outcome_text(resolved: e.PredictionResolved) -> str:
+def outcome_text(resolved: e.PredictionResolved, found: Evidence) -> str:
+    name = "the prediction"
+    if resolved.model != found.predicted_by:
+        name += f" of {resolved.model}, on which nothing was decided"
     if resolved.outcome is None:
-        return f"the prediction: never to be known ({resolved.reason or 'no reason told'})"
+        return f"{name}: never to be known ({resolved.reason or 'no reason told'})"
     came = "up" if resolved.outcome == 1 else "down"
     is_right = (resolved.probability_up > 0.5) == (resolved.outcome == 1)
     moved = ""
     if resolved.return_ratio is not None:
         moved = f", {signed(resolved.return_ratio * BPS, 2)} bps by {moment(resolved.ts_ns)}"
     said = f"{'right' if is_right else 'wrong'}; it said {resolved.probability_up:.4f} up"
-    return f"the prediction: {said}, it went {came}{moved}"
+    return f"{name}: {said}, it went {came}{moved}"
 
 
 def trip_lines(told: Told) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from daemon.core import events as e
 from daemon.core.instruments import plain
 from daemon.core.orders import Leg
+from daemon.reports.explaining.evidence import DURING
 from daemon.reports.explaining.forms import BPS, moment, signed
 from daemon.reports.explaining.order_words import came_of, outcome_text
 from daemon.reports.explaining.risk_words import verdict_text
@@ -34,16 +35,48 @@ def summary(told: Told) -> Iterator[str]:
         yield _undecided(found)
     for verdict in found.verdicts:
         yield _judged(verdict, told)
+    yield from _events(told)
     if found.signals and not found.verdicts:
         yield "Risk has not answered yet: the order book was asked for."
-    if any(isinstance(each, e.OrderApproved) for each in found.verdicts):
-        yield _worked(found)
-    if found.outcomes:
-        yield _sentence(outcome_text(found.outcomes[-1]))
-    if found.trade is not None:
-        yield _sentence(f"the round trip of it: {came_of(told)}")
+    yield from _came_of_it(told)
     if told.recomputed.difference is not None:
         yield "TODAY'S CODE DECIDES THIS DIFFERENTLY: see below."
+
+
+def _came_of_it(told: Told) -> Iterator[str]:
+    found = told.evidence
+    if any(isinstance(each, e.OrderApproved) for each in found.verdicts):
+        yield _worked(found)
+    for resolved in found.outcomes:
+        if resolved.model == found.predicted_by:
+            yield _sentence(outcome_text(resolved, found))
+    if found.trade is not None:
+        yield _sentence(f"the round trip of it: {came_of(told)}")
+
+
+def _events(told: Told) -> Iterator[str]:
+    """What is no bar's decision, and bears on this one."""
+    found = told.evidence
+    denied = {each.reason for each in found.verdicts if isinstance(each, e.OrderDenied)}
+    if e.DenyReason.HALTED in denied:
+        for halt in found.halts.values():
+            yield f"The halt ({halt.reason}) is in force since {moment(halt.ts_ns)}: {_halt(halt)}."
+    for event in (*found.happened[DURING], *found.life[DURING]):
+        if isinstance(event, e.TradingHalted):
+            yield f"With this bar trading was halted ({event.reason}): {_halt(event)}."
+        elif isinstance(event, e.TradingResumed):
+            yield f"With this bar trading was resumed by {event.who}: {event.reason}."
+        elif isinstance(event, e.ModelActivated) and _is_other(event, found):
+            yield f"With this bar model {event.model} took over from {found.predicted_by}."
+
+
+def _is_other(event: e.ModelActivated, found: Evidence) -> bool:
+    return bool(found.predicted_by) and event.model != found.predicted_by
+
+
+def _halt(halt: e.TradingHalted) -> str:
+    numbers = [f"{each:.4g}" for each in (halt.value, halt.limit) if each is not None]
+    return f"{halt.detail} ({', limit '.join(numbers)})" if numbers else halt.detail
 
 
 def _sentence(text: str) -> str:

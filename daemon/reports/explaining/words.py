@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from daemon.layers.signals import Asked
-    from daemon.reports.explaining.facts import Placed, Told
+    from daemon.reports.explaining.facts import Happenings, Placed, Told
 
 INDENT = "  "
+TEXT_MAX = 80  # of what a log line says in a whole sentence
 RULES = {
     "routed": "decided on this exchange's bar",
     "not_finite": "a probability",
@@ -172,6 +173,7 @@ def _model(told: Told) -> Iterator[str]:
     )
     yield f"health at the bar: {_health(found.health)}"
     yield from _probability(told)
+    yield from _happenings(told.life)
 
 
 def _health(sample: e.HealthSampled | None) -> str:
@@ -262,10 +264,13 @@ def _around(told: Told) -> Iterator[str]:
     found = told.evidence
     for halt in found.halts.values():
         yield f"halted at the time: {halt.reason} since {moment(halt.ts_ns)}: {halt.detail}"
-    titles = {"before": "before", "during": "with this bar", "after": "after"}
-    for when, title in titles.items():
-        for at, name, fields in told.happenings.get(when, ()):
-            yield _time(f"{title:<13} {at}  {name} {_fields(fields)}")
+    yield from _happenings(told.happened)
+
+
+def _happenings(told: Happenings) -> Iterator[str]:
+    for when, rows in told.items():
+        for at, name, fields in rows:
+            yield _time(f"{when:<13} {at}  {name} {_fields(fields)}").rstrip()
 
 
 def _fields(fields: dict[str, object]) -> str:
@@ -278,9 +283,11 @@ def _fields(fields: dict[str, object]) -> str:
 
 
 def _plain(value: object) -> str:
+    """Cut where it is a whole text: JSON has all of it."""
     if isinstance(value, list | tuple):
         return ",".join(map(str, value))
-    return plain(value) if isinstance(value, Decimal) else str(value)
+    text = plain(value) if isinstance(value, Decimal) else str(value)
+    return text if len(text) <= TEXT_MAX else f"{text[:TEXT_MAX].rstrip()}..."
 
 
 def _recomputed(told: Told) -> Iterator[str]:

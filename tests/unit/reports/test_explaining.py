@@ -14,7 +14,7 @@ from daemon.core.errors import UsageRefused
 from daemon.core.orders import Leg
 from daemon.core.pipeline import Pipeline
 from daemon.reports.explaining import vocabulary
-from daemon.reports.explaining.evidence import Evidence, evidence
+from daemon.reports.explaining.evidence import DURING, Evidence, evidence
 from daemon.reports.explaining.facts import Placed, Told, facts, placed
 from daemon.reports.explaining.search import find
 from daemon.reports.explaining.watching import Recomputed, Watch, decide_again
@@ -203,7 +203,7 @@ def test_a_halt_in_force_and_what_happened_with_the_bar_are_gathered(
     found: Evidence = evidence(journal, halted.trace)
 
     assert set(found.halts) >= set(halted.value.split(",")) - {
-        each.reason for each in found.during if isinstance(each, e.TradingHalted)
+        each.reason for each in found.happened[DURING] if isinstance(each, e.TradingHalted)
     }
 
 
