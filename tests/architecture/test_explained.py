@@ -13,6 +13,7 @@ def test_every_reason_has_its_words_in_the_vocabulary() -> None:
     assert set(vocabulary.DENIED) == set(e.DenyReason)
     assert set(vocabulary.BOUND) == set(e.BoundBy)
     assert set(vocabulary.ENDED) == set(e.ParentEnd)
+    assert set(vocabulary.SWAPPED) == set(e.PromotionReason)
     assert set(RULES) < {*e.SuppressReason, *e.SignalReason}
 
 

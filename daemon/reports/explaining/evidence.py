@@ -27,7 +27,7 @@ ROUTINE = frozenset({
     e.OrderIntended, e.OrderAccepted, e.OrderRefused, e.OrderNotSent, e.OrderCancelRequested,
     e.OrderOutcomeUnknown, e.OrderAbsent, e.OrderFilled, e.OrderCompleted, e.ParentEnded,
     e.PositionChanged, e.EquityMarked, e.PredictionResolved, e.RunOpened, e.StopRequested,
-    e.RunClosed, e.JournalThinned, e.DustSetAside,
+    e.RunClosed, e.JournalThinned, e.DustSetAside, e.ChallengerPredictions, e.ModelsCompared,
 })  # fmt: skip
 HAPPENINGS = tuple(kind for kind in e.JOURNALED if kind not in ROUTINE)
 # What is decided of it, and what that needs; its orders are worked off later, by other rules.
@@ -85,7 +85,9 @@ class Evidence(Struct, kw_only=True):
     positions: list[e.PositionChanged] = field(default_factory=list)
     outcomes: list[e.PredictionResolved] = field(default_factory=list)  # of every model asked
     predicted_by: str = ""
-    model: e.ModelActivated | None = None  # in use at the bar
+    shadows: dict[str, e.Prediction] = field(default_factory=dict)  # by model; decided nothing
+    model: e.ModelActivated | None = None  # that the bar was decided with
+    model_before: str = ""  # in use until then
     model_since_ns: int | None = None
     health: e.HealthSampled | None = None  # the newest before the bar
     halts: dict[str, e.TradingHalted] = field(default_factory=dict)  # in force at the bar
@@ -143,6 +145,10 @@ def _named(told: list[tuple[int, e.Event]], trace: str) -> tuple[InstrumentId, i
 def _sort(found: Evidence, step: int, event: e.Event) -> None:
     if isinstance(event, e.FeatureRows | e.Predictions):
         _rows(found, event)
+    elif isinstance(event, e.ChallengerPredictions):
+        for row in event.rows:
+            if row.trace == found.trace:
+                found.shadows[event.model] = row
     elif isinstance(event, e.OrderIntended):
         found.orders[event.client_order_id] = OrderTale(intent=event)
     places: dict[type[e.Event], list[Any]] = {
@@ -222,10 +228,8 @@ def _around(found: Evidence, journal: JournalReader) -> None:
             if is_before:
                 found.health = event
             continue
-        if isinstance(event, e.ModelActivated) and step < found.bar_step:
-            if found.model is None or found.model.model != event.model:
-                found.model_since_ns = event.ts_ns
-            found.model = event
+        if isinstance(event, e.ModelActivated):
+            _used(found, event, step)
         if is_before and isinstance(event, e.TradingHalted):
             found.halts[event.reason] = event
         elif is_before and isinstance(event, e.TradingResumed):
@@ -233,6 +237,17 @@ def _around(found: Evidence, journal: JournalReader) -> None:
         place = BEFORE if is_before else DURING if step < until else AFTER
         told = found.life if hasattr(event, "model") else found.happened
         told[place].append(event)
+
+
+def _used(found: Evidence, event: e.ModelActivated, step: int) -> None:
+    """A model that takes over with the bar itself may have decided it already."""
+    if step > found.bar_step or (step == found.bar_step and event.model != found.predicted_by):
+        return
+    if step < found.bar_step:
+        found.model_before = event.model
+    if found.model is None or found.model.model != event.model:
+        found.model_since_ns = event.ts_ns
+    found.model = event
 
 
 def _round_trip(found: Evidence, journal: JournalReader) -> None:

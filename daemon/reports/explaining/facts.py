@@ -111,6 +111,7 @@ def facts(told: Told) -> dict[str, object]:
         "features_refused": _refused(found.features),
         "model": _model(told),
         "prediction": plain_of(found.prediction),
+        "shadow_predictions": plain_of(found.shadows),
         "prediction_training": plain_of(_probability_place(told)),
         "signals": [plain_of(each) for each in (*found.suppressed, *found.signals)],
         "signal_rules": [] if seen is None else [plain_of(each) for each in seen.asked],

@@ -15,7 +15,7 @@ from daemon.reports.explaining.evidence import DURING
 from daemon.reports.explaining.forms import BPS, moment, signed
 from daemon.reports.explaining.order_words import came_of, outcome_text
 from daemon.reports.explaining.risk_words import verdict_text
-from daemon.reports.explaining.vocabulary import BOUND, ENDED, SIGNALLED, SUPPRESSED
+from daemon.reports.explaining.vocabulary import BOUND, ENDED, SIGNALLED, SUPPRESSED, SWAPPED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,12 +66,14 @@ def _events(told: Told) -> Iterator[str]:
             yield f"With this bar trading was halted ({event.reason}): {_halt(event)}."
         elif isinstance(event, e.TradingResumed):
             yield f"With this bar trading was resumed by {event.who}: {event.reason}."
-        elif isinstance(event, e.ModelActivated) and _is_other(event, found):
-            yield f"With this bar model {event.model} took over from {found.predicted_by}."
+        elif isinstance(event, e.ModelPromoted | e.ModelRolledBack):
+            yield f"{_swapped(event, found)}: {SWAPPED[event.reason]}."
 
 
-def _is_other(event: e.ModelActivated, found: Evidence) -> bool:
-    return bool(found.predicted_by) and event.model != found.predicted_by
+def _swapped(event: e.ModelPromoted | e.ModelRolledBack, found: Evidence) -> str:
+    since = "and decided this bar" if found.predicted_by == event.model else "from the next bar on"
+    did = "took over from" if isinstance(event, e.ModelPromoted) else "came back in the place of"
+    return f"With this bar model {event.model} {did} {event.replaced}, {since}"
 
 
 def _halt(halt: e.TradingHalted) -> str:

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from daemon.core.events import BoundBy, DenyReason, ParentEnd, SignalReason, SuppressReason
+from daemon.core.events import (
+    BoundBy,
+    DenyReason,
+    ParentEnd,
+    PromotionReason,
+    SignalReason,
+    SuppressReason,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,6 +147,13 @@ BOUND: Mapping[BoundBy, str] = {
     BoundBy.FREE_CAPITAL: "free capital",
     BoundBy.PROBATION: "probation after a halt",
     BoundBy.POSITION: "what is held",
+}
+
+SWAPPED: Mapping[PromotionReason, str] = {
+    PromotionReason.BETTER: "in shadow it was better on the same bars",
+    PromotionReason.SKILLED: "in shadow it has shown skill, and the other was critical or too old",
+    PromotionReason.WORSE: "the other did worse than the one it had replaced",
+    PromotionReason.OPERATOR: "an operator asked for it",
 }
 
 ENDED: Mapping[ParentEnd, str] = {

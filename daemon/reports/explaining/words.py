@@ -173,6 +173,8 @@ def _model(told: Told) -> Iterator[str]:
     )
     yield f"health at the bar: {_health(found.health)}"
     yield from _probability(told)
+    for name, row in found.shadows.items():
+        yield f"in shadow, and nothing was decided on it: {name} said {row.probability_up:.4f} up"
     yield from _happenings(told.life)
 
 
