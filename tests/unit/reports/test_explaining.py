@@ -21,6 +21,18 @@ from daemon.reports.explaining.watching import Recomputed, Watch, decide_again
 from daemon.reports.explaining.words import lines
 from daemon.store.journal import write_whole
 from daemon.store.journal_reader import JournalReader
+from tests.builders import (
+    a_bars_closed,
+    a_model_activated,
+    a_prediction,
+    a_promotion,
+    a_resolution,
+    a_run_opened,
+    a_suppression,
+    challenger_predictions,
+    feature_rows,
+    predictions,
+)
 from tests.unit.core.simulation import Simulation, a_core, a_run
 
 if TYPE_CHECKING:
@@ -218,3 +230,52 @@ def test_a_value_is_placed_among_those_of_the_training() -> None:
     assert placed(histogram, 1.5) == Placed(below_ratio=0.2, up_to_ratio=0.7)
     assert "largest 30 %" in str(placed(histogram, 9.0))
     assert placed(None, 1.0) is None
+
+
+def a_swap(decided_by: str) -> list[list[e.Event]]:
+    """Another model takes over with the second bar, which one of the two decided."""
+    promotion = a_promotion()
+    shadow = challenger_predictions(model="third", rows=(a_prediction(probability_up=0.25),))
+    return [
+        [a_run_opened()],
+        [a_model_activated(model=promotion.replaced)],
+        [
+            a_bars_closed(),
+            promotion,
+            promotion.activation,
+            feature_rows(),
+            predictions(model=decided_by),
+            shadow,
+            a_suppression(),
+        ],
+        [a_resolution(model=decided_by), a_resolution(model="third")],
+    ]
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_swap_with_the_bar_tells_which_model_decided_it_and_why_it_came(
+    tmp_path: Path, *, is_new: bool
+) -> None:
+    promotion = a_promotion()
+    decided_by = promotion.model if is_new else promotion.replaced
+    path = tmp_path / "journal.db"
+    with write_whole(path) as journal:
+        for step in a_swap(decided_by):
+            journal.keep(step)
+
+    told = Told(
+        run="r", mode="paper", label="", because="asked", client_order_id=None,
+        evidence=evidence(JournalReader.open(path), a_suppression().trace),
+        recomputed=Recomputed(why_not="no core"),
+    )  # fmt: skip
+    page = " ".join(" ".join(lines(told, COLUMNS)).split())
+
+    assert told.evidence.model is not None
+    assert told.evidence.model.model == decided_by
+    since = "and decided this bar" if is_new else "from the next bar on"
+    taken = f"model {promotion.model} took over from {promotion.replaced}, {since}"
+    assert f"With this bar {taken}: {vocabulary.SWAPPED[promotion.reason]}." in page
+    assert "nothing was decided on it: third said 0.2500 up" in page
+    assert "The prediction: right" in page
+    assert "the prediction of third, on which nothing was decided: right" in page
+    assert "not recomputed: no core" in page
