@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 RUNS_SEARCHED_MAX = 20
 COLUMNS_MAX = 100
-KEPT = {BEFORE: 5, DURING: 20, AFTER: 5}  # of what happened: the nearest ones
+KEPT = {BEFORE: 4, DURING: 20, AFTER: 4}  # of what happened: the nearest ones
 
 
 def explain(

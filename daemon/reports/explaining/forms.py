@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from daemon.core.instruments import plain
 from daemon.core.timeframes import DAY_NS, HOUR_NS, NS_PER_MS, NS_PER_S, rfc3339
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ def moment(ts_ns: int) -> str:
 
 
 def money(amount: Decimal) -> str:
-    return f"{amount:.2f}"
+    """To the cent; less than one of it is another currency, or not much."""
+    return f"{amount:.2f}" if not amount or abs(amount) >= 1 else plain(round(amount, 6))
 
 
 def duration(length_ns: int) -> str:

@@ -168,9 +168,10 @@ def came_of(told: Told) -> str:
 
 def ended_by(told: Told) -> str:
     """By its stop, or by which signal."""
-    found = told.evidence
+    found, trade = told.evidence, told.evidence.trade
     stops = [each for each in found.orders.values() if each.intent.leg is Leg.STOP]
-    if any(each.fills for each in stops):
+    is_own = trade is not None and trade.exit_trace == found.trace
+    if is_own and any(each.fills for each in stops):
         return " by its protective stop"
     own = [each for each in found.signals if each.direction is e.Direction.FLAT]
     signal = found.exit_signal or next(iter(own), None)

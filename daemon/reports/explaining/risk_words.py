@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from daemon.core import events as e
 from daemon.core.instruments import plain
 from daemon.core.orders import Side
-from daemon.reports.explaining.forms import BPS, money
+from daemon.reports.explaining.forms import BPS, moment, money
 from daemon.reports.explaining.vocabulary import BOUND, DENIED, GATES
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def judgement_lines(told: Told) -> Iterator[str]:
         yield verdict_text(verdict, told)
     for taken in found.quotes:
         for quote in taken.quotes:
-            yield _quote_text(quote, is_alone=len(taken.quotes) == 1)
+            text = _quote_text(quote, is_alone=len(taken.quotes) == 1)
+            yield text if len(found.quotes) == 1 else f"{moment(taken.ts_ns)} {text}"
     if seen is None or not seen.judgements:
         return
     last = seen.judgements[-1]

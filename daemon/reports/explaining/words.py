@@ -294,14 +294,13 @@ def _plain(value: object) -> str:
 
 def _recomputed(told: Told) -> Iterator[str]:
     known = told.recomputed
-    by = "" if known.recorded_by == known.code else f"; recorded by {known.recorded_by}"
+    is_other = known.recorded_by not in {"", known.code}
+    by = f"; recorded by {known.recorded_by}" if is_other else ""
     if known.seen is None:
         yield f"not recomputed: {known.why_not}; numbers above are the journal's alone"
     elif known.difference is None:
-        yield (
-            f"identical: code {known.code} decides these {known.steps} steps the same, bit for bit"
-            f"{by}"
-        )
+        steps = "this step" if known.steps == 1 else f"these {known.steps} steps"
+        yield f"identical: code {known.code} decides {steps} the same, bit for bit{by}"
     else:
         yield (
             f"DIFFERENT: code {known.code} does not decide this as the journal says{by}. Gates, "
