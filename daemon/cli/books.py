@@ -29,6 +29,7 @@ from daemon.core.timeframes import rfc3339
 from daemon.reports.exports import csv_bytes
 from daemon.running.holdings import books_of
 from daemon.running.reconcile import compare
+from daemon.running.shadow import SHADOW
 from daemon.store.journal_reader import JournalReader
 from daemon.store.runs import read_spec, resolve
 from daemon.web.control import Request
@@ -136,6 +137,9 @@ def _has_asked(folder: Path) -> bool:
 
 
 def _require_endpoints(spec: RunSpec, opened: e.RunOpened) -> None:
+    if spec.mode == SHADOW:
+        msg = f"run {spec.run} sent nothing to anybody: its journal is its only book"
+        raise UsageRefused(msg)
     if any(each.exchange not in spec.endpoints() for each in opened.each_account()):
         msg = f"run {spec.run} traded on paper in process: its journal is its only book"
         raise UsageRefused(msg)

@@ -14,6 +14,7 @@ import msgspec
 from daemon.cli.markets import market_spec, slots_per_s
 from daemon.core.errors import ExchangeUnreachable, UsageRefused
 from daemon.running.exchange_process import ExchangeProcess, attached
+from daemon.running.shadow import WOULD_HAVE_SENT, note_to
 from daemon.store.runs import ExchangeSpec, RunSpec, write_spec
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ async def connect(
         pace = slots_per_s(settings, speed)
         making = {name: _embedded(settings, spec, paths, name, pace) for name in wanted}
         return World(await _together(making, within_s=None))
-    from daemon.running.worlds import real_site
+    from daemon.running.real_sites import real_site
 
     making = {
         name: real_site(
@@ -58,6 +59,7 @@ async def connect(
             mode=spec.mode,
             accepts_unverified=_accepts_unverified(spec),
             is_closing=is_closing,
+            note=note_to(paths.folder / WOULD_HAVE_SENT),
         )
         for name, symbols in wanted.items()
     }
@@ -110,6 +112,7 @@ async def _embedded(
             market=spec.market,
             state_dir=state_dir,
             accepts_unverified=_accepts_unverified(spec),
+            note=note_to(paths.folder / WOULD_HAVE_SENT),
         )
     except BaseException:
         await process.stop()

@@ -28,6 +28,7 @@ from daemon.core.errors import (
 )
 from daemon.core.instruments import plain
 from daemon.running.holdings import books_of, holding, outlives
+from daemon.running.shadow import SHADOW
 from daemon.store.journal_reader import JournalReader
 from daemon.store.lock import StateLock
 from daemon.store.runs import BACKTEST, LAST, newest_daemon_run, read_spec, resolve
@@ -148,7 +149,7 @@ async def _closed(folder: Path, paths: RunPaths) -> dict[str, Any]:
 
 def _differences(settings: Settings, paths: RunPaths, spec: RunSpec) -> dict[str, list[str]]:
     """Its books against the account; on paper in process there is no other side."""
-    if not spec.endpoints():
+    if not spec.endpoints() or spec.mode == SHADOW:
         return {}
     try:
         return compared(settings, paths, spec)

@@ -23,7 +23,7 @@ from daemon.core.errors import CheckFailed, DaemonNotRunning, TradingdError, Usa
 from daemon.core.timeframes import rfc3339
 from daemon.running.golive import canary_of, fingerprint, gate_of, paper_journals
 from daemon.running.golive_limits import limits_of
-from daemon.running.live_account import LIVE, refuse_swaps
+from daemon.running.live_account import LIVE, require_one_spot
 from daemon.running.paper_costs import paper_costs
 from daemon.store.code_version import code_version
 from daemon.store.golive import Arming, GoliveStore
@@ -52,7 +52,7 @@ def arm_bot(  # as many options
 ) -> int:
     """Exit 4, and noted, while an item is unmet or another name is typed."""
     settings = settings_for(market, config, state_dir)
-    _refuse_what_is_never_live(settings)
+    require_one_spot(settings)
     if not settings.data.is_embedded:
         checked(settings, accepts_unverified=accepts_unverified)
     gate = gate_of(settings, progress)
@@ -94,14 +94,6 @@ def disarm_bot(reason: str, config: Path | None, state_dir: Path | None, *, as_j
     result = {"was_armed": was is not None, "reason": said, "who": who(), "daemon": halted or None}
     show(result, lines, as_json=as_json)
     return 0
-
-
-def _refuse_what_is_never_live(settings: Settings) -> None:
-    wanted = settings.data.by_exchange
-    if len(wanted) > 1:
-        msg = f"live trading is on one exchange, whose key is configured, not on {len(wanted)}"
-        raise UsageRefused(msg)
-    refuse_swaps(settings.data.all_symbols)
 
 
 def _refused(gate: Gate, settings: Settings, *, as_json: bool) -> int:

@@ -16,7 +16,7 @@ from daemon.cli.running import config_path
 from daemon.config import load
 from daemon.core.errors import CheckFailed, UsageRefused
 from daemon.core.reasons import TradingState
-from daemon.running.golive import PAPER
+from daemon.running.live_account import LIVE
 from daemon.store.runs import read_spec, resolve
 from daemon.web.control import Request
 
@@ -37,8 +37,8 @@ def run_drill(
     folder = load(config_path(config), {"run.state_dir": state_dir}).run.state_dir
     before = ask(folder, Request("status")).status
     mode = read_spec(resolve(folder, str(before["run"]))).mode
-    if mode != PAPER:
-        msg = f"the daemon that runs trades {mode}: a drill is for paper"
+    if mode == LIVE:
+        msg = "the daemon that runs trades live: a drill is for paper"
         raise UsageRefused(msg)
     if before["trading"] != TradingState.ACTIVE:
         msg = f"trading is {before['trading']} already: resume first"

@@ -51,7 +51,7 @@ RunId = Annotated[str, typer.Option("--run", help="last, or a run's id", metavar
 
 @app.command()
 def run(  # noqa: PLR0917  # one parameter per option
-    mode: Annotated[str | None, typer.Option(help="paper or live")] = None,
+    mode: Annotated[str | None, typer.Option(help="paper, shadow or live")] = None,
     market: Annotated[
         str | None, typer.Option(help="synthetic, a recording (CSV, Parquet) or a ccxt id")
     ] = None,

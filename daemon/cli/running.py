@@ -24,7 +24,8 @@ from daemon.core.clock import WireClock
 from daemon.core.errors import TradingdError, UsageRefused
 from daemon.core.instruments import EMBEDDED
 from daemon.core.timeframes import parse_time
-from daemon.running.live_account import LIVE, refuse_unarmed
+from daemon.running.live_account import LIVE, PAPER, refuse_unarmed
+from daemon.running.shadow import SHADOW, refuse_shadow
 from daemon.store.lock import StateLock
 from daemon.store.runs import (
     BACKTEST,
@@ -110,8 +111,8 @@ def start_run(request: RunRequest, config: Path | None, state_dir: Path | None) 
 
 def _require_sense(request: RunRequest) -> None:
     """What can be refused before anything is read."""
-    if request.mode not in {None, "paper", "live"}:
-        msg = f"--mode {request.mode}: paper or live"
+    if request.mode not in {None, PAPER, SHADOW, LIVE}:
+        msg = f"--mode {request.mode}: paper, shadow or live"
         raise UsageRefused(msg)
     if request.start is not None:
         try:
@@ -229,6 +230,8 @@ async def _run(
     stops = _Stops()
     if settings.run.mode == LIVE and not settings.data.is_embedded:
         refuse_unarmed(settings)  # before anything is asked or begun
+    if settings.run.mode == SHADOW and not settings.data.is_embedded:
+        refuse_shadow(settings)
     if spec is None:
         market = market_of(request, settings)
         spec = await unfinished(

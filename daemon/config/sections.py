@@ -60,7 +60,7 @@ class Section(BaseModel):
 
 
 class RunSection(Section):
-    mode: Literal["paper", "live"] = "paper"
+    mode: Literal["paper", "shadow", "live"] = "paper"
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,16}$")] = "tradingd"
     state_dir: Path = Path("state")
     seed: Natural = 42

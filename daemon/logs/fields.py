@@ -124,7 +124,7 @@ FIELDS: Final = {
     "memory_megabytes": "memory that the process has in use (resident)",
     "message": "what it said",
     "missed_fills": "fills of ours that only reading the account brought to light",
-    "mode": "paper or live",
+    "mode": "paper, shadow or live",
     "model": "id of the model",
     "notional_quote": "value of the order",
     "offset_ms": "the exchange's wire time minus ours",

@@ -19,7 +19,7 @@ from daemon.core.errors import JournalBroken, LiveRefused, ModelRefused, UsageRe
 from daemon.core.events import BarsClosed, PositionChanged, RunOpened
 from daemon.core.timeframes import DAY_NS, timeframe_ns
 from daemon.running.golive_items import Backtested, Evidence, Item, items
-from daemon.running.live_account import credentials_of
+from daemon.running.live_account import LIVE, credentials_of
 from daemon.running.paper_record import Record
 from daemon.store.golive import Canary, GoliveStore
 from daemon.store.journal_reader import JournalReader
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     Say = Callable[[str, int, int], None]
 
-PAPER = "paper"
 KEY_DIGITS = 12
 CHANGES_TOLD = 3
 # What differs between paper and live anyway.
@@ -178,7 +177,7 @@ def _paper_runs(settings: Settings) -> tuple[list[RunPaths], str]:
     """
     counting, others, newest = [], 0, ""
     for paths, spec in _runs(settings):
-        if spec.mode != PAPER or not _is_there(spec, settings):
+        if spec.mode in {BACKTEST, LIVE} or not _is_there(spec, settings):
             continue
         differing = _differing(spec.settings, settings)
         if differing or not spec.settings:

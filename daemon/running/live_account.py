@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from daemon.store.golive import Arming
     from daemon.venues.ccxt_live import LiveChecks
 
-LIVE = "live"
+LIVE, PAPER = "live", "paper"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,17 @@ def credentials_of(settings: Settings) -> tuple[str, ...] | None:
 async def checked(
     settings: Settings, client: Any, exchange: str, accepts_unverified: bool
 ) -> LiveKey | None:
-    """The key of a live run's account, found fit; None on paper."""
-    if settings.run.mode != LIVE:
+    """The key of a live or shadow run's account, found fit; None on paper."""
+    if settings.run.mode == PAPER:
         return None
     from daemon.venues.ccxt_live import LiveChecks
 
-    checks = LiveChecks(client, exchange, accepts_unverified=accepts_unverified)
+    checks = LiveChecks(
+        client,
+        exchange,
+        accepts_unverified=accepts_unverified,
+        must_trade=settings.run.mode == LIVE,
+    )
     return LiveKey(checks, await checks())
 
 
@@ -64,6 +69,17 @@ def refuse_swaps(symbols: Iterable[str]) -> None:
             "or run with --mode paper"
         )
         raise LiveRefused(msg)
+
+
+def require_one_spot(settings: Settings) -> None:
+    """LiveRefused for what no account here is traded with: several exchanges, or swaps."""
+    wanted = settings.data.by_exchange
+    if len(wanted) > 1:
+        msg = (
+            f"live trading is on one exchange, whose key is configured, not on {', '.join(wanted)}"
+        )
+        raise LiveRefused(msg)
+    refuse_swaps(settings.data.all_symbols)
 
 
 def require_key(settings: Settings, exchange: str) -> tuple[str, ...]:
@@ -99,6 +115,7 @@ def checks_of(
     exchange: str,
     *,
     accepts_unverified: bool,
+    must_trade: bool = True,
     urls: Mapping[str, str] | None = None,
 ) -> LiveChecks:
     """What is asked before the first order, and every day after it; LiveRefused at once where the
@@ -107,7 +124,13 @@ def checks_of(
     from daemon.venues.ccxt_live import LiveChecks
 
     hosts = None if urls is None else EMBEDDED
-    return LiveChecks(client, exchange, accepts_unverified=accepts_unverified, hosts=hosts)
+    return LiveChecks(
+        client,
+        exchange,
+        accepts_unverified=accepts_unverified,
+        must_trade=must_trade,
+        hosts=hosts,
+    )
 
 
 async def check_real(
@@ -132,13 +155,7 @@ def refuse_unarmed(settings: Settings) -> Arming:
 
     Nobody is asked, so that a start which is not armed says so without a network.
     """
-    wanted = settings.data.by_exchange
-    if len(wanted) > 1:
-        msg = (
-            f"live trading is on one exchange, whose key is configured, not on {', '.join(wanted)}"
-        )
-        raise LiveRefused(msg)
-    refuse_swaps(settings.data.all_symbols)
+    require_one_spot(settings)
     require_key(settings, settings.data.exchange)
     from daemon.running.golive import require_armed
 

@@ -155,7 +155,7 @@ class SiteTasks:
     def work(self) -> list[Coroutine[object, object, None]]:
         """What runs beside the feed until it is cancelled."""
         tasks = [self.outbox.run(), self.clock_watch.run(), self._mind_process()]
-        if self.site.paper is not None:
+        if self.site.paper is not None and not self.site.is_lockstep:  # there each slot looks
             tasks.append(self.site.paper.watch(self._put))
         if not self.site.is_lockstep:  # there slots are counted, and whoever counts them asks
             tasks.append(self._books.run())

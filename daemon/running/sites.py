@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from daemon.venues.paper_venue import PaperVenue
 
 
+def deaf(_tell: Callable[[], None]) -> None:
+    """Of an account without a stream, which has nothing to lose."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Site:
     """One exchange: its market data, its account, its clock and its limits.
@@ -57,7 +61,7 @@ class Site:
     paper: PaperVenue | None = None
     on_wire_time: Callable[[int], None] = lambda _ns: None  # hears what its wire clock shows
     # Who is told when its stream of reports may have lost something, or says what is not ours.
-    tell_doubts_to: Callable[[Callable[[], None]], None] = lambda _tell: None
+    tell_doubts_to: Callable[[Callable[[], None]], None] = deaf
     key: LiveKey | None = None  # of a live account
     arming: Arming | None = None  # that lets orders be sent to a real one
 

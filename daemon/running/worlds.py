@@ -1,41 +1,36 @@
-"""Builds the exchanges a run trades on: one in the box, or a real one on paper.
+"""Builds the exchange in the box as a run trades on it, and what all exchanges have in common.
 
-Belongs here: which clock, feed and venue are plugged into the core. The run itself belongs to
-`session`.
+Belongs here: which clock, feed and venue are plugged into the core. Real exchanges belong to
+`real_sites`, the run itself to `session`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from daemon.core.clock import MarketClock, WireClock
 from daemon.core.errors import UsageRefused
 from daemon.core.timeframes import NS_PER_MS, floor_to_grid, timeframe_ns
 from daemon.layers.ingestion.feed_config import Transport, transport_of
-from daemon.running.live_account import (
-    LIVE,
-    LiveKey,
-    account_client,
-    checked,
-    checks_of,
-    refuse_unarmed,
-)
-from daemon.running.sites import Site
+from daemon.running.live_account import checked
+from daemon.running.shadow import SHADOW, shadowed, unheard
+from daemon.running.sites import Site, deaf
 from daemon.venues.budget import Use
 from daemon.venues.embedded_link import EmbeddedLink, EmbeddedMarket
+from daemon.venues.read_only import wall
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from daemon.config import Settings
     from daemon.core.events import RunOpened
-    from daemon.core.instruments import Instrument
-    from daemon.core.ports import Account
+    from daemon.core.ports import Account, Venue
     from daemon.running.exchange_process import ExchangeProcess
-    from daemon.store.golive import Arming
+    from daemon.running.shadow import Note
     from daemon.venues.ccxt_market import CcxtMarket
     from daemon.venues.ccxt_venue import CcxtVenue
     from daemon.venues.paper_terms import PaperTerms
@@ -60,6 +55,7 @@ async def embedded_site(
     market: str,
     state_dir: Path | None,
     accepts_unverified: bool = False,
+    note: Note = unheard,
 ) -> Site:
     """The embedded exchange as a signed account, over the wire, exactly as a real one would be."""
     from daemon.venues.ccxt_client import make_client
@@ -78,19 +74,38 @@ async def embedded_site(
     inner = CcxtMarket(public, exchange, fetched)
     market_data = EmbeddedMarket(inner, link, clock, timeframe_ns(fetched))
     client = _account_client(process, settings, exchange)
-    venue = _venue(client, settings, exchange)
+    account = venue_of(client, settings, exchange)
+    venue: Venue = account
+    shadow, paper = settings.run.mode == SHADOW, None
+    if shadow:
+        wall(client, exchange)
     try:
         key = await checked(settings, client, exchange, accepts_unverified)
         instruments = await market_data.instruments(symbols)
+        if shadow:
+            terms = paper_terms(settings, exchange)
+            if now.mode == LOCKSTEP:  # the market waits, so nothing is late
+                terms = replace(terms, latency_ms=0, latency_jitter_ms=0)
+            venue, paper, key = await shadowed(
+                account,
+                client,
+                market_data,
+                instruments,
+                clock,
+                terms,
+                key,
+                timeframe_ns=timeframe_ns(fetched),
+                note=note,
+            )
     except BaseException:
-        for each in (market_data, history, venue):
+        for each in (market_data, history, account):
             await each.close()
         raise
     return Site(
         exchange=exchange,
         market=market_name(market),
         market_key=embedded_key(exchange, market, endpoint.fingerprint),
-        label=now.label,
+        label=f"{now.label}, SHADOW ORDERS" if shadow else now.label,
         account=now.instance,
         clock=clock,
         market_data=market_data,
@@ -107,13 +122,14 @@ async def embedded_site(
         page_limit=inner.page_limit,
         sends_empty_bars=inner.sends_empty_bars,
         on_wire_time=public.budget.set_time,
-        tell_doubts_to=venue.tell_doubts_to,
-        transport=_transport(settings, exchange, inner),
+        tell_doubts_to=deaf if shadow else account.tell_doubts_to,
+        transport=transport_for(settings, exchange, inner),
         key=key,
+        paper=paper,
     )
 
 
-def _transport(settings: Settings, exchange: str, market: CcxtMarket) -> Transport:
+def transport_for(settings: Settings, exchange: str, market: CcxtMarket) -> Transport:
     try:
         return transport_of(
             settings.data.transport,
@@ -136,7 +152,7 @@ async def embedded_account(
     process: ExchangeProcess, settings: Settings, exchange: str, opened: RunOpened
 ) -> Account:
     """What an embedded exchange says this run's account holds and has done."""
-    venue = _venue(_account_client(process, settings, exchange), settings, exchange)
+    venue = venue_of(_account_client(process, settings, exchange), settings, exchange)
     ours = [each.id for each in opened.instruments if each.id.exchange == exchange]
     try:
         return await venue.account(ours, opened.ts_ns)
@@ -156,7 +172,7 @@ def _account_client(process: ExchangeProcess, settings: Settings, exchange: str)
     )
 
 
-def _venue(client: Any, settings: Settings, exchange: str) -> CcxtVenue:
+def venue_of(client: Any, settings: Settings, exchange: str) -> CcxtVenue:
     from daemon.venues.ccxt_venue import CcxtVenue
 
     execution = settings.execution
@@ -184,139 +200,4 @@ def paper_terms(settings: Settings, exchange: str) -> PaperTerms:
         seed=settings.run.seed,
         leverage=Decimal(repr(settings.risk.max_leverage)),
         maintenance_ratio=Decimal(repr(settings.risk.maintenance_margin_ratio)),
-    )
-
-
-async def real_site(
-    settings: Settings,
-    *,
-    exchange: str,
-    symbols: Sequence[str],
-    mode: str,
-    urls: Mapping[str, str] | None = None,
-    accepts_unverified: bool = False,
-    is_closing: bool = False,
-) -> Site:
-    """A real exchange's market: on paper its live book with our fills, and nothing is ever sent to
-    it; live its account, where an arming lets orders be sent.
-
-    `urls` lead the unchanged client of that exchange to a stand-in on loopback, for tests. What
-    only closes what is held, `is_closing`, needs no arming.
-    """
-    if mode != LIVE:
-        return await _paper_site(settings, exchange, symbols, urls)
-    arming = None if is_closing else refuse_unarmed(settings)
-    return await _live_site(settings, exchange, symbols, urls, accepts_unverified, arming)
-
-
-async def _paper_site(
-    settings: Settings, exchange: str, symbols: Sequence[str], urls: Mapping[str, str] | None
-) -> Site:
-    from daemon.venues.paper_venue import PaperVenue
-
-    market = await _market(settings, exchange, symbols, urls)
-    paper = PaperVenue(
-        market.data,
-        market.instruments,
-        market.clock,
-        start={each.quote: settings.allotted[each.quote] for each in market.instruments},
-        timeframe_ns=timeframe_ns(settings.data.fetched_timeframe),
-        terms=paper_terms(settings, exchange),
-    )
-    return market.site(
-        settings,
-        label=f"LIVE MARKET {exchange}, PAPER ORDERS",
-        account=f"paper-{settings.run.name}",
-        venue=paper,
-        paper=paper,
-    )
-
-
-async def _live_site(  # noqa: PLR0917  # what an account is made of
-    settings: Settings,
-    exchange: str,
-    symbols: Sequence[str],
-    urls: Mapping[str, str] | None,
-    accepts_unverified: bool,
-    arming: Arming | None,
-) -> Site:
-    """Signed orders to a real account, once its key was found fit."""
-    client = account_client(settings, exchange, urls)
-    venue = _venue(client, settings, exchange)
-    try:
-        ask = checks_of(client, exchange, accepts_unverified=accepts_unverified, urls=urls)
-        key = LiveKey(ask, await ask())
-        market = await _market(settings, exchange, symbols, urls)
-    except BaseException:
-        await venue.close()
-        raise
-
-    return market.site(
-        settings,
-        label=f"LIVE MARKET {exchange}, REAL ORDERS",
-        account=f"live-{settings.run.name}",
-        venue=venue,
-        key=key,
-        tell_doubts_to=venue.tell_doubts_to,
-        arming=arming,
-    )
-
-
-@dataclass(slots=True, kw_only=True)
-class _Market:
-    """The public side of a real exchange, connected: all that a site is made of but its orders."""
-
-    exchange: str
-    public: Any
-    data: CcxtMarket
-    history: CcxtMarket
-    transport: Transport
-    instruments: tuple[Instrument, ...]
-    clock: MarketClock
-    server_ns: int
-
-    def site(self, settings: Settings, **orders: Any) -> Site:
-        return Site(
-            exchange=self.exchange,
-            market=self.exchange,
-            market_key=self.exchange,
-            clock=self.clock,
-            market_data=self.data,
-            history_data=self.history,
-            instruments=self.instruments,
-            first_open_ns=floor_to_grid(self.server_ns, timeframe_ns(settings.data.timeframe)),
-            page_limit=self.data.page_limit,
-            sends_empty_bars=self.data.sends_empty_bars,
-            transport=self.transport,
-            on_wire_time=self.public.budget.set_time,
-            **orders,
-        )
-
-
-async def _market(
-    settings: Settings, exchange: str, symbols: Sequence[str], urls: Mapping[str, str] | None
-) -> _Market:
-    from daemon.venues.ccxt_client import make_client
-    from daemon.venues.ccxt_market import CcxtMarket
-
-    fetched = settings.data.fetched_timeframe
-    public = make_client(exchange, urls=urls)
-    data = CcxtMarket(public, exchange, fetched)
-    try:
-        transport = _transport(settings, exchange, data)
-        instruments = await data.instruments(symbols)
-        server_ns = await data.server_ns()
-    except BaseException:
-        await data.close()
-        raise
-    history = make_client(exchange, urls=urls, use=Use.HISTORY)
-    return _Market(
-        exchange=exchange,
-        public=public,
-        data=data,
-        history=CcxtMarket(history, exchange, fetched, within_s=HISTORY_WITHIN_S),
-        transport=transport,
-        instruments=instruments,
-        clock=MarketClock(WireClock(), market_ns=server_ns),
-        server_ns=server_ns,
     )

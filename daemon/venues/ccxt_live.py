@@ -40,6 +40,7 @@ class LiveChecks:
         exchange: str,
         *,
         accepts_unverified: bool,
+        must_trade: bool = True,
         hosts: str | None = None,
         wire: WireClock | None = None,
     ) -> None:
@@ -49,6 +50,7 @@ class LiveChecks:
         self._client = client
         self._exchange = exchange
         self._accepts_unverified = accepts_unverified
+        self._must_trade = must_trade
         self._wire = wire or WireClock()
         rng = random.Random()  # noqa: S311  # it spreads retries, nothing hangs on it
         self._reader = Reader(client, exchange, rng=rng, wire=self._wire, within_s=WITHIN_S)
@@ -61,6 +63,7 @@ class LiveChecks:
             self._reader,
             self._wire.now_ns(),
             accepts_unverified=self._accepts_unverified,
+            must_trade=self._must_trade,
         )
 
 
@@ -122,7 +125,13 @@ def guard_hosts(client: Any, exchange: str) -> None:
 
 
 async def check_key(
-    client: Any, exchange: str, reader: Reader, now_ns: int, *, accepts_unverified: bool
+    client: Any,
+    exchange: str,
+    reader: Reader,
+    now_ns: int,
+    *,
+    accepts_unverified: bool,
+    must_trade: bool = True,
 ) -> tuple[str, ...]:
     """What a person should know of the key; LiveRefused when it must not be used.
 
@@ -157,7 +166,7 @@ async def check_key(
         except ODD as error:
             why = f"the answer is odd, {type(error).__name__}"
         else:
-            return judge(exchange, scope, now_ns)
+            return judge(exchange, scope, now_ns, must_trade=must_trade)
     return (require_accepted(exchange, why, is_accepted=accepts_unverified),)
 
 

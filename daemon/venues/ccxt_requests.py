@@ -13,8 +13,9 @@ from msgspec import Struct
 
 from daemon.core.instruments import plain
 from daemon.core.orders import Side
+from daemon.core.timeframes import NS_PER_S, rfc3339
 from daemon.venues import capabilities as words
-from daemon.venues.capabilities import AT_ONCE, LIMIT, MARKET
+from daemon.venues.capabilities import AT_ONCE, LIMIT, MARKET, row_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -71,6 +72,15 @@ def request_of(row: Row, order: SubmitOrder, *, tick: Decimal, deadline: str = "
         params=filled({row.id_param: words.OURS, **kind.params}, values),
         expected=filled({**row.always, **kind.wire}, values),
     )
+
+
+def request_to(client: Any, exchange: str, order: SubmitOrder, now_ns: int) -> Request:
+    """The same from a client whose markets are loaded, at this wire time."""
+    row = row_of(exchange)
+    market = client.markets[order.instrument.symbol]
+    tick = Decimal(str(market["precision"]["price"]))
+    deadline = rfc3339(now_ns + round(row.late_s * NS_PER_S))
+    return request_of(row, order, tick=tick, deadline=deadline)
 
 
 def asking(

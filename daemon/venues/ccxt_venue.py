@@ -21,7 +21,7 @@ from daemon.core.clock import WireClock
 from daemon.core.errors import ExchangeUnreachable, LiveRefused
 from daemon.core.events import LookUpOrder, OrderReported, Outcome, ReportSource
 from daemon.core.orders import OrderState
-from daemon.core.timeframes import NS_PER_MS, NS_PER_S, rfc3339
+from daemon.core.timeframes import NS_PER_MS
 from daemon.venues.budget import Use
 from daemon.venues.capabilities import THEIRS
 from daemon.venues.ccxt_account import read_account
@@ -39,7 +39,7 @@ from daemon.venues.ccxt_outcomes import (
 )
 from daemon.venues.ccxt_reads import Reader
 from daemon.venues.ccxt_reports import UserStream
-from daemon.venues.ccxt_requests import Request, asking, request_of
+from daemon.venues.ccxt_requests import Request, asking, request_to
 from daemon.venues.ccxt_unified_account import read_unified_account
 
 if TYPE_CHECKING:
@@ -248,10 +248,7 @@ class CcxtVenue:
 
     def _request(self, order: SubmitOrder) -> Request:
         """What is asked of ccxt for this order; NotSupported and other ValueErrors."""
-        market = self._client.markets[order.instrument.symbol]
-        tick = Decimal(str(market["precision"]["price"]))
-        deadline = rfc3339(self._wire.now_ns() + round(self._row.late_s * NS_PER_S))
-        return request_of(self._row, order, tick=tick, deadline=deadline)
+        return request_to(self._client, self._exchange, order, self._wire.now_ns())
 
     async def _search(
         self, order: LookUpOrder, *, is_last: bool

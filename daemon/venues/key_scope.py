@@ -37,13 +37,16 @@ class Probe(Struct, frozen=True):
     read: Callable[[Any, str], Scope]
 
 
-def judge(exchange: str, scope: Scope, now_ns: int) -> tuple[str, ...]:
-    """What a person should know of this key; LiveRefused when it must not be used."""
+def judge(exchange: str, scope: Scope, now_ns: int, *, must_trade: bool = True) -> tuple[str, ...]:
+    """What a person should know of this key; LiveRefused when it must not be used.
+
+    To look at an account, a key that may not even trade is the better one.
+    """
     moving = sorted(each for each in scope.rights if MOVES_MONEY.search(each))
     if moving:
         msg = f"{exchange}: the key may move money out ({', '.join(moving)}); use one that may not"
         raise LiveRefused(msg)
-    if scope.may_trade is False:
+    if scope.may_trade is False and must_trade:
         msg = f"{exchange}: the key may not trade on spot; use one that may, and may not withdraw"
         raise LiveRefused(msg)
     if scope.is_bound is False:

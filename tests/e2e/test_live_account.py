@@ -6,6 +6,7 @@ import contextlib
 import json
 import subprocess
 import sys
+import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -84,6 +85,30 @@ def test_a_live_run_with_a_key_that_may_withdraw_ends_in_one_line_before_anythin
     assert "may move money out (enableWithdrawals)" in done.stderr
     assert done.stdout == ""
     assert ready["secret"] not in done.stderr
+
+
+def test_a_shadow_run_trades_on_paper_beside_the_account_and_nothing_reaches_the_exchange(
+    tmp_path: Path,
+) -> None:
+    with an_exchange(tmp_path, "--key-allows", "read") as ready:
+        tradingd = attached(tmp_path, ready)
+        lines = tradingd.run(*("--mode", "shadow", "--exchange-url", ready["rest"], "--bars", "60"))
+        with urllib.request.urlopen(f"{ready['rest']}/embedded/ledger") as reply:
+            ledger = json.load(reply)
+
+    finished = lines[-1]
+    assert (finished["event"], finished["mode"]) == ("run.finished", "shadow")
+    assert finished["orders"] > 0
+    assert finished["fills"] > 0
+    assert (ledger["orders"], ledger["fills"]) == ([], [])
+    (folder,) = (tradingd.state / "runs").glob("2*")
+    noted = [
+        json.loads(each) for each in (folder / "would_have_sent.jsonl").read_text().splitlines()
+    ]
+    assert sum(each["what"] == "place" for each in noted) == finished["orders"]
+    assert tradingd.query("parity")["identical"]
+    refused = tradingd.command("reconcile", code=2)
+    assert "sent nothing to anybody" in refused.stderr
 
 
 @pytest.mark.parametrize("options", [(), ("--accept-unverified-key-scope",)])

@@ -13,18 +13,19 @@ from daemon.core.clock import WireClock
 from daemon.core.errors import ExchangeUnreachable, LiveRefused
 from daemon.core.reasons import Outcome
 from daemon.core.timeframes import NS_PER_MS, NS_PER_S
+from daemon.embedded.fees import Fees
 from daemon.embedded.key_scope import KeyScope
 from daemon.running.golive import fingerprint
 from daemon.running.golive_checks import asked
 from daemon.running.live_account import refuse_unarmed
+from daemon.running.real_sites import real_site
 from daemon.running.sites import Site
-from daemon.running.worlds import real_site
 from daemon.store.golive import Entry, GoliveState, GoliveStore
 from daemon.venues.ccxt_budget import shared_budget
 from daemon.venues.ccxt_client import make_client
 from daemon.venues.ccxt_live import LiveChecks
 from tests.builders import a_submission
-from tests.exchange.loopback import CREDENTIALS, Loopback, loopback
+from tests.exchange.loopback import BALANCES, CREDENTIALS, Loopback, loopback
 from tests.unit.running.paper_story import an_arming
 
 DAY_MS = 86_400_000
@@ -148,14 +149,14 @@ def armed(settings: Settings) -> None:
     )
 
 
-def live_site(settings: Settings, lab: Loopback, **options: Any) -> Coroutine[object, object, Site]:
+def live_site(
+    settings: Settings, lab: Loopback, mode: str = "live", **options: Any
+) -> Coroutine[object, object, Site]:
     """Binance's own name and client, with a stand-in behind its urls."""
     ends = lab.endpoints
     urls = {"rest": ends.rest, "stream": ends.stream, "ws_api": ends.ws_api}
     symbols = settings.data.symbols
-    return real_site(
-        settings, exchange="binance", symbols=symbols, mode="live", urls=urls, **options
-    )
+    return real_site(settings, exchange="binance", symbols=symbols, mode=mode, urls=urls, **options)
 
 
 async def test_a_real_exchange_is_connected_once_it_is_armed_and_its_key_is_asked_about(
@@ -224,6 +225,44 @@ async def test_the_gate_asks_the_exchange_about_key_and_clock_and_keeps_what_it_
         lab.faults.add({"path": "/api/v3/time", "kind": "status", "status": 503})
         with pytest.raises(ExchangeUnreachable):
             await asked(settings, key, accepts_unverified=False, urls=urls)
+
+
+async def test_a_shadow_reads_the_account_with_a_key_that_may_not_trade_and_sends_nothing(
+    tmp_path: Path,
+) -> None:
+    settings = settings_of(tmp_path, **{"run.mode": "shadow"})
+    noted: list[Any] = []
+    fees = Fees(maker_ratio=Decimal("0.0002"), taker_ratio=Decimal("0.0004"))
+    async with loopback(tmp_path, scope=KeyScope(may_trade=False), fees=fees) as lab:
+        site = await live_site(settings, lab, "shadow", note=noted.append)
+        instrument = site.instruments[0]
+        try:
+            assert site.key is not None
+            assert site.key.remarks == (
+                "paper pays the fees of this account: maker 2, taker 4 bps",
+            )
+            before = await site.venue.account([instrument.id], 0)
+            order = a_submission(instrument=instrument.id, quantity=Decimal("0.001"))
+            report = await site.venue.submit(order)
+            after = await site.venue.account([instrument.id], 0)
+        finally:
+            await site.close()
+        ledger = await lab.get("ledger")
+
+    assert site.label == "LIVE MARKET binance, SHADOW ORDERS"
+    assert before.totals == BALANCES
+    (fill,) = report.fills
+    assert after.totals["BTC"] == BALANCES["BTC"] + fill.quantity - fill.fee
+    assert fill.fee == fill.quantity * Decimal("0.0004")
+    assert [each["order"] for each in noted] == [order.client_order_id]
+    assert ledger["orders"] == []
+
+
+async def test_a_shadow_with_a_key_that_may_withdraw_is_refused(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, **{"run.mode": "shadow"})
+    async with loopback(tmp_path, scope=KeyScope(may_withdraw=True)) as lab:
+        with pytest.raises(LiveRefused, match="may move money out"):
+            await live_site(settings, lab, "shadow")
 
 
 def test_without_a_key_that_is_what_is_said_first(tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def test_what_is_never_live_is_refused_before_anything_is_asked(tmp_path: Path) 
     several = CONFIG + 'exchange = "binance"\nalso = {kraken = []}\n'
     config = tmp_path / "config.toml"
     config.write_text(several)
-    with pytest.raises(UsageRefused, match="live trading is on one exchange"):
+    with pytest.raises(LiveRefused, match="live trading is on one exchange"):
         arm_bot("alpha", None, False, config, tmp_path / "state", as_json=True)
     with pytest.raises(UsageRefused, match="the exchange in the box needs none of this"):
         check_exchange("synthetic", False, config, tmp_path / "state", as_json=True)

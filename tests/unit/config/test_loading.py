@@ -140,7 +140,7 @@ def test_every_error_is_told_at_once_with_its_line_and_a_guess(tmp_path: Path) -
 
     assert refused(path) == [
         (
-            "config.toml:2: error: `run.mode` = 'papr': should be 'paper' or 'live'; "
+            "config.toml:2: error: `run.mode` = 'papr': should be 'paper', 'shadow' or 'live'; "
             "did you mean `paper`?"
         ),
         (
