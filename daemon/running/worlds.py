@@ -17,7 +17,7 @@ from daemon.core.timeframes import NS_PER_MS, floor_to_grid, timeframe_ns
 from daemon.layers.ingestion.feed_config import Transport, transport_of
 from daemon.running.live_account import checked
 from daemon.running.shadow import SHADOW, shadowed, unheard
-from daemon.running.sites import Site, deaf
+from daemon.running.sites import Site
 from daemon.venues.budget import Use
 from daemon.venues.embedded_link import EmbeddedLink, EmbeddedMarket
 from daemon.venues.read_only import wall
@@ -28,11 +28,13 @@ if TYPE_CHECKING:
 
     from daemon.config import Settings
     from daemon.core.events import RunOpened
-    from daemon.core.ports import Account, Venue
+    from daemon.core.instruments import Instrument
+    from daemon.core.ports import Account
     from daemon.running.exchange_process import ExchangeProcess
     from daemon.running.shadow import Note
     from daemon.venues.ccxt_market import CcxtMarket
     from daemon.venues.ccxt_venue import CcxtVenue
+    from daemon.venues.embedded_link import ExchangeClock
     from daemon.venues.paper_terms import PaperTerms
 
 SYNTHETIC = "synthetic"
@@ -58,45 +60,22 @@ async def embedded_site(
     note: Note = unheard,
 ) -> Site:
     """The embedded exchange as a signed account, over the wire, exactly as a real one would be."""
-    from daemon.venues.ccxt_client import make_client
-    from daemon.venues.ccxt_market import CcxtMarket
-
     endpoint = process.endpoint
     link = EmbeddedLink(endpoint.rest)
     now = await link.clock()
-    fetched = settings.data.fetched_timeframe
+    data = settings.data
     clock = MarketClock(WireClock(), market_ns=now.market_ns, rate=now.rate)
-    urls = _urls(process)
-    public = make_client(exchange, urls=urls)
-    history = make_client(exchange, urls=urls, use=Use.HISTORY)
+    public, inner, history = _markets(process, settings, exchange)
     if now.mode == LOCKSTEP:
         public.budget.let_orders_wait(LOCKSTEP_ORDER_PATIENCE_S)
-    inner = CcxtMarket(public, exchange, fetched)
-    market_data = EmbeddedMarket(inner, link, clock, timeframe_ns(fetched))
+    market_data = EmbeddedMarket(inner, link, clock, timeframe_ns(data.fetched_timeframe))
     client = _account_client(process, settings, exchange)
     account = venue_of(client, settings, exchange)
-    venue: Venue = account
-    shadow, paper = settings.run.mode == SHADOW, None
-    if shadow:
-        wall(client, exchange)
     try:
-        key = await checked(settings, client, exchange, accepts_unverified)
         instruments = await market_data.instruments(symbols)
-        if shadow:
-            terms = paper_terms(settings, exchange)
-            if now.mode == LOCKSTEP:  # the market waits, so nothing is late
-                terms = replace(terms, latency_ms=0, latency_jitter_ms=0)
-            venue, paper, key = await shadowed(
-                account,
-                client,
-                market_data,
-                instruments,
-                clock,
-                terms,
-                key,
-                timeframe_ns=timeframe_ns(fetched),
-                note=note,
-            )
+        orders = await _orders(
+            settings, client, account, market_data, instruments, now, accepts_unverified, note
+        )
     except BaseException:
         for each in (market_data, history, account):
             await each.close()
@@ -105,15 +84,13 @@ async def embedded_site(
         exchange=exchange,
         market=market_name(market),
         market_key=embedded_key(exchange, market, endpoint.fingerprint),
-        label=f"{now.label}, SHADOW ORDERS" if shadow else now.label,
         account=now.instance,
         clock=clock,
         market_data=market_data,
-        history_data=CcxtMarket(history, exchange, fetched, within_s=HISTORY_WITHIN_S),
-        venue=venue,
+        history_data=history,
         instruments=instruments,
         # What has passed of the bar that is open by then is fetched, as after a restart.
-        first_open_ns=floor_to_grid(now.from_ms * NS_PER_MS, timeframe_ns(settings.data.timeframe)),
+        first_open_ns=floor_to_grid(now.from_ms * NS_PER_MS, timeframe_ns(data.timeframe)),
         link=link,
         process=process,
         state_dir=state_dir,
@@ -122,11 +99,65 @@ async def embedded_site(
         page_limit=inner.page_limit,
         sends_empty_bars=inner.sends_empty_bars,
         on_wire_time=public.budget.set_time,
-        tell_doubts_to=deaf if shadow else account.tell_doubts_to,
         transport=transport_for(settings, exchange, inner),
-        key=key,
-        paper=paper,
+        **orders,
     )
+
+
+def _markets(
+    process: ExchangeProcess, settings: Settings, exchange: str
+) -> tuple[Any, CcxtMarket, CcxtMarket]:
+    """Its public client, and what is asked by it: of now, and of the past."""
+    from daemon.venues.ccxt_client import make_client
+    from daemon.venues.ccxt_market import CcxtMarket
+
+    urls, fetched = _urls(process), settings.data.fetched_timeframe
+    public = make_client(exchange, urls=urls)
+    history = make_client(exchange, urls=urls, use=Use.HISTORY)
+    return (
+        public,
+        CcxtMarket(public, exchange, fetched),
+        CcxtMarket(history, exchange, fetched, within_s=HISTORY_WITHIN_S),
+    )
+
+
+async def _orders(  # noqa: PLR0917  # the world of an account
+    settings: Settings,
+    client: Any,
+    account: CcxtVenue,
+    market_data: EmbeddedMarket,
+    instruments: tuple[Instrument, ...],
+    now: ExchangeClock,
+    accepts_unverified: bool,
+    note: Note,
+) -> dict[str, Any]:
+    """The parts of a site that hang on the mode: signed orders, or a shadow of them."""
+    exchange, is_shadow = instruments[0].id.exchange, settings.run.mode == SHADOW
+    if is_shadow:
+        wall(client, exchange)
+    key = await checked(settings, client, exchange, accepts_unverified)
+    if not is_shadow:
+        return {
+            "label": now.label,
+            "venue": account,
+            "tell_doubts_to": account.tell_doubts_to,
+            "key": key,
+        }
+    terms = paper_terms(settings, exchange)
+    if now.mode == LOCKSTEP:  # the market waits, so nothing is late
+        terms = replace(terms, latency_ms=0, latency_jitter_ms=0)
+    venue, paper, key = await shadowed(
+        account,
+        client,
+        market_data,
+        instruments,
+        market_data.clock,
+        terms,
+        key,
+        timeframe_ns=timeframe_ns(settings.data.fetched_timeframe),
+        note=note,
+    )
+    return {"label": f"{now.label}, SHADOW ORDERS", "venue": venue, "paper": paper, "key": key}
 
 
 def transport_for(settings: Settings, exchange: str, market: CcxtMarket) -> Transport:

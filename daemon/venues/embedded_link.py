@@ -110,7 +110,7 @@ class EmbeddedMarket:
         self.exchange = inner.exchange
         self._inner = inner
         self._link = link
-        self._clock = clock
+        self.clock = clock
         self._timeframe_ns = timeframe_ns
 
     async def instruments(self, symbols: Sequence[str]) -> tuple[Instrument, ...]:
@@ -120,18 +120,18 @@ class EmbeddedMarket:
         async for raw in self._inner.watch(instrument):
             if raw.is_closed and isinstance(raw.open_ms, int):
                 # The exchange says this bar is over, so by its clock at least its close has come.
-                self._clock.at_least(raw.open_ms * NS_PER_MS + self._timeframe_ns)
+                self.clock.at_least(raw.open_ms * NS_PER_MS + self._timeframe_ns)
             yield raw
 
     async def trades(self, instrument: InstrumentId) -> AsyncIterator[RawTrade]:
         async for trade in self._inner.trades(instrument):
             if isinstance(trade.ts_ms, int):
-                self._clock.anchor(trade.ts_ms * NS_PER_MS)
+                self.clock.anchor(trade.ts_ms * NS_PER_MS)
             yield trade
 
     async def fetch(self, instrument: InstrumentId, since_ns: int, limit: int) -> list[RawBar]:
         rows = await self._inner.fetch(instrument, since_ns, limit)
-        self._clock.anchor((await self._link.clock()).market_ns)
+        self.clock.anchor((await self._link.clock()).market_ns)
         return rows
 
     async def untraded(self, symbols: Sequence[str]) -> dict[str, str]:
