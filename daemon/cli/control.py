@@ -92,7 +92,12 @@ def ask(folder: Path, request: Request, *, within_s: float = ANSWER_WITHIN_S) ->
 
 def _asked(request: Request, config: Path | None, state_dir: Path | None) -> Answer:
     settings = load(config_path(config), {"run.state_dir": state_dir})
-    answer = ask(settings.run.state_dir, request)
+    return asked(settings.run.state_dir, request)
+
+
+def asked(folder: Path, request: Request) -> Answer:
+    """What the daemon did; CheckFailed when it said no, TimedOut when it said nothing in time."""
+    answer = ask(folder, request)
     if answer.is_late:
         raise TimedOut(answer.error)
     if not answer.ok:

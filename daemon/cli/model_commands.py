@@ -6,25 +6,32 @@ Belongs here: finding a registry and saying what is in it. What may become activ
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from daemon.cli.asking import who
+from daemon.cli.control import asked, checked_reason
 from daemon.cli.output import pairs, show
 from daemon.cli.running import config_path
 from daemon.config import load
 from daemon.core.clock import WireClock
-from daemon.core.errors import ModelRefused, UsageRefused
+from daemon.core.errors import CheckFailed, ModelRefused, TradingdError, UsageRefused
 from daemon.core.timeframes import rfc3339
+from daemon.layers.monitoring.pairing import sentence
+from daemon.running.model_story import in_shadow
+from daemon.store.journal_reader import JournalReader
 from daemon.store.lock import holder
 from daemon.store.model_audit import Change, changes, note
 from daemon.store.models import ModelRegistry, ModelState
+from daemon.store.runs import newest_daemon_run
+from daemon.web.control import Request
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.core.manifests import Manifest
+    from daemon.running.model_story import InShadow
     from daemon.store.models import ModelEntry
 
 # Long tables of numbers: two models always differ in them, and nobody reads them.
@@ -42,7 +49,12 @@ def list_models(config: Path | None, state_dir: Path | None, *, as_json: bool) -
     rows = [_row(registry, entry) for entry in registry.list()]
     rows.sort(key=lambda row: str(row.get("trained_through", "")), reverse=True)
     lines = _columns(rows) if rows else [f"no model in {directory / 'models'} yet"]
-    show({"models": rows}, lines, as_json=as_json)
+    shadows = _in_shadow(directory)
+    lines += [
+        f"{each.part} {each.model} since {rfc3339(each.since_ns)}: {sentence(each.comparison)}"
+        for each in shadows
+    ]
+    show({"models": rows, "in_shadow": msgspec.to_builtins(shadows)}, lines, as_json=as_json)
     return 0
 
 
@@ -86,12 +98,17 @@ def promote_model(
 ) -> int:
     """Verified first; ModelRefused, with nothing changed, when it must not be used."""
     directory = _state(config, state_dir)
-    _tell(directory, promoted(directory, model, reason), as_json=as_json)
+    show_change(promoted(directory, model, reason), as_json=as_json)
     return 0
 
 
 def promoted(directory: Path, model: str, reason: str) -> Change:
-    """Make it the active one and note who asked and why; UsageRefused, ModelRefused."""
+    """Make it the active one and note who asked and why; UsageRefused, ModelRefused.
+
+    A running daemon is asked: it changes between two bars, or says why not.
+    """
+    if holder(directory) is not None:
+        return _asked(directory, "promote", model, reason)
     registry = ModelRegistry(directory / "models")
     checked = _checked(reason)
     before = registry.active_for(registry.manifest(model).key)
@@ -104,6 +121,9 @@ def rollback_model(
 ) -> int:
     """The one model that is active, or the one named; ModelRefused where none was before it."""
     directory = _state(config, state_dir)
+    if holder(directory) is not None:
+        show_change(_asked(directory, "rollback", model or "", reason), as_json=as_json)
+        return 0
     registry = ModelRegistry(directory / "models")
     checked = _checked(reason)
     active = [each for each in registry.list() if each.state is ModelState.ACTIVE]
@@ -116,7 +136,7 @@ def rollback_model(
         raise UsageRefused(msg)
     back, again = registry.rollback(active[0].key)
     change = _noted(directory, "rollback", again, back, checked)
-    _tell(directory, change, as_json=as_json)
+    show_change(change, as_json=as_json)
     return 0
 
 
@@ -133,12 +153,40 @@ def _noted(directory: Path, what: str, model: str, replaced: str | None, reason:
     return change
 
 
-def _tell(directory: Path, change: Change, *, as_json: bool) -> None:
+def _asked(
+    directory: Path, command: Literal["promote", "rollback"], model: str, reason: str
+) -> Change:
+    """What the daemon answered; CheckFailed with its reason, DaemonNotRunning at a start."""
+    answer = asked(directory, Request(command, checked_reason(reason), model))
+    if not answer.model:
+        msg = f"model {model} was made the active one in the same moment by somebody else"
+        raise CheckFailed(msg)
+    return Change(
+        ts=answer.at,
+        what=command,
+        model=answer.model,
+        replaced=answer.replaced or None,
+        who=answer.who,
+        reason=reason.strip(),
+        run=str(answer.status.get("run", "")),
+        at=answer.at,
+    )
+
+
+def show_change(change: Change, *, as_json: bool) -> None:
+    """In a line, or as it is kept."""
     line = f"{change.model} is active"
     line += f" instead of {change.replaced}" if change.replaced else ""
-    if holder(directory) is not None:
-        line += "; the running daemon keeps its model, the next new run takes this one"
+    line += f" since {change.at}, in the running daemon" if change.at else ""
     show(msgspec.to_builtins(change), [line], as_json=as_json)
+
+
+def _in_shadow(directory: Path) -> list[InShadow]:
+    """Of the newest run; nothing where there is none, or its journal cannot be read."""
+    try:
+        return in_shadow(JournalReader.open(newest_daemon_run(directory).journal))
+    except TradingdError:
+        return []
 
 
 def _state(config: Path | None, state_dir: Path | None) -> Path:

@@ -49,6 +49,10 @@ MODEL_ROWS: Final[tuple[LogEvent, ...]] = (
         f"at model champion horizon_bars trained_through {AUC}",
     ),
     row(
+        "registry.failed", "error", "what was decided is not in the registry; mended at a start",
+        "error",
+    ),
+    row(
         "model.unfit", "warning", "a candidate cannot be used any more: it predicts nothing",
         "model error",
     ),

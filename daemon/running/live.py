@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from daemon.running.retraining import Train, Use
     from daemon.running.sites import World
     from daemon.store.runs import RunPaths
+    from daemon.web.control import Swap
 
 DRAIN_WITHIN_S = 30.0
 LAST_WITHIN_S = 45.0
@@ -82,6 +83,7 @@ class Live:
         *,
         train: Train,
         use: Use,
+        swap: Swap,
         fine: FineBars | None = None,
     ) -> None:
         self._core = core
@@ -114,6 +116,7 @@ class Live:
         )
         self._trainer = Trainer(self.inbox.put, train=train, use=use, now_ns=world.now_ns)
         self._watching = self._watched()
+        self._swap = swap
         self._control = self._door()
         times = self._watching.times
         timed = times.timed(core.pipeline)
@@ -258,6 +261,7 @@ class Live:
             reconcile=self._reconcile_soon,
             must_stay_halted=self._halt_file.must_stay_halted,
             cancel_training=self._trainer.cancel,
+            swap=self._swap,
         )
 
     def _watched(self) -> Watching:

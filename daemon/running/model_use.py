@@ -6,6 +6,7 @@ model belongs to `boot`.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from daemon.core.errors import ModelRefused
@@ -41,6 +42,13 @@ def hand_over(core: Core, manifest: Manifest, model: ActiveModel) -> Manifest:
         manifest.model_id, manifest.reference, manifest.reference_probability
     )
     return manifest
+
+
+async def use_candidate(
+    core: Core, registry: ModelRegistry, features: FeatureSet, model_id: str
+) -> Manifest:
+    """The same while bars come: reading and proving it must not hold up the loop."""
+    return hand_over(core, *await asyncio.to_thread(load_model, registry, model_id, features))
 
 
 def use_models(

@@ -22,6 +22,7 @@ from daemon.core.events import (
     Started,
 )
 from daemon.core.ids import mark_of
+from daemon.core.manifests import model_key
 from daemon.core.timeframes import rfc3339, timeframe_ns
 from daemon.feature_config import bars_needed, feature_set_of
 from daemon.layers.features.golden import golden_check
@@ -30,7 +31,6 @@ from daemon.running.bar_keeper import BarKeeper
 from daemon.running.boot import (
     activation,
     load_bars,
-    load_model,
     max_age_ns,
     training_job,
     usable_model,
@@ -38,7 +38,9 @@ from daemon.running.boot import (
 from daemon.running.candidates import candidate_job
 from daemon.running.fine_bars import FineBars
 from daemon.running.live import Live
-from daemon.running.model_use import hand_over, use_model, use_models
+from daemon.running.model_desk import ModelDesk
+from daemon.running.model_following import Following
+from daemon.running.model_use import use_candidate, use_model, use_models
 from daemon.running.opening import as_balances, opening
 from daemon.running.recovery import booked, settle, was_cut_off
 from daemon.running.reporting import EXTEND_S
@@ -53,12 +55,14 @@ from daemon.store.models import ModelRegistry
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    from daemon.app import Core
     from daemon.config import Settings
     from daemon.core.bars import Bar
     from daemon.core.events import Event, Input, StartTraining
     from daemon.core.jobs import CandidateJob, TrainingJob, TrainingProgress
     from daemon.core.manifests import Manifest
     from daemon.running.adoption import LeftBehind
+    from daemon.running.model_desk import Use
     from daemon.running.reporting import Reporter
     from daemon.running.sites import World
     from daemon.store.runs import RunPaths, RunSpec
@@ -194,6 +198,7 @@ class Session:
         except JournalBroken as error:
             msg = f"{error}; {WHEN_BROKEN}"
             raise JournalBroken(msg) from error
+        self._following.mend(self._journal)
         self._reporter.use(core)
         if not known or self._is_adopting:
             await self._look_for_left(known[-1].ts_ns if known else None)
@@ -277,7 +282,8 @@ class Session:
 
     def _build(self) -> Live:
         ids = [each.id for each in self._world.instruments]
-        self._core = build_core(self._settings, self._features, None, ids)
+        core = self._core = build_core(self._settings, self._features, None, ids)
+        use = partial(use_candidate, core, self._registry, self._features)
         live = Live(
             self._core,
             self._world,
@@ -287,14 +293,34 @@ class Session:
             self._reporter,
             self._wire,
             train=self._retrain,
-            use=self._use_candidate,
+            use=use,
+            swap=self._desk(core, use).wanted,
             fine=self._fine_bars(),
         )
         keys = {site.exchange: site.market_key for site in self._world.sites}
         told_ns = timeframe_ns(self._settings.data.fetched_timeframe)
         self._keeper = BarKeeper(self._bars, keys, self._timeframe_ns, told_ns)
-        live.runner.observers.append(self._keeper.note)
+        self._following = Following(
+            self._registry,
+            self._paths.models,
+            self._paths.run,
+            self._wire,
+            forget=core.inference.forget_model,
+            on_failure=lambda text: self._reporter.emit("registry.failed", error=text),
+        )
+        live.runner.observers += [self._keeper.note, self._following.note]
         return live
+
+    def _desk(self, core: Core, use: Use) -> ModelDesk:
+        symbols, timeframe = tuple(self._world.names.values()), self._settings.data.timeframe
+        return ModelDesk(
+            self._registry,
+            core.roles,
+            model_key(self._world.model_market, symbols, timeframe, self._features.fingerprint),
+            use=use,
+            now_ns=self._world.now_ns,
+            max_age_ns=max_age_ns(self._settings),
+        )
 
     def _fine_bars(self) -> FineBars | None:
         if self._settings.data.parts_per_bar == 1:
@@ -306,11 +332,6 @@ class Session:
     def _use(self, model_id: str) -> Manifest:
         """Hand a verified model to the core, ready for its activation."""
         return use_model(self._core, self._registry, self._features, model_id)
-
-    async def _use_candidate(self, model_id: str) -> Manifest:
-        """The same while bars come: reading and proving it must not hold up the loop."""
-        load = partial(load_model, self._registry, model_id, self._features)
-        return hand_over(self._core, *await asyncio.to_thread(load))
 
     def _is_too_old(self, event: ModelActivated, now_ns: int) -> bool:
         """Layer 4 refuses it on every bar, so a start trains a new one, unless one is asked for

@@ -1,7 +1,7 @@
 """Who changed which model is used, when and why: appends lines to a file beside the registry.
 
-Belongs here: the record of changes that people asked for. The changes themselves belong to
-`models`.
+Belongs here: the record of changes that people asked for or a run decided. The changes themselves
+belong to `models`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,19 @@ NAME = "audit.jsonl"
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One change; `ts` is RFC 3339 UTC, `replaced` the model that was active before it."""
+    """One change; `ts` is RFC 3339 UTC, `replaced` the model that was active before it.
+
+    Of one that a daemon made, `run` is its run and `at` the time of the event in its journal.
+    """
 
     ts: str
-    what: str  # promote or rollback
+    what: str  # promote, rollback, challenge, propose, drop or settle
     model: str
     replaced: str | None
     who: str
     reason: str
+    run: str = ""
+    at: str = ""
 
 
 def note(root: Path, change: Change) -> None:

@@ -39,7 +39,8 @@ class ModelState(StrEnum):
 
     A candidate was never used, or was taken back by a rollback; a shadow predicts beside the active
     one and trades nothing; a retired one has been active before; a refused one was made beside a
-    running daemon and did not pass its verdict.
+    running daemon and did not pass its verdict, or did not hold against the active model, or was
+    taken back by the rule.
     """
 
     CANDIDATE = "candidate"
@@ -119,15 +120,13 @@ class ModelRegistry:
                 _Index(models=tuple(_activated(e, chosen, activation) for e in index.models))
             )
 
-    def shadow(self, model_id: str) -> None:
-        """Let a candidate predict beside the active model; raises `ModelRefused` for any other."""
+    def mark(self, model_id: str, state: ModelState) -> None:
+        """Note where a model stands; the active one stays active until another is activated."""
+        assert state is not ModelState.ACTIVE, "that is for `activate`, which verifies"
         with self._locked():
-            self.load(model_id)
             index = self._read_index()
-            chosen = _entry(index, model_id)
-            if chosen.state is not ModelState.CANDIDATE:
-                raise ModelRefused(f"model {model_id} is {chosen.state.value}, not a candidate")
-            self._write_index(_Index(models=_with_state(index, {model_id: ModelState.SHADOW})))
+            if _entry(index, model_id).state not in {ModelState.ACTIVE, state}:
+                self._write_index(_Index(models=_with_state(index, {model_id: state})))
 
     def refuse(self, model_id: str) -> None:
         """Note that a candidate did not pass; any other state says more, and stays."""

@@ -1,4 +1,4 @@
-"""The control socket: takes halts and resumes from outside, answers once they are in the journal.
+"""The control socket: takes halts, resumes and swaps of models, answers once they are journaled.
 
 Belongs here: the socket, its limits, and who asked. What a halt does belongs to layer 5; the
 commands that ask belong to `cli`.
@@ -11,19 +11,32 @@ import os
 import socket
 import struct
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 from msgspec import Struct
 
-from daemon.core.events import FlattenRequested, HaltRequested, ResumeRequested
+from daemon.core.errors import ModelRefused
+from daemon.core.events import (
+    FlattenRequested,
+    HaltRequested,
+    ModelPromoted,
+    ModelRolledBack,
+    PromotionRequested,
+    ResumeRequested,
+    RollbackRequested,
+)
 from daemon.core.timeframes import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
-    from daemon.core.events import Event, Input
+    from daemon.core.events import Event, Input, ModelActivated
+
+    Asked = (
+        HaltRequested | ResumeRequested | FlattenRequested | PromotionRequested | RollbackRequested
+    )
 
 SOCKET_NAME = "control.sock"
 SOCKET_MODE = 0o600
@@ -36,14 +49,27 @@ _ASKED: dict[str, type[HaltRequested | ResumeRequested | FlattenRequested]] = {
     "resume": ResumeRequested,
     "flatten": FlattenRequested,
 }
+_SWAPS: dict[str, type[PromotionRequested | RollbackRequested]] = {
+    "promote": PromotionRequested,
+    "rollback": RollbackRequested,
+}
 _UCRED = struct.Struct("iII")  # struct ucred of unix(7): pid, uid, gid
 
 
 class Request(Struct, forbid_unknown_fields=True):
     """The one line a client sends."""
 
-    command: Literal["halt", "resume", "flatten", "status", "reconcile", "cancel_training"]
+    command: Literal[
+        "halt", "resume", "flatten", "promote", "rollback", "status", "reconcile", "cancel_training"
+    ]
     reason: str = ""
+    model: str = ""
+
+
+class Swap(Protocol):
+    """Gets a model ready to be the active one; ModelRefused where none may be."""
+
+    def __call__(self, command: str, model: str, /) -> Awaitable[ModelActivated]: ...
 
 
 class Answer(Struct, kw_only=True):
@@ -55,6 +81,8 @@ class Answer(Struct, kw_only=True):
     at: str = ""  # the request's time in the journal, RFC 3339 UTC
     who: str = ""
     caused: tuple[str, ...] = ()  # events of its step behind the request itself
+    model: str = ""  # the active one after a swap, and the one it replaced
+    replaced: str = ""
     status: dict[str, object] = {}
 
 
@@ -75,6 +103,7 @@ class Control:
         reconcile: Callable[[], None] = lambda: None,
         must_stay_halted: Callable[[], str] = lambda: "",
         cancel_training: Callable[[str], bool] = lambda _why: False,
+        swap: Swap | None = None,
         within_s: float = WITHIN_S,
     ) -> None:
         self._folder = folder
@@ -84,6 +113,7 @@ class Control:
         self._reconcile = reconcile
         self._must_stay_halted = must_stay_halted
         self._cancel_training = cancel_training
+        self._swap = swap
         self._within_s = within_s
         self._waiting: dict[int, asyncio.Future[tuple[Event, ...]]] = {}
         self._serving: set[asyncio.Task[None]] = set()
@@ -162,6 +192,8 @@ class Control:
             return self._end_training(f"cancelled by {who}: {request.reason}", who)
         if request.command == "resume" and (why := self._must_stay_halted()):
             return _refusal(why)
+        if request.command in _SWAPS:
+            return await self._decide_swap(request, who)
         kind = _ASKED[request.command]
         return await self._ask(kind(ts_ns=self._now_ns(), reason=request.reason, who=who))
 
@@ -170,7 +202,19 @@ class Control:
             return _refusal("no model is being trained")
         return Answer(ok=True, at=rfc3339(self._now_ns()), who=who, status=self._status())
 
-    async def _ask(self, event: HaltRequested | ResumeRequested | FlattenRequested) -> Answer:
+    async def _decide_swap(self, request: Request, who: str) -> Answer:
+        """Another model: read and proven before anybody decides on it."""
+        if self._swap is None:
+            return _refusal("no model can be changed here")
+        try:
+            wanted = await self._swap(request.command, request.model)
+        except ModelRefused as refused:
+            return _refusal(str(refused))
+        kind = _SWAPS[request.command]
+        event = kind(ts_ns=self._now_ns(), activation=wanted, reason=request.reason, who=who)
+        return await self._ask(event)
+
+    async def _ask(self, event: Asked) -> Answer:
         """Queue the request and wait until a step that begins with this very object is committed.
 
         Two requests may be equal in every field, so it is known by identity.
@@ -186,8 +230,11 @@ class Control:
             return Answer(ok=False, is_late=True, error=error)
         finally:
             del self._waiting[id(event)]
+        swaps = [each for each in events if isinstance(each, ModelPromoted | ModelRolledBack)]
         return Answer(
             ok=True,
+            model=swaps[0].model if swaps else "",
+            replaced=swaps[0].replaced if swaps else "",
             at=rfc3339(event.ts_ns),
             who=event.who,
             caused=tuple(type(each).__name__ for each in events[1:]),

@@ -38,6 +38,13 @@ class Inference:
         """Hand over a loaded model; it predicts from its ModelActivated on, between two steps."""
         self._known[model.model_id] = model
 
+    def forget_model(self, model_id: str) -> None:
+        """It has no part any more; what it holds, if it is only a process, is given back."""
+        parts = {each.model for each in self._roles.shadows()}
+        is_active = self._model is not None and self._model.model_id == model_id
+        if model_id not in parts and not is_active:
+            self._known.pop(model_id, None)
+
     def apply_model_activated(self, event: ModelActivated) -> None:
         self._model = self._known[event.model]
 

@@ -521,13 +521,16 @@ def test_a_rollback_to_a_damaged_model_is_refused_and_changes_nothing(tmp_path: 
     assert registry.active_for(registry.manifest(ids[1]).key) == ids[1]
 
 
-def test_only_a_candidate_can_shadow(tmp_path: Path) -> None:
+def test_a_mark_says_where_a_model_stands_and_never_takes_the_active_one_away(
+    tmp_path: Path,
+) -> None:
     registry = ModelRegistry(tmp_path)
     one, other = (registry.register(a_manifest(seed=s), ARRAYS, None).model_id for s in (1, 2))
     registry.activate(one)
 
-    registry.shadow(other)
+    registry.mark(other, ModelState.SHADOW)
+    registry.mark(one, ModelState.REFUSED)
 
-    assert {each.model_id: each.state for each in registry.list()}[other] is ModelState.SHADOW
-    with pytest.raises(ModelRefused, match="not a candidate"):
-        registry.shadow(one)
+    assert states(registry) == {one: ModelState.ACTIVE, other: ModelState.SHADOW}
+    with pytest.raises(ModelRefused, match="not in the registry"):
+        registry.mark("rf-20240101-00000000", ModelState.SHADOW)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from daemon.cli import control as client
 from daemon.core import events as e
 from daemon.core.clock import ManualClock
-from daemon.core.errors import CheckFailed, DaemonNotRunning, UsageRefused
+from daemon.core.errors import CheckFailed, DaemonNotRunning, ModelRefused, UsageRefused
 from daemon.store.lock import StateLock
 from daemon.web.control import (
     CONNECTIONS_MAX,
@@ -31,7 +31,14 @@ from daemon.web.control import (
     short_path,
     wrong_reason,
 )
-from tests.builders import a_halt, a_health_tick, a_resumption
+from tests.builders import (
+    MODEL,
+    a_halt,
+    a_health_tick,
+    a_model_activated,
+    a_promotion,
+    a_resumption,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -59,6 +66,7 @@ class FakeDaemon:
             status=lambda: {"trading": "halted" if self.asked else "active"},
             must_stay_halted=lambda: self.must_stay,
             cancel_training=self._cancel,
+            swap=self._swap,
             within_s=within_s,
         )
 
@@ -67,8 +75,16 @@ class FakeDaemon:
         return self.is_training
 
     def commit(self, event: e.Input) -> None:
-        caused = a_halt() if isinstance(event, e.HaltRequested) else a_resumption()
+        caused: e.Event = a_halt() if isinstance(event, e.HaltRequested) else a_resumption()
+        if isinstance(event, e.PromotionRequested):
+            caused = a_promotion(activation=event.activation)
         self.control.note((event, caused))
+
+    async def _swap(self, command: str, model: str) -> e.ModelActivated:
+        if model == "unknown":
+            msg = f"{command} {model}: not in the registry"
+            raise ModelRefused(msg)
+        return a_model_activated(model=model)
 
     async def _put(self, event: e.Input) -> None:
         self.asked.append(event)
@@ -436,3 +452,27 @@ async def test_a_refusal_of_the_daemon_has_its_exit_code(
         await asyncio.gather(*asking)
 
     assert getattr(refusal.value, "exit_code", None) == code
+
+
+async def test_a_promotion_carries_a_proven_model_and_tells_what_it_replaced(
+    tmp_path: Path,
+) -> None:
+    daemon = FakeDaemon(tmp_path)
+
+    async with serving(daemon):
+        answer = await asked(tmp_path, Request("promote", "better", "rf-1"))
+
+    (event,) = daemon.asked
+    assert isinstance(event, e.PromotionRequested)
+    assert (event.model, event.reason, event.who) == ("rf-1", "better", ME)
+    assert (answer.model, answer.replaced) == ("rf-1", MODEL)
+
+
+async def test_a_model_that_must_not_be_used_never_becomes_an_input(tmp_path: Path) -> None:
+    daemon = FakeDaemon(tmp_path)
+
+    async with serving(daemon):
+        answer = await asked(tmp_path, Request("rollback", "worse", "unknown"))
+
+    assert (answer.ok, answer.error) == (False, "rollback unknown: not in the registry")
+    assert daemon.asked == []
