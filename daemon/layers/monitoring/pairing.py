@@ -114,6 +114,8 @@ class Record(Struct):
 
 def sentence(told: Comparison) -> str:
     """A comparison in words: beside the other model, then alone."""
+    if not told.outcomes:
+        return f"nothing is scored yet, {told.bars} bars in shadow"
     return (
         f"beside {told.other or 'none'} on {told.pairs} predictions: "
         f"{told.score_gain:+.4f} nats each, evidence {told.evidence:.3g} for better and "
