@@ -6,19 +6,26 @@ decided in layer 7.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from daemon.core.errors import ModelRefused
+from daemon.core.manifests import model_key
 from daemon.core.timeframes import rfc3339
-from daemon.running.boot import activation
+from daemon.running.boot import activation, max_age_ns
+from daemon.running.model_use import use_candidate
 from daemon.store.models import ModelState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from daemon.app import Core
+    from daemon.config import Settings
     from daemon.core.events import ModelActivated
     from daemon.core.manifests import Manifest, ModelKey
     from daemon.core.roles import Roles
+    from daemon.layers.features.sets import FeatureSet
+    from daemon.running.sites import World
     from daemon.store.models import ModelRegistry
 
     Use = Callable[[str], Awaitable[Manifest]]
@@ -92,6 +99,21 @@ class ModelDesk:
             msg = f"no model was active before {self._active}"
             raise ModelRefused(msg)
         return max(before, key=lambda entry: entry.activation).model_id
+
+
+def model_desk(
+    core: Core, registry: ModelRegistry, features: FeatureSet, world: World, settings: Settings
+) -> ModelDesk:
+    """The desk of a run."""
+    symbols, timeframe = tuple(world.names.values()), settings.data.timeframe
+    return ModelDesk(
+        registry,
+        core.roles,
+        model_key(world.model_market, symbols, timeframe, features.fingerprint),
+        use=partial(use_candidate, core, registry, features),
+        now_ns=world.now_ns,
+        max_age_ns=max_age_ns(settings),
+    )
 
 
 def _told(key: ModelKey) -> str:

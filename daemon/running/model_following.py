@@ -17,11 +17,11 @@ from daemon.store.model_audit import Change, changes, note
 from daemon.store.models import ModelState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
     from daemon.core.clock import WireClock
     from daemon.store.models import ModelRegistry
+    from daemon.store.runs import RunPaths
 
 Followed = (
     e.ChallengerOpened
@@ -49,25 +49,35 @@ class Kept(Protocol):
     def read_kinds(self, *kinds: type[e.Event]) -> Iterator[tuple[int, e.Event]]: ...
 
 
+class Models(Protocol):
+    """Whoever holds models that may be let go."""
+
+    def forget_model(self, model_id: str) -> None: ...
+
+
+class Say(Protocol):
+    """Whoever writes the log."""
+
+    def emit(self, event: str, **fields: object) -> None: ...
+
+
 class Following:
     """Hears of committed steps; what fails is said, and made up for at the next start."""
 
     def __init__(
         self,
         registry: ModelRegistry,
-        root: Path,
-        run: str,
+        paths: RunPaths,
+        models: Models,
+        say: Say,
         wire: WireClock,
-        *,
-        forget: Callable[[str], None],
-        on_failure: Callable[[str], None],
     ) -> None:
         self._registry = registry
-        self._root = root
-        self._run = run
+        self._root = paths.models
+        self._run = paths.run
+        self._models = models
+        self._say = say
         self._wire = wire
-        self._forget = forget
-        self._on_failure = on_failure
 
     def note(self, events: Sequence[e.Event]) -> None:
         """Hear of a committed step."""
@@ -84,7 +94,7 @@ class Following:
         try:
             told = changes(self._root)
         except OSError as error:
-            self._on_failure(f"{self._root}: {error}")
+            self._failed(f"{self._root}: {error}")
             return 0
         known = {(each.what, each.model, each.at) for each in told if each.run == self._run}
         is_newest = not told or not known or told[-1].run == self._run
@@ -107,9 +117,12 @@ class Following:
                 self._place(event)
             note(self._root, change)
         except (OSError, ModelRefused) as error:
-            self._on_failure(f"{change.what} {change.model}: {error}")
+            self._failed(f"{change.what} {change.model}: {error}")
         if isinstance(event, e.ChallengerDropped | e.WatchEnded):
-            self._forget(event.model)
+            self._models.forget_model(event.model)
+
+    def _failed(self, error: str) -> None:
+        self._say.emit("registry.failed", error=error)
 
     def _place(self, event: Followed) -> None:
         registry = self._registry

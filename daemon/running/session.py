@@ -22,7 +22,6 @@ from daemon.core.events import (
     Started,
 )
 from daemon.core.ids import mark_of
-from daemon.core.manifests import model_key
 from daemon.core.timeframes import rfc3339, timeframe_ns
 from daemon.feature_config import bars_needed, feature_set_of
 from daemon.layers.features.golden import golden_check
@@ -38,7 +37,7 @@ from daemon.running.boot import (
 from daemon.running.candidates import candidate_job
 from daemon.running.fine_bars import FineBars
 from daemon.running.live import Live
-from daemon.running.model_desk import ModelDesk
+from daemon.running.model_desk import model_desk
 from daemon.running.model_following import Following
 from daemon.running.model_use import use_candidate, use_model, use_models
 from daemon.running.opening import as_balances, opening
@@ -55,14 +54,12 @@ from daemon.store.models import ModelRegistry
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from daemon.app import Core
     from daemon.config import Settings
     from daemon.core.bars import Bar
     from daemon.core.events import Event, Input, StartTraining
     from daemon.core.jobs import CandidateJob, TrainingJob, TrainingProgress
     from daemon.core.manifests import Manifest
     from daemon.running.adoption import LeftBehind
-    from daemon.running.model_desk import Use
     from daemon.running.reporting import Reporter
     from daemon.running.sites import World
     from daemon.store.runs import RunPaths, RunSpec
@@ -283,7 +280,6 @@ class Session:
     def _build(self) -> Live:
         ids = [each.id for each in self._world.instruments]
         core = self._core = build_core(self._settings, self._features, None, ids)
-        use = partial(use_candidate, core, self._registry, self._features)
         live = Live(
             self._core,
             self._world,
@@ -293,34 +289,20 @@ class Session:
             self._reporter,
             self._wire,
             train=self._retrain,
-            use=use,
-            swap=self._desk(core, use).wanted,
+            use=partial(use_candidate, core, self._registry, self._features),
+            swap=model_desk(
+                core, self._registry, self._features, self._world, self._settings
+            ).wanted,
             fine=self._fine_bars(),
         )
         keys = {site.exchange: site.market_key for site in self._world.sites}
         told_ns = timeframe_ns(self._settings.data.fetched_timeframe)
         self._keeper = BarKeeper(self._bars, keys, self._timeframe_ns, told_ns)
         self._following = Following(
-            self._registry,
-            self._paths.models,
-            self._paths.run,
-            self._wire,
-            forget=core.inference.forget_model,
-            on_failure=lambda text: self._reporter.emit("registry.failed", error=text),
+            self._registry, self._paths, core.inference, self._reporter, self._wire
         )
         live.runner.observers += [self._keeper.note, self._following.note]
         return live
-
-    def _desk(self, core: Core, use: Use) -> ModelDesk:
-        symbols, timeframe = tuple(self._world.names.values()), self._settings.data.timeframe
-        return ModelDesk(
-            self._registry,
-            core.roles,
-            model_key(self._world.model_market, symbols, timeframe, self._features.fingerprint),
-            use=use,
-            now_ns=self._world.now_ns,
-            max_age_ns=max_age_ns(self._settings),
-        )
 
     def _fine_bars(self) -> FineBars | None:
         if self._settings.data.parts_per_bar == 1:

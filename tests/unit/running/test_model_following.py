@@ -12,6 +12,7 @@ from daemon.core.clock import WireClock
 from daemon.running.model_following import Following
 from daemon.store.model_audit import Change, changes, note
 from daemon.store.models import ModelRegistry, ModelState
+from daemon.store.runs import RunPaths
 from tests.builders import (
     a_challenger_dropped,
     a_challenger_opened,
@@ -47,13 +48,18 @@ class Desk:
         self.registry.activate(self.old)
         self.failures: list[str] = []
         self.forgotten: list[str] = []
-        self.following = self.follows(RUN)
+        self.following = self.follows()
 
-    def follows(self, run: str) -> Following:
-        return Following(
-            self.registry, self.folder, run, WireClock(),
-            forget=self.forgotten.append, on_failure=self.failures.append,
-        )  # fmt: skip
+    def follows(self) -> Following:
+        paths = RunPaths(self.folder.parent, RUN)
+        return Following(self.registry, paths, self, self, WireClock())
+
+    def forget_model(self, model_id: str) -> None:
+        self.forgotten.append(model_id)
+
+    def emit(self, event: str, **fields: object) -> None:
+        assert event == "registry.failed"
+        self.failures.append(str(fields["error"]))
 
     @property
     def states(self) -> tuple[ModelState, ModelState]:
@@ -73,7 +79,7 @@ class Desk:
 
 
 def test_every_step_of_a_models_life_is_in_the_registry_and_has_its_line(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
+    desk = Desk(tmp_path / "models")
     seen = []
     for event in (desk.opened(), desk.promoted(), desk.rolled_back()):
         desk.following.note((event,))
@@ -84,7 +90,7 @@ def test_every_step_of_a_models_life_is_in_the_registry_and_has_its_line(tmp_pat
         (ModelState.RETIRED, ModelState.ACTIVE),
         (ModelState.ACTIVE, ModelState.REFUSED),
     ]
-    told = changes(tmp_path)
+    told = changes(tmp_path / "models")
     assert [(each.what, each.model, each.replaced, each.who, each.run) for each in told] == [
         ("challenge", desk.new, None, "rule", RUN),
         ("promote", desk.new, desk.old, "rule", RUN),
@@ -95,20 +101,20 @@ def test_every_step_of_a_models_life_is_in_the_registry_and_has_its_line(tmp_pat
 
 
 def test_what_an_operator_takes_back_may_be_tried_again(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
+    desk = Desk(tmp_path / "models")
     desk.following.note((desk.promoted(),))
     by_hand = desk.rolled_back(reason=e.PromotionReason.OPERATOR, who="uid 7", detail="odd")
 
     desk.following.note((by_hand,))
 
     assert desk.states == (ModelState.ACTIVE, ModelState.CANDIDATE)
-    assert changes(tmp_path)[-1].who == "uid 7"
+    assert changes(tmp_path / "models")[-1].who == "uid 7"
 
 
 def test_a_dropped_challenger_is_refused_and_let_go_and_one_that_was_not_judged_stays(
     tmp_path: Path,
 ) -> None:
-    desk = Desk(tmp_path)
+    desk = Desk(tmp_path / "models")
     busy = a_challenger_dropped(model=desk.new, reason=e.DropReason.BUSY, comparison=None)
     desk.following.note((busy,))
     before = desk.states
@@ -119,52 +125,63 @@ def test_a_dropped_challenger_is_refused_and_let_go_and_one_that_was_not_judged_
     assert before == (ModelState.ACTIVE, ModelState.CANDIDATE)
     assert desk.states == (ModelState.ACTIVE, ModelState.REFUSED)
     assert desk.forgotten == [desk.new]
-    assert [each.what for each in changes(tmp_path)] == ["challenge", "drop"]
+    assert [each.what for each in changes(tmp_path / "models")] == ["challenge", "drop"]
 
 
 @pytest.mark.parametrize("done", [0, 1, 2, 3])
 def test_what_a_crash_left_undone_is_done_at_the_next_start_and_once(
     tmp_path: Path, done: int
 ) -> None:
-    desk = Desk(tmp_path)
+    desk = Desk(tmp_path / "models")
     journal = Kept(desk.opened(), desk.promoted(), a_watch_ended(model=desk.old, active=desk.new))
     for event in journal.events[:done]:
         desk.following.note((event,))
 
-    mended = [desk.follows(RUN).mend(journal) for _ in range(2)]
+    mended = [desk.follows().mend(journal) for _ in range(2)]
 
     assert mended == [3 - done, 0]
     assert desk.states == (ModelState.RETIRED, ModelState.ACTIVE)
-    assert [each.what for each in changes(tmp_path)] == ["challenge", "promote", "settle"]
+    assert [each.what for each in changes(tmp_path / "models")] == [
+        "challenge",
+        "promote",
+        "settle",
+    ]
 
 
 def test_a_crash_between_registry_and_line_is_mended_too(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
+    desk = Desk(tmp_path / "models")
     desk.registry.activate(desk.new)
 
     desk.following.mend(Kept(desk.promoted()))
 
     assert desk.states == (ModelState.RETIRED, ModelState.ACTIVE)
-    assert [each.what for each in changes(tmp_path)] == ["promote"]
+    assert [each.what for each in changes(tmp_path / "models")] == ["promote"]
 
 
 def test_what_a_person_changed_since_is_not_changed_back(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
+    desk = Desk(tmp_path / "models")
     desk.following.note((desk.opened(),))
-    note(tmp_path, Change("2024-01-02T00:00:00Z", "promote", desk.old, None, "root", "mine"))
+    note(
+        tmp_path / "models",
+        Change("2024-01-02T00:00:00Z", "promote", desk.old, None, "root", "mine"),
+    )
 
     desk.following.mend(Kept(desk.opened(), desk.promoted()))
 
     assert desk.states == (ModelState.ACTIVE, ModelState.SHADOW)
-    assert [each.what for each in changes(tmp_path)] == ["challenge", "promote", "promote"]
+    assert [each.what for each in changes(tmp_path / "models")] == [
+        "challenge",
+        "promote",
+        "promote",
+    ]
 
 
 def test_a_registry_that_cannot_be_written_is_said_and_stops_nothing(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
+    desk = Desk(tmp_path / "models")
 
     desk.following.note((a_promotion(activation=a_model_activated(model="rf-20240101-0badc0de")),))
 
     assert desk.states == (ModelState.ACTIVE, ModelState.CANDIDATE)
     assert len(desk.failures) == 1
     assert "not in the registry" in desk.failures[0]
-    assert changes(tmp_path) == []
+    assert changes(tmp_path / "models") == []
