@@ -39,9 +39,9 @@ def explain(  # one parameter per option
     asked: Annotated[
         str,
         typer.Argument(
-            help="last, a trace of the log (6 digits or more), or an order's id, ours or the "
-            "exchange's",
-            metavar="last|TRACE|ORDER",
+            help="last, a trace of the log (6 digits or more), an order's id, ours or the "
+            "exchange's, or the last halt or swap of models",
+            metavar="last|TRACE|ORDER|halt|swap",
         ),
     ] = "last",
     run: RunId = "last",

@@ -13,14 +13,21 @@ from msgspec import Struct
 
 from daemon.core import events as e
 from daemon.core.errors import UsageRefused
+from daemon.core.ids import trace_for
 from daemon.core.orders import Leg
+from daemon.core.timeframes import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from daemon.store.journal_reader import JournalReader
 
 LAST = "last"
+# What is no bar's decision is told with the bar it came with.
+EVENTS: Mapping[str, tuple[type[e.Event], ...]] = {
+    "halt": (e.TradingHalted,),
+    "swap": (e.ModelPromoted, e.ModelRolledBack),
+}
 TRACE_DIGITS = 32
 TRACE_DIGITS_MIN = 6  # fewer hardly ever name one
 NAMED_MAX = 5
@@ -42,6 +49,8 @@ def find(journal: JournalReader, asked: str) -> Found | None:
     """
     if asked == LAST:
         return _last(journal)
+    if asked in EVENTS:
+        return _event(journal, asked)
     return _order(journal, asked) or _trace(journal, asked)
 
 
@@ -57,6 +66,25 @@ def _last(journal: JournalReader) -> Found:
         raise UsageRefused(msg)
     last = max(told, key=lambda each: each.ts_ns)
     return Found(trace=last.trace, because="the last decision; none has become an order")
+
+
+def _event(journal: JournalReader, asked: str) -> Found:
+    """The newest bar by then: what came between two bars came with the earlier one."""
+    events = list(journal.read_kinds(*EVENTS[asked]))
+    run = journal.latest(e.RunOpened)
+    if not events or run is None:
+        msg = f"there was no {asked} in this run: name last, a trace or an order"
+        raise UsageRefused(msg)
+    step, event = events[-1]
+    bars = [bar for at, closed in journal.read_kinds(e.BarsClosed) if at <= step
+            for bar in closed.bars]  # fmt: skip
+    if not bars:
+        when = rfc3339(event.ts_ns)
+        msg = f"the last {asked} came at {when}, before any bar: see the log of that time"
+        raise UsageRefused(msg)
+    newest = max(bars, key=lambda bar: bar.close_ns)
+    trace = trace_for(newest.instrument, run.timeframe, newest.close_ns)
+    return Found(trace=trace, because=f"the bar with which the last {asked} came")
 
 
 def _order(journal: JournalReader, asked: str) -> Found | None:

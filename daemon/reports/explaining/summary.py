@@ -35,7 +35,6 @@ def summary(told: Told) -> Iterator[str]:
         yield _undecided(found)
     for verdict in found.verdicts:
         yield _judged(verdict, told)
-    yield from _events(told)
     if found.signals and not found.verdicts:
         yield "Risk has not answered yet: the order book was asked for."
     yield from _came_of_it(told)
@@ -47,6 +46,7 @@ def _came_of_it(told: Told) -> Iterator[str]:
     found = told.evidence
     if any(isinstance(each, e.OrderApproved) for each in found.verdicts):
         yield _worked(found)
+    yield from _events(told)
     for resolved in found.outcomes:
         if resolved.model == found.predicted_by:
             yield _sentence(outcome_text(resolved, found))

@@ -171,21 +171,29 @@ def _model(told: Told) -> Iterator[str]:
         f"horizon {model.horizon_bars} bars; AUC of the training {model.auc:.3f} "
         f"({model.auc_low:.3f} to {model.auc_high:.3f})"
     )
-    yield f"health at the bar: {_health(found.health)}"
+    yield f"health at the bar: {_health(found.health, model.model)}"
     yield from _probability(told)
     for name, row in found.shadows.items():
         yield f"in shadow, and nothing was decided on it: {name} said {row.probability_up:.4f} up"
     yield from _happenings(told.life)
 
 
-def _health(sample: e.HealthSampled | None) -> str:
+def _health(sample: e.HealthSampled | None, model: str) -> str:
     if sample is None:
         return "never sampled before it, so unknown"
+    if sample.model != model:
+        return f"of this model never sampled, so unknown; {sample.model} was {sample.status}"
+    why = f" ({', '.join(sample.reasons)})" if sample.reasons else ""
+    return f"{sample.status}{why}{_skill(sample)}, sampled {moment(sample.ts_ns)}"
+
+
+def _skill(sample: e.HealthSampled) -> str:
     skill = "" if sample.auc is None else f", AUC {sample.auc:.3f} of {sample.auc_n} outcomes"
     if sample.auc_low is not None and sample.auc_high is not None:
         skill += f" ({sample.auc_low:.3f} to {sample.auc_high:.3f})"
-    why = f" ({', '.join(sample.reasons)})" if sample.reasons else ""
-    return f"{sample.status}{why}{skill}, sampled {moment(sample.ts_ns)}"
+    if sample.evidence is not None and sample.evidence_limit is not None:
+        skill += f", evidence of lost skill {sample.evidence:.3g} (limit {sample.evidence_limit:g})"
+    return skill
 
 
 def _probability(told: Told) -> Iterator[str]:

@@ -16,7 +16,7 @@ from daemon.core.pipeline import Pipeline
 from daemon.reports.explaining import vocabulary
 from daemon.reports.explaining.evidence import DURING, Evidence, evidence
 from daemon.reports.explaining.facts import Placed, Told, facts, placed
-from daemon.reports.explaining.search import find
+from daemon.reports.explaining.search import EVENTS, find
 from daemon.reports.explaining.watching import Recomputed, Watch, decide_again
 from daemon.reports.explaining.words import lines
 from daemon.store.journal import write_whole
@@ -217,6 +217,33 @@ def test_a_halt_in_force_and_what_happened_with_the_bar_are_gathered(
     assert set(found.halts) >= set(halted.value.split(",")) - {
         each.reason for each in found.happened[DURING] if isinstance(each, e.TradingHalted)
     }
+
+
+@pytest.mark.parametrize("name", ["halt", "swap"])
+def test_a_halt_and_a_swap_are_found_with_the_bar_they_came_with(
+    told_story: tuple[int, JournalReader], name: str
+) -> None:
+    seed, journal = told_story
+    came = [each for each in with_newest_bar(seed) if isinstance(each[1], EVENTS[name])]
+    if not came:
+        with pytest.raises(UsageRefused, match=f"there was no {name} in this run"):
+            find(journal, name)
+        return
+
+    found = find(journal, name)
+
+    assert found is not None
+    gathered = evidence(journal, found.trace)
+    assert gathered.close_ns == came[-1][0]
+    assert came[-1][1] in (*gathered.happened[DURING], *gathered.life[DURING])
+
+
+def with_newest_bar(seed: int) -> Iterator[tuple[int, e.Event]]:
+    close_ns = 0
+    for event in events_of(seed, e.Event):
+        if isinstance(event, e.BarsClosed):
+            close_ns = max(close_ns, *(bar.close_ns for bar in event.bars))
+        yield close_ns, event
 
 
 def test_a_value_is_placed_among_those_of_the_training() -> None:
