@@ -1,4 +1,4 @@
-"""What a run's journal says the run holds: its orders, and positions and open orders in words.
+"""What a run is at, in words: positions, open orders and a training, out of its journal or its core.
 
 Belongs here: reading books out of a journal. Comparing them with a venue belongs to `reconcile`.
 """
@@ -15,6 +15,7 @@ from daemon.core.errors import JournalBroken
 from daemon.core.flows import ExternalFlows
 from daemon.core.instruments import names_of, plain
 from daemon.core.pipeline import ARITHMETIC
+from daemon.core.timeframes import rfc3339
 from daemon.running.reconcile import Books
 from daemon.store.journal_reader import JournalReader
 
@@ -109,3 +110,11 @@ def held_by(path: Path) -> str:
 def outlives(spec: RunSpec) -> bool:
     """Whether the account goes on without the run: not that of an exchange the run began itself."""
     return spec.exchange is None or isinstance(spec.options.get("exchange_url"), str)
+
+
+def training_in_words(opened: e.RetrainingOpened | None) -> str:
+    """The training that is open, for people; empty when none is."""
+    if opened is None:
+        return ""
+    why = f"{opened.reason.value} ({opened.detail})" if opened.detail else opened.reason.value
+    return f"since {rfc3339(opened.ts_ns)} for {why}, attempt {opened.attempt}"

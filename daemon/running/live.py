@@ -33,7 +33,7 @@ from daemon.core.timeframes import timeframe_ns
 from daemon.layers.ingestion.suspicion import PAST_BARS
 from daemon.running.halt_file import HaltFile
 from daemon.running.health import HealthTask
-from daemon.running.holdings import holding
+from daemon.running.holdings import holding, training_in_words
 from daemon.running.lockstep import Lockstep
 from daemon.running.order_tasks import follow_open, tick_orders
 from daemon.running.quotes import QuoteDesk
@@ -314,6 +314,7 @@ class Live:
             "run": self._paths.run,
             "trading": self._core.risk.halts.state.value,
             "halts": halts,
+            "training": training_in_words(self._core.retraining.open),
             **holding(self._core.book, self._core.blotter),
         }
 

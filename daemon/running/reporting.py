@@ -33,6 +33,7 @@ from daemon.logs.lines import RESUME_COMMAND
 from daemon.logs.writing import Tap, configure, is_journal_stream, wants_color
 from daemon.running.alert_addresses import secrets_of
 from daemon.running.alerting import Alerts
+from daemon.running.holdings import training_in_words
 from daemon.running.live_account import credentials_of
 from daemon.running.sd_notify import Notifier
 from daemon.running.worlds import market_name
@@ -295,6 +296,7 @@ class Reporter:
         return status | {
             "trading": core.risk.halts.state.value,
             "halts": {reason.value: detail for reason, detail in core.risk.halted.items()},
+            "training": training_in_words(core.retraining.open),
             **_in_words(core.risk.halts),
             "currency": book.reporting,
             "equity_quote": plain(book.equity) if book.is_valued else None,

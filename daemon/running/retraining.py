@@ -110,9 +110,9 @@ class Trainer:
             manifest = await self._trained(asked)
             if manifest.edge_shown:
                 await self._ready(manifest.model_id)
-        except (_Cancelled, TradingdError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the daemon goes on without
             fault = next(fault for kind, fault in FAULTS if isinstance(error, kind))
-            return self._failed(asked, fault, str(error))
+            return self._failed(asked, fault, str(error) or repr(error))
         if manifest.edge_shown:
             return candidate_trained(manifest, asked, self._now_ns())
         fault = TrainingFault.CANDIDATE

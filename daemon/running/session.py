@@ -372,7 +372,7 @@ class Session:
         job = self._job(asked.until_ns, candidate_job(config, asked.reason))
         within_s = config.max_minutes * 60.0
         model_id = await train(job, self._on_training, within_s=within_s)
-        return self._registry.manifest(model_id)
+        return await asyncio.to_thread(self._registry.manifest, model_id)
 
     def _job(self, until_ns: int, candidate: CandidateJob | None = None) -> TrainingJob:
         settings, world = self._settings, self._world

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 REGISTRY_SCHEMA = "tradingd.registry/1"
 MANIFEST_BYTES_MAX = 64 << 20
+REFUSED_MAX = 20
 _INDEX = "registry.json"
 _MANIFEST = "manifest.json"
 _ARRAYS = "model.npz"
@@ -129,12 +130,26 @@ class ModelRegistry:
                 self._write_index(_Index(models=_with_state(index, {model_id: state})))
 
     def refuse(self, model_id: str) -> None:
-        """Note that a candidate did not pass; any other state says more, and stays."""
+        """Note that a candidate did not pass; any other state says more, and stays.
+
+        The newest REFUSED_MAX of its key are kept: nothing else ever needs one.
+        """
         with self._locked():
             index = self._read_index()
-            if _entry(index, model_id).state is ModelState.CANDIDATE:
-                states = _with_state(index, {model_id: ModelState.REFUSED})
-                self._write_index(_Index(models=states))
+            chosen = _entry(index, model_id)
+            if chosen.state is not ModelState.CANDIDATE:
+                return
+            models = _with_state(index, {model_id: ModelState.REFUSED})
+            refused = [
+                entry.model_id
+                for entry in models
+                if entry.key == chosen.key and entry.state is ModelState.REFUSED
+            ]
+            gone = set(refused[:-REFUSED_MAX])
+            kept = tuple(entry for entry in models if entry.model_id not in gone)
+            self._write_index(_Index(models=kept))
+            for each in gone:
+                shutil.rmtree(self._root / each, ignore_errors=True)
 
     def rollback(self, key: ModelKey) -> tuple[str, str]:
         """Take back the active model of `key`: the one that was active before it is so again.

@@ -131,6 +131,7 @@ async def test_a_model_that_did_not_pass_is_told_with_its_sentence_and_not_loade
         (TrainingTimedOut("not within 60 s"), e.TrainingFault.TIMEOUT),
         (TradingdError("the training process ended with -9"), e.TrainingFault.PROCESS),
         (OSError("Cannot allocate memory"), e.TrainingFault.PROCESS),
+        (ValueError("a bug of ours"), e.TrainingFault.PROCESS),
     ],
 )
 async def test_whatever_goes_wrong_is_told_as_a_failed_training(

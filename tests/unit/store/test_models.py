@@ -32,7 +32,13 @@ from daemon.core.manifests import (
     with_content_id,
 )
 from daemon.store.artifacts import described, npz
-from daemon.store.models import MANIFEST_BYTES_MAX, ModelEntry, ModelRegistry, ModelState
+from daemon.store.models import (
+    MANIFEST_BYTES_MAX,
+    REFUSED_MAX,
+    ModelEntry,
+    ModelRegistry,
+    ModelState,
+)
 
 PROJECT = Path(__file__).parents[3]
 ARRAYS: dict[str, npt.NDArray[Any]] = {
@@ -135,6 +141,31 @@ def test_a_registered_model_comes_back_bit_for_bit(tmp_path: Path) -> None:
         "manifest.json",
         "model.npz",
     ]
+
+
+def test_a_candidate_can_be_refused_and_no_other_model(tmp_path: Path) -> None:
+    registry, model_id = registered(tmp_path / "models")
+    active = registry.register(a_manifest(seed=2), ARRAYS, None).model_id
+    registry.activate(active)
+
+    registry.refuse(model_id)
+    registry.refuse(active)
+
+    assert states(registry) == {model_id: ModelState.REFUSED, active: ModelState.ACTIVE}
+
+
+def test_of_the_refused_the_newest_are_kept(tmp_path: Path) -> None:
+    registry = ModelRegistry(tmp_path / "models")
+    other = registry.register(a_manifest(symbols=("ETH/USDT",)), ARRAYS, None).model_id
+    registry.refuse(other)
+    made = []
+    for seed in range(REFUSED_MAX + 2):
+        made.append(registry.register(a_manifest(seed=seed), ARRAYS, None).model_id)
+        registry.refuse(made[-1])
+
+    assert list(states(registry)) == [other, *made[2:]]
+    folders = {each.name for each in (tmp_path / "models").iterdir() if each.is_dir()}
+    assert folders == {other, *made[2:]}
 
 
 def test_the_id_is_made_of_kind_day_and_content_but_not_of_when_it_was_made() -> None:
