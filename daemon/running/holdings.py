@@ -1,4 +1,4 @@
-"""What a run is at, in words: positions, open orders and a training, out of its journal or its core.
+"""What a run is at, in words: positions, open orders, a training; of its journal or its core.
 
 Belongs here: reading books out of a journal. Comparing them with a venue belongs to `reconcile`.
 """

@@ -63,6 +63,7 @@ class Retraining:
         self._active: ModelActivated | None = None
         self._closes: dict[InstrumentId, int] = {}
         self._drifted = 0  # samples in a row
+        self._lost: HealthSampled | None = None  # the newest sample, if the skill is lost by it
         self._open: RetrainingOpened | None = None
         self._starts = 0  # of the daemon, over the open one
         self._failures = 0  # in a row
@@ -84,6 +85,7 @@ class Retraining:
     def apply_model_activated(self, event: ModelActivated) -> None:
         if self._active is None or event.model != self._active.model:
             self._drifted = 0
+            self._lost = None
             self._failures = 0
             self._settled_ns = event.ts_ns
             self._ready_ns = event.ts_ns + self._gap_ns(0)
@@ -100,6 +102,8 @@ class Retraining:
 
     def apply_health_sampled(self, event: HealthSampled) -> None:
         self._drifted = self._drifted + 1 if self._shift(event) is not None else 0
+        is_lost = event.skill_lost or event.status is HealthStatus.CRITICAL
+        self._lost = event if is_lost else None
 
     def apply_retraining_opened(self, event: RetrainingOpened) -> None:
         self._open = event
@@ -140,10 +144,9 @@ class Retraining:
     def on_health_sampled(self, event: HealthSampled) -> Iterator[Event]:
         """By lost skill, else by drift that lasts."""
         config = self._config
-        if config.on_skill and (event.skill_lost or event.status is HealthStatus.CRITICAL):
-            detail = ", ".join(event.reasons)
-            cause = _Cause(RetrainReason.SKILL, detail, event.evidence, event.evidence_limit)
-            yield from self._opening(event.ts_ns, cause)
+        if self._lost is not None:
+            if config.on_skill:
+                yield from self._opening(event.ts_ns, _by_skill(self._lost))
             return
         shift = self._shift(event)
         if config.on_drift and shift is not None and self._drifted >= config.drift_samples:
@@ -153,18 +156,14 @@ class Retraining:
             yield from self._opening(event.ts_ns, cause)
 
     def on_bars_closed(self, event: BarsClosed) -> Iterator[Event]:
-        """By age, else by schedule."""
-        config, active = self._config, self._active
-        if active is None:
+        """By skill that is lost, else by age, else by schedule."""
+        cause = self._cause(max(bar.close_ns for bar in event.bars))
+        if cause is None:
             return
-        now_ns = max(bar.close_ns for bar in event.bars)
-        age_days = (now_ns - active.trained_through_ns) / DAY_NS
-        if config.after_days and age_days >= config.after_days:
-            cause = _Cause(RetrainReason.AGE, "days old", age_days, config.after_days)
-            yield from self._opening(event.ts_ns, cause)
-        elif config.every_days and self._turn(now_ns) > self._turn(self._settled_ns):
-            detail = f"every {config.every_days} days at {config.at_hour:02d}:00"
-            yield from self._opening(event.ts_ns, _Cause(RetrainReason.SCHEDULE, detail))
+        if self._lost is not None:
+            # Whatever the occasion: the past of a model that is dead must not vouch for the next.
+            cause = _by_skill(self._lost)
+        yield from self._opening(event.ts_ns, cause)
 
     def on_retraining_opened(self, event: RetrainingOpened) -> Iterator[StartTraining]:
         yield self._start(event, event.ts_ns)
@@ -175,6 +174,20 @@ class Retraining:
             yield self._start(self._open, event.ts_ns)
 
     # --- parts --------------------------------------------------------------------------------
+
+    def _cause(self, now_ns: int) -> _Cause | None:
+        config, active = self._config, self._active
+        if active is None:
+            return None
+        if self._lost is not None and config.on_skill:
+            return _by_skill(self._lost)
+        age_days = (now_ns - active.trained_through_ns) / DAY_NS
+        if config.after_days and age_days >= config.after_days:
+            return _Cause(RetrainReason.AGE, "days old", age_days, config.after_days)
+        if config.every_days and self._turn(now_ns) > self._turn(self._settled_ns):
+            detail = f"every {config.every_days} days at {config.at_hour:02d}:00"
+            return _Cause(RetrainReason.SCHEDULE, detail)
+        return None
 
     def _opening(self, ts_ns: int, cause: _Cause) -> Iterator[RetrainingOpened]:
         until_ns = self._complete_ns()
@@ -247,3 +260,8 @@ class Retraining:
             found.append((event.psi_prediction, "the prediction"))
         worst = max(found, default=None)
         return worst if worst is not None and worst[0] > self._config.psi_min else None
+
+
+def _by_skill(sample: HealthSampled) -> _Cause:
+    detail = ", ".join(sample.reasons)
+    return _Cause(RetrainReason.SKILL, detail, sample.evidence, sample.evidence_limit)

@@ -91,8 +91,7 @@ class Desk:
     def hours_until_asked(self, hours_max: int = 24 * 30) -> int:
         """How long a model whose skill is lost waits for the next attempt."""
         for hours in range(1, hours_max):
-            self.bars(1)
-            if self.sampled(**CRITICAL) is not None:
+            if self.bars(1) or self.sampled(**CRITICAL) is not None:
                 return hours
         return hours_max
 
@@ -338,6 +337,21 @@ def test_a_daemon_that_ends_asks_for_nothing_more() -> None:
     assert desk.sampled(**CRITICAL) is None
     desk.take(a_start(ts_ns=desk.now_ns))
     assert desk.sampled(**CRITICAL) is not None
+
+
+@pytest.mark.parametrize("on_skill", [True, False])
+def test_an_old_model_whose_skill_is_lost_is_not_replaced_by_one_its_past_would_vouch_for(
+    *, on_skill: bool
+) -> None:
+    desk = Desk(on_skill=on_skill, after_days=10.0)
+    desk.bars(24 * 9)
+    desk.sampled(**CRITICAL)
+    if on_skill:
+        desk.fails()
+
+    opened = desk.bars(24 * 3)
+
+    assert [each.reason for each in opened] == [e.RetrainReason.SKILL]
 
 
 def test_a_model_that_has_lost_what_it_promised_is_to_be_replaced_too() -> None:
