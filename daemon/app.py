@@ -342,6 +342,7 @@ def routes(core: Core) -> list[Route]:
         apply(e.ExchangeBack, execution.apply_exchange_back),
         apply(e.ListingChanged, risk.apply_listing_changed),
         apply(e.ListingChanged, risk.policy.apply_listing_changed),
+        apply(e.RulesChanged, book.apply_rules_changed),
 
         # trading state
         on(e.HaltRequested, risk.halts.on_halt_requested, e.TradingHalted),

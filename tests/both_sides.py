@@ -82,7 +82,7 @@ def unprotected(ledger: dict[str, Any], books: Books) -> Iterator[str]:
         for each in ledger["orders"]
         if each["status"] in OPEN and each["type"].startswith("stop")
     ]
-    for instrument in books.opened.instruments:
+    for instrument in books.book.instruments.values():
         position = books.book.position(instrument.id)
         quantity = instrument.quantize_down(position.quantity)
         worth = position.average_price * Decimal("0.9")

@@ -37,6 +37,7 @@ class FakeMarketData:
         self.fetched: list[tuple[InstrumentId, int, int]] = []
         self.is_away = False
         self.not_traded: dict[str, str] = {}
+        self.listed: list[Instrument] = []
         self.clock: Clock | None = None  # when given, REST knows no candle that opens later
         self.watched: dict[InstrumentId, int] = {}
         self.order_book = Book(
@@ -55,7 +56,7 @@ class FakeMarketData:
         self._stream(instrument).put_nowait(error)
 
     async def instruments(self, symbols: Sequence[str]) -> tuple[Instrument, ...]:
-        raise NotImplementedError
+        return tuple(each for each in self.listed if each.id.symbol in symbols)
 
     async def watch(self, instrument: InstrumentId) -> AsyncIterator[RawBar]:
         self.watched[instrument] = self.watched.get(instrument, 0) + 1

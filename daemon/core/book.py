@@ -20,6 +20,7 @@ from daemon.core.events import (
     OrderFilled,
     PositionChanged,
     PositionLiquidated,
+    RulesChanged,
     RunOpened,
     TradingHalted,
     TradingResumed,
@@ -250,6 +251,9 @@ class Book:
         return Worth(equity, exposed, tuple(there), tuple(missing))
 
     # --- applying -----------------------------------------------------------------------------
+
+    def apply_rules_changed(self, event: RulesChanged) -> None:
+        self.instruments[event.instrument.id] = event.instrument
 
     def apply_run_opened(self, event: RunOpened) -> None:
         self.instruments = {each.id: each for each in event.instruments}

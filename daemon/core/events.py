@@ -152,9 +152,7 @@ class RunOpened(Input, frozen=True, kw_only=True, gc=False, tag=True):
         return self.reporting_currency or self.instruments[0].quote
 
     def shown(self, amount: Decimal) -> str:
-        """A sum of the account as text: exact, but for what a rate between currencies made of it,
-        which has more digits than meaning.
-        """
+        """A sum of the account as text: exact, but for digits that a rate made, without meaning."""
         are_several = {each.quote for each in self.instruments} != {self.currency}
         return plain(round(amount, 8) if are_several else amount)
 
@@ -313,6 +311,13 @@ class ListingChanged(Input, frozen=True, kw_only=True, gc=False, tag=True):
     detail: str
 
 
+class RulesChanged(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """The exchange changed the steps or limits of an instrument; `detail` says which."""
+
+    instrument: Instrument
+    detail: str
+
+
 class OrderReported(Input, frozen=True, kw_only=True, gc=False, tag=True):
     """What a venue said about one of our orders, in reply, on its stream or when asked."""
 
@@ -380,9 +385,7 @@ class OrdersTicked(Input, frozen=True, kw_only=True, gc=False, tag=True):
 
 
 class Started(Input, frozen=True, kw_only=True, gc=False, tag=True):
-    """A process begins on this journal: its books are not compared yet, and none of its streams has
-    been silent.
-    """
+    """A process begins on this journal: no books are compared yet, no stream has been silent."""
 
     version: str = ""  # of the code; empty in journals of earlier versions
 
@@ -824,9 +827,7 @@ class PositionChanged(Fact, frozen=True, kw_only=True, gc=False, tag=True):
 
 
 class DustSetAside(Fact, frozen=True, kw_only=True, gc=False, tag=True):
-    """What is left of a position is less than the exchange takes an order for: it is no position
-    any more.
-    """
+    """What is left of a position is less than the exchange takes an order for: none any more."""
 
     instrument: InstrumentId
     trace: str
@@ -1163,7 +1164,7 @@ JOURNALED: tuple[type[Event], ...] = (
     ChallengerOpened, ChallengerPredictions, ModelsCompared, PromotionProposed,
     ModelPromoted, ModelRolledBack, ChallengerDropped, WatchEnded,
     TradingHalted, TradingResumed, JournalThinned,
-    DustSetAside, TradingStateChanged, ListingChanged, PolicyActed,
+    DustSetAside, TradingStateChanged, ListingChanged, RulesChanged, PolicyActed,
     FundingCharged, PositionLiquidated,
 )  # fmt: skip
 

@@ -291,6 +291,10 @@ def policy_acted(event: e.PolicyActed, _: Memory) -> Iterator[Fields]:
     }
 
 
+def rules_changed(event: e.RulesChanged, _: Memory) -> Iterator[Fields]:
+    yield {**parts.named(event.instrument.id), **parts.at(event), "detail": event.detail}
+
+
 def listing_changed(event: e.ListingChanged, _: Memory) -> Iterator[Fields]:
     yield {
         **parts.named(event.instrument),

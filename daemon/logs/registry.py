@@ -250,6 +250,10 @@ ROWS: Final = (
         "exchange symbol at is_tradable detail",
     ),
     row(
+        "exchange.rules", "warning", "the exchange changed a symbol's steps or limits",
+        "exchange symbol at detail",
+    ),
+    row(
         "trading.state", "warning", "what follows from the halts in force; also said at a start",
         "at? state reasons since? probation_trades? resume?",
     ),

@@ -104,6 +104,7 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.DataDistrusted: (("data.distrusted", data_lines.data_distrusted),),
     e.TradingHalted: (("daemon.halted", lines.daemon_halted),),
     e.ListingChanged: (("exchange.listing", lines.listing_changed),),
+    e.RulesChanged: (("exchange.rules", lines.rules_changed),),
     e.PolicyActed: (("policy.acted", lines.policy_acted),),
     e.TradingStateChanged: (("trading.state", lines.trading_state),),
     e.TradingResumed: (("daemon.resumed", lines.asked),),

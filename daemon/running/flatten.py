@@ -31,6 +31,7 @@ from daemon.feature_config import feature_set_of
 from daemon.running.bar_keeper import BarKeeper
 from daemon.running.book_watch import BookWatch, Hands, Restless, Rules
 from daemon.running.holdings import holding
+from daemon.running.listing_watch import news_of_rules
 from daemon.running.quotes import QuoteDesk
 from daemon.running.racing import first_of
 from daemon.running.reconcile import Books
@@ -138,6 +139,8 @@ class Flattener:
             msg = f"run {self._paths.run} was killed before its first step: it never held anything"
             raise JournalBroken(msg)
         await runner.take(Started(ts_ns=now_ns, version=code_version()))
+        for event in news_of_rules(core.book.instruments, self._world.instruments, now_ns):
+            await runner.take(event)
         for site in self._world.sites:
             if site.paper is not None:
                 site.paper.restore(*booked(core.blotter, journal, site.exchange))

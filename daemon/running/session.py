@@ -36,6 +36,7 @@ from daemon.running.boot import (
 )
 from daemon.running.candidates import candidate_job
 from daemon.running.fine_bars import FineBars
+from daemon.running.listing_watch import news_of_rules
 from daemon.running.live import Live
 from daemon.running.model_desk import model_desk
 from daemon.running.model_following import Following
@@ -209,6 +210,8 @@ class Session:
         self._tell_resumed(count)
         self._reporter.state("reconciling with the venue")
         await take(Started(ts_ns=now_ns, version=code_version()))
+        for event in news_of_rules(core.book.instruments, self._world.instruments, now_ns):
+            await take(event)
         for site in self._world.sites:
             if site.paper is not None:
                 site.paper.restore(*booked(core.blotter, self._journal, site.exchange))

@@ -160,9 +160,12 @@ class SiteTasks:
         if not self.site.is_lockstep:  # there slots are counted, and whoever counts them asks
             tasks.append(self._books.run())
         if not self.site.is_lockstep:
-            ids = [each.id for each in self.site.instruments]
-            market_data, now_ns = self.site.market_data, self.site.clock.now_ns
-            tasks.append(ListingWatch(market_data, ids, now_ns=now_ns, put=self._put).run())
+            site, put = self.site, self._put
+            tasks.append(
+                ListingWatch(
+                    site.market_data, site.instruments, now_ns=site.clock.now_ns, put=put
+                ).run()
+            )
         if self.site.key is not None:
             tasks.append(self._watch_key(self.site.key))
         return tasks if self.site.link is None else [*tasks, self._follow_clock(self.site.link)]

@@ -30,6 +30,7 @@ from daemon.venues.ccxt_budget import using
 from daemon.venues.ccxt_client import VALIDITY_MS, assert_sends_once, is_embedded, speaks_binance
 from daemon.venues.ccxt_departures import departing, watch_departures
 from daemon.venues.ccxt_dialect import dialect_of
+from daemon.venues.ccxt_market import instrument_of
 from daemon.venues.ccxt_outcomes import (
     CLOCK_IS_OFF,
     code_of,
@@ -116,6 +117,8 @@ class CcxtVenue:
         ours = order.client_order_id
         try:
             await self._reader.markets()
+            if not self._is_on_grid(order):  # ccxt would cut it to steps that are no more
+                await self._reader.markets(is_anew=True)
             request = self._request(order)
         except (ExchangeUnreachable, LiveRefused, ValueError, LookupError) as error:
             return self._report(order, Outcome.NOT_SENT, str(error))
@@ -245,6 +248,18 @@ class CcxtVenue:
 
     async def close(self) -> None:
         await self._client.close()
+
+    def _is_on_grid(self, order: SubmitOrder) -> bool:
+        """Whether it is made of the steps that the client read at its start."""
+        market = self._client.markets[order.instrument.symbol]
+        try:
+            listed = instrument_of(self._exchange, market, self._client.precisionMode)
+        except ValueError:
+            return True  # it has no steps that could be told
+        prices = (order.price, order.stop_price)
+        return listed.quantize_down(order.quantity) == order.quantity and all(
+            each is None or listed.price_down(each) == each for each in prices
+        )
 
     def _request(self, order: SubmitOrder) -> Request:
         """What is asked of ccxt for this order; NotSupported and other ValueErrors."""

@@ -20,6 +20,7 @@ from daemon.core.pipeline import Pipeline
 from daemon.core.timeframes import NS_PER_MS
 from daemon.feature_config import feature_set_of
 from daemon.running.book_task import BookTask
+from daemon.running.listing_watch import ListingWatch, news_of_rules
 from daemon.running.order_tasks import follow_open, tick_orders
 from daemon.running.quotes import QuoteDesk
 from daemon.running.reconcile import Books
@@ -101,6 +102,11 @@ class MoneyLife:
         self.id = instruments[0].id
         self._build(instruments)
         opened = await self._recover(instruments)
+        for event in news_of_rules(self.core.book.instruments, instruments, self.now_ns()):
+            await self.runner.take(event)
+        self.listing = ListingWatch(
+            self._market, instruments, now_ns=self.now_ns, put=self.inbox.put
+        )
         books = Books(opened, self.core.blotter, self.core.book, self.core.flows)
         self.books = books
         watch = self._books_task.watch(books, HOUR_MS * NS_PER_MS)

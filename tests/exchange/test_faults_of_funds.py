@@ -6,6 +6,8 @@ After each both sides' books are equal to the last digit.
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from daemon.core import events as e
 from daemon.core.orders import Leg, OrderState
 from tests.exchange.fake_market import FakeMarket
@@ -28,6 +30,55 @@ async def test_f42_a_position_under_a_raised_minimum_is_not_sold_over_and_over(
         assert 1 <= len(refused) <= 4
         assert desk.held > 0
         await desk.assert_books_are_right(is_protected=False)
+
+
+async def test_f42_a_raised_minimum_that_is_read_makes_dust_of_what_it_no_longer_lets_go(
+    tmp_path: Path,
+) -> None:
+    async with holding(tmp_path) as desk:
+        await desk.lab.fault(kind="rules", minimum_notional="5000")
+        await desk.listing.look()
+        await desk.bar()
+        await desk.sells()
+
+        assert desk.states() == ["entry filled", "stop canceled"]
+        assert desk.held == 0
+        assert desk.core.book.position(desk.id).dust == D("0.01996002")
+        await desk.assert_books_are_right()
+
+
+@pytest.mark.parametrize("is_at_start", [True, False])
+async def test_f43_a_step_that_changed_is_read_and_the_position_can_be_left_by_it(
+    tmp_path: Path, *, is_at_start: bool
+) -> None:
+    async with holding(tmp_path) as desk:
+        await desk.lab.fault(kind="rules", lot="0.0001", tick="0.1")
+        await (desk.restarts() if is_at_start else desk.listing.look())
+        await desk.bar()
+        await desk.until(lambda: desk.is_protected)
+        assert [each["quantity"] for each in await there(desk)] == ["0.01998", "0.01996", "0.0199"]
+        await desk.sells()
+
+        (told,) = desk.all(e.RulesChanged)
+        assert told.detail.startswith("tick 0.01 -> 0.1, lot 0.00001 -> 0.0001")
+        sold = desk.orders[-1]
+        assert (sold.leg, sold.quantity, str(sold.state)) == (Leg.EXIT, D("0.0199"), "filled")
+        assert desk.core.book.position(desk.id).dust == D("0.00006002")
+        await desk.assert_books_are_right()
+
+
+async def test_f43_a_finer_step_is_used_as_soon_as_it_is_read(tmp_path: Path) -> None:
+    async with money_desk(tmp_path) as desk:
+        await desk.lab.fault(kind="rules", lot="0.000001")
+        await desk.listing.look()
+        await desk.bar()
+        await desk.buys()
+
+        bought = desk.orders[0].quantity
+        assert bought % D("0.00001") != 0
+        assert D((await there(desk))[0]["quantity"]) == bought
+        assert desk.states()[0] == "entry filled"
+        await desk.assert_books_are_right()
 
 
 async def test_f43_a_step_that_changed_refuses_the_order_by_name_and_once(tmp_path: Path) -> None:

@@ -1,12 +1,17 @@
 """The watch over what an exchange trades, in virtual time."""
 
 import asyncio
+from decimal import Decimal
 
-from daemon.core.events import Input, ListingChanged
-from daemon.running.listing_watch import EVERY_S, ListingWatch
-from tests.builders import BTC, ETH
+from msgspec.structs import replace
+
+from daemon.core.events import Input, ListingChanged, RulesChanged
+from daemon.running.listing_watch import EVERY_S, ListingWatch, news_of_rules
+from tests.builders import BTC, ETH, an_instrument
 from tests.fakes import FakeMarketData
 from tests.virtual_time import run_virtual
+
+RULES = an_instrument(id=BTC)
 
 
 def test_a_symbol_that_is_traded_no_more_is_told_once_and_again_when_it_is() -> None:
@@ -18,7 +23,7 @@ def test_a_symbol_that_is_traded_no_more_is_told_once_and_again_when_it_is() -> 
 
     async def scenario() -> None:
         market = FakeMarketData()
-        watch = ListingWatch(market, [BTC, ETH], now_ns=lambda: 7, put=put)
+        watch = ListingWatch(market, [RULES, an_instrument(id=ETH)], now_ns=lambda: 7, put=put)
         running = asyncio.create_task(watch.run())
         states: list[dict[str, str]] = [{}, {BTC.symbol: "BREAK"}, {BTC.symbol: "BREAK"}, {}]
         for untraded in states:
@@ -33,3 +38,33 @@ def test_a_symbol_that_is_traded_no_more_is_told_once_and_again_when_it_is() -> 
         (BTC, False, "BREAK"),
         (BTC, True, "the exchange trades it again"),
     ]
+
+
+def test_a_step_that_changes_is_told_once_with_both_numbers_and_nothing_else_is() -> None:
+    told: list[Input] = []
+
+    async def put(event: Input) -> None:
+        told.append(event)
+
+    async def scenario() -> None:
+        market = FakeMarketData()
+        market.listed = [RULES]
+        watch = ListingWatch(market, [RULES], now_ns=lambda: 7, put=put)
+        await watch.look()
+        market.listed = [replace(RULES, lot=RULES.lot * 10, maximum_quantity=Decimal(9))]
+        await watch.look()
+        await watch.look()
+
+    run_virtual(scenario())
+
+    (changed,) = told
+    assert isinstance(changed, RulesChanged)
+    assert changed.instrument.lot == RULES.lot * 10
+    assert changed.detail == "lot 0.00001 -> 0.0001, maximum_quantity none -> 9"
+
+
+def test_what_an_instrument_is_made_of_never_changes() -> None:
+    other = replace(RULES, base="BCH", lot=RULES.lot * 10)
+
+    assert list(news_of_rules({BTC: RULES}, [other], 7)) == []
+    assert list(news_of_rules({}, [RULES], 7)) == []
