@@ -797,6 +797,11 @@ def a_listing_change(**changes: Any) -> e.ListingChanged:
     return _filled(e.ListingChanged, defaults, changes)
 
 
+def a_rules_change(**changes: Any) -> e.RulesChanged:
+    defaults = {"instrument": an_instrument(), "detail": "lot 0.0001 -> 0.00001"}
+    return _filled(e.RulesChanged, defaults, changes)
+
+
 def a_state_change(**changes: Any) -> e.TradingStateChanged:
     defaults = {
         "state": e.TradingState.HALTED,
@@ -862,7 +867,7 @@ JOURNALED_BUILDERS: Final[tuple[Callable[..., e.Event], ...]] = (
     a_challenger_opened, challenger_predictions, models_compared, a_promotion_proposed,
     a_promotion, a_rollback, a_challenger_dropped, a_watch_ended,
     a_halt, a_resumption,
-    a_journal_thinned, a_dust, a_state_change, a_listing_change,
+    a_journal_thinned, a_dust, a_state_change, a_listing_change, a_rules_change,
     a_policy_act,
     a_funding, a_liquidation,
 )  # fmt: skip

@@ -34,6 +34,7 @@ PUSH_LATE_MAX_S = 8.0
 LIMITED_MAX_S = 20.0
 PLENTY = Limit(1_000_000.0, 60.0)
 KINDS = {"MARKET": OrderType.MARKET, "LIMIT": OrderType.LIMIT, "STOP_LOSS": OrderType.STOP}
+TICK_SIZE = 4  # as ccxt numbers the way in which it tells steps
 PAGE = "<html>502 Bad Gateway</html>"
 # How ccxt names what the model exchange refuses.
 NAMES = {
@@ -72,7 +73,8 @@ class ModelClient:
         self.tag = ""  # what the next order was decided for; only the judge reads it
         self.options: dict[str, Any] = {}
         self.clients: dict[str, Any] = {}
-        self.markets = {self._symbol: {"precision": {"price": str(instrument.tick)}}}
+        self.precisionMode = TICK_SIZE
+        self.markets = {self._symbol: _listed(instrument)}
         self.budget = Budget(PLENTY, wire=wire)
         exchange.push = self._push
 
@@ -317,6 +319,16 @@ class ModelClient:
 
     def _latency(self) -> float:
         return self._rng.uniform(0.01, 0.3)
+
+
+def _listed(instrument: Instrument) -> dict[str, Any]:
+    """As ccxt tells it, as far as the venue reads it."""
+    return {
+        "symbol": instrument.id.symbol,
+        "base": instrument.base,
+        "quote": instrument.quote,
+        "precision": {"price": str(instrument.tick), "amount": str(instrument.lot)},
+    }
 
 
 def _error(name: str, status: int = 0, body: str = "") -> Exception:
