@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from daemon.core.pipeline import Pipeline, Route
 
 NEWEST = 256  # times that are kept of each thing
+FRESH_MAX = 4_096  # between two times that it is asked for; more are not counted
 SLOWEST = 8  # handlers and inputs that are told of
 
 
@@ -44,28 +45,32 @@ class Summary(Struct, frozen=True, kw_only=True):
 
 
 class Times:
-    """The newest times of one thing, and the longest one ever."""
+    """The newest times of one thing, and the longest one ever.
 
-    __slots__ = ("count", "newest_ns", "worst_ns")
+    Taking one costs an append; what they come to is reckoned when they are asked for.
+    """
+
+    __slots__ = ("_count", "_fresh_ns", "_newest_ns", "_worst_ns", "note")
 
     def __init__(self) -> None:
-        self.newest_ns: deque[int] = deque(maxlen=NEWEST)
-        self.worst_ns = 0
-        self.count = 0
-
-    def note(self, took_ns: int) -> None:
-        self.newest_ns.append(took_ns)
-        self.count += 1
-        if took_ns > self.worst_ns:  # noqa: PLR1730  # three times as fast as max()
-            self.worst_ns = took_ns
+        self._fresh_ns: deque[int] = deque(maxlen=FRESH_MAX)
+        self._newest_ns: deque[int] = deque(maxlen=NEWEST)
+        self._worst_ns = 0
+        self._count = 0
+        self.note: Callable[[int], None] = self._fresh_ns.append
 
     def told(self) -> Told:
-        ordered = sorted(self.newest_ns)
+        fresh = list(self._fresh_ns)
+        self._fresh_ns.clear()
+        self._count += len(fresh)
+        self._worst_ns = max(self._worst_ns, *fresh, 0)
+        self._newest_ns.extend(fresh)
+        ordered = sorted(self._newest_ns)
         return Told(
             p50_ms=_milliseconds(percentile(ordered, 0.50)),
             p99_ms=_milliseconds(percentile(ordered, 0.99)),
-            max_ms=_milliseconds(self.worst_ns),
-            calls=self.count,
+            max_ms=_milliseconds(self._worst_ns),
+            calls=self._count,
         )
 
 
@@ -147,5 +152,6 @@ def _milliseconds(took_ns: float) -> float:
 
 
 def _slowest(times: dict[str, Times]) -> dict[str, Told]:
-    told = [(name, each.told()) for name, each in times.items() if each.count]
-    return dict(sorted(told, key=lambda named: -named[1].p99_ms)[:SLOWEST])
+    told = [(name, each.told()) for name, each in times.items()]
+    called = [named for named in told if named[1].calls]
+    return dict(sorted(called, key=lambda named: -named[1].p99_ms)[:SLOWEST])
