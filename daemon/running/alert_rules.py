@@ -140,6 +140,11 @@ RULES: Final = (
         says="the exchange refuses orders",
         do="read the reason: balance, limits of the account, or a symbol that is not traded",
     ),
+    Rule(
+        event="order.not_sent", severity=_WARN, where=("exchange",),
+        says="an order never left, and is not sent again",
+        do="read the reason; a HALT file and a lost connection are the usual ones",
+    ),
     # the exchange and its data
     Rule(
         event="exchange.lost", severity=_BAD, where=("exchange",), after_s=60.0,
