@@ -87,7 +87,6 @@ class Evidence(Struct, kw_only=True):
     predicted_by: str = ""
     shadows: dict[str, e.Prediction] = field(default_factory=dict)  # by model; decided nothing
     model: e.ModelActivated | None = None  # that the bar was decided with
-    model_before: str = ""  # in use until then
     model_since_ns: int | None = None
     health: e.HealthSampled | None = None  # the newest before the bar
     halts: dict[str, e.TradingHalted] = field(default_factory=dict)  # in force at the bar
@@ -243,8 +242,6 @@ def _used(found: Evidence, event: e.ModelActivated, step: int) -> None:
     """A model that takes over with the bar itself may have decided it already."""
     if step > found.bar_step or (step == found.bar_step and event.model != found.predicted_by):
         return
-    if step < found.bar_step:
-        found.model_before = event.model
     if found.model is None or found.model.model != event.model:
         found.model_since_ns = event.ts_ns
     found.model = event
@@ -252,11 +249,11 @@ def _used(found: Evidence, event: e.ModelActivated, step: int) -> None:
 
 def _round_trip(found: Evidence, journal: JournalReader) -> None:
     """The round trip that an order of this decision began, went on with or ended."""
-    fills = {fill.trade_id for tale in found.orders.values() for fill in tale.fills}
-    if not fills:
+    filled = [fill.ts_ns for tale in found.orders.values() for fill in tale.fills]
+    if not filled:
         return
     facts = gather(event for _, event in journal.read_kinds(*TRADED))
-    first_ns = min(fill.ts_ns for tale in found.orders.values() for fill in tale.fills)
+    first_ns = min(filled)
     own = [each for each in facts.trades if found.trace in {each.entry_trace, each.exit_trace}]
     spans = [
         each

@@ -16,6 +16,7 @@ from daemon.core.bars import Bar
 from daemon.core.manifests import Manifest
 from daemon.core.timeframes import DAY_NS, NS_PER_MS, rfc3339
 from daemon.reports.explaining.evidence import Evidence
+from daemon.reports.explaining.summary import summary
 from daemon.reports.explaining.watching import Recomputed
 from daemon.reports.tables import trade_row
 
@@ -103,6 +104,7 @@ def facts(told: Told) -> dict[str, object]:
         "exchange": found.instrument.exchange,
         "symbol": found.instrument.symbol,
         "timeframe": found.run.timeframe,
+        "why": list(summary(told)),
         "bar": _bar(told),
         "features": [
             {"name": name, "value": value, "training": plain_of(place)}
@@ -156,8 +158,9 @@ def _timed(thing: object) -> object:
 
 def _named(name: str, value: object) -> tuple[str, object]:
     if name.endswith("_ns") and isinstance(value, int):
-        # Beside the close of a bar stands its closing price.
-        short = {"close_ns": "bar", "ts_ns": "at"}.get(name, name.removesuffix("_ns"))
+        # Beside the times of a bar stand its prices of the same name.
+        known = {"close_ns": "bar", "open_ns": "open_time", "ts_ns": "at"}
+        short = known.get(name, name.removesuffix("_ns"))
         return short, rfc3339(value)
     return ("event" if name == "type" else name), _timed(value)
 

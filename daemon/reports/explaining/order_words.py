@@ -115,15 +115,15 @@ def outcome_lines(told: Told) -> Iterator[str]:
             f"{currency}, exposure {100 * changed.exposure_ratio:.2f} %"
         )
     for resolved in found.outcomes:
-        yield outcome_text(resolved, found)
+        yield outcome_text(resolved)
     if not found.outcomes and isinstance(found.prediction, e.Prediction):
         yield "the prediction: its horizon is not over in this journal"
     yield from trip_lines(told)
 
 
-def outcome_text(resolved: e.PredictionResolved, found: Evidence) -> str:
+def outcome_text(resolved: e.PredictionResolved) -> str:
     name = "the prediction"
-    if resolved.model != found.predicted_by:
+    if resolved.is_shadow:
         name += f" of {resolved.model}, on which nothing was decided"
     if resolved.outcome is None:
         return f"{name}: never to be known ({resolved.reason or 'no reason told'})"

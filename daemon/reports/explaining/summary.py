@@ -48,8 +48,8 @@ def _came_of_it(told: Told) -> Iterator[str]:
         yield _worked(found)
     yield from _events(told)
     for resolved in found.outcomes:
-        if resolved.model == found.predicted_by:
-            yield _sentence(outcome_text(resolved, found))
+        if not resolved.is_shadow:
+            yield _sentence(outcome_text(resolved))
     if found.trade is not None:
         yield _sentence(f"the round trip of it: {came_of(told)}")
 

@@ -13,6 +13,7 @@ from daemon.core import events as e
 from daemon.core.errors import UsageRefused
 from daemon.core.orders import Leg
 from daemon.core.pipeline import Pipeline
+from daemon.core.timeframes import rfc3339
 from daemon.reports.explaining import vocabulary
 from daemon.reports.explaining.evidence import DURING, Evidence, evidence
 from daemon.reports.explaining.facts import Placed, Told, facts, placed
@@ -156,6 +157,11 @@ def assert_worded(told: Told) -> None:
     told_facts: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(facts(told)))
     assert told_facts["recomputed"]["identical"] is True
     assert len(told_facts["orders"]) == len(found.orders)
+    assert [each for each in told_facts["why"] if " ".join(each.split()) not in page] == []
+    if found.bar is not None:
+        numbers = told_facts["bar"]["numbers"]
+        assert numbers["open_time"] == rfc3339(found.bar.open_ns)
+        assert (numbers["open"], numbers["bar"]) == (found.bar.open, rfc3339(found.close_ns))
 
 
 def events_of(seed: int, *kinds: type[e.Event]) -> Iterator[Any]:
@@ -275,7 +281,7 @@ def a_swap(decided_by: str) -> list[list[e.Event]]:
             shadow,
             a_suppression(),
         ],
-        [a_resolution(model=decided_by), a_resolution(model="third")],
+        [a_resolution(model=decided_by), a_resolution(model="third", is_shadow=True)],
     ]
 
 
