@@ -25,7 +25,8 @@ class RetrainingSection(Section):
     new_bars_min: Count = 48
     min_gap_hours: Hours = 24.0
     backoff_factor: Annotated[Real, Field(ge=1, le=10)] = 2.0
-    max_gap_hours: Hours = 168.0
+    max_gap_hours: Hours = 96.0
+    shadow_hours: Hours = 168.0
     windows_bars: Annotated[
         tuple[Annotated[Count, Field(ge=100, le=1_000_000)], ...],
         BeforeValidator(listed),

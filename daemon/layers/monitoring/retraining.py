@@ -112,7 +112,7 @@ class Retraining:
     def apply_candidate_trained(self, event: CandidateTrained) -> None:
         """It predicts in shadow now, and is given time to show what it is worth."""
         if self._answers(event.opened_ns):
-            self._settle(event.ts_ns, self._max_gap_ns)
+            self._settle(event.ts_ns, round(self._config.shadow_hours * HOUR_NS))
 
     def apply_challenger_dropped(self, event: ChallengerDropped) -> None:
         """The attempt has failed after all, unless another candidate goes on in its place."""
@@ -126,7 +126,7 @@ class Retraining:
         self._failures += 1
         gap_ns = self._gap_ns(self._failures - 1)
         if event.fault is TrainingFault.OPERATOR:  # who cancels one does not want the next at once
-            gap_ns = self._max_gap_ns
+            gap_ns = round(self._config.max_gap_hours * HOUR_NS)
         self._settle(event.ts_ns, gap_ns)
 
     def apply_stop_requested(self, _event: StopRequested) -> None:
@@ -238,10 +238,6 @@ class Retraining:
         self._settled_ns = ts_ns
         self._ready_ns = ts_ns + gap_ns
         self._open = None
-
-    @property
-    def _max_gap_ns(self) -> int:
-        return round(self._config.max_gap_hours * HOUR_NS)
 
     def _gap_ns(self, failures_before: int) -> int:
         hours = self._config.min_gap_hours * self._config.backoff_factor ** min(failures_before, 64)

@@ -149,7 +149,11 @@ def settings_of(rng: Random) -> Settings:
         # Stories are short: the rule that halts sooner, if seldom rightly.
         health=HealthSection(policy="auc_window", window_outcomes=40, min_resolved=20),
         retraining=RetrainingSection(
-            after_days=0.5, new_bars_min=4, min_gap_hours=3.0, max_gap_hours=3.0
+            after_days=0.5,
+            new_bars_min=4,
+            min_gap_hours=3.0,
+            max_gap_hours=3.0,
+            shadow_hours=3.0,
         ),
         promotion=promotion_of(copy(rng)),
     )

@@ -211,7 +211,7 @@ def trained(desk: Desk) -> None:
 
 
 def test_a_candidate_is_given_time_before_the_next_is_asked_for() -> None:
-    desk = Desk(new_bars_min=1, min_gap_hours=24.0, max_gap_hours=100.0)
+    desk = Desk(new_bars_min=1, min_gap_hours=24.0, shadow_hours=100.0)
     desk.hours_until_asked()
 
     trained(desk)
@@ -237,7 +237,7 @@ def test_a_candidate_that_is_dropped_has_failed_and_the_next_waits_its_turn() ->
 
 @pytest.mark.parametrize("reason", [e.DropReason.REPLACED, e.DropReason.BUSY])
 def test_of_two_candidates_one_goes_on(reason: e.DropReason) -> None:
-    desk = Desk(new_bars_min=1, max_gap_hours=100.0)
+    desk = Desk(new_bars_min=1, shadow_hours=100.0)
     desk.hours_until_asked()
     trained(desk)
 
