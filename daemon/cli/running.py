@@ -105,6 +105,10 @@ def start_run(request: RunRequest, config: Path | None, state_dir: Path | None) 
             settings = load(path, {"run.state_dir": state_dir, **overrides})
         _require_one_url(request, settings)
         typed = tuple(key for key, value in overrides.items() if value is not None)
+    if settings.alerts.addresses:
+        from daemon.running.alert_addresses import checked
+
+        checked(settings.alerts)  # refuses a bad one before anything is begun
     with StateLock.acquire(settings.run.state_dir, started_ns=WireClock().now_ns()):
         return asyncio.run(_run(request, settings, spec, typed))
 
