@@ -66,6 +66,7 @@ def model_routes(core: Core) -> list[Route]:
         apply(e.ModelPromoted, roles.apply_model_promoted),
         apply(e.ModelPromoted, challenger.apply_model_promoted),
         on(e.ModelPromoted, challenger.on_model_promoted, e.ModelActivated),
+        on(e.ModelPromoted, core.risk.halts.on_model_promoted, e.TradingResumed),
         apply(e.ModelRolledBack, roles.apply_model_rolled_back),
         on(e.ModelRolledBack, challenger.on_model_rolled_back, e.ModelActivated),
     ]

@@ -16,7 +16,7 @@ Rate = Annotated[Real, Field(gt=0, lt=1)]
 class PromotionSection(Section):
     by: Literal["rule", "operator"] = "rule"
     error_rate: Rate = 0.05
-    error_rate_when_dead: Rate = 0.20
+    error_rate_when_dead: Rate = 0.05
     min_outcomes: Count = 100
     shadow_max_bars: Count = 1_000
     rollback_bars: Natural = 500

@@ -268,6 +268,7 @@ class RiskSection(Section):
     probation_ratio: Share = 0.5
     probation_trades: Annotated[Natural, Field(le=10_000)] = 10
     trade_unknown_model: Literal["never", "paper", "always"] = "paper"
+    successor_ends_model_halt: bool = False
 
     @model_validator(mode="after")
     def _caps_agree(self) -> Self:

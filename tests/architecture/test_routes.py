@@ -62,6 +62,7 @@ NOT_REACHED = {
     ("BarRejected", e.DataDistrusted),
     ("OrderFilled", e.FeesDrifted),  # shown in tests/unit/core/test_costs
     *(("BooksAdopted", each) for each in (e.OrderIntended, e.OrderCancelRequested, e.CancelOrder)),
+    ("ModelPromoted", e.TradingResumed),  # shown in tests/unit/layers/test_risk
     # Beside orders that nobody intended: shown in tests/unit/layers/test_working.
     *(("Reconciled", each) for each in (e.OrderCancelRequested, e.CancelOrder, e.ParentEnded)),
 }

@@ -1,7 +1,8 @@
 """Halts: latches the reasons why nothing may be opened, until an operator resumes.
 
 Belongs here: what halts and what ends it. The trading state is latched and lives in journaled
-events only: it survives a restart, and a halt ends by ResumeRequested and by nothing else.
+events only: it survives a restart, and a halt ends by ResumeRequested and by nothing else, unless
+`successor_ends_model_halt` lets a promoted model end that of its predecessor.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         FlattenRequested,
         HaltRequested,
         HealthSampled,
+        ModelPromoted,
         OrderFilled,
         PositionChanged,
         Reconciled,
@@ -161,6 +163,13 @@ class Halts:
         """Nothing where nothing is halted: a needless resume must not forget the peak equity."""
         if self._halted:
             yield TradingResumed(ts_ns=event.ts_ns, reason=event.reason, who=event.who)
+
+    def on_model_promoted(self, event: ModelPromoted) -> Iterator[Event]:
+        """A successor may end the halt of the model it replaces, where that is the only one."""
+        is_of_model = set(self._halted) == {HaltReason.MODEL_CRITICAL}
+        if is_of_model and self._config.successor_ends_model_halt:
+            reason = f"{event.model} took over from {event.replaced}, which had halted"
+            yield TradingResumed(ts_ns=event.ts_ns, reason=reason, who=event.who)
 
     def _oversold(self, instrument: InstrumentId, ts_ns: int) -> Iterator[Event]:
         """Spot below nothing: what was there once was sold twice, or what was not the bot's."""

@@ -32,6 +32,7 @@ from tests.builders import (
     a_model_activated,
     a_payoff,
     a_position_changed,
+    a_promotion,
     a_quote,
     a_reconciled,
     a_resume_requested,
@@ -256,6 +257,7 @@ class Desk:
             on(e.EquityMarked, risk.halts.on_equity_marked),
             apply(e.HealthSampled, risk.apply_health_sampled),
             on(e.HealthSampled, risk.halts.on_health_sampled),
+            on(e.ModelPromoted, risk.halts.on_model_promoted),
             apply(e.BarRejected, risk.apply_bar_rejected),
             on(e.BarRejected, risk.on_bar_rejected),
             apply(e.DataDistrusted, risk.apply_data_distrusted),
@@ -553,6 +555,30 @@ def test_a_model_that_is_critical_opens_nothing_even_after_a_resume() -> None:
     assert desk.denied() == "model_critical"
     desk.takes(a_health_sample(status=e.HealthStatus.WARNING))
     assert desk.denied() == "approved"
+
+
+def test_a_successor_ends_the_halt_of_its_predecessor_only_where_that_was_chosen() -> None:
+    told = []
+    for is_chosen in (False, True):
+        desk = Desk(successor_ends_model_halt=is_chosen)
+        desk.takes(a_health_sample(status=e.HealthStatus.CRITICAL))
+        desk.takes(a_promotion())
+        told.append((desk.risk.halts.state, desk.risk.halts.probation.trades_left > 0))
+
+    assert told == [(e.TradingState.HALTED, False), (e.TradingState.ACTIVE, True)]
+
+
+def test_a_successor_ends_no_halt_while_another_one_stands() -> None:
+    desk = Desk(successor_ends_model_halt=True)
+    desk.takes(a_health_sample(status=e.HealthStatus.CRITICAL))
+    desk.takes(e.HaltRequested(ts_ns=CLOSE_NS, reason="maintenance", who="me"))
+
+    desk.takes(a_promotion())
+
+    assert set(desk.risk.halts.in_force) == {
+        e.HaltReason.MODEL_CRITICAL,
+        e.HaltReason.OPERATOR,
+    }
 
 
 def test_without_a_price_nothing_is_opened() -> None:
