@@ -110,6 +110,7 @@ def outcome_lines(told: Told) -> Iterator[str]:
     for changed in found.positions:
         held = f"{plain(changed.quantity)} {found.listed.base}"
         at = f" at {plain(round(changed.average_price, 8))}" if changed.quantity else ""
+        at += f", and {plain(changed.dust)} too little to be sold" if changed.dust else ""
         yield (
             f"position {moment(changed.ts_ns)}: {held}{at}, equity {money(changed.equity_quote)} "
             f"{currency}, exposure {100 * changed.exposure_ratio:.2f} %"

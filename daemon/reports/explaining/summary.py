@@ -67,13 +67,25 @@ def _events(told: Told) -> Iterator[str]:
         elif isinstance(event, e.TradingResumed):
             yield f"With this bar trading was resumed by {event.who}: {event.reason}."
         elif isinstance(event, e.ModelPromoted | e.ModelRolledBack):
-            yield f"{_swapped(event, found)}: {SWAPPED[event.reason]}."
+            yield f"{_swapped(event, found)}: {SWAPPED[event.reason]}{_compared(event)}."
 
 
 def _swapped(event: e.ModelPromoted | e.ModelRolledBack, found: Evidence) -> str:
     since = "and decided this bar" if found.predicted_by == event.model else "from the next bar on"
     did = "took over from" if isinstance(event, e.ModelPromoted) else "came back in the place of"
     return f"With this bar model {event.model} {did} {event.replaced}, {since}"
+
+
+def _compared(event: e.ModelPromoted | e.ModelRolledBack) -> str:
+    """What was known of it in shadow; an operator may ask before anything is."""
+    known = event.comparison
+    if known is None:
+        return f" ({event.detail})" if event.detail else ""
+    return (
+        f" ({known.bars} bars in shadow; {signed(known.score_gain, 4)} nats a prediction over "
+        f"{known.other} on {known.pairs} of both, evidence {known.evidence:.3g}; "
+        f"{signed(known.chance_gain, 4)} over a constant, evidence {known.evidence_skill:.3g})"
+    )
 
 
 def _halt(halt: e.TradingHalted) -> str:

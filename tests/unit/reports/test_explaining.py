@@ -307,7 +307,9 @@ def test_a_swap_with_the_bar_tells_which_model_decided_it_and_why_it_came(
     assert told.evidence.model.model == decided_by
     since = "and decided this bar" if is_new else "from the next bar on"
     taken = f"model {promotion.model} took over from {promotion.replaced}, {since}"
-    assert f"With this bar {taken}: {vocabulary.SWAPPED[promotion.reason]}." in page
+    assert f"With this bar {taken}: {vocabulary.SWAPPED[promotion.reason]} (" in page
+    assert promotion.comparison is not None
+    assert f"evidence {promotion.comparison.evidence:.3g};" in page
     assert "nothing was decided on it: third said 0.2500 up" in page
     assert "The prediction: right" in page
     assert "the prediction of third, on which nothing was decided: right" in page
