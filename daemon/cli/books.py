@@ -17,6 +17,7 @@ from daemon.cli.control import ask
 from daemon.cli.output import pairs, show
 from daemon.cli.running import config_path
 from daemon.config import load
+from daemon.config.exchanges import is_embedded
 from daemon.core import events as e
 from daemon.core.errors import (
     CheckFailed,
@@ -28,6 +29,7 @@ from daemon.core.instruments import plain
 from daemon.core.timeframes import rfc3339
 from daemon.reports.exports import csv_bytes
 from daemon.running.holdings import books_of
+from daemon.running.live_account import LIVE
 from daemon.running.reconcile import compare
 from daemon.running.shadow import SHADOW
 from daemon.store.journal_reader import JournalReader
@@ -140,9 +142,16 @@ def _require_endpoints(spec: RunSpec, opened: e.RunOpened) -> None:
     if spec.mode == SHADOW:
         msg = f"run {spec.run} sent nothing to anybody: its journal is its only book"
         raise UsageRefused(msg)
+    if is_real_account(spec):
+        return  # whose word is asked for by its key
     if any(each.exchange not in spec.endpoints() for each in opened.each_account()):
         msg = f"run {spec.run} traded on paper in process: its journal is its only book"
         raise UsageRefused(msg)
+
+
+def is_real_account(spec: RunSpec) -> bool:
+    """Whether the run's orders are on an account of a real exchange."""
+    return spec.mode == LIVE and not is_embedded(spec.exchange_name)
 
 
 async def _accounts(
@@ -152,8 +161,12 @@ async def _accounts(
     market frozen.
     """
     from daemon.running.exchange_process import ExchangeProcess, attached
+    from daemon.running.real_sites import real_account
     from daemon.running.worlds import embedded_account
 
+    if is_real_account(spec):
+        name = spec.exchange_name
+        return {name: await real_account(settings, name, opened)}
     found = {}
     url = spec.options.get("exchange_url")
     for opening in opened.each_account():

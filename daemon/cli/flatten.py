@@ -12,7 +12,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from daemon.cli.books import compared
+from daemon.cli.books import compared, is_real_account
 from daemon.cli.connecting import connect
 from daemon.cli.control import ask, checked_reason
 from daemon.cli.output import show
@@ -149,7 +149,7 @@ async def _closed(folder: Path, paths: RunPaths) -> dict[str, Any]:
 
 def _differences(settings: Settings, paths: RunPaths, spec: RunSpec) -> dict[str, list[str]]:
     """Its books against the account; on paper in process there is no other side."""
-    if not spec.endpoints() or spec.mode == SHADOW:
+    if spec.mode == SHADOW or not (spec.endpoints() or is_real_account(spec)):
         return {}
     try:
         return compared(settings, paths, spec)

@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from daemon.cli.asking import who
+from daemon.cli.books import is_real_account
 from daemon.cli.control import ask, checked_reason
 from daemon.cli.golive_commands import checked, entry, item_lines, settings_for
 from daemon.cli.output import progress, show
@@ -23,7 +24,7 @@ from daemon.core.errors import CheckFailed, DaemonNotRunning, TradingdError, Usa
 from daemon.core.timeframes import rfc3339
 from daemon.running.golive import canary_of, fingerprint, gate_of, paper_journals
 from daemon.running.golive_limits import limits_of
-from daemon.running.live_account import LIVE, require_one_spot
+from daemon.running.live_account import require_one_spot
 from daemon.running.paper_costs import paper_costs
 from daemon.store.code_version import code_version
 from daemon.store.golive import Arming, GoliveStore
@@ -140,8 +141,8 @@ def _halt_live(state_dir: Path, reason: str) -> str:
     if holder(state_dir) is None:
         return ""
     try:
-        if read_spec(newest_daemon_run(state_dir)).mode != LIVE:
-            return ""
+        if not is_real_account(read_spec(newest_daemon_run(state_dir))):
+            return ""  # the exchange in the box is exempt
         answer = ask(state_dir, Request("halt", reason))
     except UsageRefused:
         return ""

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from daemon.config import Settings
+    from daemon.core.events import RunOpened
     from daemon.core.instruments import Instrument
+    from daemon.core.ports import Account
     from daemon.layers.ingestion.feed_config import Transport
     from daemon.running.shadow import Note
     from daemon.store.golive import Arming
@@ -60,6 +62,19 @@ async def real_site(
         return await _paper_site(settings, exchange, symbols, urls)
     arming = None if is_closing else refuse_unarmed(settings)
     return await _live_site(settings, exchange, symbols, urls, accepts_unverified, arming)
+
+
+async def real_account(
+    settings: Settings, exchange: str, opened: RunOpened, urls: Mapping[str, str] | None = None
+) -> Account:
+    """What a real account holds and has done since the run opened; it is only read."""
+    client = account_client(settings, exchange, urls)
+    wall(client, exchange)
+    venue = venue_of(client, settings, exchange)
+    try:
+        return await venue.account([each.id for each in opened.instruments], opened.ts_ns)
+    finally:
+        await venue.close()
 
 
 async def _paper_site(

@@ -11,6 +11,7 @@ import pytest
 from daemon.config import Settings, load
 from daemon.core.clock import WireClock
 from daemon.core.errors import ExchangeUnreachable, LiveRefused
+from daemon.core.instruments import InstrumentId
 from daemon.core.reasons import Outcome
 from daemon.core.timeframes import NS_PER_MS, NS_PER_S
 from daemon.embedded.fees import Fees
@@ -18,13 +19,13 @@ from daemon.embedded.key_scope import KeyScope
 from daemon.running.golive import fingerprint
 from daemon.running.golive_checks import asked
 from daemon.running.live_account import refuse_unarmed
-from daemon.running.real_sites import real_site
+from daemon.running.real_sites import real_account, real_site
 from daemon.running.sites import Site
 from daemon.store.golive import Entry, GoliveState, GoliveStore
 from daemon.venues.ccxt_budget import shared_budget
 from daemon.venues.ccxt_client import make_client
 from daemon.venues.ccxt_live import LiveChecks
-from tests.builders import a_submission
+from tests.builders import a_run_opened, a_submission, an_instrument
 from tests.exchange.loopback import BALANCES, CREDENTIALS, Loopback, loopback
 from tests.unit.running.paper_story import an_arming
 
@@ -183,6 +184,20 @@ async def test_a_real_exchange_is_connected_once_it_is_armed_and_its_key_is_aske
             assert report.outcome is Outcome.ACKNOWLEDGED
         finally:
             await site.close()
+
+
+async def test_the_account_of_a_live_run_is_read_behind_the_wall(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    instrument = an_instrument(id=InstrumentId("binance", "BTC/USDT"))
+    opened = a_run_opened(ts_ns=0, instruments=(instrument,))
+    async with loopback(tmp_path) as lab:
+        await lab.client.create_order("BTC/USDT", "market", "buy", "0.01")
+        ends = lab.endpoints
+        urls = {"rest": ends.rest, "stream": ends.stream, "ws_api": ends.ws_api}
+        account = await real_account(settings, "binance", opened, urls)
+
+    assert account.totals["BTC"] > BALANCES["BTC"]
+    assert sum(each.fill.quantity for each in account.fills) == Decimal("0.01")
 
 
 async def test_an_arming_does_not_make_an_unfit_key_fit(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from daemon.core.errors import CheckFailed, LiveRefused, UsageRefused
 from daemon.running.golive import gate_of, require_armed
 from daemon.running.golive_limits import limits_of
 from daemon.store.golive import Entry, GoliveState, GoliveStore
+from daemon.store.lock import StateLock
 from daemon.store.runs import BACKTEST
 from tests.builders import MODEL, a_model_activated, a_run_opened
 from tests.unit.running.paper_story import (
@@ -115,6 +116,24 @@ def test_disarming_needs_a_reason_and_is_noted(
     assert GoliveStore(state).read().arming is None
     assert [each.what for each in GoliveStore(state).entries()] == ["arm", "disarm"]
     assert GoliveStore(state).entries()[-1].reason == "on holiday"
+
+
+def test_disarming_beside_a_live_daemon_that_cannot_be_reached_says_how_to_stop_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody listens here; the exchange in the box is exempt, and left alone."""
+    told_of = []
+    for exchange in ("binance", "embedded"):
+        settings = settings_of(tmp_path / exchange, **{"data.exchange": exchange})
+        state = settings.run.state_dir
+        a_stored_run(settings, [a_run_opened()], created_ns=WireClock().now_ns(), mode="live")
+        with StateLock.acquire(state, started_ns=1):
+            disarm_bot("on holiday", None, state, as_json=True)
+        told_of.append(told(capsys)["daemon"])
+
+    assert "WARNING: the daemon was not reached" in told_of[0]
+    assert f"touch {tmp_path / 'binance' / 'HALT'}" in told_of[0]
+    assert told_of[1] is None
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def a_stored_run(
         timeframe="1h",
         seed=settings.run.seed,
         config_hash=config_hash(settings),
-        exchange_name=settings.data.exchange if mode == "paper" else "",
+        exchange_name="" if mode == "backtest" else settings.data.exchange,
         settings=msgspec.json.decode(msgspec.json.encode(recorded(settings))),
     )
     paths = new_run(settings.run.state_dir, spec)
