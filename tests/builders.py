@@ -780,6 +780,41 @@ def a_resumption(**changes: Any) -> e.TradingResumed:
     return _filled(e.TradingResumed, {"reason": "looked at", "who": "uid 1000"}, changes)
 
 
+def a_canary_begun(**changes: Any) -> e.CanaryBegun:
+    """A fortnight in three steps from a quarter, after a month of paper."""
+    defaults = {
+        "exchange": BTC.exchange,
+        "armed_ns": CLOSE_NS,
+        "days": 15.0,
+        "ratio": 0.25,
+        "steps": 3,
+        "min_orders": 5,
+        "paper_orders": 100,
+        "paper_slippage_mean_bps": 2.0,
+        "paper_slippage_sd_bps": 3.0,
+        "paper_parents": 100,
+        "paper_fill_ratio": 1.0,
+    }
+    return _filled(e.CanaryBegun, defaults, changes)
+
+
+def a_canary_step(**changes: Any) -> e.CanaryStepped:
+    defaults = {
+        "exchange": BTC.exchange,
+        "step": 1,
+        "steps": 3,
+        "was_ratio": 0.25,
+        "ratio": 0.5,
+        "reason": e.CanaryReason.AS_ON_PAPER,
+        "orders": 6,
+        "slippage_bps": 2.4,
+        "slippage_limit_bps": 5.2,
+        "fill_ratio": 1.0,
+        "fill_limit_ratio": 0.88,
+    }
+    return _filled(e.CanaryStepped, defaults, changes)
+
+
 def a_policy_act(**changes: Any) -> e.PolicyActed:
     defaults = {
         "trouble": e.Trouble.DELISTED,
@@ -869,7 +904,7 @@ JOURNALED_BUILDERS: Final[tuple[Callable[..., e.Event], ...]] = (
     a_halt, a_resumption,
     a_journal_thinned, a_dust, a_state_change, a_listing_change, a_rules_change,
     a_policy_act,
-    a_funding, a_liquidation,
+    a_funding, a_liquidation, a_canary_begun, a_canary_step,
 )  # fmt: skip
 
 

@@ -22,6 +22,9 @@ from daemon.core.reasons import (
     BoundBy as BoundBy,
 )
 from daemon.core.reasons import (
+    CanaryReason as CanaryReason,
+)
+from daemon.core.reasons import (
     DenyReason as DenyReason,
 )
 from daemon.core.reasons import (
@@ -534,6 +537,24 @@ class StopRequested(Input, frozen=True, kw_only=True, gc=False, tag=True):
 
 class RunClosed(Input, frozen=True, kw_only=True, gc=False, tag=True):
     """The run reached its end; a resume of it only shows the result again."""
+
+
+class CanaryBegun(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """Real orders were armed, and begin small: on which terms, and what orders cost on paper, which
+    they are held against. None is what paper has not told.
+    """
+
+    exchange: str
+    armed_ns: int  # wire time; names the arming
+    days: float
+    ratio: float
+    steps: int
+    min_orders: int
+    paper_orders: int = 0
+    paper_slippage_mean_bps: float | None = None
+    paper_slippage_sd_bps: float | None = None
+    paper_parents: int = 0
+    paper_fill_ratio: float | None = None
 
 
 class JournalThinned(Input, frozen=True, kw_only=True, gc=False, tag=True):
@@ -1057,6 +1078,22 @@ class TradingResumed(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     who: str
 
 
+class CanaryStepped(Fact, frozen=True, kw_only=True, gc=False, tag=True):
+    """The size of a canary grows by a step, or falls back to the first; at the last it is full."""
+
+    exchange: str
+    step: int
+    steps: int
+    was_ratio: float
+    ratio: float
+    reason: CanaryReason
+    orders: int
+    slippage_bps: float | None
+    slippage_limit_bps: float | None
+    fill_ratio: float | None
+    fill_limit_ratio: float | None
+
+
 class PolicyActed(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     """Something is done about a position in trouble."""
 
@@ -1166,6 +1203,7 @@ JOURNALED: tuple[type[Event], ...] = (
     TradingHalted, TradingResumed, JournalThinned,
     DustSetAside, TradingStateChanged, ListingChanged, RulesChanged, PolicyActed,
     FundingCharged, PositionLiquidated,
+    CanaryBegun, CanaryStepped,
 )  # fmt: skip
 
 # Steps that contain one of these are flushed to the disk before anything else happens.
@@ -1178,6 +1216,7 @@ DURABLE: frozenset[type[Event]] = frozenset(
         ModelPromoted, ModelRolledBack, ChallengerDropped, WatchEnded,
         PromotionRequested, RollbackRequested, HaltRequested,
         ResumeRequested, FlattenRequested, RunClosed, FundingCharged, PositionLiquidated,
+        CanaryBegun, CanaryStepped,
     }
 )  # fmt: skip
 

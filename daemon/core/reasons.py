@@ -93,6 +93,7 @@ class DenyReason(StrEnum):
     NOT_TRADABLE = "not_tradable"
     SPREAD = "spread"
     PROBATION = "probation"
+    CANARY = "canary"
     THIN_BOOK = "thin_book"
     VOLATILITY = "volatility"
     VOLATILITY_UNKNOWN = "volatility_unknown"
@@ -122,6 +123,7 @@ class BoundBy(StrEnum):
     MAX_DEPTH_RATIO = "max_depth_ratio"
     FREE_CAPITAL = "free_capital"
     PROBATION = "probation"
+    CANARY = "canary"  # the first days after an arming
     POSITION = "position"  # exits close what is there
 
 
@@ -227,6 +229,14 @@ class DropReason(StrEnum):
     IN_USE = "in_use"  # it has a part already
     OTHER_FEATURES = "other_features"  # than those of this run
     OTHER_LABEL = "other_label"  # its outcomes are not those of the active one
+
+
+class CanaryReason(StrEnum):
+    """Why the size of a canary changed."""
+
+    AS_ON_PAPER = "as_on_paper"  # it grows
+    SLIPPAGE = "slippage"  # worse than on paper: it falls back
+    FILLS = "fills"  # fewer than on paper: it falls back
 
 
 class Outcome(StrEnum):

@@ -280,6 +280,36 @@ def trading_state(event: e.TradingStateChanged, _: Memory) -> Iterator[Fields]:
     }
 
 
+def canary_begun(event: e.CanaryBegun, _: Memory) -> Iterator[Fields]:
+    yield {
+        "exchange": event.exchange,
+        **parts.at(event),
+        "size_ratio": event.ratio,
+        "canary_steps": event.steps,
+        "canary_days": event.days,
+        "paper_orders": event.paper_orders,
+        "paper_slippage_bps": event.paper_slippage_mean_bps,
+        "paper_fill_ratio": event.paper_fill_ratio,
+    }
+
+
+def canary_stepped(event: e.CanaryStepped, _: Memory) -> Iterator[Fields]:
+    yield {
+        "exchange": event.exchange,
+        **parts.at(event),
+        "reason": event.reason,
+        "size_ratio": event.ratio,
+        "was_size_ratio": event.was_ratio,
+        "canary_step": event.step,
+        "canary_steps": event.steps,
+        "measured_orders": event.orders,
+        "slippage_bps": event.slippage_bps,
+        "slippage_limit_bps": event.slippage_limit_bps,
+        "fill_ratio": event.fill_ratio,
+        "fill_limit_ratio": event.fill_limit_ratio,
+    }
+
+
 def policy_acted(event: e.PolicyActed, _: Memory) -> Iterator[Fields]:
     yield {
         **parts.named(event.instrument),

@@ -242,6 +242,16 @@ ROWS: Final = (
     ),
     row("daemon.resumed", "info", "new positions are allowed again", "at reason who"),
     row(
+        "canary.begun", "info", "real orders were armed, and begin small",
+        "exchange at size_ratio canary_steps canary_days paper_orders paper_slippage_bps? "
+        "paper_fill_ratio?",
+    ),
+    row(
+        "canary.stepped", "warning", "the size of real orders grows by a step, or falls back",
+        "exchange at reason size_ratio was_size_ratio canary_step canary_steps measured_orders "
+        "slippage_bps? slippage_limit_bps? fill_ratio? fill_limit_ratio?",
+    ),
+    row(
         "policy.acted", "warning", "something is done about a position in trouble",
         "exchange symbol at trouble action since attempt",
     ),

@@ -105,6 +105,8 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.TradingHalted: (("daemon.halted", lines.daemon_halted),),
     e.ListingChanged: (("exchange.listing", lines.listing_changed),),
     e.RulesChanged: (("exchange.rules", lines.rules_changed),),
+    e.CanaryBegun: (("canary.begun", lines.canary_begun),),
+    e.CanaryStepped: (("canary.stepped", lines.canary_stepped),),
     e.PolicyActed: (("policy.acted", lines.policy_acted),),
     e.TradingStateChanged: (("trading.state", lines.trading_state),),
     e.TradingResumed: (("daemon.resumed", lines.asked),),

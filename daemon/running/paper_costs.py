@@ -10,7 +10,7 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from daemon.core import events as e
-from daemon.core.reasons import ParentEnd
+from daemon.layers.risk.canary import OURS
 from daemon.reports.slippage import READ, paid
 from daemon.store.golive import PaperCosts
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from daemon.store.journal_reader import JournalReader
 
 ORDERS_MIN = 20  # fewer tell no interval
-# Ends that say nothing of the market: whoever ended them would have ended any order.
-OURS = frozenset({ParentEnd.HALTED, ParentEnd.STOPPED, ParentEnd.NOTHING_LEFT, ParentEnd.NOWHERE})
 
 
 def paper_costs(journals: Iterable[JournalReader]) -> PaperCosts | None:

@@ -298,6 +298,7 @@ class Reporter:
             "halts": {reason.value: detail for reason, detail in core.risk.halted.items()},
             "training": training_in_words(core.retraining.open),
             **_in_words(core.risk.halts),
+            **({"canary": canary} if (canary := core.risk.canary.status()) else {}),
             "currency": book.reporting,
             "equity_quote": plain(book.equity) if book.is_valued else None,
             "drawdown_ratio": round(book.drawdown_ratio, 6),

@@ -15,6 +15,7 @@ from daemon.core.clock import WireClock
 from daemon.core.errors import ExchangeUnreachable, JournalBroken
 from daemon.core.events import (
     BooksAdopted,
+    CanaryBegun,
     HistoryLoaded,
     ModelActivated,
     RunClosed,
@@ -34,6 +35,7 @@ from daemon.running.boot import (
     training_job,
     usable_model,
 )
+from daemon.running.canary import canaries
 from daemon.running.candidates import candidate_job
 from daemon.running.fine_bars import FineBars
 from daemon.running.listing_watch import news_of_rules
@@ -212,6 +214,9 @@ class Session:
         await take(Started(ts_ns=now_ns, version=code_version()))
         for event in news_of_rules(core.book.instruments, self._world.instruments, now_ns):
             await take(event)
+        begun = [event for _, event in self._journal.read_kinds(CanaryBegun)]
+        for canary in canaries(self._world, begun, now_ns):
+            await take(canary)
         for site in self._world.sites:
             if site.paper is not None:
                 site.paper.restore(*booked(core.blotter, self._journal, site.exchange))

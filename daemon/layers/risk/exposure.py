@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from daemon.core.book import Book
     from daemon.core.events import SignalEmitted
     from daemon.core.instruments import InstrumentId
+    from daemon.core.reasons import BoundBy
     from daemon.layers.risk.returns import Returns
 
 ZERO = Decimal(0)
@@ -42,7 +43,7 @@ class Exposure:
         *,
         is_long: bool,
         entries_today: Decimal,
-        size_ratio: Decimal,
+        cut: tuple[Decimal, BoundBy],
     ) -> Room:
         """For one more position in this instrument; what the book shows is not known here."""
         book, blotter = self._book, self._blotter
@@ -84,7 +85,8 @@ class Exposure:
                 ),
                 ZERO,
             ),
-            size_ratio=size_ratio,
+            size_ratio=cut[0],
+            cut_by=cut[1],
         )
 
     def valuations(

@@ -24,6 +24,7 @@ from daemon.core.instruments import EMBEDDED, InstrumentId, exchange_behind
 from daemon.core.orders import Leg, OrderState, Side
 from daemon.core.scores import lost_in
 from daemon.core.timeframes import DAY_NS
+from daemon.layers.risk.canary import Canary
 from daemon.layers.risk.denials import Denial, of_all, told
 from daemon.layers.risk.distrust import Distrust
 from daemon.layers.risk.exits import flat
@@ -101,6 +102,7 @@ class Risk:
         self._are_starts_told = False  # journals of earlier versions hold no Started
         self.policy = policy
         self.halts = Halts(config, book, self.policy)
+        self.canary = Canary(blotter)
         self.holdings = Holdings(book, blotter)
         self.swaps = Swaps(config, book)
         self.flattening = Flattening(book, blotter)
@@ -333,7 +335,7 @@ class Risk:
             instrument,
             is_long=is_long,
             entries_today=paced.entries_today_quote,
-            size_ratio=self.halts.probation.ratio,
+            cut=self.canary.cut(self.halts.probation.ratio),
         )
         unknown = sum(
             1

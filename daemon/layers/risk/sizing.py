@@ -102,7 +102,8 @@ class Room(Struct, frozen=True, kw_only=True):
     correlated: Decimal = Decimal(0)  # of what moves with the instrument, that one included
     volatility_ratio: float | None = None
     entries_today: Decimal = Decimal(0)
-    size_ratio: Decimal = Decimal(1)  # of what the caps leave: less on probation
+    size_ratio: Decimal = Decimal(1)  # of what the caps leave: less on probation, or as a canary
+    cut_by: BoundBy = BoundBy.PROBATION
     shown: Decimal | None = None  # by the book; None before it was asked for
     rate: Decimal = Decimal(1)
     share_ratio: Decimal | None = None
@@ -212,9 +213,9 @@ def clamp(wanted: Decimal, room: Room, config: RiskSection, costs: Costs) -> Cla
     if room.size_ratio == 1 or tightest.notional <= 0:
         return tightest
     return Clamped(
-        bound_by=BoundBy.PROBATION,
+        bound_by=room.cut_by,
         notional=tightest.notional * room.size_ratio,
-        deny_reason=DenyReason.PROBATION,
+        deny_reason=DenyReason(room.cut_by.value),
     )
 
 

@@ -105,8 +105,8 @@ def _size(size: SizeReading, told: Told) -> Iterator[str]:
     yield _cap(e.BoundBy.KELLY, size.wanted_quote, size)
     for cap in size.caps:
         yield _cap(cap.rule, cap.notional_quote, size)
-    if size.bound_by is e.BoundBy.PROBATION:
-        yield f"of which probation after a halt leaves {plain(size.size_ratio)}"
+    if size.bound_by in {e.BoundBy.PROBATION, e.BoundBy.CANARY}:
+        yield f"of which {BOUND[size.bound_by]} leaves {plain(size.size_ratio)}"
     yield (
         f"quantity: {money(size.notional_quote)} {currency} at {plain(size.price)} plus expected "
         f"slippage, down to lots of {plain(size.lot)}: {plain(size.quantity)} {listed.base}"

@@ -88,6 +88,7 @@ DENIED: Mapping[DenyReason, str] = {
     DenyReason.NOT_TRADABLE: "the exchange does not trade it now",
     DenyReason.SPREAD: "the spread is too wide",
     DenyReason.PROBATION: "what probation allows is too little",
+    DenyReason.CANARY: "what the first days after an arming allow is too little",
     DenyReason.THIN_BOOK: "the order book is too thin",
     DenyReason.VOLATILITY: "the market is too volatile",
     DenyReason.VOLATILITY_UNKNOWN: "the volatility is not known",
@@ -146,6 +147,7 @@ BOUND: Mapping[BoundBy, str] = {
     BoundBy.MAX_DEPTH_RATIO: "depth of the book",
     BoundBy.FREE_CAPITAL: "free capital",
     BoundBy.PROBATION: "probation after a halt",
+    BoundBy.CANARY: "the canary after an arming",
     BoundBy.POSITION: "what is held",
 }
 
