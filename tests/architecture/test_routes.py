@@ -45,6 +45,8 @@ SELDOM = {
     # Of flattening: shown in tests/unit/layers/test_flattening.
     *((each, e.SignalEmitted) for each in ("BarsClosed", "OrdersTicked")),
     ("StopRequested", e.ParentEnded),
+    # Stories are not armed: tests/unit/layers/test_canary.
+    ("BarsClosed", e.CanaryStepped),
     # The stories are too short for a rule that asks for evidence: tests/replay/test_promotion.
     *(
         (cause, each)

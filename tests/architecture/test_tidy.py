@@ -14,7 +14,7 @@ TESTS = ROOT / "tests"
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
 # A vocabulary is one list: cut in two, a reader would have to know where to look.
-FILE_LINES_EXEMPT = {"daemon/core/events.py": 1_200}
+FILE_LINES_EXEMPT = {"daemon/core/events.py": 1_260}
 
 # The route table is the diagram of the whole; its rows are its length.
 FUNCTION_LINES_EXEMPT = {"routes": 260}

@@ -393,10 +393,7 @@ class Risk:
         """
         blotter = self._blotter
         members = blotter.listings.members(signal.instrument)
-        orders = [each for at in members for each in blotter.open_orders(at)]
-        is_exit = signal.direction is Direction.FLAT
-        return tuple(
-            each
-            for each in orders
-            if each.leg is not Leg.STOP or (each.is_unresolved and not is_exit)
-        )
+        found = (each for at in members for each in blotter.open_orders(at))
+        if signal.direction is Direction.FLAT:
+            return tuple(each for each in found if each.leg is not Leg.STOP)
+        return tuple(each for each in found if each.leg is not Leg.STOP or each.is_unresolved)
