@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from daemon.store.golive import Arming
 
 
-def canaries(world: World, known: Iterable[CanaryBegun], now_ns: int) -> list[CanaryBegun]:
-    """For each armed exchange whose arming the journal does not know yet."""
-    told = {(each.exchange, each.armed_ns) for each in known}
+def canaries(
+    world: World, known: Iterable[tuple[int, CanaryBegun]], now_ns: int
+) -> list[CanaryBegun]:
+    """For each armed exchange whose arming the journal's steps do not know yet."""
+    told = {(each.exchange, each.armed_ns) for _, each in known}
     return [
         _begun(site.exchange, site.arming, now_ns)
         for site in world.sites

@@ -214,8 +214,7 @@ class Session:
         await take(Started(ts_ns=now_ns, version=code_version()))
         for event in news_of_rules(core.book.instruments, self._world.instruments, now_ns):
             await take(event)
-        begun = [event for _, event in self._journal.read_kinds(CanaryBegun)]
-        for canary in canaries(self._world, begun, now_ns):
+        for canary in canaries(self._world, self._journal.read_kinds(CanaryBegun), now_ns):
             await take(canary)
         for site in self._world.sites:
             if site.paper is not None:

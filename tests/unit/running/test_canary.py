@@ -59,7 +59,7 @@ def test_the_core_is_told_of_an_arming_once_with_what_paper_cost(tmp_path: Path)
     assert (begun.days, begun.ratio, begun.steps, begun.min_orders) == (14.0, 0.25, 3, 10)
     assert (begun.paper_orders, begun.paper_slippage_mean_bps) == (100, 2.0)
     assert (begun.paper_parents, begun.paper_fill_ratio) == (60, 0.98)
-    assert canaries(world, [begun], CLOSE_NS + 1) == []
+    assert canaries(world, [(5, begun)], CLOSE_NS + 1) == []
     (bare,) = canaries(a_world(tmp_path), [], CLOSE_NS)
     assert bare.paper_slippage_mean_bps is None
 
