@@ -118,6 +118,17 @@ RULES: Final = (
         says="trading is resumed",
         do="nothing; if it was not you: tradingd halt --reason R",
     ),
+    # real money
+    Rule(
+        event="canary.begun", severity=_WARN, where=("exchange",),
+        says="real orders are armed, and begin small",
+        do="if it was not you: tradingd golive disarm, then tradingd halt --reason R",
+    ),
+    Rule(
+        event="canary.stepped", severity=_WARN, where=("exchange",),
+        says="the size of real orders has changed",
+        do="nothing; tradingd golive status says by what it grows and falls back",
+    ),
     # orders
     Rule(
         event="order.unknown", severity=_WARN, where=("order",), after_s=60.0,
