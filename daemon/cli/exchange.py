@@ -62,6 +62,10 @@ KeyExpires = Annotated[
     str | None, typer.Option(help="when it may trade no more, 2026-01-01T00:00Z")
 ]
 
+WeightLimit = Annotated[
+    int | None,
+    typer.Option(min=1, help="request weight per minute: 6000, or in lock-step no real limit"),
+]
 Begin = Annotated[str, typer.Option("--start", help="of a paced market: subscription or now")]
 Changes = Annotated[
     list[str] | None,
@@ -96,7 +100,7 @@ def exchange(  # noqa: PLR0917  # one parameter per option
     key_any_ip: KeyAnyIp = False,  # typer makes a flag of it
     key_expires: KeyExpires = None,
     begin: Begin = "subscription",
-    weight_limit: Annotated[int, typer.Option(min=1, help="request weight per minute")] = 6_000,
+    weight_limit: WeightLimit = None,
     linger_s: Annotated[
         float | None, typer.Option(min=0, help="stop after so many idle seconds")
     ] = None,
@@ -199,11 +203,15 @@ class Service:
         kept.write_file(self._state_dir, self._file)
 
     async def serve(
-        self, port: int, *, start_at_once: bool, weight_max: int, linger_s: float | None
+        self, port: int, *, start_at_once: bool, weight_max: int | None, linger_s: float | None
     ) -> None:
         """Say that it is ready, then serve until a signal, a bug in the market or idleness."""
+        from daemon.embedded.budget import LOCKSTEP_WEIGHT_MAX, WEIGHT_MAX
         from daemon.embedded.server import ExchangeServer
 
+        if weight_max is None:
+            is_paced = bars_per_s_of(self._file.speed) is not None
+            weight_max = WEIGHT_MAX if is_paced else LOCKSTEP_WEIGHT_MAX
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

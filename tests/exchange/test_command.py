@@ -56,6 +56,33 @@ async def test_the_state_says_where_it_answers_and_keeps_the_secret_to_its_owner
     assert mode == 0o600
 
 
+async def test_the_limit_on_requests_counts_wall_time_only_where_the_market_keeps_it(
+    tmp_path: Path,
+) -> None:
+    told = []
+    for number, options in enumerate(
+        ((), ("--speed", "5"), ("--speed", "5", "--weight-limit", "70"))
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        async with serving(folder, *SMALL, *options) as child:
+            client = child.client()
+            try:
+                info = await client.public_get_exchangeinfo()
+            finally:
+                await client.close()
+            await child.end(signal.SIGTERM)
+        told.append(
+            next(
+                int(each["limit"])
+                for each in info["rateLimits"]
+                if each["rateLimitType"] == "REQUEST_WEIGHT"
+            )
+        )
+
+    assert told == [6_000_000, 6_000, 70]
+
+
 async def test_a_kill_loses_no_order_no_money_no_slot_and_no_key(tmp_path: Path) -> None:
     async with serving(tmp_path, *SMALL) as first:
         client = first.client()
