@@ -129,14 +129,14 @@ class Following:
         if isinstance(event, e.ChallengerOpened):
             registry.mark(event.model, ModelState.SHADOW)
         elif isinstance(event, e.ChallengerDropped):
-            registry.mark(event.model, ModelState.REFUSED)
+            registry.mark(event.model, ModelState.DROPPED)
         elif isinstance(event, e.ModelPromoted):
             registry.activate(event.model)
         elif isinstance(event, e.ModelRolledBack):
             registry.activate(event.model)
             by_hand = event.reason is e.PromotionReason.OPERATOR
             if event.replaced:
-                state = ModelState.CANDIDATE if by_hand else ModelState.REFUSED
+                state = ModelState.CANDIDATE if by_hand else ModelState.DROPPED
                 registry.mark(event.replaced, state)
 
     def _change(self, event: Followed) -> Change | None:

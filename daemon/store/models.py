@@ -40,8 +40,8 @@ class ModelState(StrEnum):
 
     A candidate was never used, or was taken back by a rollback; a shadow predicts beside the active
     one and trades nothing; a retired one has been active before; a refused one was made beside a
-    running daemon and did not pass its verdict, or did not hold against the active model, or was
-    taken back by the rule.
+    running daemon and did not pass its verdict; a dropped one passed it, and did not hold in shadow
+    or was taken back by the rule: the journals it predicted in need it still.
     """
 
     CANDIDATE = "candidate"
@@ -49,6 +49,7 @@ class ModelState(StrEnum):
     ACTIVE = "active"
     RETIRED = "retired"
     REFUSED = "refused"
+    DROPPED = "dropped"
 
 
 class ModelEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -88,7 +88,7 @@ def test_every_step_of_a_models_life_is_in_the_registry_and_has_its_line(tmp_pat
     assert seen == [
         (ModelState.ACTIVE, ModelState.SHADOW),
         (ModelState.RETIRED, ModelState.ACTIVE),
-        (ModelState.ACTIVE, ModelState.REFUSED),
+        (ModelState.ACTIVE, ModelState.DROPPED),
     ]
     told = changes(tmp_path / "models")
     assert [(each.what, each.model, each.replaced, each.who, each.run) for each in told] == [
@@ -111,7 +111,7 @@ def test_what_an_operator_takes_back_may_be_tried_again(tmp_path: Path) -> None:
     assert changes(tmp_path / "models")[-1].who == "uid 7"
 
 
-def test_a_dropped_challenger_is_refused_and_let_go_and_one_that_was_not_judged_stays(
+def test_a_dropped_challenger_is_marked_and_let_go_and_one_that_was_not_judged_stays(
     tmp_path: Path,
 ) -> None:
     desk = Desk(tmp_path / "models")
@@ -123,7 +123,7 @@ def test_a_dropped_challenger_is_refused_and_let_go_and_one_that_was_not_judged_
     desk.following.note((a_challenger_dropped(model=desk.new),))
 
     assert before == (ModelState.ACTIVE, ModelState.CANDIDATE)
-    assert desk.states == (ModelState.ACTIVE, ModelState.REFUSED)
+    assert desk.states == (ModelState.ACTIVE, ModelState.DROPPED)
     assert desk.forgotten == [desk.new]
     assert [each.what for each in changes(tmp_path / "models")] == ["challenge", "drop"]
 
