@@ -59,10 +59,10 @@ class Killed:
         process = self.tradingd.start("--resume", "last")
         _read(process, self.rng.randrange(30, 120))
         process.send_signal(signal.SIGTERM)
-        _read(process, None)
+        last = _read(process, None)
         self.stops += 1
         if process.wait(STOP_WITHIN_S) != 0:
-            self.wrong.append(f"a graceful stop ended with {process.returncode}")
+            self.wrong.append(f"a graceful stop ended with {process.returncode}: {last}")
         assert process.stdout is not None
         process.stdout.close()
         self.check_at_rest()
@@ -136,10 +136,13 @@ def kill_after(process: subprocess.Popen[str], lines: int, wait_s: float = 0.0) 
     process.stdout.close()
 
 
-def _read(process: subprocess.Popen[str], lines: int | None) -> None:
-    """So many lines, or all there are."""
+def _read(process: subprocess.Popen[str], lines: int | None) -> str:
+    """So many lines, or all there are; the last of them."""
     assert process.stdout is not None
+    last = ""
     while lines is None or lines > 0:
-        if not process.stdout.readline():
-            return
+        if not (line := process.stdout.readline()):
+            break
+        last = line.strip()
         lines = None if lines is None else lines - 1
+    return last

@@ -30,6 +30,7 @@ PER_STORY = 25
 STOP_EVERY = 6
 LINES_MAX = 300
 TOLD_MAX = 20
+PACED = "5"  # a bar an hour late opens nothing, and a slow machine is soon an hour late
 # How orders are worked, and how many bars a second the market plays; "max" waits for the daemon.
 WAYS = (
     ("[execution]\nstop_loss_ratio = 0.03\n", "max"),
@@ -39,9 +40,12 @@ WAYS = (
             '[execution]\nstop_loss_ratio = 0.02\nentry_order = "limit"\nexit_order = "limit"\n'
             "requote_s = 2\norder_timeout_s = 6\n"
         ),
-        "20",
+        PACED,
     ),
-    ("[execution]\nstop_loss_ratio = 0.01\nslice_depth_ratio = 0.05\nslice_interval_s = 1\n", "20"),
+    (
+        "[execution]\nstop_loss_ratio = 0.01\nslice_depth_ratio = 0.05\nslice_interval_s = 1\n",
+        PACED,
+    ),
 )
 
 
@@ -87,12 +91,15 @@ def main() -> int:
         for number, each in enumerate(outcomes)
         for text in each.wrong
     ]
+    if not any(each.fills for each in outcomes):
+        wrong.append("not one order filled: nothing was shown")
     result: Mapping[str, object] = {
         "soak": "kill",
         "seed": seed,
         "kills": sum(each.kills for each in outcomes),
         "graceful_stops": sum(each.stops for each in outcomes),
         "stories": len(outcomes),
+        "stories_without_orders": sum(not each.orders for each in outcomes),
         "orders": sum(each.orders for each in outcomes),
         "fills": sum(each.fills for each in outcomes),
         "wall_s": round(wire.monotonic_s() - begun_s, 1),
@@ -124,7 +131,7 @@ def told(seed: int, way: tuple[str, str], kills: int, on_kill: Callable[[], None
             run.resume_and_stop()
             if not run.tradingd.query("reconcile")["equal"]:
                 run.wrong.append("books differ")
-            if not run.tradingd.query("parity")["identical"]:
+            if not run.tradingd.query("parity", "--allow-no-orders")["identical"]:
                 run.wrong.append("a decision is not recomputed bit for bit")
         except Exception as error:  # noqa: BLE001  # the other stories go on
             run.wrong.append(f"after {run.kills} kills: {type(error).__name__}: {error}")
