@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 LOOK_FIRST_S = 0.25
 LOOK_MAX_S = 5.0
 SETTLE_WITHIN_S = 10.0
+SAID_TWICE_S = 1.0  # between two readings that must agree on an end that came too early
 GRACE_S = 40.0
 ACCOUNT_AT_ONCE_MAX = 100  # instruments whose trades fit into a minute's budget
 LONG_WITHIN_S = 900.0
@@ -81,6 +82,7 @@ class CcxtVenue:
         self._wire = wire or WireClock()
         late_s = max(validity_ms / 1_000, self._row.late_s)
         self._gone_after_s = late_s + (grace_s if is_embedded(exchange) else max(grace_s, GRACE_S))
+        self._said_twice_s = 0.0 if is_embedded(exchange) else SAID_TWICE_S
         rng = rng or random.Random()  # noqa: S311  # it spreads retries, nothing hangs on it
         self._reader = Reader(client, exchange, rng=rng, wire=self._wire)
         self._long_reader = Reader(
@@ -307,25 +309,31 @@ class CcxtVenue:
         """The order with its fills by the trade list, waited for while the two disagree.
 
         The list is asked even when the order says that nothing was filled: venues have said so of
-        orders that were, and where it lags it says so too. What stays incomplete is told without an
-        end, so that it is looked up again; None when nothing could be read.
+        orders that were, and where it lags it says so too. So an order that rested and ended short
+        has to say it twice: what it left is sold or bought by the next one. What stays incomplete
+        is told without an end, so that it is looked up again; None when nothing could be read.
         """
         limit_s = self._wire.monotonic_s() + SETTLE_WITHIN_S
         told: Told | None = None
+        said = 0
         for attempt in itertools.count():
             try:
                 told = await self._read_with_fills(order, self._dialect.order(info))
             except Exception as error:  # noqa: BLE001  # a failed reading is no reading
                 del error
             else:
-                is_settled = order.is_resting or (told.state in ENDED and not told.has_odd_end)
-                if told.has_all_fills and is_settled:
+                said = said + 1 if order.is_resting and told.has_odd_end else 0
+                is_settled = told.state in ENDED and not told.has_odd_end
+                if told.has_all_fills and (is_settled or (order.is_resting and said != 1)):
                     break
             if self._wire.monotonic_s() >= limit_s:
                 break
-            await asyncio.sleep(self._reader.pause_s(attempt))
-            info = (await self._search(order, is_last=False))[0] or info
-        if told is not None and not told.has_all_fills and told.state in ENDED:
+            await asyncio.sleep(self._said_twice_s if said else self._reader.pause_s(attempt))
+            anew = (await self._search(order, is_last=False))[0]
+            said = said if anew else 0
+            info = anew or info
+        is_doubtful = told is not None and (not told.has_all_fills or said == 1)
+        if told is not None and is_doubtful and told.state in ENDED:
             return replace(told, state=OrderState.PARTLY_FILLED)
         return told
 

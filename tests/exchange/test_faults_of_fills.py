@@ -59,7 +59,7 @@ async def test_f31_f32_a_fill_that_was_denied_after_its_cancel_is_found_by_the_n
         await desk.subscribed()
         await desk.lab.fault(kind="drop", **USER)
         await desk.lab.fault(kind="filled_first", ratio=1, times=1)
-        await desk.lab.fault(kind="denied", times=1)
+        await desk.lab.fault(kind="denied", times=2)
         await desk.lab.fault(kind="trades_lag", sec=1.0, times=1)
         await desk.buys()
 

@@ -85,7 +85,7 @@ async def test_f31_f51_a_stop_whose_fill_is_denied_is_not_sold_a_second_time(
         await desk.lab.fault(kind="denied", times=1)
         await desk.sells()
 
-        assert desk.states() == ["entry filled", "stop canceled"]
+        assert desk.states() == ["entry filled", "stop filled"]
         assert desk.held == 0
         await desk.assert_books_are_right()
 
