@@ -158,7 +158,8 @@ async def test_f63_a_journal_that_another_writer_holds_ends_the_daemon_and_its_o
     tmp_path: Path,
 ) -> None:
     async with money_desk(tmp_path) as desk:
-        await desk.lab.fault(kind="delay_after", sec=0.3, times=1, **PLACING)
+        await desk.lab.fault(kind="drop", **USER)
+        await desk.lab.fault(kind="delay_after", sec=0.5, times=1, **PLACING)
         await desk.buys(waits=False)
         await desk.heard(e.OrderIntended)
         with closing(sqlite3.connect(desk.journal_path, isolation_level=None)) as other:
