@@ -37,6 +37,7 @@ app.command()(trading.flatten)
 app.command()(recomputing.parity)
 app.command()(recomputing.replay)
 app.command()(recomputing.explain)
+app.command()(recomputing.health)
 
 Config = Annotated[Path | None, typer.Option("--config", help="config.toml to use", metavar="FILE")]
 State = Annotated[Path | None, typer.Option("--state-dir", help="where runs live", metavar="DIR")]

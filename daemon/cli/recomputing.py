@@ -1,6 +1,7 @@
-"""`tradingd parity`, `replay` and `explain`: a journal, decided once more.
+"""`tradingd parity`, `replay`, `explain` and `health`: a journal, gone through once more.
 
-Belongs here: names and options. What they do belongs to `replays` and the module `explain`.
+Belongs here: names and options. What they do belongs to `replays`, and the modules `explain` and
+`health`.
 """
 
 from __future__ import annotations
@@ -69,3 +70,18 @@ def replay(
     from daemon.cli.replays import replay as replay_run
 
     raise typer.Exit(replay_run(run, config, state_dir, as_json=json))
+
+
+def health(
+    run: RunId = "last",
+    is_explained: Annotated[
+        bool, typer.Option("--explain", help="the rule in words, and how often it errs")
+    ] = False,
+    config: Config = None,
+    state_dir: State = None,
+    json: Json = False,
+) -> None:
+    """How far the model can be believed, by symbol and horizon: exit 4 while it is critical."""
+    from daemon.cli.health import show_health
+
+    raise typer.Exit(show_health(run, config, state_dir, is_explained=is_explained, as_json=json))

@@ -25,6 +25,7 @@ from daemon.core.orders import TERMINAL, TRANSITIONS
 from daemon.core.pipeline import Route
 from daemon.feature_config import feature_set_of
 from daemon.layers.features.kernels import MODULES, kernels_in
+from daemon.layers.monitoring.measured import MEASURED, Delay
 from daemon.layers.risk.gates import ENTRY_GATES, EXIT_GATES
 from daemon.layers.risk.sizing import CAPS
 from daemon.running.alert_rules import table
@@ -385,6 +386,38 @@ def order_table() -> str:
     return _table(ORDER_HEADER, order_rows())
 
 
+def skill_table() -> str:
+    """What `make soak SOAK=skill` has measured: per rule and kind of model, errors and delays."""
+
+    def delay(each: Delay | None) -> str:
+        if each is None:
+            return "-"
+        if each.median_bars is None:
+            return f"never in {1 - each.found_ratio:.0%}"
+        late = "never" if each.late_bars is None else f"{each.late_bars:,}"
+        return f"{each.median_bars:,}, {late}"
+
+    header = ("rule", "horizon", "symbols", "AUC", "seeds", "false alarms", "at three quarters")
+    later = ("edge dies", "edge turns", "skill shown", "shown without any")
+    rows = [
+        (
+            f"`{row.policy}`",
+            str(row.horizon_bars),
+            str(row.symbols),
+            f"{row.auc:.2f}",
+            str(row.seeds),
+            f"{row.alarms_ratio:.1%}",
+            f"{row.alarms_kept_ratio:.1%}",
+            delay(row.dies),
+            delay(row.turns),
+            delay(row.shown),
+            "-" if row.shown_wrongly_ratio is None else f"{row.shown_wrongly_ratio:.1%}",
+        )
+        for row in MEASURED
+    ]
+    return _table((*header, *later), rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "exchanges": exchange_table,
     "sending": order_table,
@@ -399,6 +432,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings": settings_tables,
     "kernels": kernel_tables,
     "alerts": alert_rules,
+    "skill": skill_table,
 }
 
 

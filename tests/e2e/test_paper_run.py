@@ -33,7 +33,30 @@ def test_a_run_trades_and_every_decision_of_it_can_be_recomputed(tmp_path: Path)
     assert books["equal"]
     assert books["fills"] == books["venue_fills"] == result["fills"]
     assert_explained(tradingd, lines)
+    assert_health_is_told(tradingd, result)
     assert_replayed(tradingd, tmp_path)
+
+
+def assert_health_is_told(tradingd: Tradingd, result: dict[str, Any]) -> None:
+    """The ledger is whole, each symbol has its row, and the rule is told with its errors."""
+    told = tradingd.query("health", "--explain")
+    text = tradingd.command("health", "--explain").stdout
+
+    assert told["status"] == told["acted_on"]["status"] == result["health"]
+    (model,) = told["models"]
+    assert model["is_active"]
+    assert model["scored"] + model["ties"] + model["lost"] + model["pending"] == result["decisions"]
+    assert [each["instrument"] for each in model["symbols"]] == [
+        "embedded:BTC/USDT",
+        "embedded:ETH/USDT",
+    ]
+    assert sum(each["n"] for each in model["symbols"]) == told["auc_n"] == result["auc_n"]
+    assert told["auc"] == pytest.approx(result["auc"], abs=1e-4)
+    assert told["trades"]["round_trips"] == result["round_trips"]
+    assert 0.0 < told["evidence"] < told["evidence_limit"] == 1080.0
+    assert told["explained"]["measured"]["alarms_ratio"] <= 0.05
+    assert "delay when the edge dies" in text
+    assert max(map(len, text.splitlines())) <= 100
 
 
 def assert_explained(tradingd: Tradingd, lines: list[dict[str, Any]]) -> None:

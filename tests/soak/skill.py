@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from daemon.config import HealthSection
-from daemon.layers.monitoring.measured import Delay, Measured
+from daemon.layers.monitoring.measured import Delay, Measured, lines_of
 from tests.soak._skill_streams import (
     CHANGE_BAR,
     CHANGES,
@@ -143,7 +143,8 @@ def _delay(bars: Sequence[int | None]) -> Delay:
 
 
 def _written(rows: Sequence[Measured]) -> str:
-    """The module with other rows in it."""
-    head, mark, _ = MODULE.read_text().partition("MEASURED: tuple[Measured, ...] = (")
-    lines = "".join(f"    {row!r},\n" for row in rows)
-    return f"{head}{mark}\n{lines})\n"
+    """The module with another table in it."""
+    head, _, rest = MODULE.read_text().partition('TABLE = """\n')
+    _, _, foot = rest.partition('"""\n')
+    table = "".join(f"{line}\n" for line in lines_of(rows))
+    return f'{head}TABLE = """\n{table}"""\n{foot}'

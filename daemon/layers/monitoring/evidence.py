@@ -32,6 +32,9 @@ class Tests(Struct):
         """Of one symbol alone: higher, so that a false alarm of any of them is as seldom as one."""
         return rules.limit * max(len(self.by_symbol), 1)
 
+    def of_symbol(self, instrument: InstrumentId) -> SkillTest:
+        return self.by_symbol.get(instrument) or SkillTest()
+
     def symbols(self, rules: Rules, counts: Mapping[InstrumentId, int]) -> tuple[SymbolSkill, ...]:
         """Those with the most evidence against them first; `counts` are of the window."""
         limit = self.limit(rules)

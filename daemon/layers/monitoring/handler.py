@@ -56,8 +56,8 @@ class Monitoring:
 
     def __init__(self, config: HealthSection, *, timeframe_ns: int) -> None:
         self._config = config
-        self._rules = rules_of(config)
-        self.evidence = Evidence(self._rules)
+        self.rules = rules_of(config)
+        self.evidence = Evidence(self.rules)
         self.results = Results(config.window_outcomes)
         self.outcomes = Outcomes(
             timeframe_ns=timeframe_ns,
@@ -82,6 +82,15 @@ class Monitoring:
         self._references[model] = References(features, probability)
         if len(self._references) > REFERENCES_REMEMBERED_MAX:
             del self._references[next(iter(self._references))]
+
+    @property
+    def model(self) -> str | None:
+        """The active one."""
+        return self._model
+
+    @property
+    def window_outcomes(self) -> int:
+        return self._config.window_outcomes
 
     def skill(self) -> Skill:
         """AUC of the active model over its newest outcomes, clustered by bar or block of bars."""
@@ -153,7 +162,7 @@ class Monitoring:
             self._config.psi_warn,
         )
         is_tested = self._config.policy == "sequential"
-        symbols = tests.symbols(self._rules, self._counts()) if is_tested else ()
+        symbols = tests.symbols(self.rules, self._counts()) if is_tested else ()
         is_one_lost = any(each.is_lost for each in symbols)
         by_skill = self._by_skill(tests, skill, recent)
         status, reasons = judge(by_skill, drift, is_symbol_lost=is_one_lost)
@@ -176,9 +185,9 @@ class Monitoring:
             policy=self._config.policy,
             skill_lost=HealthReason.SKILL_LOST in reasons,
             evidence=tests.all.against,
-            evidence_limit=self._rules.limit,
+            evidence_limit=self.rules.limit,
             shown=tests.all.in_favour,
-            shown_limit=self._rules.shown_limit,
+            shown_limit=self.rules.shown_limit,
             since_ns=tests.all.lost_ns or tests.all.doubted_ns or tests.all.shown_ns,
             log_loss=log_loss(recent.probabilities, recent.outcomes),
             calibration_slope=calibration_slope(recent.probabilities, recent.outcomes),

@@ -7,7 +7,7 @@ prediction, per model. How good that is belongs to `skill` and `handler`.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -100,6 +100,15 @@ class Outcomes:
     @property
     def pending_count(self) -> int:
         return sum(len(each) for each in self._pending.values())
+
+    def pending(self, model: str) -> Counter[InstrumentId]:
+        """How many predictions of a model wait for their outcome, by instrument."""
+        return Counter(
+            each.instrument
+            for waiting in self._pending.values()
+            for each in waiting.values()
+            if each.model == model
+        )
 
     def models(self) -> tuple[str, ...]:
         """Those of which scores are kept, the active one last."""

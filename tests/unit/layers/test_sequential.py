@@ -5,6 +5,7 @@ import pytest
 
 from daemon.config import HealthSection
 from daemon.core.timeframes import HOUR_NS
+from daemon.layers.monitoring.measured import MEASURED, TABLE, lines_of, nearest
 from daemon.layers.monitoring.sequential import (
     FORTUNE_LIMITS_MAX,
     WEEK_NS,
@@ -64,9 +65,31 @@ def test_a_model_that_loses_its_skill_is_found_and_one_that_turns_sooner() -> No
     died = criticals(kind, Fate.DIES, 7, after + 2_000, after)
     turned = criticals(kind, Fate.TURNS, 7, after + 2_000, after)
 
-    delays = [np.median([(each or 10**6) - after for each in found]) for found in (died, turned)]
-    assert 200 <= delays[0] <= 700
-    assert 80 <= delays[1] <= 250
+    row = nearest("sequential", 1, 0.60, 2)
+    assert row is not None
+    for found, told in ((died, row.dies), (turned, row.turns)):
+        assert told.median_bars is not None
+        delay = np.median([(each or 10**6) - after for each in found])
+        assert told.median_bars / 2 <= delay <= told.median_bars * 2
+
+
+def test_what_was_measured_is_within_what_is_promised() -> None:
+    rows = [row for row in MEASURED if row.policy == CONFIG.policy]
+
+    assert {row.horizon_bars for row in rows} == {1, 4}
+    assert min(row.seeds for row in rows) >= 200
+    assert max(row.alarms_ratio for row in rows) <= CONFIG.false_alarm_ratio
+    # Of 200 models at the very edge of the promise, 5 % and what luck adds to it.
+    assert max(row.alarms_kept_ratio for row in rows) <= 0.08
+    assert max(row.shown_wrongly_ratio or 0.0 for row in rows) <= 0.08
+    assert list(lines_of(MEASURED)) == [line for line in TABLE.split("\n") if line]
+
+
+def test_the_row_told_of_a_model_promises_no_more_than_it() -> None:
+    told = [nearest("sequential", 1, auc, 2) for auc in (0.52, 0.58, 0.65, 0.9)]
+
+    assert [row and row.auc for row in told] == [0.55, 0.55, 0.60, 0.70]
+    assert nearest("unheard of", 1, 0.6, 2) is None
 
 
 def test_the_batch_that_measured_the_table_says_what_the_test_says() -> None:

@@ -1,0 +1,141 @@
+"""Says the rule of health in words: from its settings, a sample and what was measured to sentences.
+
+Belongs here: what the rule asks, how often it errs, and what would change its answer. What the
+answer does to trading belongs to whoever knows the rest of the configuration.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from daemon.core.events import HealthStatus
+from daemon.core.timeframes import DAY_NS
+from daemon.layers.monitoring.health import HealthReason
+from daemon.layers.monitoring.measured import Delay, Measured, nearest
+from daemon.layers.monitoring.sequential import DOUBT_SHARE, Rules, rules_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from daemon.config import HealthSection
+    from daemon.core.events import HealthSampled, ModelActivated
+
+
+class Explained(Struct, frozen=True):
+    """The rule, how often it is wrong, how late it is right, and what would change the status."""
+
+    rule: tuple[str, ...]
+    errors: tuple[str, ...]
+    changes: tuple[str, ...]
+    measured: Measured | None
+
+
+def explain(
+    sampled: HealthSampled, model: ModelActivated | None, config: HealthSection, timeframe_ns: int
+) -> Explained:
+    """In words, for this model as it was sampled."""
+    rules = rules_of(config)
+    row = None
+    if model is not None:
+        symbols = max(len(sampled.symbols), 1)
+        row = nearest(config.policy, model.horizon_bars, model.auc, symbols)
+    return Explained(
+        rule=tuple(_rule(config, rules)),
+        errors=() if row is None else tuple(_errors(row, timeframe_ns)),
+        changes=tuple(_changes(sampled, config, rules)),
+        measured=row,
+    )
+
+
+def _rule(config: HealthSection, rules: Rules) -> Iterator[str]:
+    if config.policy == "auc_window":
+        yield (
+            f"auc_window: CRITICAL when the whole 95 % interval of the AUC over the last "
+            f"{config.window_outcomes} outcomes is below 0.5, WARNING when it holds 0.5"
+        )
+        return
+    if config.policy == "last_n":
+        yield (
+            f"last_n: CRITICAL when the AUC of the last {config.last_n} outcomes is below 0.5, "
+            "else HEALTHY"
+        )
+        return
+    kept = f"{config.skill_kept_ratio:.0%}"
+    yield (
+        "sequential: every week somebody comes with one unit and bets that the model has less "
+        f"than {kept} of the skill its probabilities promise. While it has that, no bet wins on "
+        "average"
+    )
+    yield (
+        f"when all of them own {rules.limit:,.0f} units the skill is lost: CRITICAL. That happens "
+        f"to at most {config.false_alarm_ratio:.0%} of models that keep {kept} of their promise, "
+        f"within {config.false_alarm_days} days; at {rules.limit * DOUBT_SHARE:,.0f} there is a "
+        "WARNING"
+    )
+    yield (
+        "somebody else bets for the model, with one unit in all, against its being no better than "
+        f"a constant. When he owns {rules.shown_limit:,.0f} the skill is shown, which happens to "
+        f"at most {config.false_health_ratio:.0%} of models that have none, ever"
+    )
+
+
+def _errors(row: Measured, timeframe_ns: int) -> Iterator[str]:
+    yield (
+        f"measured on {row.seeds} simulated models of {row.symbols} symbols with an AUC of "
+        f"{row.auc:.2f} over {row.horizon_bars} bars, hourly (make soak SOAK=skill)"
+    )
+    yield (
+        f"false alarms: {row.alarms_ratio:.1%} of those that hold their promise were CRITICAL "
+        f"within a year, and {row.alarms_kept_ratio:.1%} of those that hold three quarters of it"
+    )
+    yield f"delay when the edge dies: {_delay(row.dies, timeframe_ns)}"
+    yield f"delay when it turns into its opposite: {_delay(row.turns, timeframe_ns)}"
+    if row.shown is not None and row.shown_wrongly_ratio is not None:
+        yield (
+            f"skill is shown after: {_delay(row.shown, timeframe_ns)}; of models without any, "
+            f"{row.shown_wrongly_ratio:.1%} were ever shown to have some"
+        )
+
+
+def _delay(delay: Delay, timeframe_ns: int) -> str:
+    if delay.median_bars is None:
+        return f"in {delay.found_ratio:.0%} of cases within 6,760 bars, so mostly never"
+    late = "more than 6,760 bars" if delay.late_bars is None else f"{delay.late_bars:,} bars"
+    days = delay.median_bars * timeframe_ns / DAY_NS
+    found = "" if delay.found_ratio >= 1 else f" ({delay.found_ratio:.0%} within 6,760 bars)"
+    return f"{delay.median_bars:,} bars in the median, {days:,.1f} days; nine of ten {late}{found}"
+
+
+def _changes(sampled: HealthSampled, config: HealthSection, rules: Rules) -> Iterator[str]:
+    reasons = set(sampled.reasons)
+    if HealthReason.NO_MODEL in reasons:
+        yield "a model"
+    if HealthReason.TOO_FEW_OUTCOMES in reasons:
+        needed = config.last_n if config.policy == "last_n" else config.min_resolved
+        yield f"{needed - sampled.auc_n} more outcomes, until there are {needed}"
+    if HealthReason.ONE_CLASS in reasons:
+        yield "outcomes of both kinds: all so far went the same way"
+    if config.policy == "sequential":
+        yield from _changes_of_evidence(sampled, rules)
+    if {HealthReason.FEATURE_DRIFT, HealthReason.PREDICTION_DRIFT} & reasons:
+        yield "features and predictions that are distributed again as in training, or a new model"
+    if {HealthReason.NO_REFERENCE, HealthReason.TOO_FEW_ROWS} & reasons:
+        yield "enough rows to measure drift, and a model that says what was usual in training"
+    if HealthReason.SYMBOL_SKILL_LOST in reasons:
+        yield "in the symbols named lost: evidence that falls below their limit, or a new model"
+
+
+def _changes_of_evidence(sampled: HealthSampled, rules: Rules) -> Iterator[str]:
+    against, shown = sampled.evidence or 0.0, sampled.shown or 0.0
+    doubt = rules.limit * DOUBT_SHARE
+    if sampled.skill_lost:
+        yield f"to better: evidence against it that falls from {against:,.4g} below {doubt:,.4g}"
+        yield "or a new model; a resume alone does not help, for the next sample halts again"
+        return
+    if HealthReason.SKILL_NOT_SHOWN in sampled.reasons:
+        yield f"to better: evidence for it that grows from {shown:,.4g} to {rules.shown_limit:,.4g}"
+    if sampled.status is not HealthStatus.WARNING:
+        yield f"to WARNING: evidence against it that grows from {against:,.4g} to {doubt:,.4g}"
+    yield f"to CRITICAL: evidence against it that grows from {against:,.4g} to {rules.limit:,.4g}"

@@ -1,0 +1,75 @@
+"""The rule of health in words: what it asks, how it errs, and what would change its answer."""
+
+from daemon.config import HealthSection
+from daemon.core.events import HealthSampled, HealthStatus
+from daemon.core.timeframes import HOUR_NS
+from daemon.layers.monitoring.explaining import Explained, explain
+from daemon.layers.monitoring.health import HealthReason
+from tests.builders import a_health_sample, a_model_activated
+
+
+def told(sampled: HealthSampled, config: HealthSection | None = None) -> Explained:
+    return explain(sampled, a_model_activated(auc=0.61), config or HealthSection(), HOUR_NS)
+
+
+def a_sample(status: HealthStatus, *reasons: HealthReason, **changes: float) -> HealthSampled:
+    return a_health_sample(status=status, reasons=tuple(reasons), policy="sequential", **changes)
+
+
+def test_the_rule_names_the_limits_it_is_configured_with() -> None:
+    words = " ".join(told(a_sample(HealthStatus.HEALTHY)).rule)
+
+    assert "75%" in words
+    assert "1,080" in words
+    assert "at most 5% of models" in words
+    assert "216" in words
+
+
+def test_how_it_errs_is_that_of_the_model_most_like_this_one() -> None:
+    errors = told(a_sample(HealthStatus.HEALTHY))
+
+    assert errors.measured is not None
+    assert (errors.measured.auc, errors.measured.horizon_bars) == (0.60, 1)
+    assert any(line.startswith("delay when the edge dies: ") for line in errors.errors)
+    assert explain(a_sample(HealthStatus.HEALTHY), None, HealthSection(), HOUR_NS).errors == ()
+
+
+def test_the_other_rules_are_told_with_their_own_errors() -> None:
+    by_interval = told(a_sample(HealthStatus.HEALTHY), HealthSection(policy="auc_window"))
+    by_last = told(a_sample(HealthStatus.HEALTHY), HealthSection(policy="last_n", last_n=30))
+
+    assert "below 0.5" in by_interval.rule[0]
+    assert "last 30" in by_last.rule[0]
+    assert by_last.measured is not None
+    assert by_last.measured.alarms_ratio == 1.0
+    assert any("more than 6,760 bars" in line for line in by_interval.errors)
+
+
+def test_what_would_change_it_is_what_keeps_it_from_being_better_or_worse() -> None:
+    healthy = told(a_sample(HealthStatus.HEALTHY, evidence=2.0)).changes
+    lost = told(
+        a_sample(HealthStatus.CRITICAL, HealthReason.SKILL_LOST, evidence=2_000.0, skill_lost=True)
+    ).changes
+    not_shown = told(a_sample(HealthStatus.UNKNOWN, HealthReason.SKILL_NOT_SHOWN, shown=3.5))
+
+    assert [each.partition(":")[0] for each in healthy] == ["to WARNING", "to CRITICAL"]
+    assert "from 2,000 below 216" in lost[0]
+    assert "from 3.5 to 20" in not_shown.changes[0]
+
+
+def test_everything_else_that_is_missing_is_named() -> None:
+    reasons = (
+        HealthReason.TOO_FEW_OUTCOMES,
+        HealthReason.ONE_CLASS,
+        HealthReason.NO_MODEL,
+        HealthReason.FEATURE_DRIFT,
+        HealthReason.TOO_FEW_ROWS,
+        HealthReason.SYMBOL_SKILL_LOST,
+    )
+    last_n = HealthSection(policy="last_n", last_n=150)
+
+    changes = told(a_sample(HealthStatus.UNKNOWN, *reasons)).changes
+    few = told(a_sample(HealthStatus.UNKNOWN, HealthReason.TOO_FEW_OUTCOMES), last_n).changes
+
+    assert len(changes) == 8
+    assert few == ("30 more outcomes, until there are 150",)
