@@ -73,6 +73,9 @@ class SiteTasks:
             site.venue,
             put,
             turn=turn,
+            # In lock-step the replies tell all, in the order of the requests; what a stream tells
+            # beside them comes sooner or later from run to run.
+            is_listening=not site.is_lockstep,
             is_following=not site.is_lockstep,
             fence=HaltFile(settings.run.state_dir).fence,
         )
