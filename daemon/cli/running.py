@@ -294,18 +294,18 @@ async def _session(  # noqa: PLR0917  # what a run is made of
     reporter.alerts.start()
     reporter.started()  # whoever reads the pid in it may signal at once
     try:
-        result = await session.run()
-    except StoppedEarly:
-        result = session.nothing()
+        try:
+            result = await session.run()
+        except StoppedEarly:
+            result = session.nothing()
+        write_result(paths, {**result, "is_closed": session.is_closed})
+        reporter.finished(result)
     except Exception as error:
         if isinstance(error, TradingdError):
             reporter.emit("daemon.ended", error=str(error))
         else:
             reporter.emit("daemon.failed", error=f"{type(error).__name__}: {error}")
         raise
-    else:
-        write_result(paths, {**result, "is_closed": session.is_closed})
-        reporter.finished(result)
     finally:
         await asyncio.to_thread(reporter.alerts.close)
     return 0
