@@ -234,8 +234,7 @@ class Live:
 
     def _site_tasks(self, reporter: Reporter) -> dict[str, SiteTasks]:
         # Whose answer comes first must not be chance where the same seed gives the same run.
-        are_ordered = self._world.is_lockstep and len(self._world.sites) > 1
-        turn = asyncio.Lock() if are_ordered else None
+        turn = asyncio.Lock() if self._world.is_lockstep else None
         return {
             site.exchange: SiteTasks(
                 site,
