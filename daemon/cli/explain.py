@@ -10,7 +10,6 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from daemon.app import routes
 from daemon.cli.output import show
 from daemon.cli.replays import replayable
 from daemon.core import events as e
@@ -24,6 +23,7 @@ from daemon.reports.explaining.facts import Happenings, Told, facts
 from daemon.reports.explaining.search import find
 from daemon.reports.explaining.watching import Recomputed, Watch, decide_again
 from daemon.reports.explaining.words import lines
+from daemon.routes import routes
 from daemon.store.bars import BarStore, BarStoreBroken
 from daemon.store.code_version import code_version
 from daemon.store.journal_reader import JournalReader

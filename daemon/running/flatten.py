@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from daemon.app import build_core, routes
+from daemon.app import build_core
 from daemon.core.errors import ExchangeUnreachable, JournalBroken, LiveRefused
 from daemon.core.events import (
     AskQuotes,
@@ -28,6 +28,7 @@ from daemon.core.inbox import Inbox
 from daemon.core.pipeline import Pipeline
 from daemon.core.timeframes import timeframe_ns
 from daemon.feature_config import feature_set_of
+from daemon.routes import routes
 from daemon.running.bar_keeper import BarKeeper
 from daemon.running.book_watch import BookWatch, Hands, Restless, Rules
 from daemon.running.holdings import holding

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
 
-from daemon.app import build_core, routes
+from daemon.app import build_core
 from daemon.config import load
 from daemon.core.bars import Bar, BarSource
 from daemon.core.clock import MarketClock
@@ -34,6 +34,7 @@ from daemon.core.pipeline import Pipeline, on
 from daemon.core.ports import Book, Venue
 from daemon.core.timeframes import NS_PER_S
 from daemon.feature_config import feature_set_of
+from daemon.routes import routes
 from daemon.running.book_task import BookTask
 from daemon.running.order_tasks import follow_open, tick_orders
 from daemon.running.quotes import QuoteDesk

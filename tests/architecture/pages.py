@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from daemon.app import build_core, routes
+from daemon.app import build_core
 from daemon.config import PolicySection, RiskSection, Section, load
 from daemon.config.settings import Settings
 from daemon.core import errors
@@ -28,6 +28,7 @@ from daemon.layers.features.kernels import MODULES, kernels_in
 from daemon.layers.monitoring.measured import MEASURED, Delay
 from daemon.layers.risk.gates import ENTRY_GATES, EXIT_GATES
 from daemon.layers.risk.sizing import CAPS
+from daemon.routes import routes
 from daemon.running.alert_rules import table
 from tests.architecture.imports import AREAS, CONFINED, EVERYTHING, LAZY
 

@@ -29,9 +29,9 @@ def test_every_folder_has_a_row_in_the_table() -> None:
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("core/events.py", "import numpy as np"),
-        ("core/events.py", "from pathlib import Path"),
-        ("core/events.py", "from daemon.layers import risk"),
+        ("core/events/run.py", "import numpy as np"),
+        ("core/events/run.py", "from pathlib import Path"),
+        ("core/events/run.py", "from daemon.layers import risk"),
         ("layers/risk.py", "from daemon.layers.signals import Signals"),
         ("layers/risk.py", "from daemon.layers import signals"),
         ("layers/risk.py", "from daemon.config import SignalSection"),
@@ -73,7 +73,7 @@ def test_a_planted_violation_is_found(path: str, source: str) -> None:
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("core/events.py", "from msgspec import Struct\nfrom daemon.core.bars import Bar"),
+        ("core/events/run.py", "from msgspec import Struct\nfrom daemon.core.bars import Bar"),
         ("layers/risk.py", "from daemon.config import RiskSection"),
         (
             "layers/features/sets.py",

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from daemon.app import routes
 from daemon.core import events as e
 from daemon.core.pipeline import Pipeline, Route, on
+from daemon.routes import routes
 from tests.builders import a_bars_missed, a_health_tick
 from tests.unit.core.simulation import a_core, a_run, settings_of
 

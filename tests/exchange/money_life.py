@@ -11,7 +11,7 @@ import asyncio
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
-from daemon.app import build_core, routes
+from daemon.app import build_core
 from daemon.config import load
 from daemon.core import events as e
 from daemon.core.clock import MarketClock, WireClock
@@ -19,6 +19,7 @@ from daemon.core.inbox import Inbox
 from daemon.core.pipeline import Pipeline
 from daemon.core.timeframes import NS_PER_MS
 from daemon.feature_config import feature_set_of
+from daemon.routes import routes
 from daemon.running.book_task import BookTask
 from daemon.running.listing_watch import ListingWatch, news_of_rules
 from daemon.running.order_tasks import follow_open, tick_orders

@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
-from daemon.app import Core, build_core, routes
+from daemon.app import Core, build_core
 from daemon.config import (
     AddedFeature,
     DataSection,
@@ -46,6 +46,7 @@ from daemon.feature_config import feature_set_of
 from daemon.layers.features.sets import FeatureSet
 from daemon.layers.inference.forest import CompiledForest
 from daemon.layers.inference.model import ActiveModel, Calibration
+from daemon.routes import routes
 from tests.builders import (
     HOUR_NS,
     OPEN_NS,

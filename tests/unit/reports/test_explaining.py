@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from daemon.app import routes
 from daemon.core import events as e
 from daemon.core.errors import UsageRefused
 from daemon.core.orders import Leg
@@ -20,6 +19,7 @@ from daemon.reports.explaining.facts import Placed, Told, facts, placed
 from daemon.reports.explaining.search import EVENTS, find
 from daemon.reports.explaining.watching import Recomputed, Watch, decide_again
 from daemon.reports.explaining.words import lines
+from daemon.routes import routes
 from daemon.store.journal import write_whole
 from daemon.store.journal_reader import JournalReader
 from tests.builders import (
