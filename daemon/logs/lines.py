@@ -95,7 +95,7 @@ def features_refused(event: e.FeatureRows, _: Memory) -> Iterator[Fields]:
         yield {**parts.bar(row.instrument, row.trace, row.close_ns), "reason": row.reason}
 
 
-def model_predicted(event: e.Predictions, _: Memory) -> Iterator[Fields]:
+def model_predicted(event: e.Predictions | e.ChallengerPredictions, _: Memory) -> Iterator[Fields]:
     for row in event.rows:
         yield {
             **parts.bar(row.instrument, row.trace, row.close_ns),

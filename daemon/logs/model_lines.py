@@ -63,18 +63,6 @@ def challenger_opened(event: e.ChallengerOpened, _: Memory) -> Iterator[Fields]:
     }
 
 
-def challenger_predicted(event: e.ChallengerPredictions, _: Memory) -> Iterator[Fields]:
-    for row in event.rows:
-        yield {
-            **parts.bar(row.instrument, row.trace, row.close_ns),
-            "model": event.model,
-            "probability_up": parts.probability(row.probability_up),
-            "confidence": parts.probability(row.confidence),
-            "standard_error": parts.probability(row.standard_error),
-            "raw_probability_up": parts.probability(row.raw_probability_up),
-        }
-
-
 def models_compared(event: e.ModelsCompared, _: Memory) -> Iterator[Fields]:
     yield {
         **parts.at(event),

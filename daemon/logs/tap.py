@@ -93,7 +93,7 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.CandidateTrained: (("candidate.trained", model_lines.candidate_trained),),
     e.TrainingFailed: (("training.failed", model_lines.training_failed),),
     e.ChallengerOpened: (("model.challenger", model_lines.challenger_opened),),
-    e.ChallengerPredictions: (("challenger.predicted", model_lines.challenger_predicted),),
+    e.ChallengerPredictions: (("challenger.predicted", lines.model_predicted),),
     e.ModelsCompared: (("models.compared", model_lines.models_compared),),
     e.PromotionProposed: (("model.proposed", model_lines.promotion_proposed),),
     e.ModelPromoted: (("model.promoted", model_lines.model_promoted),),

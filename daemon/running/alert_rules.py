@@ -192,7 +192,7 @@ RULES: Final = (
     Rule(
         event="health.sampled", severity=_BAD, where=("model",), when=_is_critical,
         says="the model has lost its skill: nothing is opened with it",
-        do="see what is held: tradingd status; a new one is trained where [retraining] allows",
+        do="see why: tradingd health --explain; a new one is trained where [retraining] allows",
     ),
     Rule(
         event="retraining.opened", severity=_OK, where=("model",),

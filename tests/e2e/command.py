@@ -13,10 +13,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 WITHIN_S = 180
+STOP_WITHIN_S = 60
 # A training this small takes seconds; everything else is as shipped.
 SMALL = """
 [data]
@@ -27,6 +31,9 @@ folds = 3
 [health]
 sample_every_bars = 12
 """
+
+# Live, a model opens nothing before its health is known, which takes longer than a test runs.
+LIVE = SMALL + '[risk]\ntrade_unknown_model = "always"\n'
 
 
 class Tradingd:
@@ -40,6 +47,14 @@ class Tradingd:
             name: value for name, value in os.environ.items() if not name.startswith("TRADINGD__")
         } | {"PYTHONPATH": str(ROOT), "TRADINGD__RUN__STATE_DIR": str(self.state)}
         self._folder = folder
+
+    def use(self, ready: Mapping[str, Any]) -> Self:
+        """Trade on a separate exchange with its key."""
+        self.environment |= {
+            "TRADINGD__EXCHANGE__API_KEY": ready["key"],
+            "TRADINGD__EXCHANGE__API_SECRET": ready["secret"],
+        }
+        return self
 
     def command(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run to the end; fails with everything it said when the exit code is another."""
@@ -92,6 +107,25 @@ class Tradingd:
         if pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), how)
+
+
+@contextlib.contextmanager
+def an_exchange(folder: Path, *options: str, seed: int = 42) -> Iterator[dict[str, Any]]:
+    """What a separate `tradingd exchange` says when it is ready; it outlives what is run on it."""
+    fixed = ("--state", str(folder / "exchange"), "--seed", str(seed))
+    child = subprocess.Popen(
+        [sys.executable, "-m", "daemon", "exchange", *fixed, *options],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert child.stdout is not None
+        yield json.loads(child.stdout.readline())
+    finally:
+        child.terminate()
+        child.communicate(timeout=STOP_WITHIN_S)
 
 
 def finished(lines: list[dict[str, Any]]) -> dict[str, Any]:

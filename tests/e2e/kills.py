@@ -11,7 +11,6 @@ import json
 import random
 import signal
 import subprocess
-import sys
 import urllib.request
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,15 +18,13 @@ from typing import TYPE_CHECKING, Any
 from daemon.running.holdings import books_of
 from daemon.store.journal_reader import JournalReader
 from tests.both_sides import differences, doubled_or_unintended, unprotected
-from tests.e2e.command import ROOT, SMALL, Tradingd
+from tests.e2e.command import LIVE, STOP_WITHIN_S, Tradingd, an_exchange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from daemon.running.reconcile import Books
-
-STOP_WITHIN_S = 60
 
 
 @dataclass
@@ -100,29 +97,9 @@ class Killed:
 @contextlib.contextmanager
 def killed(folder: Path, *, seed: int, config: str = "", speed: str = "max") -> Iterator[Killed]:
     """A run to be begun, and its exchange, which lives on through every kill."""
-    child = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "daemon", "exchange", "--speed", speed),
-            *("--state", str(folder / "exchange"), "--seed", str(seed), "--edge", "0.4"),
-        ],
-        cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert child.stdout is not None
-        ready = json.loads(child.stdout.readline())
-        risk = '[risk]\ntrade_unknown_model = "always"\n'
-        tradingd = Tradingd(folder, f"{SMALL}{risk}{config}")
-        tradingd.environment |= {
-            "TRADINGD__EXCHANGE__API_KEY": ready["key"],
-            "TRADINGD__EXCHANGE__API_SECRET": ready["secret"],
-        }
+    with an_exchange(folder, "--speed", speed, "--edge", "0.4", seed=seed) as ready:
+        tradingd = Tradingd(folder, LIVE + config).use(ready)
         yield Killed(tradingd, ready, random.Random(seed))
-    finally:
-        child.terminate()
-        child.communicate(timeout=STOP_WITHIN_S)
 
 
 def kill_after(process: subprocess.Popen[str], lines: int, wait_s: float = 0.0) -> None:

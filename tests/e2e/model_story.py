@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import random
-import subprocess
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +18,10 @@ from daemon.core.timeframes import DAY_NS, HOUR_NS, NS_PER_MS, parse_time
 from daemon.embedded.factors import HOUR_MS
 from daemon.embedded.synthetic import DEFAULT_FROM_MS
 from daemon.store.journal_reader import JournalReader
-from tests.e2e.command import ROOT, Tradingd
+from tests.e2e.command import Tradingd, an_exchange
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -44,7 +43,6 @@ windows_bars = [480, 240]
 [risk]
 successor_ends_model_halt = true
 """
-STOP_WITHIN_S = 60
 
 
 @dataclass(frozen=True, order=True)
@@ -132,30 +130,13 @@ TOLD: dict[type[e.Event], Callable[[Any], str]] = {
 @contextlib.contextmanager
 def story(folder: Path, *, seed: int, config: str = "") -> Iterator[Story]:
     """An exchange with that market, and a daemon to be run on it."""
-    child = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "daemon", "exchange", "--speed", "max", "--timeframe", "1h"),
-            *("--state", str(folder / "exchange"), "--seed", str(seed), "--edge", str(EDGE)),
-            *("--symbols", "BTC/USDT,ETH/USDT", "--history-bars", str(HISTORY_BARS)),
-            *(part for change in CHANGES for part in ("--change", change)),
-        ],
-        cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
-        stdout=subprocess.PIPE,
-        text=True,
+    market = (
+        *("--speed", "max", "--timeframe", "1h", "--edge", str(EDGE)),
+        *("--symbols", "BTC/USDT,ETH/USDT", "--history-bars", str(HISTORY_BARS)),
+        *(part for change in CHANGES for part in ("--change", change)),
     )
-    try:
-        assert child.stdout is not None
-        ready = json.loads(child.stdout.readline())
-        tradingd = Tradingd(folder, CONFIG + config)
-        tradingd.environment |= {
-            "TRADINGD__EXCHANGE__API_KEY": ready["key"],
-            "TRADINGD__EXCHANGE__API_SECRET": ready["secret"],
-        }
-        yield Story(tradingd, ready["rest"])
-    finally:
-        child.terminate()
-        child.communicate(timeout=STOP_WITHIN_S)
+    with an_exchange(folder, *market, seed=seed) as ready:
+        yield Story(Tradingd(folder, CONFIG + config).use(ready), ready["rest"])
 
 
 def _read_until(process: subprocess.Popen[str], bar: int | None) -> dict[str, Any]:

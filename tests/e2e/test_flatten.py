@@ -11,8 +11,7 @@ import pytest
 from daemon.core.events import FlattenRequested
 from daemon.store.journal_reader import JournalReader
 from daemon.store.lock import StateLock
-from tests.e2e.command import SMALL, Tradingd, finished
-from tests.e2e.test_live_account import an_exchange, attached
+from tests.e2e.command import LIVE, SMALL, Tradingd, an_exchange, finished
 from tests.e2e.watched import Watched, is_line
 
 if TYPE_CHECKING:
@@ -76,8 +75,8 @@ def test_everything_is_closed_with_a_daemon_and_after_it_was_killed(tmp_path: Pa
 def test_a_flatten_says_why_it_cannot_be_done(tmp_path: Path) -> None:
     tradingd = Tradingd(tmp_path)
     nothing = tradingd.command("flatten", "--confirm", code=2)
-    with an_exchange(tmp_path) as ready:
-        tradingd = attached(tmp_path, ready)
+    with an_exchange(tmp_path, "--speed", "max") as ready:
+        tradingd = Tradingd(tmp_path, LIVE).use(ready)
         tradingd.run("--mode", "live", "--exchange-url", ready["rest"], "--bars", "3")
         with StateLock.acquire(tradingd.state, started_ns=0):
             locked = tradingd.command("flatten", "--confirm", code=75)

@@ -2,58 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import subprocess
-import sys
 import urllib.request
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.command import ROOT, SMALL, Tradingd
+from tests.e2e.command import LIVE, Tradingd, an_exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-STOP_WITHIN_S = 15
-
-
-@contextlib.contextmanager
-def an_exchange(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
-    """What a separate `tradingd exchange` says when it is ready."""
-    fixed = ("--speed", "max", "--state", str(folder / "exchange"), "--seed", "42")
-    child = subprocess.Popen(
-        [sys.executable, "-m", "daemon", "exchange", *fixed, *options],
-        cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert child.stdout is not None
-        yield json.loads(child.stdout.readline())
-    finally:
-        child.terminate()
-        child.communicate(timeout=STOP_WITHIN_S)
-
-
-def attached(folder: Path, ready: dict[str, Any]) -> Tradingd:
-    # Live, a model opens nothing before its health is known, which takes longer than these runs.
-    tradingd = Tradingd(folder, SMALL + '[risk]\ntrade_unknown_model = "always"\n')
-    tradingd.environment |= {
-        "TRADINGD__EXCHANGE__API_KEY": ready["key"],
-        "TRADINGD__EXCHANGE__API_SECRET": ready["secret"],
-    }
-    return tradingd
 
 
 def test_a_live_run_on_loopback_needs_no_arming_trades_and_keeps_its_key_to_itself(
     tmp_path: Path,
 ) -> None:
-    with an_exchange(tmp_path) as ready:
-        tradingd = attached(tmp_path, ready)
+    with an_exchange(tmp_path, "--speed", "max") as ready:
+        tradingd = Tradingd(tmp_path, LIVE).use(ready)
         done = tradingd.command(
             *("run", "--mode", "live", "--exchange-url", ready["rest"], "--bars", "60")
         )
@@ -76,9 +41,11 @@ def test_a_live_run_on_loopback_needs_no_arming_trades_and_keeps_its_key_to_itse
 def test_a_live_run_with_a_key_that_may_withdraw_ends_in_one_line_before_anything_is_traded(
     tmp_path: Path,
 ) -> None:
-    with an_exchange(tmp_path, "--key-allows", "read,trade,withdraw") as ready:
-        done = attached(tmp_path, ready).command(
-            *("run", "--mode", "live", "--exchange-url", ready["rest"]), code=77
+    with an_exchange(tmp_path, "--speed", "max", "--key-allows", "read,trade,withdraw") as ready:
+        done = (
+            Tradingd(tmp_path, LIVE)
+            .use(ready)
+            .command(*("run", "--mode", "live", "--exchange-url", ready["rest"]), code=77)
         )
 
     assert len(done.stderr.splitlines()) == 1
@@ -90,8 +57,8 @@ def test_a_live_run_with_a_key_that_may_withdraw_ends_in_one_line_before_anythin
 def test_a_shadow_run_trades_on_paper_beside_the_account_and_nothing_reaches_the_exchange(
     tmp_path: Path,
 ) -> None:
-    with an_exchange(tmp_path, "--key-allows", "read") as ready:
-        tradingd = attached(tmp_path, ready)
+    with an_exchange(tmp_path, "--speed", "max", "--key-allows", "read") as ready:
+        tradingd = Tradingd(tmp_path, LIVE).use(ready)
         lines = tradingd.run(*("--mode", "shadow", "--exchange-url", ready["rest"], "--bars", "60"))
         with urllib.request.urlopen(f"{ready['rest']}/embedded/ledger") as reply:
             ledger = json.load(reply)
