@@ -141,6 +141,11 @@ class Live:
         books = Books(opened, core.blotter, core.book, core.flows)
         return {name: each.watch_books(books) for name, each in self.sites.items()}
 
+    def recall(self, event: Event) -> None:
+        """Hear of an event found in the journal at a start."""
+        self.note((event,))
+        self._health.recall(event)
+
     def note(self, events: tuple[Event, ...]) -> None:
         """Hear of a step, committed now or found in the journal."""
         first = events[0]

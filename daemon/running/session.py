@@ -332,7 +332,7 @@ class Session:
 
     def _recorded(self, live: Live) -> Iterator[Event]:
         for event in self._keeper.recovered(event for _, event in self._journal.read()):
-            live.note((event,))
+            live.recall(event)
             yield event
 
     async def _open(self, live: Live) -> RunOpened:

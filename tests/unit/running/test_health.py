@@ -15,7 +15,9 @@ def closed(hour: int, late_ns: int = 0) -> tuple[e.Event, ...]:
     return (e.BarsClosed(ts_ns=bar.close_ns + late_ns, bars=(bar,)),)
 
 
-async def ticks_of(steps: list[tuple[e.Event, ...]], every_bars: int) -> list[int]:
+async def ticks_of(
+    steps: list[tuple[e.Event, ...]], every_bars: int, before: list[e.Event] | None = None
+) -> list[int]:
     """When samples were asked for, each step's tick taken before the next step."""
     ticks: list[int] = []
     arrived = asyncio.Event()
@@ -25,6 +27,8 @@ async def ticks_of(steps: list[tuple[e.Event, ...]], every_bars: int) -> list[in
         arrived.set()
 
     task = HealthTask(publish, every_bars=every_bars, timeframe_ns=HOUR_NS)
+    for event in before or []:
+        task.recall(event)
     running = asyncio.create_task(task.run())
     for step in steps:
         task.note(step)
@@ -66,6 +70,26 @@ async def test_a_hole_does_not_count_as_no_time() -> None:
     ticks = await ticks_of([closed(0), closed(7), closed(8)], every_bars=3)
 
     assert ticks == [CLOSE_NS + 7 * HOUR_NS]
+
+
+@given(st.integers(1, 30), st.integers(1, 9))
+def test_a_run_that_was_interrupted_is_sampled_at_the_same_bars(kept: int, every: int) -> None:
+    steps = [closed(hour) for hour in range(31)]
+    whole = asyncio.run(ticks_of(steps, every))
+    journal: list[e.Event] = []
+    for step in steps[:kept]:
+        journal += step
+        journal += [e.HealthTick(ts_ns=each) for each in whole if each == step[0].ts_ns]
+
+    after = asyncio.run(ticks_of(steps[kept:], every, journal))
+
+    assert [each for each in whole if each <= journal[-1].ts_ns] + after == whole
+
+
+async def test_a_sample_that_was_owed_when_a_run_ended_comes_with_the_next_bar() -> None:
+    journal = [event for hour in range(4) for event in closed(hour)]
+
+    assert await ticks_of([closed(4), closed(5)], 3, journal) == [CLOSE_NS + 4 * HOUR_NS]
 
 
 async def test_other_steps_are_no_bars() -> None:
