@@ -32,7 +32,6 @@ class HealthTask:
         self._publish = publish
         self._every_ns = min(every_bars * timeframe_ns, max(DAY_NS, timeframe_ns))
         self._last_ns: int | None = None
-        self._newest_ns = 0  # among what is recalled
         self._due_ns: int | None = None
         self._wake = asyncio.Event()
 
@@ -45,14 +44,12 @@ class HealthTask:
         """Hear of an event that an earlier process committed, in the order of the journal.
 
         So samples fall on the same bars whether a run was interrupted or not; one that was owed
-        when it ended comes with the next bar.
+        when it ended comes first.
         """
-        if isinstance(event, BarsClosed):
-            self._newest_ns = max(self._newest_ns, _close_ns(event))
-            if self._last_ns is None:
-                self._last_ns = self._newest_ns
-        elif isinstance(event, HealthTick) and self._last_ns is not None:
-            self._last_ns = self._newest_ns
+        if isinstance(event, HealthTick):
+            self._due_ns = None
+        else:
+            self.note((event,))
 
     def note(self, events: tuple[Event, ...]) -> None:
         """Hear of a committed step."""
@@ -60,7 +57,7 @@ class HealthTask:
         if not isinstance(first, BarsClosed):
             return
         # Counted on the grid: a bar that arrives a little earlier than the last one still counts.
-        close_ns = _close_ns(first)
+        close_ns = max(bar.close_ns for bar in first.bars)
         if self._last_ns is None:
             self._last_ns = close_ns
         elif close_ns - self._last_ns >= self._every_ns:
@@ -74,7 +71,3 @@ class HealthTask:
             if self._due_ns is not None:
                 await self._publish(HealthTick(ts_ns=self._due_ns))
                 self._due_ns = None
-
-
-def _close_ns(event: BarsClosed) -> int:
-    return max(bar.close_ns for bar in event.bars)

@@ -206,7 +206,7 @@ class Live:
                 await first_of(feed.ready.wait(), running, self._stop)
             self._reporter.ready()
             if lockstep is not None:
-                await lockstep.start({each: self._last_bars[each].close_ns for each in self._ids})
+                lockstep.start({each: self._last_bars[each].close_ns for each in self._ids})
             await first_of(self._stop.wait(), running, self._stop)
             await self.inbox.put(StopRequested(ts_ns=self._world.now_ns()))
             await self._drain()

@@ -80,11 +80,14 @@ class Lockstep:
         """Hear of a committed step."""
         self._poked.set()
 
-    async def start(self, closes: dict[InstrumentId, int]) -> None:
-        """First acknowledgements: everything up to these closes is known here."""
-        for exchange, symbols, close_ns in _by_slot(closes):
-            now = await self._links[exchange].ack(self._run, symbols, close_ns)
-            self._on_clock(exchange, now)
+    def start(self, closes: Mapping[InstrumentId, int]) -> None:
+        """Owe the first acknowledgements: everything up to these closes is known here.
+
+        They wait like all others for what is in flight: a training or a sample that an earlier
+        process left open ends in the slot it was asked for in.
+        """
+        self._owed.update(closes)
+        self._poked.set()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -72,9 +72,11 @@ async def test_a_hole_does_not_count_as_no_time() -> None:
     assert ticks == [CLOSE_NS + 7 * HOUR_NS]
 
 
-@given(st.integers(1, 30), st.integers(1, 9))
-def test_a_run_that_was_interrupted_is_sampled_at_the_same_bars(kept: int, every: int) -> None:
-    steps = [closed(hour) for hour in range(31)]
+@given(st.integers(1, 30), st.integers(1, 9), st.integers(1, 3))
+def test_a_run_that_was_interrupted_is_sampled_at_the_same_bars(
+    kept: int, every: int, step_hours: int
+) -> None:
+    steps = [closed(hour) for hour in range(0, 31 * step_hours, step_hours)]
     whole = asyncio.run(ticks_of(steps, every))
     journal: list[e.Event] = []
     for step in steps[:kept]:
@@ -86,10 +88,10 @@ def test_a_run_that_was_interrupted_is_sampled_at_the_same_bars(kept: int, every
     assert [each for each in whole if each <= journal[-1].ts_ns] + after == whole
 
 
-async def test_a_sample_that_was_owed_when_a_run_ended_comes_with_the_next_bar() -> None:
+async def test_a_sample_that_was_owed_when_a_run_ended_comes_first() -> None:
     journal = [event for hour in range(4) for event in closed(hour)]
 
-    assert await ticks_of([closed(4), closed(5)], 3, journal) == [CLOSE_NS + 4 * HOUR_NS]
+    assert await ticks_of([closed(4), closed(5)], 3, journal) == [CLOSE_NS + 3 * HOUR_NS]
 
 
 async def test_other_steps_are_no_bars() -> None:
