@@ -24,7 +24,7 @@ from daemon.core.errors import CheckFailed, DaemonNotRunning, TradingdError, Usa
 from daemon.core.timeframes import rfc3339
 from daemon.running.golive import canary_of, fingerprint, gate_of, paper_journals
 from daemon.running.golive_limits import limits_of
-from daemon.running.live_account import require_one_spot
+from daemon.running.live_account import require_fit
 from daemon.running.paper_costs import paper_costs
 from daemon.store.code_version import code_version
 from daemon.store.golive import Arming, GoliveStore
@@ -53,7 +53,7 @@ def arm_bot(  # as many options
 ) -> int:
     """Exit 4, and noted, while an item is unmet or another name is typed."""
     settings = settings_for(market, config, state_dir)
-    require_one_spot(settings)
+    require_fit(settings)
     if not settings.data.is_embedded:
         checked(settings, accepts_unverified=accepts_unverified)
     gate = gate_of(settings, progress)

@@ -21,6 +21,7 @@ from daemon.cli.running import config_path
 from daemon.config import FeaturesSection, config_hash, load, warnings_for
 from daemon.core.errors import DaemonNotRunning, JournalBroken, UsageRefused
 from daemon.core.instruments import plain
+from daemon.running.live_account import stop_fault
 from daemon.store.lock import holder
 from daemon.store.runs import newest_daemon_run, read_result
 
@@ -39,7 +40,10 @@ def check_config(config: Path | None, state_dir: Path | None) -> int:
     """Prints what is wrong on stderr through ConfigRefused, else what will be used."""
     path = config_path(config)
     settings = load(path, {"run.state_dir": state_dir})
-    for warning in warnings_for(settings, USUAL_MINIMUM_NOTIONAL):
+    warnings = warnings_for(settings, USUAL_MINIMUM_NOTIONAL)
+    if fault := stop_fault(settings):
+        warnings.append(f"live is refused: {fault}")
+    for warning in warnings:
         sys.stderr.write(f"{path or 'defaults'}: warning: {warning}\n")
     if settings.alerts.addresses:
         from daemon.running.alert_addresses import checked

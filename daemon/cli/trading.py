@@ -55,7 +55,7 @@ def resume(
     state_dir: State = None,
     json: Json = False,
 ) -> None:
-    """End every halt, whatever it was set by, and measure drawdown anew from here."""
+    """End every halt; after one for a drawdown it is measured anew from here."""
     from daemon.cli import control
 
     raise typer.Exit(control.resume(reason, confirm, config, state_dir, as_json=json))

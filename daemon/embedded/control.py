@@ -57,6 +57,7 @@ class Control:
             "timeframe_ms": market.timeframe_ms,
             "timeframe": interval_name(market.timeframe_ms),
             "label": market.label,
+            "kind": exchange.kind,
             "fingerprint": market.fingerprint,
             "instance": exchange.instance,
             "awaiting": [market.symbols[each].symbol for each in clock.awaiting()],

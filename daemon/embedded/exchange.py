@@ -32,6 +32,8 @@ from daemon.embedded.tape import Step
 class Exchange(Stage):
     """One market, one account, one clock; continues from what the ledger holds."""
 
+    kind = "spot"
+
     def __init__(
         self,
         market: Market,

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from daemon.core.clock import WireClock
 from daemon.embedded.account import Incident, Order, OrderStatus, Side
@@ -71,6 +71,8 @@ class HandOrder:
 
 class Stage(ABC):
     """One market and one clock over an account that is kept elsewhere."""
+
+    kind: ClassVar[str]  # of what is listed: spot or swap
 
     def __init__(
         self,

@@ -17,7 +17,9 @@ import msgspec
 from msgspec import Struct
 
 from daemon.core.errors import ExchangeUnreachable, TradingdError, UsageRefused
+from daemon.core.instruments import MarketType
 from daemon.core.timeframes import NS_PER_MS, parse_time, rfc3339
+from daemon.running.live_account import refuse_swap_exchange
 from daemon.venues.embedded_link import EmbeddedLink
 
 if TYPE_CHECKING:
@@ -181,6 +183,8 @@ async def attached(url: str, settings: Settings) -> ExchangeProcess:
         clock = await link.clock()
     finally:
         await link.close()
+    if clock.kind == MarketType.SWAP:
+        refuse_swap_exchange(settings, rest)
     key, secret = settings.exchange.api_key, settings.exchange.api_secret
     if key is None or secret is None:
         msg = (

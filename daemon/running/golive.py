@@ -19,7 +19,7 @@ from daemon.core.errors import JournalBroken, LiveRefused, ModelRefused, UsageRe
 from daemon.core.events import BarsClosed, PositionChanged, RunOpened
 from daemon.core.timeframes import DAY_NS, timeframe_ns
 from daemon.running.golive_items import Backtested, Evidence, Item, items
-from daemon.running.live_account import LIVE, credentials_of
+from daemon.running.live_account import LIVE, credentials_of, stop_fault
 from daemon.running.paper_record import Record
 from daemon.store.golive import Canary, GoliveStore
 from daemon.store.journal_reader import JournalReader
@@ -162,6 +162,7 @@ def _gathered(settings: Settings, say: Say) -> Evidence:
         exchange=settings.data.exchange,
         key=fingerprint(settings),
         is_in_the_box=settings.data.is_embedded,
+        stops=stop_fault(settings),
     )
 
 

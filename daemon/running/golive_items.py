@@ -66,6 +66,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     exchange: str
     key: str | None = None  # fingerprint of the configured one
     is_in_the_box: bool = False
+    stops: str | None = None  # why none can rest there though one is wanted; empty where it can
 
 
 def items(found: Evidence, config: GoliveSection) -> tuple[Item, ...]:
@@ -308,9 +309,19 @@ def clock(found: Evidence, config: GoliveSection) -> Item:
     )
 
 
+def stops(found: Evidence, _config: GoliveSection) -> Item:
+    return Item(
+        id="stops",
+        required="a stop can rest on the exchange behind every position, or none is wanted",
+        measured="never looked at" if found.stops is None else found.stops or "as configured",
+        met=found.stops == "",
+        todo="set execution.stop_loss_ratio = 0, or trade elsewhere (docs/exchanges.md)",
+    )
+
+
 JUDGES: tuple[Callable[[Evidence, GoliveSection], Item], ...] = (
     days, outcomes, bars_seen, trades, drawdown, reconciled, journal, drill, skill, band,
-    key_scope, clock,
+    key_scope, clock, stops,
 )  # fmt: skip
 
 

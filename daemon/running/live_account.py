@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from daemon.core.errors import LiveRefused
-from daemon.core.instruments import EMBEDDED, is_swap_symbol
+from daemon.core.errors import LiveRefused, UsageRefused
+from daemon.core.instruments import EMBEDDED, exchange_behind, is_swap_symbol
 from daemon.venues.budget import Use
 
 if TYPE_CHECKING:
@@ -71,8 +71,41 @@ def refuse_swaps(symbols: Iterable[str]) -> None:
         raise LiveRefused(msg)
 
 
-def require_one_spot(settings: Settings) -> None:
-    """LiveRefused for what no account here is traded with: several exchanges, or swaps."""
+def refuse_swap_exchange(settings: Settings, url: str) -> None:
+    """LiveRefused, or on paper UsageRefused: to the exchange in the box orders are signed and sent
+    in both modes.
+    """
+    msg = (
+        f"the exchange at {url} lists swaps, and swaps are not traded live: a swap can be"
+        " backtested, or traded on paper where it is listed (--market binanceusdm); for spot start"
+        " `tradingd exchange` without --kind swap"
+    )
+    raise LiveRefused(msg) if settings.run.mode == LIVE else UsageRefused(msg)
+
+
+def stop_fault(settings: Settings) -> str:
+    """Why no stop can rest behind a position there, though one is wanted; empty where it can.
+
+    A position without the stop that it should have is closed again: every entry would cost its way
+    in and out, for nothing.
+    """
+    from daemon.venues.capabilities import CAPABILITIES, STOP
+
+    exchange, wanted = settings.data.exchange, settings.execution.stop_loss_ratio
+    row = CAPABILITIES.get(exchange_behind(exchange))
+    if not wanted or row is None or STOP in row.kinds:
+        return ""
+    return (
+        f"{exchange} takes no stop orders from us and execution.stop_loss_ratio is {wanted:g}:"
+        " every position would be closed again at once; 0 leaves stops out, and then nothing guards"
+        " a position while the daemon is down"
+    )
+
+
+def require_fit(settings: Settings) -> None:
+    """LiveRefused for what no account here is traded with: several exchanges, swaps, or stops where
+    an exchange takes none.
+    """
     wanted = settings.data.by_exchange
     if len(wanted) > 1:
         msg = (
@@ -80,6 +113,8 @@ def require_one_spot(settings: Settings) -> None:
         )
         raise LiveRefused(msg)
     refuse_swaps(settings.data.all_symbols)
+    if fault := stop_fault(settings):
+        raise LiveRefused(fault)
 
 
 def require_key(settings: Settings, exchange: str) -> tuple[str, ...]:
@@ -155,7 +190,7 @@ def refuse_unarmed(settings: Settings) -> Arming:
 
     Nobody is asked, so that a start which is not armed says so without a network.
     """
-    require_one_spot(settings)
+    require_fit(settings)
     require_key(settings, settings.data.exchange)
     from daemon.running.golive import require_armed
 

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from daemon.core.clock import WireClock
-from daemon.running.live_account import LiveKey, require_key, require_one_spot
+from daemon.running.live_account import LiveKey, require_fit, require_key
 from daemon.store.artifacts import append_durably
 from daemon.venues.ccxt_fees import account_fees
 from daemon.venues.ccxt_requests import request_to
@@ -49,7 +49,7 @@ def note_to(path: Path) -> Note:
 
 def refuse_shadow(settings: Settings) -> None:
     """LiveRefused where no account can be looked at as a live run would use it."""
-    require_one_spot(settings)
+    require_fit(settings)
     require_key(settings, settings.data.exchange)
 
 

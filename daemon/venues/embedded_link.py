@@ -44,6 +44,7 @@ class ExchangeClock(Struct, frozen=True, kw_only=True):
     instance: str
     awaiting: tuple[str, ...] = ()
     bars_per_s: float | None = None
+    kind: str = "spot"
 
     @property
     def pace(self) -> float:

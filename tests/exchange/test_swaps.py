@@ -10,6 +10,9 @@ from typing import Any
 import ccxt
 import pytest
 
+from daemon.config import load
+from daemon.core.errors import LiveRefused, TradingdError, UsageRefused
+from daemon.running.exchange_process import attached
 from tests.exchange.fake_market import FROM_MS, HOUR_MS, FakeMarket, StandingWireClock
 from tests.exchange.loopback import Loopback, is_loopback, next_within, swap_loopback, urls_of
 
@@ -56,6 +59,16 @@ async def test_no_url_of_the_client_leads_outside(tmp_path: Path) -> None:
 
     assert len(urls) > 30
     assert all(is_loopback(each) for each in urls)
+
+
+@pytest.mark.parametrize(("mode", "refusal"), [("live", LiveRefused), ("paper", UsageRefused)])
+async def test_a_daemon_that_is_attached_to_it_is_refused_in_one_line_with_what_to_do(
+    tmp_path: Path, mode: str, refusal: type[TradingdError]
+) -> None:
+    settings = load(None, {"run.mode": mode, "data.symbols": (BTC,)}, {})
+    async with swap_loopback(tmp_path) as lab:
+        with pytest.raises(refusal, match=r"lists swaps, .* not traded live: a swap can be backte"):
+            await attached(lab.endpoints.rest, settings)
 
 
 async def test_the_market_is_one_of_linear_perpetuals_with_the_same_prices(tmp_path: Path) -> None:

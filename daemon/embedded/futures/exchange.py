@@ -47,6 +47,8 @@ FEES = Fees(taker_ratio=Decimal("0.0005"), maker_ratio=Decimal("0.0002"))
 class SwapExchange(Stage):
     """One market, one swap account, one clock; the last price is the mark price."""
 
+    kind = "swap"
+
     def __init__(
         self,
         market: Market,

@@ -43,7 +43,7 @@ CONFIG = GoliveSection()
 MONTH = paper_month(NOW_NS)
 IDS = (
     *("paper_days", "paper_outcomes", "bars_seen", "paper_trades", "paper_drawdown", "reconciled"),
-    *("journal", "kill_switch", "skill", "band", "key_scope", "clock"),
+    *("journal", "kill_switch", "skill", "band", "key_scope", "clock", "stops"),
 )
 CHECKED = GoliveState(
     key=KeyCheck(exchange="binance", key="k", at_ns=NOW_NS - HOUR_NS),
@@ -75,6 +75,7 @@ def evidence(record: Record | None = None, **changes: Any) -> Evidence:
         state=CHECKED,
         exchange="binance",
         key="k",
+        stops="",
     )
     return replace(good, **changes)
 
@@ -175,6 +176,7 @@ def test_an_item_fails_by_what_the_journals_say(spoil: Spoil, ids: set[str], tex
         ({"now_ns": NOW_NS + 2 * DAY_NS}, "key_scope", "checked 2.0 days ago"),
         ({"now_ns": NOW_NS + 2 * DAY_NS}, "clock", "measured 2.0 days ago"),
         ({"exchange": "kraken"}, "clock", "never measured"),
+        ({"stops": "okx takes no stop orders"}, "stops", "okx takes no stop orders"),
     ],
 )
 def test_an_item_fails_by_what_is_known_beside_the_journals(
