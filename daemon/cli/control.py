@@ -50,7 +50,9 @@ def resume(
     """Ends every halt in force; drawdown is measured anew from here."""
     checked = checked_reason(reason)
     if not confirm:
-        msg = "a resume ends every halt, and takes a loss that halted for granted: say --confirm, too"
+        msg = (
+            "a resume ends every halt, and takes a loss that halted for granted: say --confirm, too"
+        )
         raise UsageRefused(msg)
     answer = _asked(Request("resume", checked), config, state_dir)
     is_resumed = "TradingResumed" in answer.caused

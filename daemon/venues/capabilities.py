@@ -64,6 +64,7 @@ class Row(Struct, frozen=True, kw_only=True):
     dead_man: dict[str, str] | None = None
     needs_password: bool = False
     options: dict[str, object] = field(default_factory=dict)  # of the ccxt client
+    by_theirs: dict[str, object] = field(default_factory=dict)  # to find an order by their id
 
     def sent_as(self, client_order_id: str) -> str:
         """Our id as this exchange is told it."""
@@ -156,6 +157,7 @@ CAPABILITIES: dict[str, Row] = {
         late_s=5.0,
         late_because="recv_window",
         options={"recvWindow": 5_000},
+        by_theirs={"acknowledged": True},  # else ccxt asks us to know what this may not find
         dead_man={"product": "SPOT"},
     ),
     "kraken": Row(
@@ -282,6 +284,8 @@ CAPABILITIES: dict[str, Row] = {
         cancel=Look("cancel_order", order_id=THEIRS),
         late_s=120.0,
         late_because="the token of a request",
+        # ccxt's usual list of wallets tells nothing of what orders lock, and ends at 250.
+        options={"fetchBalance": "v3PrivateGetBrokerageAccounts"},
     ),
 }
 # Where a market buy is told what to spend, not what to buy: such a buy is sent as a limit order

@@ -9,13 +9,15 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
-from daemon.core.orders import Fill, OrderState
+from daemon.core.orders import Fill, OrderState, OrderType, Side
+from daemon.core.ports import OpenOrder
 from daemon.core.timeframes import NS_PER_MS
 from daemon.venues.capabilities import row_of
 from daemon.venues.ccxt_binance import (
     Told,
     number,
     read_execution,
+    read_open_order,
     read_order,
     read_totals,
     read_trade,
@@ -23,6 +25,7 @@ from daemon.venues.ccxt_binance import (
 from daemon.venues.ccxt_client import speaks_binance
 
 if TYPE_CHECKING:
+    from daemon.core.instruments import InstrumentId
     from daemon.venues.capabilities import Row
 
 ZERO = Decimal(0)
@@ -46,6 +49,10 @@ class Dialect(Protocol):
 
     def trade(self, told: dict[str, Any]) -> tuple[str, bool, Fill]:
         """(venue order id, whether it was a buy, fill)."""
+        ...
+
+    def open_order(self, instrument: InstrumentId, told: dict[str, Any]) -> OpenOrder:
+        """One of the account's open orders."""
         ...
 
     def client_order_id(self, told: dict[str, Any]) -> str:
@@ -83,6 +90,9 @@ class BinanceDialect:
 
     def trade(self, told: dict[str, Any]) -> tuple[str, bool, Fill]:
         return read_trade(told["info"])
+
+    def open_order(self, instrument: InstrumentId, told: dict[str, Any]) -> OpenOrder:
+        return read_open_order(instrument, told["info"])
 
     def client_order_id(self, told: dict[str, Any]) -> str:
         return str(told["info"].get("clientOrderId") or "")
@@ -149,6 +159,23 @@ class UnifiedDialect:
             msg = f"the side of a trade is {side!r}"
             raise ValueError(msg)
         return _required(told, "order"), side == "buy", fill
+
+    def open_order(self, instrument: InstrumentId, told: dict[str, Any]) -> OpenOrder:
+        """What is set off by a price is a stop."""
+        price, quantity = told.get("price"), number(told["amount"])
+        stops = (told.get(each) for each in ("triggerPrice", "stopLossPrice", "stopPrice"))
+        stop_price = next((found for each in stops if each and (found := number(each))), None)
+        limit = (number(price) or None) if price else None
+        kind = OrderType.MARKET if limit is None else OrderType.LIMIT
+        return OpenOrder(
+            client_order_id=self.client_order_id(told),
+            instrument=instrument,
+            side=Side(told["side"]),
+            order_type=kind if stop_price is None else OrderType.STOP,
+            quantity=quantity,
+            price=limit,
+            stop_price=stop_price,
+        )
 
     def client_order_id(self, told: dict[str, Any]) -> str:
         return self.row.ours(str(told.get("clientOrderId") or ""))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from daemon.core.instruments import InstrumentId
+    from daemon.core.ports import OpenOrder
     from daemon.venues.ccxt_dialect import Dialect
     from daemon.venues.ccxt_reads import Reader
 
@@ -39,14 +40,14 @@ async def read_unified_account(
     now_ms: int,
     client_ids: dict[tuple[str, str], str],
 ) -> Account:
-    """Balances, own fills since `since_ms` and the client ids of open orders.
+    """Balances, own fills since `since_ms` and open orders.
 
     `client_ids` maps (symbol, venue order id) to our ids; what it lacks is asked for and added.
     ExchangeUnreachable, or LiveRefused for a refused key.
     """
     balances = await reader.read("balances", client.fetch_balance)
     fills: list[VenueFill] = []
-    open_ids: list[str] = []
+    open_orders: list[OpenOrder] = []
     for instrument in instruments:
         symbol = instrument.symbol
 
@@ -72,11 +73,12 @@ async def read_unified_account(
         ]
         ask = partial(client.fetch_open_orders, symbol)
         rows = await _rows(reader, f"open orders of {symbol}", ask)
-        open_ids += [dialect.client_order_id(each) for each in rows]
+        open_orders += [dialect.open_order(instrument, each) for each in rows]
     return Account(
         totals=dialect.totals(balances),
         fills=tuple(sorted(fills, key=lambda each: each.fill.ts_ns)),
-        open_client_order_ids=tuple(open_ids),
+        open_client_order_ids=tuple(each.client_order_id for each in open_orders),
+        open_orders=tuple(open_orders),
     )
 
 
@@ -122,8 +124,7 @@ async def _owner(
 
     async def ask() -> str:
         try:
-            # Bybit's class wants to be told that it is known what this may not find.
-            order = await client.fetch_order(venue_order_id, symbol, {"acknowledged": True})
+            order = await client.fetch_order(venue_order_id, symbol, dialect.row.by_theirs)
         except Exception as error:
             if is_no_such_order(error):
                 return ""

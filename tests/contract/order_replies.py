@@ -223,55 +223,61 @@ COINBASE_FILL = {
 }
 
 
-def _okx(*rows: Any) -> Any:
+def in_okx(*rows: Any) -> Any:
     return {"code": "0", "msg": "", "data": list(rows)}
 
 
-def _bybit(result: Any) -> Any:
+def in_bybit(result: Any) -> Any:
     return {"retCode": 0, "retMsg": "OK", "result": result, "time": MS}
 
 
-def _kraken(result: Any) -> Any:
+def in_kraken(result: Any) -> Any:
     return {"error": [], "result": result}
 
 
-def _kucoin(data: Any) -> Any:
+def of_kucoin(data: Any) -> Any:
     return {"code": "200000", "data": data}
 
 
-def _bitget(data: Any) -> Any:
+def in_bitget(data: Any) -> Any:
     return {"code": "00000", "msg": "success", "data": data, "requestTime": MS}
 
 
 _KUCOIN_PAGE = {"currentPage": 1, "pageSize": 50, "totalNum": 1, "totalPage": 1}
+
+
+def in_kucoin_page(*items: Any) -> Any:
+    return of_kucoin({**_KUCOIN_PAGE, "items": list(items)})
+
+
 # By a part of "METHOD url", the first that fits.
 REPLIES: dict[str, dict[str, Any]] = {
     "okx": {
-        "POST https://www.okx.com/api/v5/trade/batch-orders": _okx(
+        "POST https://www.okx.com/api/v5/trade/batch-orders": in_okx(
             {"clOrdId": OURS, "ordId": THEIRS, "tag": "", "sCode": "0", "sMsg": ""}
         ),
-        "/trade/order?": _okx(OKX_ORDER),
-        "/trade/fills-history": _okx(OKX_FILL),
+        "/trade/order?": in_okx(OKX_ORDER),
+        "/trade/fills-history": in_okx(OKX_FILL),
     },
     "bybit": {
-        "POST https://api.bybit.com/v5/order/create": _bybit(
+        "POST https://api.bybit.com/v5/order/create": in_bybit(
             {"orderId": THEIRS, "orderLinkId": OURS}
         ),
-        "/order/realtime": _bybit({"category": "spot", "list": []}),
-        "/order/history": _bybit({"category": "spot", "list": [BYBIT_ORDER]}),
-        "/execution/list": _bybit({"category": "spot", "list": [BYBIT_FILL]}),
+        "/order/realtime": in_bybit({"category": "spot", "list": []}),
+        "/order/history": in_bybit({"category": "spot", "list": [BYBIT_ORDER]}),
+        "/execution/list": in_bybit({"category": "spot", "list": [BYBIT_FILL]}),
     },
     "kraken": {
-        "/AddOrder": _kraken({"descr": {"order": "buy 0.5 BTCUSDT @ market"}, "txid": [THEIRS]}),
-        "/OpenOrders": _kraken({"open": {}}),
-        "/ClosedOrders": _kraken({"closed": {THEIRS: KRAKEN_ORDER}, "count": 1}),
-        "/TradesHistory": _kraken({"trades": {"123": KRAKEN_FILL}, "count": 1}),
+        "/AddOrder": in_kraken({"descr": {"order": "buy 0.5 BTCUSDT @ market"}, "txid": [THEIRS]}),
+        "/OpenOrders": in_kraken({"open": {}}),
+        "/ClosedOrders": in_kraken({"closed": {THEIRS: KRAKEN_ORDER}, "count": 1}),
+        "/TradesHistory": in_kraken({"trades": {"123": KRAKEN_FILL}, "count": 1}),
     },
     "kucoin": {
-        "POST https://api.kucoin.com/api/v1/orders": _kucoin({"orderId": THEIRS}),
+        "POST https://api.kucoin.com/api/v1/orders": of_kucoin({"orderId": THEIRS}),
         "/order/client-order/": {"code": "400100", "msg": "order not exist"},
-        "status=done": _kucoin({**_KUCOIN_PAGE, "items": [KUCOIN_ORDER]}),
-        "/fills": _kucoin({**_KUCOIN_PAGE, "items": [KUCOIN_FILL]}),
+        "status=done": in_kucoin_page(KUCOIN_ORDER),
+        "/fills": in_kucoin_page(KUCOIN_FILL),
     },
     "gate": {
         "POST https://api.gateio.ws/api/v4/spot/orders": GATE_ORDER,
@@ -279,10 +285,10 @@ REPLIES: dict[str, dict[str, Any]] = {
         "/spot/my_trades": [GATE_FILL],
     },
     "bitget": {
-        "/trade/place-order": _bitget({"orderId": THEIRS, "clientOid": OURS}),
-        "/trade/unfilled-orders": _bitget([]),
-        "/trade/history-orders": _bitget([BITGET_ORDER]),
-        "/trade/fills": _bitget([BITGET_FILL]),
+        "/trade/place-order": in_bitget({"orderId": THEIRS, "clientOid": OURS}),
+        "/trade/unfilled-orders": in_bitget([]),
+        "/trade/history-orders": in_bitget([BITGET_ORDER]),
+        "/trade/fills": in_bitget([BITGET_FILL]),
     },
     "coinbase": {
         "POST https://api.coinbase.com/api/v3/brokerage/orders": {
@@ -306,16 +312,16 @@ _NO_PAGE = {**_KUCOIN_PAGE, "totalNum": 0, "items": []}
 DENIALS: dict[str, dict[str, Any]] = {
     "okx": {
         "/trade/order?": {"code": "51603", "msg": "Order does not exist", "data": []},
-        "/trade/orders-": _okx(),
+        "/trade/orders-": in_okx(),
     },
-    "bybit": {"/order/": _bybit({"category": "spot", "list": []})},
+    "bybit": {"/order/": in_bybit({"category": "spot", "list": []})},
     "kraken": {
-        "/OpenOrders": _kraken({"open": {}}),
-        "/ClosedOrders": _kraken({"closed": {}, "count": 0}),
+        "/OpenOrders": in_kraken({"open": {}}),
+        "/ClosedOrders": in_kraken({"closed": {}, "count": 0}),
     },
     "kucoin": {
         "/order/client-order/": {"code": "400100", "msg": "order not exist"},
-        "/api/v1/orders?": _kucoin(_NO_PAGE),
+        "/api/v1/orders?": of_kucoin(_NO_PAGE),
     },
     "gate": {
         "/spot/orders/t-": {"label": "ORDER_NOT_FOUND", "message": "Order not found"},
@@ -323,8 +329,8 @@ DENIALS: dict[str, dict[str, Any]] = {
         "/spot/orders?": [],
     },
     "bitget": {
-        "/trade/unfilled-orders": _bitget([]),
-        "/trade/history-orders": _bitget([]),
+        "/trade/unfilled-orders": in_bitget([]),
+        "/trade/history-orders": in_bitget([]),
     },
     "coinbase": {"/orders/historical/batch": {"orders": [], "has_next": False, "cursor": ""}},
 }

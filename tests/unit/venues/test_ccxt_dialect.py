@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from daemon.core.errors import LiveRefused
-from daemon.core.orders import OrderState
+from daemon.core.orders import OrderState, OrderType
 from daemon.venues.capabilities import CAPABILITIES
 from daemon.venues.ccxt_dialect import BinanceDialect, UnifiedDialect, dialect_of
+from tests.unit.venues.orders import ETH
 
 READ = UnifiedDialect(CAPABILITIES["kraken"])
 
@@ -100,6 +101,33 @@ def test_a_reply_that_repeats_another_id_is_about_another_order() -> None:
         READ.created({"id": "T1", "clientOrderId": "tdtwo"}, "tdone")
     with pytest.raises(ValueError, match="the id is missing"):
         READ.created({"id": None, "clientOrderId": "tdone"}, "tdone")
+
+
+@pytest.mark.parametrize(
+    ("told", "kind", "price", "stop_price"),
+    [
+        ({"price": "90"}, OrderType.LIMIT, "90", None),
+        ({"price": None}, OrderType.MARKET, None, None),
+        ({"price": "0", "triggerPrice": "47.5"}, OrderType.STOP, None, "47.5"),
+        (
+            {"price": None, "stopLossPrice": "47.5", "triggerPrice": ""},
+            OrderType.STOP,
+            None,
+            "47.5",
+        ),
+        ({"price": "90", "triggerPrice": "0"}, OrderType.LIMIT, "90", None),
+    ],
+)
+def test_what_is_set_off_by_a_price_is_a_stop(
+    told: dict[str, Any], kind: OrderType, price: str | None, stop_price: str | None
+) -> None:
+    order = READ.open_order(ETH, an_order(side="sell", **told))
+
+    assert (order.order_type, order.quantity) == (kind, Decimal("0.5"))
+    assert order.price == (None if price is None else Decimal(price))
+    assert order.stop_price == (None if stop_price is None else Decimal(stop_price))
+    with pytest.raises(ValueError, match="hold"):
+        READ.open_order(ETH, an_order(side="hold", **told))
 
 
 def test_gates_prefix_is_ours_to_put_on_and_to_take_off() -> None:
