@@ -21,6 +21,9 @@ from daemon.logs.tap import LINES
 from daemon.reports.explaining.evidence import AFTER, BEFORE, DURING, evidence
 from daemon.reports.explaining.facts import Happenings, Told, facts
 from daemon.reports.explaining.search import find
+from daemon.reports.explaining.story import facts as story_facts
+from daemon.reports.explaining.story import lines as story_lines
+from daemon.reports.explaining.story import story
 from daemon.reports.explaining.watching import Recomputed, Watch, decide_again
 from daemon.reports.explaining.words import lines
 from daemon.routes import routes
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from daemon.reports.explaining.evidence import Evidence
     from daemon.reports.explaining.search import Found
 
+STORY = "story"
 RUNS_SEARCHED_MAX = 20
 COLUMNS_MAX = 100
 KEPT = {BEFORE: 4, DURING: 20, AFTER: 4}  # of what happened: the nearest ones
@@ -50,12 +54,29 @@ def explain(
 ) -> int:
     """Exit 2 where nothing here has that name; also of a run that still goes on."""
     known = replayable(run, config, state_dir)
+    width = min(COLUMNS_MAX, shutil.get_terminal_size((COLUMNS_MAX, 24)).columns)
+    width = width if sys.stdout.isatty() else COLUMNS_MAX
+    if asked == STORY:
+        return _tell(known, width, as_json=as_json)
     found = find(known.journal, asked)
     if found is None:
         raise UsageRefused(_not_there(known, asked))
     told = _told(known, found)
-    width = min(COLUMNS_MAX, shutil.get_terminal_size((COLUMNS_MAX, 24)).columns)
-    show(facts(told), lines(told, width if sys.stdout.isatty() else COLUMNS_MAX), as_json=as_json)
+    show(facts(told), lines(told, width), as_json=as_json)
+    return 0
+
+
+def _tell(known: Replayable, width: int, *, as_json: bool) -> int:
+    """What became of the models of a whole run."""
+    chapters = list(story(known.journal))
+    told = {
+        "run": known.run,
+        "mode": known.opened.mode,
+        "label": known.label,
+        "story": story_facts(chapters),
+    }
+    head = ", ".join(each for each in (f"run {known.run}", known.opened.mode, known.label) if each)
+    show(told, [head, *story_lines(chapters, width)], as_json=as_json)
     return 0
 
 
@@ -83,6 +104,7 @@ def _told(known: Replayable, found: Found) -> Told:
         label=known.label,
         because=found.because,
         client_order_id=found.client_order_id,
+        is_of_event=found.is_of_event,
         evidence=gathered,
         recomputed=_recomputed(known, gathered),
         manifest=_manifest(known, gathered),

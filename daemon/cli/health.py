@@ -16,7 +16,7 @@ from daemon.cli.replays import replayable
 from daemon.core.errors import CheckFailed
 from daemon.core.events import HealthSampled, HealthStatus, HealthTick, ModelActivated
 from daemon.core.timeframes import rfc3339
-from daemon.layers.monitoring.explaining import Explained, explain
+from daemon.layers.monitoring.explaining import Explained, explain, why
 from daemon.layers.monitoring.standing import Standing, standings
 
 if TYPE_CHECKING:
@@ -147,7 +147,8 @@ def _lines(
     acted_on = result["acted_on"]
     if isinstance(acted_on, dict) and acted_on["status"] != sampled.status.value:
         yield f"  the daemon still acts on {acted_on['status']}, sampled at {acted_on['at']}"
-    yield f"  why      {', '.join(sampled.reasons) or 'skill was shown, and nothing drifts'}"
+    reasons = list(why(sampled)) or ["skill was shown, and nothing drifts"]
+    yield f"  why      {'; '.join(reasons)}"
     trading = result["trading"]
     assert isinstance(trading, list)
     yield from (f"  trading  {line}" for line in trading)

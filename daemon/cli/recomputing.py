@@ -41,8 +41,8 @@ def explain(  # one parameter per option
         str,
         typer.Argument(
             help="last, a trace of the log (6 digits or more), an order's id, ours or the "
-            "exchange's, or the last halt or swap of models",
-            metavar="last|TRACE|ORDER|halt|swap",
+            "exchange's, the last halt or swap of models; or the story of all models of the run",
+            metavar="last|TRACE|ORDER|halt|swap|story",
         ),
     ] = "last",
     run: RunId = "last",
@@ -50,7 +50,9 @@ def explain(  # one parameter per option
     state_dir: State = None,
     json: Json = False,
 ) -> None:
-    """The life of one decision in words and numbers: why it was made, and what came of it."""
+    """The life of one decision in words and numbers: why it was made, and what came of it; or the
+    story of the run's models: trusted, doubted, halted, replaced.
+    """
     from daemon.cli.explain import explain as explain_decision
 
     raise typer.Exit(explain_decision(asked, run, config, state_dir, as_json=json))

@@ -1,6 +1,8 @@
 """Whoever gives the code a new reason, gate or rule gives `tradingd explain` its words, too."""
 
 from daemon.core import events as e
+from daemon.layers.monitoring.explaining import REASONS
+from daemon.layers.monitoring.health import HealthReason
 from daemon.layers.risk.gates import ENTRY_GATES, EXIT_GATES
 from daemon.layers.risk.readings import READ
 from daemon.reports.explaining import vocabulary
@@ -14,6 +16,11 @@ def test_every_reason_has_its_words_in_the_vocabulary() -> None:
     assert set(vocabulary.BOUND) == set(e.BoundBy)
     assert set(vocabulary.ENDED) == set(e.ParentEnd)
     assert set(vocabulary.SWAPPED) == set(e.PromotionReason)
+    assert set(vocabulary.RETRAINED) == set(e.RetrainReason)
+    assert set(vocabulary.UNTRAINED) == set(e.TrainingFault)
+    assert set(vocabulary.DROPPED) == set(e.DropReason)
+    assert set(vocabulary.HALTED) == set(e.HaltReason)
+    assert set(REASONS) == set(HealthReason)
     assert set(RULES) < {*e.SuppressReason, *e.SignalReason}
 
 

@@ -17,7 +17,7 @@ from daemon.layers.monitoring.measured import Delay, Measured, nearest
 from daemon.layers.monitoring.sequential import DOUBT_SHARE, Rules, rules_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from daemon.config import HealthSection
     from daemon.core.events import HealthSampled, ModelActivated
@@ -47,6 +47,54 @@ def explain(
         changes=tuple(_changes(sampled, config, rules)),
         measured=row,
     )
+
+
+REASONS: Mapping[str, str] = {
+    HealthReason.NO_MODEL: "there is no model",
+    HealthReason.TOO_FEW_OUTCOMES: "too few outcomes are known",
+    HealthReason.ONE_CLASS: "all outcomes so far went the same way",
+    HealthReason.SKILL_LOST: "the skill it promised is lost",
+    HealthReason.SKILL_DOUBTFUL: "the skill it promised is in doubt",
+    HealthReason.SKILL_NOT_SHOWN: "its skill is not shown yet",
+    HealthReason.SYMBOL_SKILL_LOST: "its skill is lost in single symbols",
+    HealthReason.FEATURE_DRIFT: "what it is fed has left its place",
+    HealthReason.PREDICTION_DRIFT: "what it says has left its place",
+    HealthReason.NO_REFERENCE: "nobody knows what was usual in its training",
+    HealthReason.TOO_FEW_ROWS: "there are too few rows to measure drift",
+}
+
+
+def amount(units: float | None) -> str:
+    """Of evidence, which may be next to nothing or very large."""
+    known = units or 0.0
+    return f"{known:,.0f}" if known >= 1_000 else f"{known:.4g}"
+
+
+def why(sampled: HealthSampled) -> Iterator[str]:
+    """Each reason of a sample in words, with the number that decided."""
+    for reason in sampled.reasons:
+        numbers = _deciding(sampled, reason)
+        yield REASONS.get(reason, reason) + (f" ({numbers})" if numbers else "")
+
+
+def _deciding(sampled: HealthSampled, reason: str) -> str:
+    """The number behind a reason, where there is one."""
+    is_tested = sampled.policy == "sequential"
+    auc, psi, psi_said = sampled.auc, sampled.psi_worst, sampled.psi_prediction
+    skill = "" if auc is None else f"AUC {auc:.3f}"
+    against = f"evidence {amount(sampled.evidence)}, limit {amount(sampled.evidence_limit)}"
+    shown = f"evidence {amount(sampled.shown)} of {amount(sampled.shown_limit)}"
+    numbers = {
+        HealthReason.TOO_FEW_OUTCOMES: f"{sampled.auc_n}",
+        HealthReason.SKILL_LOST: against if is_tested else skill,
+        HealthReason.SKILL_DOUBTFUL: against if is_tested else skill,
+        HealthReason.SKILL_NOT_SHOWN: shown if is_tested else skill,
+        HealthReason.FEATURE_DRIFT: ""
+        if psi is None
+        else f"PSI of {sampled.psi_worst_feature} {psi:.3f}",
+        HealthReason.PREDICTION_DRIFT: "" if psi_said is None else f"PSI {psi_said:.3f}",
+    }
+    return {each.value: text for each, text in numbers.items()}.get(reason, "")
 
 
 def _rule(config: HealthSection, rules: Rules) -> Iterator[str]:
@@ -128,14 +176,15 @@ def _changes(sampled: HealthSampled, config: HealthSection, rules: Rules) -> Ite
 
 
 def _changes_of_evidence(sampled: HealthSampled, rules: Rules) -> Iterator[str]:
-    against, shown = sampled.evidence or 0.0, sampled.shown or 0.0
-    doubt = rules.limit * DOUBT_SHARE
+    against, shown = amount(sampled.evidence), amount(sampled.shown)
+    doubt, limit = amount(rules.limit * DOUBT_SHARE), amount(rules.limit)
     if sampled.skill_lost:
-        yield f"to better: evidence against it that falls from {against:,.4g} below {doubt:,.4g}"
+        yield f"to better: evidence against it that falls from {against} below {doubt}"
         yield "or a new model; a resume alone does not help, for the next sample halts again"
         return
     if HealthReason.SKILL_NOT_SHOWN in sampled.reasons:
-        yield f"to better: evidence for it that grows from {shown:,.4g} to {rules.shown_limit:,.4g}"
+        needed = amount(rules.shown_limit)
+        yield f"to better: evidence for it that grows from {shown} to {needed}"
     if sampled.status is not HealthStatus.WARNING:
-        yield f"to WARNING: evidence against it that grows from {against:,.4g} to {doubt:,.4g}"
-    yield f"to CRITICAL: evidence against it that grows from {against:,.4g} to {rules.limit:,.4g}"
+        yield f"to WARNING: evidence against it that grows from {against} to {doubt}"
+    yield f"to CRITICAL: evidence against it that grows from {against} to {limit}"

@@ -89,6 +89,7 @@ class Evidence(Struct, kw_only=True):
     model: e.ModelActivated | None = None  # that the bar was decided with
     model_since_ns: int | None = None
     health: e.HealthSampled | None = None  # the newest before the bar
+    sampled: e.HealthSampled | None = None  # the newest from the bar to the next one
     halts: dict[str, e.TradingHalted] = field(default_factory=dict)  # in force at the bar
     life: dict[str, list[e.Event]] = field(default_factory=when)  # of models
     happened: dict[str, list[e.Event]] = field(default_factory=when)  # all else
@@ -226,6 +227,8 @@ def _around(found: Evidence, journal: JournalReader) -> None:
         if isinstance(event, e.HealthSampled):
             if is_before:
                 found.health = event
+            elif step < until:
+                found.sampled = event
             continue
         if isinstance(event, e.ModelActivated):
             _used(found, event, step)

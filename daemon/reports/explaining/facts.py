@@ -60,6 +60,7 @@ class Told(Struct, kw_only=True):
     client_order_id: str | None
     evidence: Evidence
     recomputed: Recomputed
+    is_of_event: bool = False  # what came with the bar was asked for, not what it decided
     manifest: Manifest | None = None
     stored: list[Bar] | None = None  # of the slot in the bar store, oldest first; None: no store
     lookback: int = 0
@@ -215,6 +216,7 @@ def _model(told: Told) -> dict[str, object] | None:
         "in_use_since": None if since_ns is None else rfc3339(since_ns),
         "age_days": (found.close_ns - found.model.trained_through_ns) / DAY_NS,
         "health": plain_of(found.health),
+        "sampled_with_it": plain_of(found.sampled),
     }
 
 

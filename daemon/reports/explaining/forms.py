@@ -37,5 +37,11 @@ def duration(length_ns: int) -> str:
     return f"{length_ns / NS_PER_MS:.3g} ms"
 
 
+def with_capital(text: str) -> str:
+    """As a sentence begins, unless it begins with a name."""
+    is_word = text.split(" ", 1)[0].isalpha()
+    return f"{text[:1].upper()}{text[1:]}" if is_word else text
+
+
 def signed(value: float, digits: int) -> str:
     return f"{value:+.{digits}f}"

@@ -41,6 +41,7 @@ class Found(Struct, frozen=True, kw_only=True):
     trace: str
     because: str
     client_order_id: str | None = None
+    is_of_event: bool = False  # it was asked for what came with it, not for what it decided
 
 
 def find(journal: JournalReader, asked: str) -> Found | None:
@@ -84,7 +85,8 @@ def _event(journal: JournalReader, asked: str) -> Found:
         raise UsageRefused(msg)
     newest = max(bars, key=lambda bar: bar.close_ns)
     trace = trace_for(newest.instrument, run.timeframe, newest.close_ns)
-    return Found(trace=trace, because=f"the bar with which the last {asked} came")
+    because = f"the bar with which the last {asked} came (tradingd explain story: what led to it)"
+    return Found(trace=trace, because=because, is_of_event=True)
 
 
 def _order(journal: JournalReader, asked: str) -> Found | None:

@@ -12,10 +12,11 @@ from daemon.core import events as e
 from daemon.core.instruments import plain
 from daemon.core.orders import Leg
 from daemon.reports.explaining.evidence import DURING
-from daemon.reports.explaining.forms import BPS, moment, signed
+from daemon.reports.explaining.forms import BPS, moment, signed, with_capital
+from daemon.reports.explaining.model_words import halted, resumed, stopped, swapped
 from daemon.reports.explaining.order_words import came_of, outcome_text
 from daemon.reports.explaining.risk_words import verdict_text
-from daemon.reports.explaining.vocabulary import BOUND, ENDED, SIGNALLED, SUPPRESSED, SWAPPED
+from daemon.reports.explaining.vocabulary import BOUND, ENDED, SIGNALLED, SUPPRESSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 def summary(told: Told) -> Iterator[str]:
     """What, why, and what came of it."""
     found = told.evidence
+    if told.is_of_event:
+        yield from _events(told)
     for signal in found.signals:
         yield _signalled(signal)
     for suppressed in found.suppressed:
@@ -46,12 +49,13 @@ def _came_of_it(told: Told) -> Iterator[str]:
     found = told.evidence
     if any(isinstance(each, e.OrderApproved) for each in found.verdicts):
         yield _worked(found)
-    yield from _events(told)
+    if not told.is_of_event:
+        yield from _events(told)
     for resolved in found.outcomes:
         if not resolved.is_shadow:
-            yield _sentence(outcome_text(resolved))
+            yield f"{with_capital(outcome_text(resolved))}."
     if found.trade is not None:
-        yield _sentence(f"the round trip of it: {came_of(told)}")
+        yield f"The round trip of it: {came_of(told)}."
 
 
 def _events(told: Told) -> Iterator[str]:
@@ -60,41 +64,20 @@ def _events(told: Told) -> Iterator[str]:
     denied = {each.reason for each in found.verdicts if isinstance(each, e.OrderDenied)}
     if e.DenyReason.HALTED in denied:
         for halt in found.halts.values():
-            yield f"The halt ({halt.reason}) is in force since {moment(halt.ts_ns)}: {_halt(halt)}."
+            yield f"The halt is in force since {moment(halt.ts_ns)}: {halted(halt)}."
     for event in (*found.happened[DURING], *found.life[DURING]):
         if isinstance(event, e.TradingHalted):
-            yield f"With this bar trading was halted ({event.reason}): {_halt(event)}."
+            yield f"With this bar {stopped(event)}."
         elif isinstance(event, e.TradingResumed):
-            yield f"With this bar trading was resumed by {event.who}: {event.reason}."
+            yield f"With this bar {resumed(event)}."
         elif isinstance(event, e.ModelPromoted | e.ModelRolledBack):
-            yield f"{_swapped(event, found)}: {SWAPPED[event.reason]}{_compared(event)}."
+            yield f"{_swapped(event, found)}: {swapped(event)}."
 
 
 def _swapped(event: e.ModelPromoted | e.ModelRolledBack, found: Evidence) -> str:
     since = "and decided this bar" if found.predicted_by == event.model else "from the next bar on"
     did = "took over from" if isinstance(event, e.ModelPromoted) else "came back in the place of"
     return f"With this bar model {event.model} {did} {event.replaced}, {since}"
-
-
-def _compared(event: e.ModelPromoted | e.ModelRolledBack) -> str:
-    """What was known of it in shadow; an operator may ask before anything is."""
-    known = event.comparison
-    if known is None:
-        return f" ({event.detail})" if event.detail else ""
-    return (
-        f" ({known.bars} bars in shadow; {signed(known.score_gain, 4)} nats a prediction over "
-        f"{known.other} on {known.pairs} of both, evidence {known.evidence:.3g}; "
-        f"{signed(known.chance_gain, 4)} over a constant, evidence {known.evidence_skill:.3g})"
-    )
-
-
-def _halt(halt: e.TradingHalted) -> str:
-    numbers = [f"{each:.4g}" for each in (halt.value, halt.limit) if each is not None]
-    return f"{halt.detail} ({', limit '.join(numbers)})" if numbers else halt.detail
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
 
 
 def _signalled(signal: e.SignalEmitted) -> str:

@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING
 from daemon.core.events import (
     BoundBy,
     DenyReason,
+    DropReason,
+    HaltReason,
     ParentEnd,
     PromotionReason,
+    RetrainReason,
     SignalReason,
     SuppressReason,
+    TrainingFault,
 )
 
 if TYPE_CHECKING:
@@ -156,6 +160,44 @@ SWAPPED: Mapping[PromotionReason, str] = {
     PromotionReason.SKILLED: "in shadow it has shown skill, and the other was critical or too old",
     PromotionReason.WORSE: "the other did worse than the one it had replaced",
     PromotionReason.OPERATOR: "an operator asked for it",
+}
+
+RETRAINED: Mapping[RetrainReason, str] = {
+    RetrainReason.SKILL: "the active one has lost its skill",
+    RetrainReason.DRIFT: "what the active one is fed, or what it says, has left its place",
+    RetrainReason.AGE: "the active one has grown old",
+    RetrainReason.SCHEDULE: "the schedule says so",
+}
+
+UNTRAINED: Mapping[TrainingFault, str] = {
+    TrainingFault.CANDIDATE: "what was trained did not pass, and was refused",
+    TrainingFault.DATA: "nothing could be made of these bars",
+    TrainingFault.PROCESS: "the training died",
+    TrainingFault.TIMEOUT: "the training took too long",
+    TrainingFault.OPERATOR: "an operator cancelled the training",
+}
+
+DROPPED: Mapping[DropReason, str] = {
+    DropReason.WORSE: "it was worse than the active one on the same bars",
+    DropReason.UNSKILLED: "its predictions were worse than saying the same always",
+    DropReason.UNDECIDED: "it took too long to show that it is better",
+    DropReason.EXPIRED: "it has grown too old itself",
+    DropReason.REPLACED: "it had its time and showed less than it began with, and a newer one came",
+    DropReason.BUSY: "another one is being judged, and does well",
+    DropReason.IN_USE: "it has a part already",
+    DropReason.OTHER_FEATURES: "it is made for other features",
+    DropReason.OTHER_LABEL: "it foretells something else than the active one",
+}
+
+HALTED: Mapping[HaltReason, str] = {
+    HaltReason.DRAWDOWN: "too much was lost since the highest equity",
+    HaltReason.MODEL_CRITICAL: "the model is critical",
+    HaltReason.OPERATOR: "somebody asked for it",
+    HaltReason.RECONCILE: "books and exchange do not agree",
+    HaltReason.FOREIGN_ORDER: "an order appeared that nobody here intended",
+    HaltReason.OVERFILL: "more was filled than ordered, or sold than held",
+    HaltReason.LIQUIDATED: "the exchange took a position away",
+    HaltReason.LATE_FILL: "an order filled that was believed dead",
 }
 
 ENDED: Mapping[ParentEnd, str] = {

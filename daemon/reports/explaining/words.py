@@ -15,6 +15,8 @@ from daemon.core import events as e
 from daemon.core.bars import Bar, BarQuality
 from daemon.core.instruments import plain
 from daemon.core.timeframes import DAY_NS, NS_PER_MS
+from daemon.layers.monitoring.explaining import amount, why
+from daemon.layers.monitoring.health import HealthReason
 from daemon.reports.explaining.facts import feature_places, placed, stored
 from daemon.reports.explaining.forms import BPS, moment
 from daemon.reports.explaining.order_words import order_lines, outcome_lines
@@ -172,6 +174,8 @@ def _model(told: Told) -> Iterator[str]:
         f"({model.auc_low:.3f} to {model.auc_high:.3f})"
     )
     yield f"health at the bar: {_health(found.health, model.model)}"
+    if found.sampled is not None:
+        yield f"and after it: {_health(found.sampled, found.sampled.model)}"
     yield from _probability(told)
     for name, row in found.shadows.items():
         yield f"in shadow, and nothing was decided on it: {name} said {row.probability_up:.4f} up"
@@ -183,16 +187,19 @@ def _health(sample: e.HealthSampled | None, model: str) -> str:
         return "never sampled before it, so unknown"
     if sample.model != model:
         return f"of this model never sampled, so unknown; {sample.model} was {sample.status}"
-    why = f" ({', '.join(sample.reasons)})" if sample.reasons else ""
-    return f"{sample.status}{why}{_skill(sample)}, sampled {moment(sample.ts_ns)}"
+    reasons = "; ".join(why(sample))
+    told = f": {reasons}" if reasons else ""
+    return f"{sample.status}{told}{_skill(sample)}; sampled {moment(sample.ts_ns)}"
 
 
 def _skill(sample: e.HealthSampled) -> str:
-    skill = "" if sample.auc is None else f", AUC {sample.auc:.3f} of {sample.auc_n} outcomes"
+    skill = "" if sample.auc is None else f"; AUC {sample.auc:.3f} of {sample.auc_n} outcomes"
     if sample.auc_low is not None and sample.auc_high is not None:
         skill += f" ({sample.auc_low:.3f} to {sample.auc_high:.3f})"
-    if sample.evidence is not None and sample.evidence_limit is not None:
-        skill += f", evidence of lost skill {sample.evidence:.3g} (limit {sample.evidence_limit:g})"
+    is_told = {HealthReason.SKILL_LOST, HealthReason.SKILL_DOUBTFUL} & set(sample.reasons)
+    if sample.evidence is not None and sample.evidence_limit is not None and not is_told:
+        against, limit = sample.evidence, sample.evidence_limit
+        skill += f"; evidence of lost skill {amount(against)}, limit {amount(limit)}"
     return skill
 
 

@@ -17,6 +17,7 @@ from daemon.reports.explaining import vocabulary
 from daemon.reports.explaining.evidence import DURING, Evidence, evidence
 from daemon.reports.explaining.facts import Placed, Told, facts, placed
 from daemon.reports.explaining.search import EVENTS, find
+from daemon.reports.explaining.summary import summary
 from daemon.reports.explaining.watching import Recomputed, Watch, decide_again
 from daemon.reports.explaining.words import lines
 from daemon.routes import routes
@@ -239,6 +240,7 @@ def test_a_halt_and_a_swap_are_found_with_the_bar_they_came_with(
     found = find(journal, name)
 
     assert found is not None
+    assert found.is_of_event
     gathered = evidence(journal, found.trace)
     assert gathered.close_ns == came[-1][0]
     assert came[-1][1] in (*gathered.happened[DURING], *gathered.life[DURING])
@@ -285,22 +287,37 @@ def a_swap(decided_by: str) -> list[list[e.Event]]:
     ]
 
 
+def told_of_a_swap(folder: Path, decided_by: str, *, is_of_event: bool = False) -> Told:
+    path = folder / "journal.db"
+    with write_whole(path) as journal:
+        for step in a_swap(decided_by):
+            journal.keep(step)
+    return Told(
+        run="r", mode="paper", label="", because="asked", client_order_id=None,
+        evidence=evidence(JournalReader.open(path), a_suppression().trace),
+        recomputed=Recomputed(why_not="no core"), is_of_event=is_of_event,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("is_of_event", [True, False])
+def test_who_asks_for_a_swap_reads_of_it_first_and_who_asks_for_the_bar_of_the_bar(
+    tmp_path: Path, *, is_of_event: bool
+) -> None:
+    told = told_of_a_swap(tmp_path, a_promotion().model, is_of_event=is_of_event)
+
+    begins = [sentence.startswith("With this bar model") for sentence in summary(told)]
+
+    assert begins.count(True) == 1
+    assert begins[0] is is_of_event
+
+
 @pytest.mark.parametrize("is_new", [True, False])
 def test_a_swap_with_the_bar_tells_which_model_decided_it_and_why_it_came(
     tmp_path: Path, *, is_new: bool
 ) -> None:
     promotion = a_promotion()
     decided_by = promotion.model if is_new else promotion.replaced
-    path = tmp_path / "journal.db"
-    with write_whole(path) as journal:
-        for step in a_swap(decided_by):
-            journal.keep(step)
-
-    told = Told(
-        run="r", mode="paper", label="", because="asked", client_order_id=None,
-        evidence=evidence(JournalReader.open(path), a_suppression().trace),
-        recomputed=Recomputed(why_not="no core"),
-    )  # fmt: skip
+    told = told_of_a_swap(tmp_path, decided_by)
     page = " ".join(" ".join(lines(told, COLUMNS)).split())
 
     assert told.evidence.model is not None
