@@ -84,14 +84,15 @@ class Tradingd:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """`tradingd run` in the background, its stdout to be read by the caller."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "daemon", "run", *arguments, "--config", str(self._config)],
-            cwd=self._folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
+        with (self._folder / "stderr").open("a", encoding="utf-8") as stderr:
+            return subprocess.Popen(
+                [sys.executable, "-m", "daemon", "run", *arguments, "--config", str(self._config)],
+                cwd=self._folder,
+                env=self.environment,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+            )
 
     def stop_exchange(self) -> None:
         """End every exchange that a killed daemon left behind, by the pid it wrote down."""

@@ -4,13 +4,15 @@ Each story is one live run on an exchange of its own, killed PER_STORY times and
 now and then; stories differ in seed, in how orders are worked, and in whether the market waits.
 After every kill: no order was sent twice or unintended. After every graceful stop: both sides are
 equal to the last digit, nothing rests but stops, and every position has one of its very size.
-Options by the environment: SEED, KILLS, JOBS (stories at once). One JSON line of results on stdout;
-exit 1 with what does not hold on stderr.
+Options by the environment: SEED, KILLS, JOBS (stories at once), KEEP (a folder for the stories of
+which something does not hold: state, exchange, its ledger, what was wrong). One JSON line of
+results on stdout; exit 1 with what does not hold on stderr.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +27,8 @@ from tests.e2e.kills import killed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from tests.e2e.kills import Killed
 
 PER_STORY = 25
 STOP_EVERY = 6
@@ -135,6 +139,8 @@ def told(seed: int, way: tuple[str, str], kills: int, on_kill: Callable[[], None
                 run.wrong.append("a decision is not recomputed bit for bit")
         except Exception as error:  # noqa: BLE001  # the other stories go on
             run.wrong.append(f"after {run.kills} kills: {type(error).__name__}: {error}")
+        if run.wrong:
+            _keep(Path(folder), seed, run)
         books = run.books()
         return Outcome(
             run.kills,
@@ -143,6 +149,17 @@ def told(seed: int, way: tuple[str, str], kills: int, on_kill: Callable[[], None
             books.blotter.fill_count,
             tuple(run.wrong),
         )
+
+
+def _keep(folder: Path, seed: int, run: Killed) -> None:
+    """A copy of a story that went wrong, where KEEP says; its exchange still lives."""
+    if not (keep := os.environ.get("KEEP")):
+        return
+    kept = Path(keep) / f"seed-{seed}"
+    shutil.copytree(folder, kept, dirs_exist_ok=True)
+    (kept / "wrong.txt").write_text("\n".join(run.wrong) + "\n", encoding="utf-8")
+    (kept / "ledger.json").write_bytes(orjson.dumps(run.ledger()))
+    sys.stderr.write(f"seed {seed}: {run.wrong[0][:300]}\n  kept in {kept}\n")
 
 
 if __name__ == "__main__":
