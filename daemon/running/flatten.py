@@ -42,6 +42,7 @@ from daemon.store.bars import BarStore
 from daemon.store.code_version import code_version
 from daemon.store.journal import SqliteJournal
 from daemon.venues.outbox import Outbox
+from daemon.venues.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,7 +95,7 @@ class Flattener:
             {site.exchange: site for site in world.sites},
             self._inbox.put,
             within_s=settings.execution.quote_within_s,
-            is_ordered=world.is_lockstep,
+            turns=Turns(is_ordered=world.is_lockstep),
         )
 
     async def run(self, reason: str, who: str, *, within_s: float) -> Flattened:

@@ -43,6 +43,7 @@ from daemon.running.retraining import Trainer
 from daemon.running.runner import Runner
 from daemon.running.site_tasks import SiteTasks
 from daemon.running.watching import Watching
+from daemon.venues.turns import Turns
 from daemon.web.control import Control
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
 
 DRAIN_WITHIN_S = 30.0
 LAST_WITHIN_S = 45.0
-QUIET_CHECK_S = 0.02
+QUIET_CHECK_S = 0.005
 
 
 class Live:
@@ -102,19 +103,20 @@ class Live:
         self._accounted_ns: dict[InstrumentId, int] = {}
         self.inbox = Inbox(now_ns=None if world.is_lockstep else self._market_ns)
         self._halt_file = HaltFile(settings.run.state_dir)
+        self._turns = Turns(is_ordered=world.is_lockstep)
         self.sites = self._site_tasks(reporter)
         self._quotes = QuoteDesk(
             {site.exchange: site for site in world.sites},
             self.inbox.put,
             within_s=settings.execution.quote_within_s,
-            is_ordered=world.is_lockstep,
+            turns=self._turns,
         )
         self._health = HealthTask(
             self.inbox.put,
             every_bars=settings.health.sample_every_bars,
             timeframe_ns=self._timeframe_ns,
         )
-        self._trainer = Trainer(self.inbox.put, train=train, use=use, now_ns=world.now_ns)
+        self._trainer = Trainer(self._put_trained, train=train, use=use, now_ns=world.now_ns)
         self._watching = self._watched()
         self._swap = swap
         self._control = self._door()
@@ -208,6 +210,8 @@ class Live:
             if lockstep is not None:
                 lockstep.start({each: self._last_bars[each].close_ns for each in self._ids})
             await first_of(self._stop.wait(), running, self._stop)
+            if lockstep is not None and self.is_over:
+                await self._drain()  # or the last slot's answers would race with the stop
             await self.inbox.put(StopRequested(ts_ns=self._world.now_ns()))
             await self._drain()
             if self.is_over:
@@ -238,8 +242,6 @@ class Live:
     # --- parts --------------------------------------------------------------------------------
 
     def _site_tasks(self, reporter: Reporter) -> dict[str, SiteTasks]:
-        # Whose answer comes first must not be chance where the same seed gives the same run.
-        turn = asyncio.Lock() if self._world.is_lockstep else None
         return {
             site.exchange: SiteTasks(
                 site,
@@ -251,7 +253,7 @@ class Live:
                 is_quiet=self._is_quiet,
                 rest=self._rest,
                 on_over=self._on_site_over,
-                turn=turn,
+                turns=self._turns,
             )
             for site in self._world.sites
         }
@@ -342,8 +344,17 @@ class Live:
     # --- tasks --------------------------------------------------------------------------------
 
     async def _look_at_resting(self) -> None:
-        for each in self.sites.values():
-            await each.outbox.look_at_resting()
+        """In one turn, and until all that follows from it is answered: only then come bars."""
+        async with self._turns.place():
+            for each in self.sites.values():
+                await each.outbox.look_at_resting()
+        await self._quiet()
+
+    async def _put_trained(self, event: Input) -> None:
+        """In lock-step how long it took must not decide between which answers its own one comes."""
+        if self._world.is_lockstep:
+            await self._quiet()
+        await self.inbox.put(event)
 
     def _market_ns(self, event: BarsClosed) -> int:
         exchanges = {bar.instrument.exchange for bar in event.bars}
@@ -365,12 +376,16 @@ class Live:
         while len(self.inbox) or not self.runner.is_idle:  # noqa: ASYNC110  # two parties
             await asyncio.sleep(QUIET_CHECK_S)
 
+    async def _quiet(self) -> None:
+        """Until everything that was sent has its answer, and every answer is a step."""
+        while not self._is_quiet():  # noqa: ASYNC110  # four parties, none knows it all
+            await asyncio.sleep(QUIET_CHECK_S)
+
     async def _drain(self) -> None:
-        """Wait, within bounds, until everything that was sent has its answer."""
+        """Wait for that, within bounds."""
         try:
             async with asyncio.timeout(DRAIN_WITHIN_S):
-                while not self._is_quiet():  # noqa: ASYNC110  # four parties, none knows it all
-                    await asyncio.sleep(QUIET_CHECK_S)
+                await self._quiet()
         except TimeoutError:
             left = [each.client_order_id for each in self._core.blotter.all_open()]
             self._reporter.emit("daemon.stopping", unresolved=left)

@@ -144,7 +144,9 @@ class Lockstep:
 
     async def _acknowledge(self) -> None:
         while True:
-            await self._poked.wait()
+            with suppress(TimeoutError):  # a cancel that is not answered ends without a step
+                async with asyncio.timeout(ASK_AGAIN_S):
+                    await self._poked.wait()
             self._poked.clear()
             if not self._owed or not self._is_quiet():
                 continue

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from daemon.core.instruments import InstrumentId
     from daemon.core.ports import Book
     from daemon.running.sites import Site
+    from daemon.venues.turns import Place, Turns
 
 LEVELS = 50
 AT_ONCE_MAX = 20
@@ -31,7 +32,8 @@ Levels = tuple[tuple[Decimal, Decimal], ...]
 
 
 class QuoteDesk:
-    """Answers questions of all exchanges; where `is_ordered`, one after the other as they came.
+    """Answers questions of all exchanges; where `turns` are ordered, one after the other as they
+    came, between the orders that were asked for before and after.
 
     Else so many at once, and those for exits beside them: an exit waits for no entry.
     """
@@ -42,28 +44,29 @@ class QuoteDesk:
         put: Callable[[QuotesTaken], Awaitable[None]],
         *,
         within_s: float,
-        is_ordered: bool,
+        turns: Turns,
     ) -> None:
         self._sites = sites
         self._put = put
-        self._within_s = LOCKSTEP_WITHIN_S if is_ordered else within_s
-        self._is_ordered = is_ordered
-        self._at_once = 1 if is_ordered else AT_ONCE_MAX
-        self._asked: deque[AskQuotes] = deque()
+        self._within_s = LOCKSTEP_WITHIN_S if turns.is_ordered else within_s
+        self._turns = turns
+        self._asked: deque[tuple[AskQuotes, Place]] = deque()
         self._open: set[tuple[str, Direction]] = set()
         self._posted = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def in_flight(self) -> int:
-        return len(self._open)
+        return len(self._asked) + len(self._tasks)
 
     def post(self, question: AskQuotes) -> None:
-        """Take a question; one that is being answered already is not asked twice."""
+        """Take a question; one that is being answered already is not asked twice, except in turn:
+        whether its answer has come is chance.
+        """
         key = (question.trace, question.direction)
-        if key not in self._open:
+        if key not in self._open or self._turns.is_ordered:
             self._open.add(key)
-            self._asked.append(question)
+            self._asked.append((question, self._turns.place()))
             self._posted.set()
 
     async def run(self) -> None:
@@ -81,35 +84,39 @@ class QuoteDesk:
     def _start(self) -> None:
         """Answer what may be answered now, in the order of asking."""
         waiting, self._asked = self._asked, deque()
-        for question in waiting:
-            is_urgent = question.direction is Direction.FLAT and not self._is_ordered
-            if is_urgent or len(self._tasks) < self._at_once:
-                task = asyncio.create_task(self._answer(question))
+        for question, place in waiting:
+            is_urgent = question.direction is Direction.FLAT or self._turns.is_ordered
+            if is_urgent or len(self._tasks) < AT_ONCE_MAX:
+                task = asyncio.create_task(self._answer_in(place, question))
                 self._tasks.add(task)
                 task.add_done_callback(self._done)
             else:
-                self._asked.append(question)
+                self._asked.append((question, place))
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._posted.set()
 
-    async def _answer(self, question: AskQuotes) -> None:
+    async def _answer_in(self, place: Place, question: AskQuotes) -> None:
         try:
-            quotes = [self._quote(each, question) for each in question.instruments]
-            taken = tuple(await asyncio.gather(*quotes))
-            now_ns = max(self._sites[each.instrument.exchange].clock.now_ns() for each in taken)
-            await self._put(
-                QuotesTaken(
-                    ts_ns=max(question.ts_ns, now_ns),
-                    instrument=question.instrument,
-                    trace=question.trace,
-                    direction=question.direction,
-                    quotes=taken,
-                )
-            )
+            async with place:
+                await self._answer(question)
         finally:
             self._open.discard((question.trace, question.direction))
+
+    async def _answer(self, question: AskQuotes) -> None:
+        quotes = [self._quote(each, question) for each in question.instruments]
+        taken = tuple(await asyncio.gather(*quotes))
+        now_ns = max(self._sites[each.instrument.exchange].clock.now_ns() for each in taken)
+        await self._put(
+            QuotesTaken(
+                ts_ns=max(question.ts_ns, now_ns),
+                instrument=question.instrument,
+                trace=question.trace,
+                direction=question.direction,
+                quotes=taken,
+            )
+        )
 
     async def _quote(self, instrument: InstrumentId, question: AskQuotes) -> Quote:
         site = self._sites[instrument.exchange]

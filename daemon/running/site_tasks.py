@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from daemon.running.reporting import Reporter
     from daemon.running.sites import Site
     from daemon.venues.embedded_link import EmbeddedLink, ExchangeClock
+    from daemon.venues.turns import Turns
 
     Publish = Callable[[Input], Awaitable[None]]
 
@@ -66,13 +67,13 @@ class SiteTasks:
         is_quiet: Callable[[], bool],
         rest: Callable[[], Awaitable[None]],
         on_over: Callable[[], None],
-        turn: asyncio.Lock | None,
+        turns: Turns,
     ) -> None:
         self.site = site
         self.outbox = Outbox(
             site.venue,
             put,
-            turn=turn,
+            turns=turns,
             # In lock-step the replies tell all, in the order of the requests; what a stream tells
             # beside them comes sooner or later from run to run.
             is_listening=not site.is_lockstep,

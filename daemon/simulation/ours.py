@@ -47,6 +47,7 @@ from daemon.simulation.world import CALM_FROM_S, EPOCH_NS, SLOT_S, World
 from daemon.venues.ccxt_client import VALIDITY_MS
 from daemon.venues.ccxt_venue import GRACE_S, CcxtVenue
 from daemon.venues.outbox import Outbox
+from daemon.venues.turns import Turns
 
 if TYPE_CHECKING:
     from daemon.app import Core
@@ -137,7 +138,7 @@ class Process:
             {self._name: self.site},
             self.inbox.put,
             within_s=self._settings.execution.quote_within_s,
-            is_ordered=False,
+            turns=Turns(is_ordered=False),
         )
         self._books = BookTask(
             self.site,

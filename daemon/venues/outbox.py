@@ -21,6 +21,7 @@ from daemon.core.events import (
     SubmitOrder,
 )
 from daemon.core.orders import TERMINAL, OrderState
+from daemon.venues.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from daemon.core.events import Input
     from daemon.core.instruments import InstrumentId
     from daemon.core.ports import Venue
+    from daemon.venues.turns import Place
+
+    Posted = SubmitOrder | LookUpOrder | CancelOrder
 
 IN_FLIGHT_MAX = 10_000
 DRAIN_WITHIN_S = 10.0
@@ -43,8 +47,8 @@ class Outbox:
     An order that rests is followed until it is over, and nobody waits for that. Where
     `is_following` is off the market stands still by itself, and `look_at_resting` asks once each
     time it moved.
-    Outboxes that share a `turn` send one order at a time, in the order in which they were posted:
-    lock-step over several exchanges needs it, or chance would decide whose answer comes first.
+    Where `turns` are ordered, all commands of all outboxes that share them are one sequence: each
+    is answered before the next one leaves, in the order in which they were posted.
     """
 
     def __init__(
@@ -54,7 +58,7 @@ class Outbox:
         *,
         drain_within_s: float = DRAIN_WITHIN_S,
         is_listening: bool = True,
-        turn: asyncio.Lock | None = None,
+        turns: Turns | None = None,
         is_following: bool = True,
         fence: Callable[[bool], str] = lambda _is_exit: "",
     ) -> None:
@@ -62,16 +66,17 @@ class Outbox:
         self._publish = publish
         self._drain_within_s = drain_within_s
         self._is_listening = is_listening
-        self._turn = turn or contextlib.nullcontext()
+        self._turns = turns or Turns(is_ordered=False)
         self._is_following = is_following
         self._fence = fence  # asked before every order; a reason keeps it back
         self.unheard: Counter[str] = Counter()  # why the stream of reports ended, by error
-        self._commands: deque[SubmitOrder | LookUpOrder | CancelOrder] = deque()
+        self._commands: deque[tuple[Posted, Place]] = deque()
         self._posted = asyncio.Event()
         self._quiet = asyncio.Event()
         self._is_stopped = False
-        self._waiting: dict[InstrumentId, deque[SubmitOrder]] = {}
-        self._senders: dict[InstrumentId, asyncio.Task[None]] = {}
+        # By instrument, or all in one where turns are ordered.
+        self._waiting: dict[InstrumentId | None, deque[tuple[Posted, Place]]] = {}
+        self._senders: dict[InstrumentId | None, asyncio.Task[None]] = {}
         self._searches: dict[str, asyncio.Task[None]] = {}
         self._cancels: dict[str, asyncio.Task[None]] = {}
         self._followers: dict[str, asyncio.Task[None]] = {}
@@ -92,14 +97,14 @@ class Outbox:
             self._quiet.clear()
             await self._quiet.wait()
 
-    def post(self, command: SubmitOrder | LookUpOrder | CancelOrder) -> None:
+    def post(self, command: Posted) -> None:
         """Take a command whose step is committed; after the end of `run` it is not sent."""
         assert self.in_flight < IN_FLIGHT_MAX, "commands pile up: the venue cannot keep up"
         if self._is_stopped:
             if isinstance(command, SubmitOrder):
                 self._refuse_late(command)
             return
-        self._commands.append(command)
+        self._commands.append((command, self._turns.place()))
         self._posted.set()
 
     def watch(self, order: LookUpOrder) -> None:
@@ -125,7 +130,7 @@ class Outbox:
                 await self._posted.wait()
                 self._posted.clear()
                 while self._commands:
-                    self._dispatch(self._commands.popleft())
+                    self._dispatch(*self._commands.popleft())
         finally:
             self._is_stopped = True
             await _end([] if listener is None else [listener])
@@ -133,36 +138,49 @@ class Outbox:
 
     # --- sending --------------------------------------------------------------------------------
 
-    def _dispatch(self, command: SubmitOrder | LookUpOrder | CancelOrder) -> None:
-        if isinstance(command, LookUpOrder):
+    def _dispatch(self, command: Posted, place: Place) -> None:
+        if self._turns.is_ordered:
+            self._send_later(None, command, place)
+        elif isinstance(command, LookUpOrder):
             self._search(command)
-            return
-        if isinstance(command, CancelOrder):
+        elif isinstance(command, CancelOrder):
             if command.client_order_id not in self._cancels:
-                task = asyncio.create_task(self._cancel(command))
+                task = asyncio.create_task(self._cancel_behind(command))
                 self._cancels[command.client_order_id] = task
-            return
-        instrument = command.instrument
-        self._waiting.setdefault(instrument, deque()).append(command)
-        if instrument not in self._senders:
-            self._senders[instrument] = asyncio.create_task(self._send_all(instrument))
+        else:
+            self._send_later(command.instrument, command, place)
 
-    async def _send_all(self, instrument: InstrumentId) -> None:
-        """Send what waits for this instrument, one after the other."""
-        waiting = self._waiting[instrument]
+    def _send_later(self, line: InstrumentId | None, command: Posted, place: Place) -> None:
+        self._waiting.setdefault(line, deque()).append((command, place))
+        if line not in self._senders:
+            self._senders[line] = asyncio.create_task(self._send_all(line))
+
+    async def _send_all(self, line: InstrumentId | None) -> None:
+        """Send what waits in this line, one after the other."""
+        waiting = self._waiting[line]
         try:
             while waiting:
-                command = waiting.popleft()
-                async with self._turn:
-                    if self._is_stopped:
-                        await self._publish(_not_sent(command))
-                    elif kept_back := self._fence(command.is_exit):
-                        await self._publish(_report(command, Outcome.NOT_SENT, kept_back))
-                    else:
-                        await self._send(command)
+                command, place = waiting.popleft()
+                async with place:
+                    await self._perform(command)
         finally:
-            del self._senders[instrument]
+            for _, place in waiting:
+                place.leave()
+            del self._senders[line]
             self._note()
+
+    async def _perform(self, command: Posted) -> None:
+        if isinstance(command, SubmitOrder):
+            if self._is_stopped:
+                await self._publish(_not_sent(command))
+            elif kept_back := self._fence(command.is_exit):
+                await self._publish(_report(command, Outcome.NOT_SENT, kept_back))
+            else:
+                await self._send(command)
+        elif isinstance(command, CancelOrder):
+            await self._cancel(command)
+        elif not self._is_stopped:
+            await self._look_up(command)
 
     async def _send(self, command: SubmitOrder) -> None:
         try:
@@ -180,28 +198,33 @@ class Outbox:
         )
         if _is_open(report) and command.is_resting:
             self._note_open(question, report)
-        elif _is_unclear(report) or _is_open(report):
+        elif not (_is_unclear(report) or _is_open(report)):
+            return
+        elif self._turns.is_ordered:  # what is found out comes before the next answer
+            await self._look_up(question)
+        else:
             self._search(question)
 
-    async def _cancel(self, command: CancelOrder) -> None:
-        """Ask for its end; what cannot be read now is asked for again by whoever wants it gone."""
-        ours = command.client_order_id
+    async def _cancel_behind(self, command: CancelOrder) -> None:
         try:
             # A request that overtook the order would find nothing to end.
             if sender := self._senders.get(command.instrument):
                 await asyncio.wait({sender})
-            async with self._turn:
-                if self._is_stopped:
-                    return
-                with contextlib.suppress(Exception):  # no answer is no news
-                    report = await self._venue.cancel(command)
-                    await self._publish(report)
-                    if not (_is_open(report) or _is_unclear(report)):
-                        self._forget(ours)
-                        self._look_behind(command, report)
+            await self._cancel(command)
         finally:
-            del self._cancels[ours]
+            del self._cancels[command.client_order_id]
             self._note()
+
+    async def _cancel(self, command: CancelOrder) -> None:
+        """Ask for its end; what cannot be read now is asked for again by whoever wants it gone."""
+        if self._is_stopped:
+            return
+        with contextlib.suppress(Exception):  # no answer is no news
+            report = await self._venue.cancel(command)
+            await self._publish(report)
+            if not (_is_open(report) or _is_unclear(report)):
+                self._forget(command.client_order_id)
+                self._look_behind(command, report)
 
     def _refuse_late(self, command: SubmitOrder) -> None:
         async def tell() -> None:
@@ -215,19 +238,21 @@ class Outbox:
         """Find out what became of an order; asked twice at a time it is still one search."""
         ours = command.client_order_id
         if ours not in self._searches:
-            self._searches[ours] = asyncio.create_task(self._look_up(command))
+            self._searches[ours] = asyncio.create_task(self._look_up_beside(command))
+
+    async def _look_up_beside(self, command: LookUpOrder) -> None:
+        try:
+            await self._look_up(command)
+        finally:
+            del self._searches[command.client_order_id]
+            self._note()
 
     async def _look_up(self, command: LookUpOrder) -> None:
         """Ask until there is an answer; an order that is still open is followed from then on."""
-        ours = command.client_order_id
-        try:
-            report = await self._ask_until(command, lambda said: not _is_unclear(said))
-            await self._publish(report)
-            if _is_open(report):
-                self._note_open(command, report)
-        finally:
-            del self._searches[ours]
-            self._note()
+        report = await self._ask_until(command, lambda said: not _is_unclear(said))
+        await self._publish(report)
+        if _is_open(report):
+            self._note_open(command, report)
 
     def _note_open(self, command: LookUpOrder, report: OrderReported | None) -> None:
         """An order rests: its news are asked for from here on."""
@@ -309,7 +334,8 @@ class Outbox:
 
     async def _drain(self) -> None:
         while self._commands:
-            command = self._commands.popleft()
+            command, place = self._commands.popleft()
+            place.leave()
             if isinstance(command, SubmitOrder):
                 await self._publish(_not_sent(command))
         if self._senders:

@@ -89,12 +89,24 @@ def test_one_symbol_on_two_exchanges_is_kept_apart_everywhere(desk: Desk) -> Non
     _assert_books(desk.tradingd)
 
 
+def _decided(lines: list[Line]) -> list[Line]:
+    """What was decided and what came of it, line by line; ids of orders name the account."""
+    kinds, untold = ("signal", "risk", "order", "position", "bar"), ("ts", "run", "order", "source")
+    return [
+        {name: value for name, value in line.items() if name not in untold}
+        for line in lines
+        if line["event"].partition(".")[0] in kinds
+    ]
+
+
 def test_the_same_seed_gives_the_same_run_on_both(desk: Desk) -> None:
-    result = finished(desk.tradingd.run(*RUN))
+    lines = desk.tradingd.run(*RUN)
+    result = finished(lines)
 
     told = ("ts", "run")
     before = {name: value for name, value in finished(desk.lines).items() if name not in told}
     assert {name: value for name, value in result.items() if name not in told} == before
+    assert _decided(lines) == _decided(desk.lines)
     without_ids = [{**row, "client_order_id": ""} for row in desk.exported()]
     assert without_ids == [{**row, "client_order_id": ""} for row in desk.fills]
 

@@ -33,6 +33,7 @@ from daemon.venues.ccxt_client import make_client
 from daemon.venues.ccxt_market import CcxtMarket
 from daemon.venues.ccxt_venue import CcxtVenue
 from daemon.venues.outbox import Outbox
+from daemon.venues.turns import Turns
 from tests.builders import a_model_activated, a_payoff
 from tests.exchange.fake_market import FROM_MS, HOUR_MS, FakeMarket
 from tests.exchange.loopback import BALANCES, CREDENTIALS, Loopback
@@ -172,7 +173,7 @@ class MoneyLife:
             {NAME: site},
             self.inbox.put,
             within_s=self._settings.execution.quote_within_s,
-            is_ordered=False,
+            turns=Turns(is_ordered=False),
         )
         self._books_task = BookTask(
             site,

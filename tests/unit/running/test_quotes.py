@@ -10,6 +10,7 @@ from daemon.core.events import AskQuotes, Direction, QuotesTaken
 from daemon.core.instruments import InstrumentId
 from daemon.core.ports import Book
 from daemon.running.quotes import AT_ONCE_MAX, QuoteDesk, enough
+from daemon.venues.turns import Turns
 from tests.builders import BTC, CLOSE_NS
 from tests.virtual_time import run_virtual
 
@@ -47,7 +48,7 @@ class Desk:
             BTC.exchange: SimpleNamespace(market_data=self.here, clock=clock),
             THERE.exchange: SimpleNamespace(market_data=self.there, clock=clock),
         }
-        self.desk = QuoteDesk(sites, self._put, within_s=2.0, is_ordered=is_ordered)
+        self.desk = QuoteDesk(sites, self._put, within_s=2.0, turns=Turns(is_ordered=is_ordered))
 
     def asks(self, name: str, direction: Direction = Direction.LONG, *ids: InstrumentId) -> None:
         self.desk.post(

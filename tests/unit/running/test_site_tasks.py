@@ -9,6 +9,7 @@ from daemon.core.bars import MissCause
 from daemon.core.events import BarsClosed, BarsMissed, FeedStale, Input
 from daemon.layers.ingestion import Transport
 from daemon.running.site_tasks import SiteTasks
+from daemon.venues.turns import Turns
 from tests.fakes import FakeMarketData
 from tests.unit.layers.candles import BTC, HOUR_NS, a_bar, a_raw, open_of
 from tests.virtual_time import VirtualMarket, VirtualWire, run_virtual
@@ -43,7 +44,7 @@ def heard(*, is_stopping: bool) -> list[Input]:
         tasks = SiteTasks(
             site, load(None, {"data.timeframe": "1h"}, {}), wire=wire, reporter=reporter, put=put,
             stop=stop, is_quiet=lambda: True, rest=at_once,
-            on_over=lambda: None, turn=None,
+            on_over=lambda: None, turns=Turns(is_ordered=False),
         )  # fmt: skip
         feed = tasks.feed(put, {BTC: a_bar(-1)}, {}, None)
         if is_stopping:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from daemon.core.events import Input, OrderReported, Outcome, ReportSource
 from daemon.core.orders import OrderState, OrderType
 from daemon.venues.outbox import Outbox
+from daemon.venues.turns import Turns
 from tests.fakes import FakeVenue, Fate
 from tests.unit.venues.orders import (
     BTC,
@@ -25,7 +26,7 @@ from tests.virtual_time import run_virtual
 
 
 class Post:
-    def __init__(self, venue: FakeVenue, **settings: float | asyncio.Lock) -> None:
+    def __init__(self, venue: FakeVenue, **settings: float | Turns) -> None:
         self.venue = venue
         self.published: list[OrderReported] = []
         self.outbox = Outbox(venue, self._publish, **settings)  # type: ignore[arg-type]
@@ -292,12 +293,12 @@ def test_in_flight_is_zero_only_when_every_instrument_has_its_answers() -> None:
     posted(scenario, *[Fate.REPLY_LOST, Fate.FILLS, Fate.REFUSED] * 6)
 
 
-def test_outboxes_that_share_a_turn_send_one_order_after_the_other() -> None:
+def test_outboxes_that_share_turns_send_one_order_after_the_other() -> None:
     """As they were posted, whichever venue answers faster."""
 
     async def run() -> tuple[list[str], list[str], list[str]]:
-        turn = asyncio.Lock()
-        slow, fast = Post(FakeVenue(), turn=turn), Post(FakeVenue(), turn=turn)
+        turns = Turns(is_ordered=True)
+        slow, fast = Post(FakeVenue(), turns=turns), Post(FakeVenue(), turns=turns)
         slow.venue.gate.clear()
         slow.outbox.post(an_order())
         fast.outbox.post(an_order("tdtwo"))
