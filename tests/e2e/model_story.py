@@ -82,16 +82,6 @@ class Story:
         for _, event in reader.read():
             yield event
 
-    def trace_of(self, kind: type[e.Event]) -> str:
-        """The trace of the decision in the bar that saw the first event of this kind."""
-        at_ns = next(event.ts_ns for event in self.events() if isinstance(event, kind))
-        return next(
-            row.trace
-            for event in self.events()
-            if isinstance(event, e.Predictions) and event.ts_ns >= at_ns
-            for row in event.rows
-        )
-
     def day_of(self, event: e.Event) -> float:
         """Days of market time since the first bar of the stream opened."""
         return (event.ts_ns - DEFAULT_FROM_MS * NS_PER_MS) / DAY_NS

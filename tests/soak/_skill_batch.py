@@ -28,9 +28,10 @@ WEEK_BARS = WEEK_NS // HOUR_NS
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Marks:
-    """For each stream whether the skill was lost after each block, and whether it was shown."""
+    """For each stream whether the skill was lost after each block, in doubt, or shown."""
 
     lost: NDArray[np.bool_]  # (blocks, streams)
+    doubted: NDArray[np.bool_]
     shown: NDArray[np.bool_]
 
 
@@ -41,7 +42,7 @@ def marks(chance_up: Floats, outcome: NDArray[np.int64], rules: Rules, block_bar
     seen = [np.full((3, streams), PRIOR_OUTCOMES / 2)]  # outcomes, ups, chances through each block
     seen[0][0] = PRIOR_OUTCOMES
     against, in_favour, expected, varied = (np.zeros(streams) for _ in range(4))
-    lost, shown = (np.zeros((blocks, streams), dtype=bool) for _ in range(2))
+    lost, doubted, shown = (np.zeros((blocks, streams), dtype=bool) for _ in range(3))
     is_lost, is_shown = (np.zeros(streams, dtype=bool) for _ in range(2))
     weeks = 0
     for block in range(blocks):
@@ -68,11 +69,12 @@ def marks(chance_up: Floats, outcome: NDArray[np.int64], rules: Rules, block_bar
         varied += gain**2
         counted = np.full(streams, float(block_bars * symbols))
         seen.append(seen[-1] + np.stack((counted, came.sum(1), said.sum(1))))
-        is_lost &= against >= DOUBT_SHARE * rules.limit
+        doubted[block] = against >= DOUBT_SHARE * rules.limit
+        is_lost &= doubted[block]
         is_lost |= against >= rules.limit
         is_shown |= in_favour >= rules.shown_limit
         lost[block], shown[block] = is_lost, is_shown
-    return Marks(lost, shown)
+    return Marks(lost, doubted, shown)
 
 
 def _bets(

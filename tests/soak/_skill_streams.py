@@ -125,6 +125,7 @@ class Told:
 
     critical: dict[str, int | None]  # by rule, the bar of the first sample that was CRITICAL
     shown: int | None  # the bar at which the sequential test had shown skill
+    doubted: int | None  # the first sample by which it had doubts, or worse
 
 
 def told_of(
@@ -135,7 +136,7 @@ def told_of(
     A rule that is CRITICAL before is asked on, as if somebody had resumed.
     """
     found: dict[str, int | None] = dict.fromkeys(policies)
-    rules, test = rules_of(config), SkillTest(block_ns(kind))
+    rules, test, doubted = rules_of(config), SkillTest(block_ns(kind)), None
     every, window = config.sample_every_bars, config.window_outcomes
     for bar, (chances, outcomes) in enumerate(
         zip(given.chance_up.tolist(), given.outcome.tolist(), strict=True)
@@ -145,6 +146,8 @@ def told_of(
             test.add(rules, due * HOUR_NS, bar * HOUR_NS, chance, outcome)
         if due % every or due <= from_bar:
             continue
+        if doubted is None and test.doubted_ns is not None:
+            doubted = due
         first = max(0, bar + 1 - -(-window // kind.symbols))
         for policy in policies:
             if found[policy] is None:
@@ -153,7 +156,7 @@ def told_of(
                 found[policy] = due if status is HealthStatus.CRITICAL else None
         if policies and None not in found.values():
             break
-    return Told(found, None if test.shown_ns is None else test.shown_ns // HOUR_NS)
+    return Told(found, None if test.shown_ns is None else test.shown_ns // HOUR_NS, doubted)
 
 
 def told_of_all(
@@ -177,6 +180,7 @@ def told_of_all(
         Told(
             {"sequential": _first(marked.lost[newest, row], samples)},
             _first(marked.shown[:, row], settled_due),
+            _first(marked.doubted[newest, row], samples),
         )
         for row in range(len(given))
     ]
