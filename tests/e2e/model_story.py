@@ -22,7 +22,7 @@ from tests.e2e.command import Tradingd, an_exchange
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 DAYS = 90
@@ -64,12 +64,10 @@ class Story:
         self.tradingd = tradingd
         self._rest = rest
 
-    def told(self, *, kills: int = 0, seed: int = 0) -> dict[str, Any]:
-        """Run to the end, killed so often at random bars; the line run.finished."""
-        rng = random.Random(seed)
-        at = sorted(rng.sample(range(24, DAYS * 24), kills))
+    def told(self, kill_bars: Iterable[int] = ()) -> dict[str, Any]:
+        """Run to the end, killed at these bars; the line run.finished."""
         options = ["--exchange-url", self._rest, "--bars", str(DAYS * 24), "--speed", "max"]
-        for bar in at:
+        for bar in sorted(kill_bars):
             _read_until(self.tradingd.start(*options), bar)
             options = ["--resume", "last"]
         last = _read_until(self.tradingd.start(*options), None)
@@ -115,6 +113,11 @@ TOLD: dict[type[e.Event], Callable[[Any], str]] = {
     e.ModelPromoted: lambda event: f"promoted: {event.reason.value}",
     e.ModelRolledBack: lambda _: "rolled back",
 }
+
+
+def random_bars(kills: int, seed: int) -> list[int]:
+    """Bars to be killed at, wherever they fall."""
+    return random.Random(seed).sample(range(24, DAYS * 24), kills)
 
 
 @contextlib.contextmanager

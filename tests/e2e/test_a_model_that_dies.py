@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daemon.core import events as e
-from tests.e2e.model_story import DIES, SHIFTS, TURNS, State, story
+from tests.e2e.model_story import DIES, SHIFTS, TURNS, State, random_bars, story
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ def test_a_daemon_gives_up_a_model_that_died_and_finds_the_next_one_over_ten_kil
     tmp_path: Path,
 ) -> None:
     with story(tmp_path, seed=3) as run:
-        finished = run.told(kills=KILLS, seed=3)
+        finished = run.told(random_bars(KILLS, seed=3))
         states = run.states()
         replayed = run.tradingd.query("replay", "last")
         drifted_days = [
