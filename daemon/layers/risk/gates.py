@@ -239,7 +239,8 @@ def currencies_valued(now: Situation, _config: RiskSection) -> Denial | None:
 
 def not_the_fee_asset(now: Situation, config: RiskSection) -> Denial | None:
     """Fees of other trades would eat what is bought here, and the books would no longer agree."""
-    if now.fees_in_base > 0 and not config.trade_fee_asset:
+    is_untouched = now.fees_in_base.is_finite() and now.fees_in_base <= 0
+    if not is_untouched and not config.trade_fee_asset:
         return Denial(DenyReason.FEE_ASSET, f"{now.fees_in_base} {now.instrument.base}", "0")
     return None
 
@@ -260,7 +261,7 @@ def within_daily_loss(now: Situation, config: RiskSection) -> Denial | None:
     limit = config.max_daily_loss_ratio
     if limit == 0:
         return None
-    if now.day_start_equity <= 0:
+    if not (now.day_start_equity.is_finite() and now.day_start_equity > 0):
         return Denial(DenyReason.DAILY_LOSS, "", f"{limit:.4f}")
     lost = float(1 - now.room.equity / now.day_start_equity)
     if not lost < limit:
@@ -285,8 +286,10 @@ def can_be_short(now: Situation, _config: RiskSection) -> Denial | None:
 
 def not_positioned(now: Situation, _config: RiskSection) -> Denial | None:
     """One position at a time, whichever way; a rest too small to be sold does not count as one."""
+    if now.mark is None or not now.quantity.is_finite():
+        return Denial(DenyReason.ALREADY_POSITIONED, str(now.quantity))
     held = now.instrument.quantize_down(abs(now.quantity))
-    if now.mark is None or now.instrument.takes(held, now.mark, is_exit=True):
+    if now.instrument.takes(held, now.mark, is_exit=True):
         return Denial(DenyReason.ALREADY_POSITIONED, str(now.quantity))
     return None
 

@@ -57,7 +57,7 @@ def enter(
     wanted = exact(stake.used_ratio) * now.room.equity
     clamped = clamp(wanted, replace(now.room, shown=shown(now)), config, costs)
     capped = Denial(clamped.deny_reason, f"{wanted:.2f}", f"{clamped.notional:.2f}")
-    if clamped.notional <= 0:
+    if not (clamped.notional.is_finite() and clamped.notional > 0):
         return _no(now, capped)
     assert now.mark is not None, "has_price is a gate"
     notional = now.room.in_quote(clamped.notional)
