@@ -61,7 +61,6 @@ SELDOM = {
 # What is adopted is shown in tests/unit/running/test_adoption, whole in tests/e2e/test_lost_state.
 NOT_REACHED = {
     ("HistoryLoaded", e.PredictionResolved),
-    ("BarRejected", e.DataDistrusted),
     ("OrderFilled", e.FeesDrifted),  # shown in tests/unit/core/test_costs
     *(("BooksAdopted", each) for each in (e.OrderIntended, e.OrderCancelRequested, e.CancelOrder)),
     ("ModelPromoted", e.TradingResumed),  # shown in tests/unit/layers/test_risk

@@ -17,6 +17,7 @@ from daemon.core.instruments import InstrumentId
 from daemon.core.orders import TERMINAL, Leg, OrderState, Side
 from daemon.core.pipeline import Step
 from daemon.core.positions import EXACT
+from tests.unit.core.entry_rules import EntryRules
 from tests.unit.core.simulation import ACCOUNTS, INSTRUMENTS
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ class Invariants:
         self._peak = Decimal(0)
         self._must_halt = False
         self._overfilled = set[str]()
+        self._entry_rules = EntryRules(config)
 
     def hold(self, step: Step) -> None:
         """Raise AssertionError when the step, or what the core has become, breaks a rule."""
@@ -175,6 +177,7 @@ class Invariants:
     # --- one event ----------------------------------------------------------------------------
 
     def _see(self, event: e.Event) -> None:
+        self._entry_rules.see(event)
         looks: dict[type[e.Event], Callable[[Any], object]] = {
             e.BarsClosed: self._closes,
             e.HistoryLoaded: self._closes,
@@ -271,6 +274,7 @@ class Invariants:
         assert is_long or is_swap, "spot cannot be short"
         self._entry_into_the_book(event)
         equity = ledger.equity
+        self._entry_rules.hold(event, group, equity)
         pending = {each: self._pending(each) for each in INSTRUMENTS}
         quote = INSTRUMENTS[event.instrument].quote
         value = ledger.value(event.quantity * event.decision_price, quote)

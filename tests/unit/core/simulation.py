@@ -50,7 +50,10 @@ from daemon.routes import routes
 from tests.builders import (
     HOUR_NS,
     OPEN_NS,
+    a_bar_rejected,
     a_candidate_trained,
+    a_clock_checked,
+    a_disk_checked,
     a_model_activated,
     a_payoff,
     a_run_opened,
@@ -101,6 +104,7 @@ CANDIDATES: Final = 8
 SECOND_NS: Final = 1_000_000_000
 QUIET_SLOTS: Final = 12
 TRAINING_SLOTS: Final = 8
+REJECTED_MAX: Final = 3
 
 
 def settings_of(rng: Random) -> Settings:
@@ -109,7 +113,11 @@ def settings_of(rng: Random) -> Settings:
     leader = AddedFeature(kernel="reference_return", reference=IDS[0].symbol)
     position = rng.choice([0.05, 0.3])
     return Settings(
-        data=DataSection(symbols=tuple(SHARES), also={"embedded-b": ("BTC/USDT",)}),
+        data=DataSection(
+            symbols=tuple(SHARES),
+            also={"embedded-b": ("BTC/USDT",)},
+            quarantine_max_per_day=REJECTED_MAX,
+        ),
         features=FeaturesSection(
             rsi_period=2,
             bb_period=2,
@@ -658,6 +666,20 @@ class Simulation:
             )
         yield from self._swaps(now_ns)
         yield from self._connections(now_ns)
+        yield from self._surroundings(now_ns)
+
+    def _surroundings(self, now_ns: int) -> Iterator[e.Input]:
+        """Clocks that go wrong and are set again, a disk that fills up, data beyond belief."""
+        hour = now_ns // HOUR_NS + self._mood
+        exchange, instrument = EXCHANGES[hour // 19 % 2], IDS[hour // 43 % len(IDS)]
+        if hour % 19 in {4, 6}:
+            is_trusted = hour % 19 == 6
+            yield a_clock_checked(ts_ns=now_ns, exchange=exchange, is_trusted=is_trusted)
+        if hour % 37 in {6, 7}:
+            yield a_disk_checked(ts_ns=now_ns, is_enough=hour % 37 == 7)
+        if hour % 43 == 8:
+            for _ in range(REJECTED_MAX):
+                yield a_bar_rejected(ts_ns=now_ns, instrument=instrument)
 
     def _swaps_of_models(self, now_ns: int) -> Iterator[e.Input]:
         """Somebody wants another model, or the one before."""

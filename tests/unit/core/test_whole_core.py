@@ -56,7 +56,8 @@ def test_the_stories_reach_what_they_are_meant_to_reach() -> None:
         *("drawdown", "price_collar", "stale_data", "spot_cannot_short", "not_reconciled"),
         *("volatility", "spread", "thin_book", "loss_streak", "exchange_lost", "exchange_refuses"),
         *("unresolved_orders", "order_rate_day", "day_notional_cap", "correlated_exposure_cap"),
-        *("stale_rate", "allocation"),
+        *("stale_rate", "allocation", "clock_off", "disk_low", "data_distrusted"),
+        *("not_tradable", "model_critical", "daily_loss"),
         *(
             each.value
             for each in e.BoundBy
@@ -67,10 +68,7 @@ def test_the_stories_reach_what_they_are_meant_to_reach() -> None:
 
 
 NOT_OF_A_CORE = {
-    *(e.BarRejected, e.BarRevised, e.ClockChecked, e.KeyChecked, e.RunClosed, e.JournalThinned),
-    e.DiskChecked,
-    e.FeesDrifted,
-    e.DataDistrusted,
+    *(e.BarRevised, e.KeyChecked, e.RunClosed, e.JournalThinned, e.FeesDrifted),
     *(e.PromotionProposed, e.WatchEnded),  # shown in tests/replay/test_promotion
     *(e.CanaryBegun, e.CanaryStepped),  # only a live run on a real exchange begins one
     e.RulesChanged,
