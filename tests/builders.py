@@ -15,6 +15,7 @@ from daemon.core.bars import Bar, BarQuality, BarRejectReason, BarSource, MissCa
 from daemon.core.ids import trace_for
 from daemon.core.instruments import Instrument, InstrumentId
 from daemon.core.orders import Fill, Leg, OrderState, OrderType, Side
+from daemon.core.scores import Shift
 from daemon.core.timeframes import NS_PER_MS, parse_time
 
 S = TypeVar("S", bound=Struct)
@@ -560,6 +561,14 @@ def a_resolution(**changes: Any) -> e.PredictionResolved:
         "return_ratio": 0.0021,
     }
     return _filled(e.PredictionResolved, defaults, changes)
+
+
+def a_shift(**changes: Any) -> Shift:
+    defaults: dict[str, Any] = {
+        "feature": "bb_width_20", "instrument": BTC, "n": 480, "psi": 0.412, "psi_limit": 0.25,
+        "ks": 0.31, "ks_limit": 0.22, "is_drift": True, "is_disputed": False,
+    }  # fmt: skip
+    return Shift(**(defaults | changes))
 
 
 def a_health_sample(**changes: Any) -> e.HealthSampled:

@@ -16,7 +16,7 @@ from daemon.cli.replays import replayable
 from daemon.core.errors import CheckFailed
 from daemon.core.events import HealthSampled, HealthStatus, HealthTick, ModelActivated
 from daemon.core.timeframes import rfc3339
-from daemon.layers.monitoring.explaining import Explained, explain, why
+from daemon.layers.monitoring.explaining import Explained, drift_lines, explain, why
 from daemon.layers.monitoring.standing import Standing, standings
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from daemon.cli.replays import Replayable
     from daemon.config import Settings
+    from daemon.core.instruments import InstrumentId
+    from daemon.core.scores import Shift
 
 SYMBOL_COLUMNS = ("symbol", "n", "auc", "low", "high", "against", "limit", "shown", "pending")
 TEXT_COLUMNS = 100
@@ -78,6 +80,8 @@ def _result(
         for name, value in msgspec.to_builtins(sampled).items()
         if name not in {"type", "ts_ns", "since_ns", "model", "status", "reasons", "symbols"}
     }
+    figures["shifts"] = [_shift(each) for each in sampled.shifts]
+    figures["psi_worst_instrument"] = _told(sampled.psi_worst_instrument)
     promised = None
     if activated is not None:
         promised = {
@@ -112,6 +116,14 @@ def _model(standing: Standing) -> dict[str, object]:
         for each in standing.symbols
     ]
     return told
+
+
+def _shift(shift: Shift) -> dict[str, object]:
+    return {**msgspec.to_builtins(shift), "instrument": _told(shift.instrument)}
+
+
+def _told(instrument: InstrumentId | None) -> str | None:
+    return None if instrument is None else str(instrument)
 
 
 def _trading(sampled: HealthSampled, settings: Settings, mode: str) -> Iterator[str]:
@@ -205,10 +217,7 @@ def _model_lines(result: dict[str, object], sampled: HealthSampled) -> Iterator[
         f"  traded   {trades.outcomes} calls, hit ratio {_number(trades.hit_ratio)}; "
         f"{trades.round_trips} round trips, net edge {net}"
     )
-    yield (
-        f"  drift    worst feature {sampled.psi_worst_feature or '-'} PSI "
-        f"{_number(sampled.psi_worst)}, prediction PSI {_number(sampled.psi_prediction)}"
-    )
+    yield from (f"  drift    {line}" for line in drift_lines(sampled.shifts))
     newest = (
         f"newest {sampled.auc_n}",
         sampled.auc_n,

@@ -22,7 +22,8 @@ class HealthSection(Section):
     window_days: tuple[Annotated[Real, Field(gt=0, le=3_650)], ...] = (7.0, 30.0)
     min_resolved: Annotated[Count, Field(ge=10)] = 100
     sample_every_bars: Count = 24
-    psi_warn: Annotated[Real, Field(gt=0)] = 0.25
+    psi_warn: Annotated[Real, Field(gt=0)] = 0.10
+    drift_rows_min: Annotated[Count, Field(ge=40)] = 100
 
     @model_validator(mode="after")
     def _window_can_fill(self) -> Self:
@@ -32,4 +33,7 @@ class HealthSection(Section):
         if self.last_n > self.window_outcomes:
             text = f"is above health.window_outcomes ({self.window_outcomes}): not remembered"
             refuse("last_n", text)
+        if self.drift_rows_min > self.window_outcomes:
+            text = f"is above health.window_outcomes ({self.window_outcomes}): not remembered"
+            refuse("drift_rows_min", text)
         return self

@@ -12,7 +12,7 @@ import msgspec
 from daemon.core.errors import ModelForeign, ModelRefused
 from daemon.core.timeframes import NS_PER_S
 
-MANIFEST_SCHEMA = "tradingd.model/2"
+MANIFEST_SCHEMA = "tradingd.model/3"
 
 
 class ModelKey(msgspec.Struct, frozen=True):
@@ -182,13 +182,32 @@ class NetReturn(_Part, frozen=True):
     trials: int
 
 
+class Placebo(_Part, frozen=True):
+    """What so many rows in a row reach by chance, measured on training's own pieces of that length:
+    three columns, `rows` rising. Empty where training had too few rows to tell.
+    """
+
+    rows: tuple[int, ...] = ()
+    psi: tuple[float, ...] = ()
+    ks: tuple[float, ...] = ()
+
+
+class SymbolShares(_Part, frozen=True):
+    """What was usual in one symbol, over the bins of all."""
+
+    shares: tuple[float, ...]
+    n: int
+
+
 class Histogram(_Part, frozen=True):
-    """Reference distribution for PSI, and the PSI that training's own halves show (placebo)."""
+    """Reference distribution for drift; placebos are of all symbols together, and of one alone."""
 
     edges: tuple[float, ...]
     shares: tuple[float, ...]
     n: int
-    placebo_psi: float | None
+    symbols: dict[str, SymbolShares] = {}
+    placebo: Placebo = Placebo()
+    symbol_placebo: Placebo = Placebo()
 
 
 class Probes(_Part, frozen=True):

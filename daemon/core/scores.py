@@ -43,6 +43,29 @@ class TradeFigures(Struct, frozen=True, kw_only=True, gc=False):
     net_high: float | None = None
 
 
+class Shift(Struct, frozen=True, kw_only=True, gc=False):
+    """How far a feature, or without one the prediction, is from what training saw: in one
+    instrument, or without one in all together. Limits are None where training could not tell what
+    chance reaches; `psi_limit` is the threshold or the placebo, whichever is higher.
+    """
+
+    feature: str | None
+    instrument: InstrumentId | None
+    n: int  # rows it was measured on
+    psi: float
+    psi_limit: float | None
+    ks: float
+    ks_limit: float | None
+    is_drift: bool
+    is_disputed: bool  # of PSI and KS only one is beyond what chance reaches
+
+    @property
+    def what(self) -> str:
+        """Its name as people read it."""
+        where = "all symbols" if self.instrument is None else str(self.instrument)
+        return f"{self.feature or 'the prediction'} of {where}"
+
+
 def lost_in(symbols: Iterable[SymbolSkill]) -> frozenset[InstrumentId]:
     """Those in which alone the skill is lost."""
     return frozenset(each.instrument for each in symbols if each.is_lost)

@@ -247,6 +247,9 @@ def health_sampled(event: e.HealthSampled, _: Memory) -> Iterator[Fields]:
         "since": None if event.since_ns is None else rfc3339(event.since_ns),
         "psi_worst": parts.probability(event.psi_worst),
         "psi_worst_feature": event.psi_worst_feature,
+        "psi_worst_symbol": parts.place(event.psi_worst_instrument)
+        if event.psi_worst_feature
+        else None,
         "psi_prediction": parts.probability(event.psi_prediction),
         "lost": event.lost,
         "symbols_lost": [each.instrument.symbol for each in event.symbols if each.is_lost] or None,

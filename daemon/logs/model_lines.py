@@ -6,10 +6,34 @@ Belongs here: as in `lines`, the fields of lines, made from events alone.
 from collections.abc import Iterator
 
 from daemon.core import events as e
+from daemon.core.scores import Shift
 from daemon.core.timeframes import rfc3339
 from daemon.layers.monitoring.pairing import sentence
 from daemon.logs import parts
 from daemon.logs.parts import Fields, Memory
+
+
+def drift_found(event: e.HealthSampled, _: Memory) -> Iterator[Fields]:
+    yield from (_shift(event, each) for each in event.shifts if each.is_drift)
+
+
+def drift_disputed(event: e.HealthSampled, _: Memory) -> Iterator[Fields]:
+    yield from (_shift(event, each) for each in event.shifts if each.is_disputed)
+
+
+def _shift(event: e.HealthSampled, shift: Shift) -> Fields:
+    return {
+        **parts.at(event),
+        "model": event.model,
+        "feature": shift.feature or "prediction",
+        "exchange": None if shift.instrument is None else shift.instrument.exchange,
+        "symbol": parts.place(shift.instrument),
+        "rows": shift.n,
+        "psi": parts.probability(shift.psi),
+        "psi_limit": parts.probability(shift.psi_limit),
+        "ks": parts.probability(shift.ks),
+        "ks_limit": parts.probability(shift.ks_limit),
+    }
 
 
 def retraining_opened(event: e.RetrainingOpened, _: Memory) -> Iterator[Fields]:

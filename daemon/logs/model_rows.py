@@ -9,6 +9,8 @@ from daemon.logs.rows import AUC, BAR, LogEvent, row
 
 COMPARED: Final = "shadow_bars? pairs? score_gain? evidence_better? net_gain_ratio? verdict?"
 
+SHIFT: Final = "feature exchange? symbol rows psi psi_limit ks ks_limit"
+
 MODEL_ROWS: Final[tuple[LogEvent, ...]] = (
     # the model watched
     row("model.training", "info", "progress of a training", "done total detail?"),
@@ -28,8 +30,16 @@ MODEL_ROWS: Final[tuple[LogEvent, ...]] = (
         "health.sampled", "info", "the model's own skill, now",
         "at model status reasons auc? auc_low? auc_high? auc_n brier? log_loss? "
         "calibration_slope? policy evidence? evidence_limit? shown? shown_limit? since? "
-        "psi_worst? psi_worst_feature? psi_prediction? lost symbols_lost? traded_n? "
-        "traded_hit_ratio? trades_n? trade_net_ratio? trade_net_low? trade_net_high?",
+        "psi_worst? psi_worst_feature? psi_worst_symbol? psi_prediction? lost symbols_lost? "
+        "traded_n? traded_hit_ratio? trades_n? trade_net_ratio? trade_net_low? trade_net_high?",
+    ),
+    row(
+        "drift.found", "warning", "PSI and KS say it is not distributed as in training any more",
+        f"at model {SHIFT}",
+    ),
+    row(
+        "drift.disputed", "info", "of PSI and KS only one says so: nothing comes of it",
+        f"at model {SHIFT}",
     ),
     # a new model
     row(

@@ -27,6 +27,11 @@ def named(instrument: InstrumentId) -> Fields:
     return {"exchange": instrument.exchange, "symbol": instrument.symbol}
 
 
+def place(instrument: InstrumentId | None) -> str:
+    """Where something was measured: in one symbol, or in all of them together."""
+    return "all" if instrument is None else instrument.symbol
+
+
 def bar(instrument: InstrumentId, trace: str, close_ns: int) -> Fields:
     return {"trace": trace, **named(instrument), "bar": rfc3339(close_ns)}
 

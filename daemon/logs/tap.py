@@ -88,7 +88,11 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.FundsMoved: (("funds.moved", account_lines.funds_moved),),
     e.ModelActivated: (("model.activated", lines.model_activated),),
     e.PredictionResolved: (("outcome.resolved", lines.outcome_resolved),),
-    e.HealthSampled: (("health.sampled", lines.health_sampled),),
+    e.HealthSampled: (
+        ("health.sampled", lines.health_sampled),
+        ("drift.found", model_lines.drift_found),
+        ("drift.disputed", model_lines.drift_disputed),
+    ),
     e.RetrainingOpened: (("retraining.opened", model_lines.retraining_opened),),
     e.CandidateTrained: (("candidate.trained", model_lines.candidate_trained),),
     e.TrainingFailed: (("training.failed", model_lines.training_failed),),

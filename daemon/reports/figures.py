@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from daemon.core.currencies import Rates
 from daemon.core.timeframes import NS_PER_S
-from daemon.layers.monitoring.drift import psi
+from daemon.layers.monitoring.drift import limits_of, psi
 from daemon.layers.monitoring.trades import net_return_interval
 from daemon.reports.facts import ZERO
 from daemon.research.bootstrap import bootstrap_net_return
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from daemon.core.instruments import InstrumentId
-    from daemon.core.manifests import Manifest, NetReturn
+    from daemon.core.manifests import Histogram, Manifest, NetReturn
     from daemon.reports.facts import Facts
     from daemon.research.series import FloatArray
 
@@ -196,10 +196,16 @@ def drifts(facts: Facts, manifest: Manifest | None, window: int) -> list[Drift]:
     for column, name in enumerate(facts.feature_names):
         usual = manifest.reference.get(name)
         if usual is not None and len(recent):
-            made.append(Drift(name, psi(usual, recent[:, column]), usual.placebo_psi))
-    usual = manifest.reference_probability
-    made.append(Drift("prediction", psi(usual, facts.probabilities[-window:]), usual.placebo_psi))
+            made.append(_drift(name, usual, recent[:, column]))
+    probabilities = np.array(facts.probabilities[-window:], dtype=np.float64)
+    made.append(_drift("prediction", manifest.reference_probability, probabilities))
     return made
+
+
+def _drift(name: str, usual: Histogram, recent: FloatArray) -> Drift:
+    """The rows of all symbols together are fewer slots than rows."""
+    limits = limits_of(usual.placebo, len(recent) // max(len(usual.symbols), 1))
+    return Drift(name, psi(usual, recent), None if limits is None else limits[0])
 
 
 def monthly(facts: Facts) -> list[tuple[int, int, float]]:

@@ -19,14 +19,14 @@ from daemon.core.manifests import (
     SurestCalls,
 )
 from daemon.layers.inference.model import Calibration
-from daemon.layers.monitoring.drift import placebo_psi, reference_histogram
 from daemon.layers.monitoring.skill import Gap, Skill
 from daemon.research.bootstrap import bootstrap_net_return
 from daemon.research.calibration import fit_calibration, reliability
 from daemon.research.datasets import TrainingRefused
 from daemon.research.net_returns import Calibrated, calibrated_forward, net_returns
 from daemon.research.payoffs import measure_payoffs, surest_calls
-from daemon.research.series import FloatArray, Series
+from daemon.research.placebos import usual
+from daemon.research.series import Series
 from daemon.research.settings import LEVEL, TrainingSettings
 from daemon.research.verdict import Evidence, Verdict, judge
 from daemon.research.walkforward import WalkForward
@@ -81,7 +81,12 @@ def judge_walk(
         net_return=net,
         surest=surest,
         control=control,
-        probability=usual(probability, settings.psi_window),
+        probability=usual(
+            probability[:, None],
+            walked.dataset.symbol[walked.tested],
+            walked.dataset.symbols,
+            settings.psi_window,
+        )[0],
         verdict=judge(
             Evidence(
                 skill=walked.skill(settings.level),
@@ -96,18 +101,6 @@ def judge_walk(
             )
         ),
     )
-
-
-def usual(values: FloatArray, window: int) -> Histogram:
-    """How `values` (n,), in the order of time, are usually distributed, for PSI.
-
-    The placebo is that of stretches of `window` values, or of the two halves where they are few.
-    """
-    reference = reference_histogram(values)
-    placebo = placebo_psi(values, window)
-    if placebo is None:
-        placebo = placebo_psi(values)
-    return Histogram(reference.edges, reference.shares, reference.n, placebo)
 
 
 def _net(  # noqa: PLR0917  # what a walk-forward earned

@@ -29,7 +29,7 @@ from daemon.research.classifiers import short_name
 from daemon.research.compiling import compile_model
 from daemon.research.datasets import Dataset, TrainingRefused
 from daemon.research.evaluation import Evaluated, evaluate
-from daemon.research.judgement import usual
+from daemon.research.placebos import usual
 from daemon.research.series import FloatArray, Series, content_sha256
 from daemon.research.serving import one_by_one
 from daemon.research.settings import TrainingSettings
@@ -147,11 +147,11 @@ def _noted(settings: TrainingSettings) -> dict[str, int | float | str | bool]:
 def _usual_features(
     dataset: Dataset, feature_set: FeatureSet, settings: TrainingSettings
 ) -> dict[str, Histogram]:
-    rows = dataset.features[recent_rows(dataset, settings)]
-    return {
-        name: usual(rows[:, column], settings.psi_window)
-        for column, name in enumerate(feature_set.names)
-    }
+    recent = recent_rows(dataset, settings)
+    made = usual(
+        dataset.features[recent], dataset.symbol[recent], dataset.symbols, settings.psi_window
+    )
+    return dict(zip(feature_set.names, made, strict=True))
 
 
 def _reference(feature_set: FeatureSet) -> FeatureSetReference:

@@ -195,6 +195,12 @@ RULES: Final = (
         do="see why: tradingd health --explain; a new one is trained where [retraining] allows",
     ),
     Rule(
+        event="drift.found", severity=_WARN, where=("model", "feature", "symbol"),
+        says="what the model is fed, or what it says, is not as in training any more",
+        do="see what it rests on: tradingd health --explain; if it lasts a new model is asked for, "
+        "where retraining.on_drift allows",
+    ),
+    Rule(
         event="retraining.opened", severity=_OK, where=("model",),
         says="a new model is being trained",
         do="nothing; it is judged before it may do anything",

@@ -15,7 +15,7 @@ from daemon.core.reasons import (
     RetrainReason,
     TrainingFault,
 )
-from daemon.core.scores import SkillWindow, SymbolSkill, TradeFigures
+from daemon.core.scores import Shift, SkillWindow, SymbolSkill, TradeFigures
 
 
 class Payoff(Struct, frozen=True, kw_only=True, gc=False):
@@ -96,6 +96,8 @@ class HealthSampled(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     windows: tuple[SkillWindow, ...] = ()
     symbols: tuple[SymbolSkill, ...] = ()  # those with the most evidence against them
     trades: TradeFigures = TradeFigures()
+    psi_worst_instrument: InstrumentId | None = None  # None: all together
+    shifts: tuple[Shift, ...] = ()  # what drifts or is disputed, and the worst in any case
 
 
 class RetrainingOpened(Fact, frozen=True, kw_only=True, gc=False, tag=True):

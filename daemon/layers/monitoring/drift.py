@@ -1,7 +1,7 @@
-"""Measures drift: turns a reference histogram and recent values into a population stability index.
+"""Measures drift: turns a reference histogram and recent values into PSI and KS.
 
-Belongs here: what distance between two distributions is. Which values are recent, and what a
-distance leads to, belongs to `handler`.
+Belongs here: what distance between two distributions is, and from which distance on chance is no
+explanation any more. Which values are recent belongs to `windows`, what is found to `shifts`.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from daemon.core.manifests import Placebo
+
 BINS = 10
 VALUES_MIN = 100
 SHARE_FLOOR = 1e-4
-PLACEBO_WINDOWS_MIN = 4
-PLACEBO_QUANTILE = 0.95
 
 FloatArray = NDArray[np.float64]
 
@@ -56,52 +56,58 @@ def reference_histogram(values: ArrayLike, bins: int = BINS) -> Reference:
     candidates, counts = np.unique(ordered[places], return_counts=True)
     atoms = candidates[counts > 1]
     edges = np.unique(np.concatenate((candidates, np.nextafter(atoms, -np.inf))))
-    shares = _counts(edges, ordered) / len(ordered)
+    shares = bin_counts(edges, ordered) / len(ordered)
     return Reference(tuple(edges.tolist()), tuple(shares.tolist()), len(ordered))
 
 
 def psi(reference: Binned, values: ArrayLike, values_min: int = VALUES_MIN) -> float | None:
     """Population stability index of `values` (n,) against the reference; None below `values_min`.
 
-    Sum over bins of (q - p) ln(q / p). Shares on either side under half an observation are
-    lifted to that, for n values cannot tell them from none. With nothing changed and independent
-    values its mean is about (bins - 1) / n (Yurdakul 2018): 0.018 at 500 values, 0.09 at 100.
-    Values that follow each other closely reach much more, which is what the placebo is for.
+    With nothing changed and independent values its mean is about (bins - 1) / n (Yurdakul 2018):
+    0.018 at 500 values, 0.09 at 100. Values that follow each other closely reach much more, which
+    is what the placebo is for.
     """
     recent = _checked(values)
     if len(recent) < max(values_min, 1):
         return None
-    edges = np.asarray(reference.edges, dtype=np.float64)
-    return _psi(np.asarray(reference.shares), _counts(edges, recent) / len(recent), len(recent))
+    counts = bin_counts(reference.edges, recent)
+    usual = np.asarray(reference.shares, dtype=np.float64)
+    return float(psi_of(usual, counts / len(recent), len(recent)))
 
 
-def placebo_psi(
-    values: ArrayLike,
-    window: int | None = None,
-    bins: int = BINS,
-    values_min: int = VALUES_MIN,
-) -> float | None:
-    """PSI that the training values (n,), in order of time, show against themselves.
+def bin_counts(edges: Sequence[float] | FloatArray, values: ArrayLike) -> FloatArray:
+    """How many of `values` (n,) lie in each bin, (k + 1,); ValueError with a non-finite one."""
+    places = np.searchsorted(np.asarray(edges, dtype=np.float64), _checked(values), side="left")
+    return np.bincount(places, minlength=len(edges) + 1).astype(np.float64)
 
-    Without `window`: the second half against the first. With it: the 95 % quantile over stretches
-    of that many values, each against all, which is what a live window of that length shows while
-    nothing has changed but the weather. None when there are too few values for either.
+
+def psi_of(usual: FloatArray, recent: FloatArray, n: float | FloatArray) -> FloatArray:
+    """Sum over bins, the last axis, of (q - p) ln(q / p), the recent shares being of `n` values.
+
+    Shares on either side under half an observation are lifted to that, for n values cannot tell
+    them from none.
     """
-    usual = _checked(values)
-    if window is None:
-        middle = len(usual) // 2
-        if middle < max(values_min, 1):
-            return None
-        return psi(reference_histogram(usual[:middle], bins), usual[middle:], values_min)
-    stretches = len(usual) // window
-    if stretches < PLACEBO_WINDOWS_MIN or window < values_min:
-        return None
-    reference = reference_histogram(usual, bins)
-    levels = [
-        psi(reference, usual[start : start + window], values_min)
-        for start in range(0, stretches * window, window)
-    ]
-    return float(np.quantile([level for level in levels if level is not None], PLACEBO_QUANTILE))
+    floor = np.maximum(SHARE_FLOOR, 0.5 / np.asarray(n, dtype=np.float64))
+    p, q = np.maximum(usual, floor), np.maximum(recent, floor)
+    made: FloatArray = ((q - p) * np.log(q / p)).sum(axis=-1)
+    return made
+
+
+def ks_of(usual: FloatArray, recent: FloatArray) -> FloatArray:
+    """Kolmogorov and Smirnov's distance, read at the edges of the bins: how far the two cumulative
+    shares ever part.
+    """
+    made: FloatArray = np.abs(np.cumsum(recent - usual, axis=-1)).max(axis=-1)
+    return made
+
+
+def limits_of(placebo: Placebo, n: int) -> tuple[float, float] | None:
+    """PSI and KS that `n` rows in a row reach by chance; None where training could not tell.
+
+    Between two lengths it is that of the shorter one, which is the higher.
+    """
+    place = int(np.searchsorted(np.asarray(placebo.rows), n, side="right")) - 1
+    return (placebo.psi[place], placebo.ks[place]) if place >= 0 else None
 
 
 def _checked(values: ArrayLike) -> FloatArray:
@@ -109,14 +115,3 @@ def _checked(values: ArrayLike) -> FloatArray:
     if flat.ndim != 1 or not np.isfinite(flat).all():
         raise ValueError("drift is measured on one row of finite values")
     return flat
-
-
-def _counts(edges: FloatArray, values: FloatArray) -> NDArray[np.int64]:
-    places = np.searchsorted(edges, values, side="left")
-    return np.bincount(places, minlength=len(edges) + 1).astype(np.int64)
-
-
-def _psi(usual: FloatArray, recent: FloatArray, n: int) -> float:
-    floor = max(SHARE_FLOOR, 0.5 / n)
-    p, q = np.maximum(usual, floor), np.maximum(recent, floor)
-    return float(((q - p) * np.log(q / p)).sum())

@@ -17,10 +17,11 @@ from daemon.layers.monitoring.measured import Delay, Measured, nearest
 from daemon.layers.monitoring.sequential import DOUBT_SHARE, Rules, rules_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from daemon.config import HealthSection
     from daemon.core.events import HealthSampled, ModelActivated
+    from daemon.core.scores import Shift
 
 
 class Explained(Struct, frozen=True):
@@ -42,7 +43,7 @@ def explain(
         symbols = max(len(sampled.symbols), 1)
         row = nearest(config.policy, model.horizon_bars, model.auc, symbols)
     return Explained(
-        rule=tuple(_rule(config, rules)),
+        rule=(*_rule(config, rules), *_drift_rule(config)),
         errors=() if row is None else tuple(_errors(row, timeframe_ns)),
         changes=tuple(_changes(sampled, config, rules)),
         measured=row,
@@ -126,6 +127,35 @@ def _rule(config: HealthSection, rules: Rules) -> Iterator[str]:
         "somebody else bets for the model, with one unit in all, against its being no better than "
         f"a constant. When he owns {rules.shown_limit:,.0f} the skill is shown, which happens to "
         f"at most {config.false_health_ratio:.0%} of models that have none, ever"
+    )
+
+
+def drift_lines(shifts: Iterable[Shift]) -> Iterator[str]:
+    """A line for each that is told, the worst first."""
+    for each in sorted(shifts, key=lambda one: (one.is_drift, one.is_disputed), reverse=True):
+        word = "DRIFT" if each.is_drift else "disputed" if each.is_disputed else "as usual"
+        yield (
+            f"{word}: {each.what}, PSI {each.psi:.3f} ({_limit(each.psi_limit)}), "
+            f"KS {each.ks:.3f} ({_limit(each.ks_limit)}), {each.n} rows"
+        )
+
+
+def _limit(limit: float | None) -> str:
+    return "no limit known" if limit is None else f"limit {limit:.3f}"
+
+
+def _drift_rule(config: HealthSection) -> Iterator[str]:
+    yield (
+        f"drift: the newest rows, at most {config.window_outcomes} of each symbol and at least "
+        f"{config.drift_rows_min}, are compared with training's. WARNING when the PSI of a feature "
+        f"or of the prediction, in one symbol or in all together, is above {config.psi_warn:g} and "
+        "above what chance reaches in so many rows in a row, and its KS distance is above what "
+        "chance reaches; where only one of them is, it is told as disputed and nothing comes of it"
+    )
+    yield (
+        "what chance reaches is measured on the model's own training rows, for all features and "
+        "symbols together: while nothing has changed, at most about 2 looks of a hundred find any "
+        "beyond it (make soak SOAK=drift)"
     )
 
 

@@ -6,7 +6,7 @@ model HEALTHY to `health`, and when to sample to the health task.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from daemon.core.events import HealthSampled, HealthStatus
@@ -15,17 +15,18 @@ from daemon.layers.monitoring.figures import Window, since, window_of
 from daemon.layers.monitoring.health import (
     BySkill,
     HealthReason,
-    References,
+    by_drift,
     by_evidence,
     by_interval,
     by_last,
     judge,
-    measure_drift,
 )
 from daemon.layers.monitoring.outcomes import Outcomes
 from daemon.layers.monitoring.results import Results
 from daemon.layers.monitoring.sequential import rules_of
+from daemon.layers.monitoring.shifts import References, Rules, measure_drift
 from daemon.layers.monitoring.skill import Skill, auc, brier, calibration_slope, log_loss
+from daemon.layers.monitoring.windows import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -66,8 +67,8 @@ class Monitoring:
         self._model: str | None = None
         self._feature_names: tuple[str, ...] = ()
         self._fingerprint = ""
-        self._rows: deque[tuple[float, ...]] = deque(maxlen=config.window_outcomes)
-        self._probabilities: deque[float] = deque(maxlen=config.window_outcomes)
+        self._rows = Windows(config.window_outcomes)
+        self._probabilities = Windows(config.window_outcomes)
         self._references: dict[str, References] = {}
 
     def use_references(
@@ -114,7 +115,7 @@ class Monitoring:
     def apply_feature_rows(self, event: FeatureRows) -> None:
         if event.fingerprint == self._fingerprint:
             for row in event.rows:
-                self._rows.append(row.values)
+                self._rows.add(row.instrument, row.values)
 
     def apply_predictions(self, event: Predictions) -> None:
         if not event.rows:
@@ -122,7 +123,7 @@ class Monitoring:
         self.outcomes.apply_predictions(event)
         if event.model == self._model:
             for row in event.rows:
-                self._probabilities.append(row.probability_up)
+                self._probabilities.add(row.instrument, (row.probability_up,))
 
     def apply_history_loaded(self, event: HistoryLoaded) -> None:
         self.outcomes.apply_history_loaded(event)
@@ -157,15 +158,16 @@ class Monitoring:
         drift = measure_drift(
             self._references.get(self._model or ""),
             self._feature_names,
-            self._rows,
-            self._probabilities,
-            self._config.psi_warn,
+            self._rows.recent(),
+            self._probabilities.recent(),
+            Rules(self._config.psi_warn, self._config.drift_rows_min),
         )
+        worst = next(iter(drift.features), None)
         is_tested = self._config.policy == "sequential"
         symbols = tests.symbols(self.rules, self._counts()) if is_tested else ()
         is_one_lost = any(each.is_lost for each in symbols)
         by_skill = self._by_skill(tests, skill, recent)
-        status, reasons = judge(by_skill, drift, is_symbol_lost=is_one_lost)
+        status, reasons = judge(by_skill, by_drift(drift), is_symbol_lost=is_one_lost)
         if self._model is None:
             status, reasons = HealthStatus.UNKNOWN, (HealthReason.NO_MODEL,)
         yield HealthSampled(
@@ -178,9 +180,9 @@ class Monitoring:
             auc_high=skill.high,
             auc_n=skill.n,
             brier=brier(recent.probabilities, recent.outcomes),
-            psi_worst=drift.worst,
-            psi_worst_feature=drift.worst_feature,
-            psi_prediction=drift.prediction,
+            psi_worst=None if worst is None else worst.psi,
+            psi_worst_feature=None if worst is None else worst.feature,
+            psi_prediction=drift.prediction[0].psi if drift.prediction else None,
             lost=0 if self._model is None else self.outcomes.scores(self._model).lost,
             policy=self._config.policy,
             skill_lost=HealthReason.SKILL_LOST in reasons,
@@ -194,6 +196,8 @@ class Monitoring:
             windows=self._windows(event.ts_ns),
             symbols=symbols,
             trades=self.results.figures(),
+            psi_worst_instrument=None if worst is None else worst.instrument,
+            shifts=drift.told,
         )
 
     def _remember(self) -> None:

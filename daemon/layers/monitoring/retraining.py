@@ -20,7 +20,6 @@ from daemon.core.events import (
     TrainingFault,
 )
 from daemon.core.timeframes import DAY_NS, HOUR_NS
-from daemon.layers.monitoring.health import HealthReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
         TrainingFailed,
     )
     from daemon.core.instruments import InstrumentId
+    from daemon.core.scores import Shift
 
 
 BACKTEST = "backtest"
@@ -150,9 +150,8 @@ class Retraining:
             return
         shift = self._shift(event)
         if config.on_drift and shift is not None and self._drifted >= config.drift_samples:
-            value, name = shift
-            detail = f"PSI of {name} in {self._drifted} samples"
-            cause = _Cause(RetrainReason.DRIFT, detail, value, config.psi_min)
+            detail = f"PSI of {shift.what} in {self._drifted} samples"
+            cause = _Cause(RetrainReason.DRIFT, detail, shift.psi, config.psi_min)
             yield from self._opening(event.ts_ns, cause)
 
     def on_bars_closed(self, event: BarsClosed) -> Iterator[Event]:
@@ -247,15 +246,11 @@ class Retraining:
         every_ns = self._config.every_days * DAY_NS
         return (ts_ns - self._config.at_hour * HOUR_NS) // every_ns
 
-    def _shift(self, event: HealthSampled) -> tuple[float, str] | None:
-        """The largest PSI that warns and is above the level at which a new model is asked for."""
-        found = []
-        if HealthReason.FEATURE_DRIFT in event.reasons and event.psi_worst is not None:
-            found.append((event.psi_worst, event.psi_worst_feature or "a feature"))
-        if HealthReason.PREDICTION_DRIFT in event.reasons and event.psi_prediction is not None:
-            found.append((event.psi_prediction, "the prediction"))
-        worst = max(found, default=None)
-        return worst if worst is not None and worst[0] > self._config.psi_min else None
+    def _shift(self, event: HealthSampled) -> Shift | None:
+        """The largest that has drifted and is beyond where a new model is asked for."""
+        found = [each for each in event.shifts if each.is_drift]
+        worst = max(found, key=lambda each: each.psi, default=None)
+        return worst if worst is not None and worst.psi > self._config.psi_min else None
 
 
 def _by_skill(sample: HealthSampled) -> _Cause:

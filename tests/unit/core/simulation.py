@@ -156,7 +156,9 @@ def settings_of(rng: Random) -> Settings:
         ),
         policy=policy_of(Random(rng.random())),
         # Stories are short: the rule that halts sooner, if seldom rightly.
-        health=HealthSection(policy="auc_window", window_outcomes=40, min_resolved=20),
+        health=HealthSection(
+            policy="auc_window", window_outcomes=40, min_resolved=20, drift_rows_min=40
+        ),
         retraining=RetrainingSection(
             after_days=0.5,
             new_bars_min=4,

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from daemon.layers.monitoring.drift import Reference, placebo_psi, psi, reference_histogram
+from daemon.core.manifests import Placebo
+from daemon.layers.monitoring.drift import Reference, ks_of, limits_of, psi, reference_histogram
 
 any_values = arrays(
     np.float64,
@@ -123,26 +124,20 @@ def test_an_empty_bin_costs_no_more_than_half_an_observation() -> None:
     assert level == pytest.approx(expected)
 
 
-def test_the_placebo_of_steady_values_is_small_and_of_wandering_ones_is_not() -> None:
-    rng = np.random.default_rng(5)
-    steady = rng.normal(size=6000)
-    wandering = np.zeros(6000)
-    for place in range(1, 6000):
-        wandering[place] = 0.99 * wandering[place - 1] + rng.normal()
+def test_the_distance_of_kolmogorov_and_smirnov_is_that_of_the_cumulative_shares() -> None:
+    usual, recent = np.array([0.5, 0.3, 0.2]), np.array([0.2, 0.3, 0.5])
 
-    assert (placebo_psi(steady) or 1.0) < 0.02
-    calm, weather = placebo_psi(steady, window=500), placebo_psi(wandering, window=500)
-    assert calm is not None
-    assert weather is not None
-    assert calm < 0.06
-    assert weather > 0.25
+    assert ks_of(usual, recent) == pytest.approx(0.3)
+    assert ks_of(usual, usual) == 0.0
 
 
-def test_a_placebo_needs_two_halves_or_four_windows() -> None:
-    assert placebo_psi(np.arange(199.0)) is None
-    assert placebo_psi(np.arange(200.0)) is not None
-    assert placebo_psi(np.arange(1000.0), window=300) is None
-    assert placebo_psi(np.arange(1000.0), window=50) is None
+def test_a_limit_is_that_of_the_next_shorter_length() -> None:
+    placebo = Placebo(rows=(40, 100), psi=(0.9, 0.4), ks=(0.5, 0.3))
+
+    assert limits_of(placebo, 39) is None
+    assert limits_of(placebo, 99) == (0.9, 0.5)
+    assert limits_of(placebo, 100) == limits_of(placebo, 5_000) == (0.4, 0.3)
+    assert limits_of(Placebo(), 500) is None
 
 
 def test_drift_refuses_what_is_not_a_number() -> None:

@@ -3,9 +3,9 @@
 from daemon.config import HealthSection
 from daemon.core.events import HealthSampled, HealthStatus
 from daemon.core.timeframes import HOUR_NS
-from daemon.layers.monitoring.explaining import Explained, explain
+from daemon.layers.monitoring.explaining import Explained, drift_lines, explain
 from daemon.layers.monitoring.health import HealthReason
-from tests.builders import a_health_sample, a_model_activated
+from tests.builders import a_health_sample, a_model_activated, a_shift
 
 
 def told(sampled: HealthSampled, config: HealthSection | None = None) -> Explained:
@@ -55,6 +55,19 @@ def test_what_would_change_it_is_what_keeps_it_from_being_better_or_worse() -> N
     assert [each.partition(":")[0] for each in healthy] == ["to WARNING", "to CRITICAL"]
     assert "from 2,000 below 216" in lost[0]
     assert "from 3.5 to 20" in not_shown.changes[0]
+
+
+def test_what_drifts_is_told_before_what_is_disputed_with_symbol_and_limits() -> None:
+    disputed = a_shift(feature=None, instrument=None, is_drift=False, is_disputed=True)
+    lines = tuple(drift_lines((disputed, a_shift(), a_shift(is_drift=False, psi_limit=None))))
+
+    assert lines[0] == (
+        "DRIFT: bb_width_20 of binance:BTC/USDT, PSI 0.412 (limit 0.250), KS 0.310 (limit 0.220), "
+        "480 rows"
+    )
+    assert lines[1].startswith("disputed: the prediction of all symbols, PSI 0.412")
+    assert lines[2].startswith("as usual: ")
+    assert "no limit known" in lines[2]
 
 
 def test_everything_else_that_is_missing_is_named() -> None:

@@ -28,7 +28,7 @@ from daemon.core.events import (
     encode,
 )
 from daemon.core.instruments import InstrumentId
-from daemon.core.manifests import Histogram
+from daemon.core.manifests import Histogram, Placebo
 from daemon.core.pipeline import Pipeline, apply, on
 from daemon.core.scores import SkillWindow
 from daemon.layers.monitoring.drift import reference_histogram
@@ -42,14 +42,21 @@ NAMES = ("calm", "wild")
 Floats = NDArray[np.float64]
 
 
-def a_histogram(values: Floats, placebo_psi: float | None = 0.01) -> Histogram:
+def a_histogram(values: Floats, psi_placebo: float = 0.01, ks_placebo: float = 0.02) -> Histogram:
     reference = reference_histogram(values)
-    return Histogram(reference.edges, reference.shares, len(values), placebo_psi)
+    placebo = Placebo((100,), (psi_placebo,), (ks_placebo,))
+    return Histogram(
+        reference.edges,
+        reference.shares,
+        len(values),
+        placebo=placebo,
+        symbol_placebo=placebo,
+    )
 
 
-def usual(placebo_psi: float | None = 0.01) -> dict[str, Histogram]:
+def usual(psi_placebo: float = 0.01, ks_placebo: float = 0.02) -> dict[str, Histogram]:
     rng = np.random.default_rng(1)
-    return {name: a_histogram(rng.normal(size=5000), placebo_psi) for name in NAMES}
+    return {name: a_histogram(rng.normal(size=5000), psi_placebo, ks_placebo) for name in NAMES}
 
 
 def usual_probability() -> Histogram:
@@ -381,26 +388,43 @@ def test_a_feature_that_left_its_place_is_named_and_warned_of() -> None:
 
 def test_a_shift_that_training_shows_against_itself_does_not_warn() -> None:
     monitoring, pipeline = a_monitor()
-    monitoring.use_references("rf-a", usual(placebo_psi=5.0), usual_probability())
+    monitoring.use_references("rf-a", usual(psi_placebo=5.0), usual_probability())
 
     run(pipeline, [an_activation(), *a_market(600, pull=2.0, shift=1.0)])
 
     assert sample(pipeline).status is HealthStatus.HEALTHY
 
 
-def test_without_a_placebo_the_limit_alone_decides() -> None:
+def test_what_chance_reaches_in_both_ways_is_no_drift_and_what_only_one_says_is_told() -> None:
     monitoring, pipeline = a_monitor()
-    monitoring.use_references("rf-a", usual(placebo_psi=None), usual_probability())
+    monitoring.use_references("rf-a", usual(ks_placebo=0.9), usual_probability())
+
+    run(pipeline, [an_activation(), *a_market(600, pull=2.0, shift=1.0)])
+    sampled = sample(pipeline)
+
+    assert (sampled.status, sampled.reasons) == (HealthStatus.HEALTHY, ())
+    worst = next(each for each in sampled.shifts if each.feature == "wild")
+    assert (worst.is_disputed, worst.is_drift) == (True, False)
+    assert worst.instrument == BTC
+    assert worst.psi > (worst.psi_limit or 9.0)
+    assert worst.ks < (worst.ks_limit or 0.0)
+
+
+def test_a_model_that_cannot_tell_what_chance_reaches_leaves_drift_unknown() -> None:
+    monitoring, pipeline = a_monitor()
+    without = {name: replace(each, symbol_placebo=Placebo())
+               for name, each in usual().items()}  # fmt: skip
+    monitoring.use_references("rf-a", without, usual_probability())
 
     run(pipeline, [an_activation(), *a_market(600, pull=2.0, shift=1.0)])
 
-    assert sample(pipeline).reasons == ("feature_drift",)
+    assert sample(pipeline).reasons == ("no_reference",)
 
 
 def test_a_wandering_feature_does_not_hide_one_that_warns() -> None:
     monitoring, pipeline = a_monitor()
     references = usual()
-    far_away = a_histogram(np.random.default_rng(4).normal(50.0, 1.0, 1000), placebo_psi=20.0)
+    far_away = a_histogram(np.random.default_rng(4).normal(50.0, 1.0, 1000), psi_placebo=20.0)
     monitoring.use_references("rf-a", {**references, "calm": far_away}, usual_probability())
 
     run(pipeline, [an_activation(), *a_market(600, pull=2.0, shift=1.0)])

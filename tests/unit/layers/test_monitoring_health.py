@@ -7,7 +7,6 @@ import pytest
 
 from daemon.core.events import HealthStatus
 from daemon.layers.monitoring.health import (
-    Drift,
     HealthReason,
     by_evidence,
     by_interval,
@@ -48,7 +47,7 @@ from daemon.layers.monitoring.skill import Skill, auc_with_interval
 def test_the_worst_that_is_known_decides_and_every_reason_is_told(
     skill: Skill, drift: tuple[HealthReason, ...], status: HealthStatus, reasons: str
 ) -> None:
-    judged, told = judge(by_interval(skill, 100), Drift(reasons=drift))
+    judged, told = judge(by_interval(skill, 100), drift)
 
     assert (judged, " ".join(told)) == (status, reasons)
 

@@ -20,6 +20,7 @@ from tests.builders import (
     a_health_sample,
     a_model_activated,
     a_run_opened,
+    a_shift,
     a_start,
     a_stop_requested,
     a_training_failed,
@@ -97,7 +98,7 @@ class Desk:
 
 
 def drifting(psi: float) -> dict[str, Any]:
-    return {"reasons": ("feature_drift",), "psi_worst": psi, "psi_worst_feature": "rsi_14"}
+    return {"reasons": ("feature_drift",), "shifts": (a_shift(feature="rsi_14", psi=psi),)}
 
 
 def test_a_model_that_has_lost_its_skill_is_to_be_replaced() -> None:
@@ -130,24 +131,26 @@ def test_drift_has_to_last() -> None:
     assert told[:-1] == [None] * 5
     assert told[-1] is not None
     assert (told[-1].reason, told[-1].value) == (e.RetrainReason.DRIFT, 0.41)
-    assert told[-1].detail == "PSI of rsi_14 in 3 samples"
+    assert told[-1].detail == "PSI of rsi_14 of binance:BTC/USDT in 3 samples"
 
 
-def test_a_shift_that_training_shows_against_itself_is_no_drift() -> None:
+def test_a_shift_that_only_one_of_two_measures_sees_asks_for_nothing() -> None:
     desk = Desk(drift_samples=1)
     desk.bars(60)
 
-    assert desk.sampled(reasons=(), psi_worst=0.9, psi_worst_feature="rsi_14") is None
+    disputed = a_shift(psi=0.9, is_drift=False, is_disputed=True)
+
+    assert desk.sampled(reasons=(), psi_worst=0.9, shifts=(disputed,)) is None
 
 
 def test_a_prediction_that_shifts_is_drift_too() -> None:
     desk = Desk(drift_samples=1)
     desk.bars(60)
 
-    opened = desk.sampled(reasons=("prediction_drift",), psi_prediction=0.5)
+    opened = desk.sampled(reasons=("prediction_drift",), shifts=(a_shift(feature=None, psi=0.5),))
 
     assert opened is not None
-    assert opened.detail == "PSI of the prediction in 1 samples"
+    assert opened.detail == "PSI of the prediction of binance:BTC/USDT in 1 samples"
 
 
 def test_a_model_that_grows_old_is_to_be_replaced_before_its_use_ends() -> None:

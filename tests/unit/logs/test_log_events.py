@@ -28,12 +28,14 @@ from tests.builders import (
     a_denial,
     a_disk_checked,
     a_halt,
+    a_health_sample,
     a_health_tick,
     a_position_changed,
     a_prediction,
     a_reconciled,
     a_resolution,
     a_run_opened,
+    a_shift,
     a_signal,
     a_suppression,
     an_approval,
@@ -47,6 +49,11 @@ from tests.builders import (
     predictions,
 )
 
+DRIFTING = (
+    a_shift(),
+    a_shift(feature=None, instrument=None, is_drift=False, is_disputed=True),
+    a_shift(is_drift=False),
+)
 RELIED_ON = {
     *("run.started", "bar.closed", "features.computed", "model.predicted", "signal.emitted"),
     *("signal.suppressed", "risk.sized", "order.denied", "order.submitted", "order.filled"),
@@ -125,6 +132,7 @@ def test_every_line_of_the_tap_is_registered_and_has_its_fields(out: io.StringIO
         a_reconciled(is_clean=False, differences=("BTC: books 1, venue 2",)),
         a_bar_rejected(reason=BarRejectReason.DUPLICATE),
         a_clock_checked(is_trusted=True, offset_ms=0.5),
+        a_health_sample(shifts=DRIFTING),
         a_disk_checked(is_enough=True, free_megabytes=900),
     )
 
@@ -136,6 +144,19 @@ def test_every_line_of_the_tap_is_registered_and_has_its_fields(out: io.StringIO
         row = REGISTRY[line["event"]]
         assert line["level"] == row.level
         assert row.required <= line.keys() <= row.required | row.optional | COMMON.keys()
+
+
+def test_what_drifts_is_told_with_its_symbol_and_what_it_rests_on(out: io.StringIO) -> None:
+    found, disputed = [
+        line for line in tapped(out, a_health_sample(shifts=DRIFTING)) if "drift." in line["event"]
+    ]
+
+    assert (found["event"], found["level"]) == ("drift.found", "warning")
+    assert (found["feature"], found["symbol"], found["rows"]) == ("bb_width_20", "BTC/USDT", 480)
+    assert (found["psi"], found["psi_limit"]) == (0.412, 0.25)
+    assert (found["ks"], found["ks_limit"]) == (0.31, 0.22)
+    assert (disputed["event"], disputed["level"]) == ("drift.disputed", "info")
+    assert (disputed["feature"], disputed["symbol"]) == ("prediction", "all")
 
 
 def test_per_bar_lines_carry_trace_symbol_and_the_close_of_the_bar(out: io.StringIO) -> None:

@@ -51,7 +51,7 @@ def a_manifest(
     seed: int = 1, symbols: tuple[str, ...] = ("BTC/USDT",), fingerprint: str = "f" * 64
 ) -> Manifest:
     flat = PayoffEstimate(10, 6, 4, 0.01, 0.009, "threshold")
-    histogram = Histogram((0.0, 1.0), (0.25, 0.5, 0.25), 100, 0.01)
+    histogram = Histogram((0.0, 1.0), (0.25, 0.5, 0.25), 100)
     return with_content_id(
         Manifest(
             schema=MANIFEST_SCHEMA,
@@ -374,9 +374,9 @@ def test_a_manifest_of_another_version_is_refused_as_foreign_and_not_as_broken(
 ) -> None:
     registry, model_id = registered(tmp_path)
     path = tmp_path / model_id / "manifest.json"
-    path.write_text(path.read_text().replace(MANIFEST_SCHEMA, "tradingd.model/1"))
+    path.write_text(path.read_text().replace(MANIFEST_SCHEMA, "tradingd.model/2"))
 
-    with pytest.raises(ModelForeign, match=f"{model_id}: .*'tradingd.model/1'.*train anew"):
+    with pytest.raises(ModelForeign, match=f"{model_id}: .*'tradingd.model/2'.*train anew"):
         registry.manifest(model_id)
 
 
@@ -393,7 +393,7 @@ def test_an_edited_manifest_is_refused_even_where_it_still_reads_well(tmp_path: 
     ("content", "complaint"),
     [
         ('{"schema": "tradingd.model/9"}', "schema 'tradingd.model/9'; this version reads"),
-        ('{"schema": "tradingd.model/2"}', "not readable: .*missing required field"),
+        ('{"schema": "tradingd.model/3"}', "not readable: .*missing required field"),
         ("{", "not readable"),
         ("", "manifest.json is empty"),
         ("[]", "not readable"),
