@@ -84,9 +84,11 @@ class Lockstep:
         """Owe the first acknowledgements: everything up to these closes is known here.
 
         They wait like all others for what is in flight: a training or a sample that an earlier
-        process left open ends in the slot it was asked for in.
+        process left open ends in the slot it was asked for in. A bar may have come already: of a
+        slot that was acknowledged by a process that was killed before it had its bar.
         """
-        self._owed.update(closes)
+        for instrument, close_ns in closes.items():
+            self._owed[instrument] = max(self._owed.get(instrument, 0), close_ns)
         self._poked.set()
 
     async def run(self) -> None:

@@ -37,6 +37,7 @@ class Killed:
     lines_max: int = 90  # of one life
     kills: int = 0
     stops: int = 0
+    mid_order: int = 0  # kills that left an order whose fate the journal does not know
     wrong: list[str] = field(default_factory=list)
 
     def begin(self, *options: str, lines: int) -> None:
@@ -67,6 +68,7 @@ class Killed:
     def check(self) -> None:
         """What holds at every moment: no order is doubled, none came that was not written down."""
         ledger, books = self.ledger(), self.books()
+        self.mid_order += bool(books.blotter.unresolved())
         found = doubled_or_unintended(ledger, books.blotter.orders)
         self.wrong += [f"after {self.kills} kills: {text}" for text in found]
 

@@ -58,6 +58,7 @@ class Outcome:
     """What one story came to; `wrong` is empty when all held."""
 
     kills: int
+    mid_order: int
     stops: int
     orders: int
     fills: int
@@ -97,10 +98,13 @@ def main() -> int:
     ]
     if not any(each.fills for each in outcomes):
         wrong.append("not one order filled: nothing was shown")
+    if not any(each.mid_order for each in outcomes):
+        wrong.append("not one kill came while an order was on its way: nothing was shown")
     result: Mapping[str, object] = {
         "soak": "kill",
         "seed": seed,
         "kills": sum(each.kills for each in outcomes),
+        "mid_order": sum(each.mid_order for each in outcomes),
         "graceful_stops": sum(each.stops for each in outcomes),
         "stories": len(outcomes),
         "stories_without_orders": sum(not each.orders for each in outcomes),
@@ -144,6 +148,7 @@ def told(seed: int, way: tuple[str, str], kills: int, on_kill: Callable[[], None
         books = run.books()
         return Outcome(
             run.kills,
+            run.mid_order,
             run.stops,
             len(books.blotter.orders),
             books.blotter.fill_count,

@@ -257,6 +257,36 @@ def test_when_one_exchange_is_away_the_other_waits_and_no_slot_is_lost() -> None
     assert desk.sections() == [dict.fromkeys((*IDS, THERE), slot) for slot in (1, 2, 3)]
 
 
+def test_a_bar_that_came_before_the_start_is_acknowledged_too() -> None:
+    """A daemon that was killed between an acknowledgement and the next bar is behind its market."""
+
+    async def scenario() -> FakeExchange:
+        exchange, is_quiet, entered = FakeExchange([WHOLE]), asyncio.Event(), Inbox()
+        exchange.now = 1  # acknowledged by the process that was killed
+        lockstep = Lockstep(
+            {BTC.exchange: exchange},
+            "run-1",
+            IDS,
+            entered.put,
+            is_quiet=is_quiet.is_set,
+            on_clock=lambda _exchange, _clock: None,
+            before_slot=nothing,
+        )
+        running = asyncio.create_task(lockstep.run())
+        for instrument in IDS:
+            bar = a_slot_bar(instrument, 1)
+            await lockstep.publish(e.BarsClosed(ts_ns=bar.received_ns, bars=(bar,)))
+        await entered.get()
+        lockstep.start(dict.fromkeys(IDS, CLOSE_NS))
+        is_quiet.set()
+        await asyncio.sleep(5)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return exchange
+
+    assert run_virtual(scenario()).acks == [(each.symbol, 1) for each in IDS]
+
+
 def test_the_history_is_acknowledged_first_then_each_slot_symbol_by_symbol() -> None:
     desk = ran([WHOLE] * 2)
 
