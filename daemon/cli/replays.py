@@ -170,6 +170,7 @@ def replay(run: str, config: Path | None, state_dir: Path | None, *, as_json: bo
         "steps": parity.steps,
         "bars": parity.bars,
         "compared": parity.compared,
+        "also_compared": parity.also_compared,
         "recorded_by": parity.versions,
         "code": code_version(),
     }

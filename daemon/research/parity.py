@@ -27,6 +27,17 @@ COUNTED: dict[type[Event], str] = {
     e.OrderDenied: "sizings",
     e.OrderIntended: "orders",
 }
+# The life of models and halts: counted too, but no run has to have any of it.
+ALSO_COUNTED: dict[type[Event], str] = {
+    e.HealthSampled: "health",
+    e.TradingHalted: "halts",
+    e.TradingResumed: "halts",
+    e.RetrainingOpened: "retrainings",
+    e.ModelsCompared: "comparisons",
+    e.ChallengerDropped: "drops",
+    e.ModelPromoted: "swaps",
+    e.ModelRolledBack: "swaps",
+}
 FIRST_STEP = 1
 KINDS = ("features", "probabilities", "signals", "sizings", "orders")
 
@@ -49,6 +60,9 @@ class Parity(Struct):
 
     bars: int = 0
     compared: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    also_compared: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(ALSO_COUNTED.values(), 0)
+    )
     first_difference: dict[str, object] | None = None
     difference: Difference | None = None  # the same as events, where they are events
     steps: int = 0  # that were recomputed
@@ -88,7 +102,7 @@ def compare(journal: Iterable[tuple[int, Event]], pipeline: Pipeline) -> Parity:
             parity.first_difference = _told(difference)
             return parity
         for event in computed:
-            _count(parity.compared, event)
+            _count(parity, event)
     return parity
 
 
@@ -131,10 +145,13 @@ def _told(difference: Difference) -> dict[str, object]:
     return {"step": difference.step, "what": type(extra).__name__, side: encode(extra).decode()}
 
 
-def _count(compared: dict[str, int], event: Event) -> None:
+def _count(parity: Parity, event: Event) -> None:
+    compared = parity.compared
     if isinstance(event, e.FeatureRows):
         compared["features"] += sum(len(row.values) for row in event.rows)
     elif isinstance(event, e.Predictions):
         compared["probabilities"] += len(event.rows)
     elif name := COUNTED.get(type(event)):
         compared[name] += 1
+    elif name := ALSO_COUNTED.get(type(event)):
+        parity.also_compared[name] += 1

@@ -64,6 +64,10 @@ def test_a_run_recomputed_from_its_inputs_is_identical_and_everything_was_compar
         "sizings": count(told, e.OrderApproved, e.OrderDenied),
         "orders": count(told, e.OrderIntended),
     }
+    assert parity.also_compared["health"] == count(told, e.HealthSampled) > 0
+    assert parity.also_compared["halts"] == count(told, e.TradingHalted, e.TradingResumed) > 0
+    swaps = count(told, e.ModelPromoted, e.ModelRolledBack)
+    assert parity.also_compared["swaps"] == swaps
 
 
 def count(events: list[e.Event], *kinds: type[e.Event]) -> int:
