@@ -68,6 +68,7 @@ def model_routes(core: Core) -> list[Route]:
         # what becomes of it: in shadow, compared, promoted or dropped, and the way back
         on(e.CandidateTrained, challenger.on_candidate_trained,
            e.ChallengerDropped, e.ChallengerOpened),
+        on(e.ModelUnfit, challenger.on_model_unfit, e.ChallengerDropped, e.WatchEnded),
         apply(e.ChallengerOpened, roles.apply_challenger_opened),
         apply(e.ChallengerOpened, outcomes.apply_challenger_opened),
         apply(e.ChallengerOpened, challenger.apply_challenger_opened),

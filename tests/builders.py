@@ -640,6 +640,11 @@ def a_training_failed(**changes: Any) -> e.TrainingFailed:
     return _filled(e.TrainingFailed, defaults, changes)
 
 
+def an_unfit_model(**changes: Any) -> e.ModelUnfit:
+    defaults = {"model": CHALLENGER, "error": "model.npz is missing (No such file or directory)"}
+    return _filled(e.ModelUnfit, defaults, changes)
+
+
 def a_comparison(**changes: Any) -> e.Comparison:
     defaults: dict[str, Any] = {
         "other": MODEL,
@@ -899,7 +904,7 @@ JOURNALED_BUILDERS: Final[tuple[Callable[..., e.Event], ...]] = (
     an_exchange_lost, an_exchange_back, an_order_reported, quotes_taken,
     orders_ticked, a_start, a_reconciled, funds_that_moved,
     books_adopted,
-    a_health_tick, a_candidate_trained, a_training_failed,
+    a_health_tick, a_candidate_trained, a_training_failed, an_unfit_model,
     a_promotion_requested, a_rollback_requested, a_halt_requested,
     a_resume_requested, a_flatten_requested,
     a_stop_requested, a_run_closed, feature_rows, predictions,

@@ -98,7 +98,7 @@ def _thin(paths: RunPaths, keep_ns: int, *, is_dry: bool) -> int:
 
     def make_core() -> Core:
         core = build_core(settings, features, None, [each.id for each in opened.instruments])
-        use_models(core, ModelRegistry(paths.models), features, journal)
+        use_models(core, ModelRegistry(paths.models), features, journal, is_resuming=False)
         return core
 
     return thin(paths.journal, keep_ns=keep_ns, window_bars=window_bars, make_core=make_core)

@@ -47,7 +47,7 @@ class Replayable(Struct, frozen=True, kw_only=True):
         features = feature_set_of(self.settings)
         instruments = [each.id for each in self.opened.instruments]
         core = build_core(self.settings, features, None, instruments)
-        use_models(core, ModelRegistry(self.models), features, self.journal)
+        use_models(core, ModelRegistry(self.models), features, self.journal, is_resuming=False)
         return core
 
 

@@ -27,6 +27,7 @@ class FeaturesRefusedReason(StrEnum):
     REFERENCE_MISSING = "reference_missing"
     NOT_FINITE = "not_finite"
     NO_MODEL = "no_model"
+    NO_ANSWER = "no_answer"  # of the model
 
 
 class SignalReason(StrEnum):
@@ -55,6 +56,7 @@ class SuppressReason(StrEnum):
     ZERO_VOLUME = "zero_volume"
     REFERENCE_MISSING = "reference_missing"
     NO_MODEL = "no_model"
+    NO_ANSWER = "no_answer"  # of the model
     NOT_FINITE = "not_finite"
     ROUTED = "routed"  # decided on another exchange's bar of the same thing
 
@@ -229,6 +231,8 @@ class DropReason(StrEnum):
     IN_USE = "in_use"  # it has a part already
     OTHER_FEATURES = "other_features"  # than those of this run
     OTHER_LABEL = "other_label"  # its outcomes are not those of the active one
+    UNFIT = "unfit"  # it cannot be loaded any more
+    SILENT = "silent"  # it gives no probability any more
 
 
 class CanaryReason(StrEnum):

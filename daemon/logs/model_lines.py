@@ -73,6 +73,10 @@ def training_failed(event: e.TrainingFailed, _: Memory) -> Iterator[Fields]:
     }
 
 
+def model_unfit(event: e.ModelUnfit, _: Memory) -> Iterator[Fields]:
+    yield {**parts.at(event), "model": event.model, "error": event.error}
+
+
 def challenger_opened(event: e.ChallengerOpened, _: Memory) -> Iterator[Fields]:
     model = event.activation
     yield {

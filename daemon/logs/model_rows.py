@@ -63,8 +63,8 @@ MODEL_ROWS: Final[tuple[LogEvent, ...]] = (
         "error",
     ),
     row(
-        "model.unfit", "warning", "a candidate cannot be used any more: it predicts nothing",
-        "model error",
+        "model.unfit", "warning", "a model in shadow cannot be loaded any more: it is let go",
+        "at model error",
     ),
     row(
         "challenger.predicted", "debug", "what a model in shadow says: nothing is traded on it",

@@ -96,6 +96,7 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
     e.RetrainingOpened: (("retraining.opened", model_lines.retraining_opened),),
     e.CandidateTrained: (("candidate.trained", model_lines.candidate_trained),),
     e.TrainingFailed: (("training.failed", model_lines.training_failed),),
+    e.ModelUnfit: (("model.unfit", model_lines.model_unfit),),
     e.ChallengerOpened: (("model.challenger", model_lines.challenger_opened),),
     e.ChallengerPredictions: (("challenger.predicted", lines.model_predicted),),
     e.ModelsCompared: (("models.compared", model_lines.models_compared),),

@@ -63,6 +63,10 @@ def _is_critical(fields: Fields) -> bool:
     return fields.get("status") == "critical"
 
 
+def _is_silent(fields: Fields) -> bool:
+    return fields.get("reason") == "silent"
+
+
 def _is_unwell(fields: Fields) -> bool:
     """What the process itself tells of without an event of its own."""
     unwell = fields.get("unwell")
@@ -232,8 +236,13 @@ RULES: Final = (
     ),
     Rule(
         event="model.unfit", severity=_WARN, where=("model",),
-        says="a candidate cannot be used any more: it predicts nothing",
-        do="nothing; the active model decides; tradingd models show says what it is",
+        says="a model in shadow cannot be loaded any more: it is let go",
+        do="nothing for now, the active model decides; see what became of its files",
+    ),
+    Rule(
+        event="model.dropped", severity=_WARN, where=("model",), when=_is_silent,
+        says="a model in shadow gave no probability any more: it is let go",
+        do="nothing for now, the active model decides; see why its process ends",
     ),
     # the process
     Rule(

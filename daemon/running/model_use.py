@@ -10,14 +10,14 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from daemon.core.errors import ModelRefused
-from daemon.core.events import CandidateTrained, ModelActivated
+from daemon.core.events import CandidateTrained, ModelActivated, ModelUnfit
 from daemon.running.boot import load_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from daemon.app import Core
-    from daemon.core.events import Event
+    from daemon.core.events import Event, Input
     from daemon.core.manifests import Manifest
     from daemon.layers.features.sets import FeatureSet
     from daemon.layers.inference.model import ActiveModel
@@ -52,24 +52,35 @@ async def use_candidate(
 
 
 def use_models(
-    core: Core, registry: ModelRegistry, features: FeatureSet, journal: Kept
+    core: Core, registry: ModelRegistry, features: FeatureSet, journal: Kept, *, is_resuming: bool
 ) -> dict[str, str]:
-    """Every model that ever was active or a candidate, each once; ModelRefused when one that was
-    active does not fit.
+    """Every model that ever was active or a candidate, each once; ModelRefused when one does not
+    fit that is needed: to recompute a run all that were active, to go on with it the newest.
 
-    Of the others returns what is wrong with them: they say nothing more, and stop nothing.
+    Of the others returns what is wrong with them.
     """
-    was_active: dict[str, bool] = {}
+    known: dict[str, None] = {}
+    needed: set[str] = set()
     for _, event in journal.read_kinds(ModelActivated, CandidateTrained):
         assert isinstance(event, ModelActivated | CandidateTrained)
-        is_active = isinstance(event, ModelActivated)
-        was_active[event.model] = is_active or was_active.get(event.model, False)
+        known[event.model] = None
+        if isinstance(event, ModelActivated):
+            needed = {event.model} if is_resuming else needed | {event.model}
     wrong = {}
-    for model_id, is_needed in was_active.items():
+    for model_id in known:
         try:
             use_model(core, registry, features, model_id)
         except ModelRefused as refused:
-            if is_needed:
+            if model_id in needed:
                 raise
             wrong[model_id] = str(refused)
     return wrong
+
+
+async def let_go_unfit(
+    core: Core, unfit: Mapping[str, str], take: Callable[[Input], Awaitable[None]], ts_ns: int
+) -> None:
+    """Who is in shadow and cannot be loaded any more has no part from here on."""
+    for shadow in core.roles.shadows():
+        if shadow.model in unfit:
+            await take(ModelUnfit(ts_ns=ts_ns, model=shadow.model, error=unfit[shadow.model]))

@@ -42,7 +42,7 @@ from daemon.running.listing_watch import news_of_rules
 from daemon.running.live import Live
 from daemon.running.model_desk import model_desk
 from daemon.running.model_following import Following
-from daemon.running.model_use import use_candidate, use_model, use_models
+from daemon.running.model_use import let_go_unfit, use_candidate, use_model, use_models
 from daemon.running.opening import as_balances, opening
 from daemon.running.recovery import booked, settle, was_cut_off
 from daemon.running.reporting import EXTEND_S
@@ -190,9 +190,7 @@ class Session:
         bars = () if activated else await self._load_bars()
         live = self._live = self._build()
         core, take = self._core, live.runner.take
-        unfit = use_models(core, self._registry, self._features, self._journal)
-        for model_id, error in unfit.items():
-            self._reporter.emit("model.unfit", model=model_id, error=error)
+        unfit = use_models(core, self._registry, self._features, self._journal, is_resuming=True)
         try:
             count = core.pipeline.recover(self._recorded(live))
         except JournalBroken as error:
@@ -212,6 +210,7 @@ class Session:
         self._tell_resumed(count)
         self._reporter.state("reconciling with the venue")
         await take(Started(ts_ns=now_ns, version=code_version()))
+        await let_go_unfit(core, unfit, take, now_ns)
         for event in news_of_rules(core.book.instruments, self._world.instruments, now_ns):
             await take(event)
         for canary in canaries(self._world, self._journal.read_kinds(CanaryBegun), now_ns):

@@ -63,6 +63,8 @@ NOT_REACHED = {
     ("HistoryLoaded", e.PredictionResolved),
     ("OrderFilled", e.FeesDrifted),  # shown in tests/unit/core/test_costs
     *(("BooksAdopted", each) for each in (e.OrderIntended, e.OrderCancelRequested, e.CancelOrder)),
+    # Of files that are gone: shown in tests/replay/test_promotion.
+    *(("ModelUnfit", each) for each in (e.ChallengerDropped, e.WatchEnded)),
     ("ModelPromoted", e.TradingResumed),  # shown in tests/unit/layers/test_risk
     # Beside orders that nobody intended: shown in tests/unit/layers/test_working.
     *(("Reconciled", each) for each in (e.OrderCancelRequested, e.CancelOrder, e.ParentEnded)),

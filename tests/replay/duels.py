@@ -4,10 +4,12 @@ Belongs here: a market in which one model is right and another is not, hour afte
 come of it belongs to the tests.
 """
 
+from dataclasses import replace
 from random import Random
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from daemon.app import Core, build_core
 from daemon.config import (
@@ -112,6 +114,11 @@ class Duel:
             heard += self.take(e.BarsClosed(ts_ns=self.now_ns + HOUR_NS, bars=(self._bar(),)))
         return [each for each in heard if isinstance(each, VERDICTS)]
 
+    def silence(self, model: str) -> None:
+        """It gives no probability any more, as one whose process has died for good."""
+        sound = _model(self.settings, model)
+        self.core.inference.use_model(replace(sound, predictor=Silent(sound.predictor.n_features)))
+
     def until(self, kind: type[e.Event], bars: int = 2_000) -> int:
         """Hours until the first of that kind; -1 when there was none."""
         for gone in range(bars):
@@ -161,6 +168,16 @@ VERDICTS: Final = (
 
 def _fields(event: e.CandidateTrained) -> dict[str, Any]:
     return {name: getattr(event, name) for name in event.__struct_fields__}
+
+
+class Silent:
+    """A predictor without an answer."""
+
+    def __init__(self, n_features: int) -> None:
+        self.n_features = n_features
+
+    def probability_up(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.full(len(rows), np.nan)
 
 
 def _model(settings: Settings, name: str) -> ActiveModel:

@@ -99,6 +99,51 @@ def test_a_model_that_is_no_better_is_dropped_when_its_time_is_over() -> None:
     assert duel.active == CHAMPION
 
 
+def test_a_challenger_that_cannot_be_loaded_any_more_is_dropped_at_once_and_never_takes_over() -> (
+    None
+):
+    duel = Duel(a_duel(**QUICK, error_rate_when_dead=0.001))
+    duel.run(60)
+    duel.challenge(RIGHT)
+    duel.run(300)
+    in_shadow = duel.core.roles.challenger
+
+    dropped = duel.take(e.ModelUnfit(ts_ns=duel.now_ns, model=RIGHT, error="its files are gone"))
+
+    assert in_shadow is not None, "it must not have been decided on before"
+    assert [each.reason for each in dropped if isinstance(each, e.ChallengerDropped)] == [
+        e.DropReason.UNFIT
+    ]
+    duel.health(e.HealthStatus.CRITICAL)  # from here on its own skill would have been enough
+    assert duel.run(100) == []
+    assert duel.active == CHAMPION
+
+
+def test_what_was_replaced_and_cannot_be_loaded_any_more_closes_the_way_back() -> None:
+    duel = Duel(a_duel(**QUICK))
+    duel.run(60)
+    duel.challenge(RIGHT)
+    duel.until(e.ModelPromoted)
+
+    ended = duel.take(e.ModelUnfit(ts_ns=duel.now_ns, model=CHAMPION, error="its files are gone"))
+
+    assert [type(each) for each in ended] == [e.ModelUnfit, e.WatchEnded]
+    assert duel.core.roles.shadows() == ()
+
+
+def test_a_challenger_that_gives_no_probability_any_more_is_dropped_after_three_bars() -> None:
+    duel = Duel(a_duel(**QUICK))
+    duel.run(60)
+    duel.challenge(ALIKE)
+    duel.run(20)
+
+    duel.silence(ALIKE)
+    bars = duel.until(e.ChallengerDropped)
+
+    (dropped,) = [each for each in duel.events[-1] if isinstance(each, e.ChallengerDropped)]
+    assert (bars, dropped.reason) == (4, e.DropReason.SILENT)
+
+
 def test_beside_a_dead_champion_skill_of_its_own_is_enough_and_nothing_leads_back() -> None:
     duel = Duel(a_duel(**QUICK, error_rate=1e-9))
     duel.run(60)

@@ -236,6 +236,13 @@ class PromotionProposed(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     comparison: Comparison
 
 
+class ModelUnfit(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """A model in shadow cannot be loaded any more, as at a start when its files are gone."""
+
+    model: str
+    error: str
+
+
 class PromotionRequested(Input, frozen=True, kw_only=True, gc=False, tag=True):
     """Somebody wants this model to be the active one; it is in the registry, and verified."""
 

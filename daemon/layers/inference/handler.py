@@ -24,6 +24,7 @@ from daemon.core.roles import Roles
 from daemon.layers.inference.model import ActiveModel
 
 NO_MODEL = ""
+SINGLE_MAX = float(np.finfo(np.float32).max)
 
 
 class Inference:
@@ -46,7 +47,8 @@ class Inference:
             self._known.pop(model_id, None)
 
     def apply_model_activated(self, event: ModelActivated) -> None:
-        self._model = self._known[event.model]
+        # Unknown may be one of an earlier time whose files are gone: another is active by now.
+        self._model = self._known.get(event.model)
 
     def on_feature_rows(self, event: FeatureRows) -> Iterator[Event]:
         """One Predictions with a probability or a reason for every row; refusals are passed on.
@@ -79,7 +81,16 @@ def _answered(
             if math.isfinite(probability):
                 predicted.append(_prediction(row, probability, error, raw))
             else:
-                refused.append(_refused(row, FeaturesRefusedReason.NOT_FINITE))
+                # A model reads single precision: what is too large for it is no number to it.
+                is_sound = all(abs(value) <= SINGLE_MAX for value in row.values)
+                refused.append(
+                    _refused(
+                        row,
+                        FeaturesRefusedReason.NO_ANSWER
+                        if is_sound
+                        else FeaturesRefusedReason.NOT_FINITE,
+                    )
+                )
     return tuple(predicted), tuple(refused)
 
 

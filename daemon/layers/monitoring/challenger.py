@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         Event,
         HealthSampled,
         ModelsCompared,
+        ModelUnfit,
         PredictionResolved,
         Predictions,
         PromotionRequested,
@@ -111,6 +112,7 @@ class Challenger:
         for shadow in self._roles.shadows():
             if shadow.model == event.model:
                 self._shadowing.note(shadow.activation, event.rows)
+                self._shadowing.listen(event, self._now_ns)
 
     def apply_prediction_resolved(self, event: PredictionResolved) -> None:
         self._shadowing.resolve(event)
@@ -145,6 +147,12 @@ class Challenger:
         if now is not None:
             yield self._dropped(event.ts_ns, now, DropReason.REPLACED)
         yield ChallengerOpened(ts_ns=event.ts_ns, activation=event.activation, champion=champion)
+
+    def on_model_unfit(self, event: ModelUnfit) -> Iterator[Event]:
+        """Nothing that cannot predict may take over, now or later."""
+        for shadow in self._roles.shadows():
+            if shadow.model == event.model:
+                yield self._let_go(event.ts_ns, shadow, DropReason.UNFIT)
 
     def on_bars_closed(self, event: BarsClosed) -> Iterator[Event]:
         """Blocks that are over are compared; who is in shadow for too long is let go."""
@@ -244,13 +252,12 @@ class Challenger:
     def _judge_previous(self, shadow: Shadow, ts_ns: int) -> Iterator[Event]:
         record = self._records[shadow.model]
         evidence = (record.better.value + record.better_net.value) / 2.0
-        if self._is_expired(shadow.activation) or self._bars(shadow) >= self._config.rollback_bars:
-            yield WatchEnded(
-                ts_ns=ts_ns,
-                model=shadow.model,
-                active=self._active,
-                comparison=self.comparison(shadow),
-            )
+        if (
+            self._is_expired(shadow.activation)
+            or self._bars(shadow) >= self._config.rollback_bars
+            or self._shadowing.is_silent(shadow.model, self._now_ns)
+        ):
+            yield self._watched(ts_ns, shadow)
         elif evidence >= 1.0 / self._config.rollback_error_rate:
             yield ModelRolledBack(
                 ts_ns=ts_ns,
@@ -283,6 +290,8 @@ class Challenger:
         record, needed = self._records[shadow.model], 1.0 / self._config.error_rate
         if self._is_expired(shadow.activation):
             return DropReason.EXPIRED
+        if self._shadowing.is_silent(shadow.model, self._now_ns):
+            return DropReason.SILENT
         if record.unskilled.value >= needed:
             return DropReason.UNSKILLED
         return DropReason.WORSE if record.worse.value >= needed else None
@@ -326,6 +335,19 @@ class Challenger:
             reason=reason,
             comparison=self.comparison(shadow),
         )
+
+    def _watched(self, ts_ns: int, shadow: Shadow) -> WatchEnded:
+        return WatchEnded(
+            ts_ns=ts_ns,
+            model=shadow.model,
+            active=self._active,
+            comparison=self.comparison(shadow),
+        )
+
+    def _let_go(self, ts_ns: int, shadow: Shadow, reason: DropReason) -> Event:
+        if shadow is self._roles.challenger:
+            return self._dropped(ts_ns, shadow, reason)
+        return self._watched(ts_ns, shadow)
 
     def _bars(self, shadow: Shadow) -> int:
         return max(0, self._now_ns - shadow.since_ns) // self._timeframe_ns

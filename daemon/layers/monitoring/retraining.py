@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 
 BACKTEST = "backtest"
+GONE = frozenset({DropReason.UNFIT, DropReason.SILENT})  # which says nothing of how it was made
 
 
 class _Cause(Struct, frozen=True):
@@ -117,8 +118,8 @@ class Retraining:
     def apply_challenger_dropped(self, event: ChallengerDropped) -> None:
         """The attempt has failed after all, unless another candidate goes on in its place."""
         if event.reason not in {DropReason.REPLACED, DropReason.BUSY}:
-            self._failures += 1
-            self._ready_ns = event.ts_ns + self._gap_ns(self._failures - 1)
+            self._failures += event.reason not in GONE
+            self._ready_ns = event.ts_ns + self._gap_ns(max(0, self._failures - 1))
 
     def apply_training_failed(self, event: TrainingFailed) -> None:
         if not self._answers(event.opened_ns):

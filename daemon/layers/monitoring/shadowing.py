@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from daemon.core.edges import wanted
-from daemon.core.events import ModelsCompared
+from daemon.core.events import FeaturesRefusedReason, ModelsCompared
 from daemon.core.instruments import InstrumentId
 from daemon.core.reasons import Direction
 from daemon.layers.monitoring.outcomes import block_length_ns
@@ -23,9 +23,16 @@ if TYPE_CHECKING:
 
     from daemon.core.costs import Costs
     from daemon.core.edges import TradeRule
-    from daemon.core.events import ModelActivated, Prediction, PredictionResolved
+    from daemon.core.events import (
+        ChallengerPredictions,
+        ModelActivated,
+        Prediction,
+        PredictionResolved,
+    )
     from daemon.core.roles import Roles, Shadow
 
+NO_ANSWERS = frozenset({FeaturesRefusedReason.NO_MODEL, FeaturesRefusedReason.NO_ANSWER})
+SILENT_BARS = 3  # a process that serves a model is started three times, and never again
 SIGNS = {Direction.LONG: 1, Direction.SHORT: -1, Direction.FLAT: 0}
 
 Row = tuple[InstrumentId, int]  # of which instrument, at which close
@@ -71,6 +78,7 @@ class Shadowing:
         self._timeframe_ns = timeframe_ns
         self._waiting: dict[str, dict[Row, Trade]] = {}
         self._blocks: dict[str, dict[int, Rows]] = {}
+        self._silent: dict[str, int] = {}  # since which close
 
     # --- applying -----------------------------------------------------------------------------
 
@@ -79,6 +87,7 @@ class Shadowing:
         known = {each.model for each in self._roles.shadows()}
         self._blocks = {name: each for name, each in self._blocks.items() if name in known}
         self._blocks[model] = {}
+        self._silent.pop(model, None)
 
     def forget_other(self) -> None:
         """Another model is active: what the one before it said is not compared any more."""
@@ -93,6 +102,13 @@ class Shadowing:
             cost_ratio = self._costs(row.instrument).round_trip_ratio
             sign = SIGNS[wanted(row, model, self._rule, cost_ratio)]
             waiting[row.instrument, row.close_ns] = Trade(sign, cost_ratio)
+
+    def listen(self, event: ChallengerPredictions, now_ns: int) -> None:
+        """Whether it answers at all: it had rows, and gave no probability for any of them."""
+        if event.rows:
+            self._silent.pop(event.model, None)
+        elif any(each.reason in NO_ANSWERS for each in event.refused):
+            self._silent.setdefault(event.model, now_ns)
 
     def resolve(self, event: PredictionResolved) -> None:
         """An outcome goes into the block of its bar; what can never be known goes nowhere."""
@@ -137,6 +153,11 @@ class Shadowing:
             if blocks[number].own:
                 other = "" if active is None else active.model
                 yield _compared(shadow.model, other, blocks[number], ts_ns, end_ns)
+
+    def is_silent(self, model: str, now_ns: int) -> bool:
+        """It has given no probability for so long that it will give none any more."""
+        since_ns = self._silent.get(model, now_ns)
+        return now_ns - since_ns >= SILENT_BARS * self._timeframe_ns
 
     def _length_ns(self, shadow: Shadow) -> int:
         return block_length_ns(self._timeframe_ns, shadow.activation.horizon_bars)

@@ -42,6 +42,7 @@ SUPPRESSED: Mapping[SuppressReason, str] = {
     SuppressReason.REFERENCE_MISSING: "a bar of another instrument that its features read was "
     "missing",
     SuppressReason.NO_MODEL: "there was no model for these features",
+    SuppressReason.NO_ANSWER: "the model gave no probability, though it was asked",
     SuppressReason.NOT_FINITE: "a number was not finite",
     SuppressReason.ROUTED: "the same symbol is decided on by another exchange's bar",
 }

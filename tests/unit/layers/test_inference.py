@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from daemon.core.events import (
     FeatureRow,
@@ -155,6 +156,23 @@ def test_a_row_that_is_not_finite_is_refused_and_the_others_are_not(bad: float) 
 
     assert [row.instrument for row in predictions.rows] == [ETH]
     assert predictions.refused == (a_refusal(FeaturesRefusedReason.NOT_FINITE),)
+
+
+def test_a_sound_row_without_a_probability_is_one_that_the_model_did_not_answer() -> None:
+    silent = replace(a_model(), predictor=Silent())
+
+    predictions = answer(silent, feature_rows(a_row((0.0, 0.4))))
+
+    assert predictions.refused == (a_refusal(FeaturesRefusedReason.NO_ANSWER),)
+
+
+class Silent:
+    """As a process that is dead."""
+
+    n_features = 2
+
+    def probability_up(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.full(len(rows), np.nan)
 
 
 # --- the model ---

@@ -250,6 +250,20 @@ def test_of_two_candidates_one_goes_on(reason: e.DropReason) -> None:
     assert desk.asked[-1].attempt == 1
 
 
+@pytest.mark.parametrize("reason", [e.DropReason.UNFIT, e.DropReason.SILENT])
+def test_a_candidate_that_is_gone_is_no_failed_attempt_and_the_next_is_not_kept_waiting(
+    reason: e.DropReason,
+) -> None:
+    desk = Desk(new_bars_min=1, shadow_hours=100.0)
+    desk.hours_until_asked()
+    trained(desk)
+
+    desk.take(a_challenger_dropped(ts_ns=desk.now_ns, reason=reason))
+
+    assert desk.hours_until_asked() == 24
+    assert desk.asked[-1].attempt == 1
+
+
 def test_a_new_model_ends_the_row_of_failures() -> None:
     desk = Desk(new_bars_min=1)
     for _ in range(3):
