@@ -102,10 +102,10 @@ def test_a_model_that_is_no_better_is_dropped_when_its_time_is_over() -> None:
 def test_a_challenger_that_cannot_be_loaded_any_more_is_dropped_at_once_and_never_takes_over() -> (
     None
 ):
-    duel = Duel(a_duel(**QUICK, error_rate_when_dead=0.001))
+    duel = Duel(a_duel(**QUICK, error_rate=1e-6))
     duel.run(60)
     duel.challenge(RIGHT)
-    duel.run(300)
+    duel.run(200)
     in_shadow = duel.core.roles.challenger
 
     dropped = duel.take(e.ModelUnfit(ts_ns=duel.now_ns, model=RIGHT, error="its files are gone"))
