@@ -188,6 +188,8 @@ DROPPED: Mapping[DropReason, str] = {
     DropReason.IN_USE: "it has a part already",
     DropReason.OTHER_FEATURES: "it is made for other features",
     DropReason.OTHER_LABEL: "it foretells something else than the active one",
+    DropReason.UNFIT: "it cannot be loaded any more",
+    DropReason.SILENT: "it gave no probability any more",
 }
 
 HALTED: Mapping[HaltReason, str] = {
