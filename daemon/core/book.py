@@ -313,15 +313,16 @@ class Book:
         self._moved(event.instrument)
 
     def apply_funding_charged(self, event: FundingCharged) -> None:
-        position = self.positions.get(event.instrument)
-        if position is None or not position.quantity:
+        """What the exchange booked is paid even where the position has been closed since."""
+        position, quote = self.position(event.instrument), self.instruments[event.instrument].quote
+        if not position.quantity and event.amount is None:
             return
-        quote = self.instruments[event.instrument].quote
         with localcontext(EXACT):
             amount = event.amount
             if amount is None:
                 amount = -position.quantity * event.price * event.rate
-            position.trip_cash += amount
+            if position.quantity:
+                position.trip_cash += amount
         self._money.pay(event.instrument.exchange, quote, amount)
         self.funding += self.value(amount, quote) or ZERO
         self._changed()

@@ -67,6 +67,14 @@ class Book(Struct, frozen=True, gc=False):
     asks: tuple[tuple[Decimal, Decimal], ...]
 
 
+class FundingRate(Struct, frozen=True, kw_only=True, gc=False):
+    """What holders of a swap paid each other at one moment; longs pay for a positive rate."""
+
+    ts_ns: int
+    rate: Decimal
+    price: Decimal | None  # the mark price it was reckoned with, where it is told
+
+
 class VenueFill(Struct, frozen=True, kw_only=True, gc=False):
     """A fill as the venue's trade list tells it."""
 

@@ -83,6 +83,7 @@ async def _paper_site(
     from daemon.venues.paper_venue import PaperVenue
 
     market = await _market(settings, exchange, symbols, urls)
+    is_funded = market.data.tells_funding and any(each.is_swap for each in market.instruments)
     paper = PaperVenue(
         market.data,
         market.instruments,
@@ -90,6 +91,7 @@ async def _paper_site(
         start={each.quote: settings.allotted[each.quote] for each in market.instruments},
         timeframe_ns=timeframe_ns(settings.data.fetched_timeframe),
         terms=paper_terms(settings, exchange),
+        funding=market.data.funding if is_funded else None,
     )
     return market.site(
         settings,

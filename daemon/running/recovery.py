@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from daemon.core.errors import ExchangeUnreachable
 from daemon.core.events import (
+    FundingCharged,
     LookUpOrder,
     OrderFilled,
     PositionLiquidated,
@@ -113,8 +114,8 @@ async def _at_once() -> None:
 
 def booked(
     blotter: Blotter, journal: SqliteJournal, exchange: str
-) -> tuple[list[Order], list[VenueFill], list[PositionLiquidated]]:
-    """What a paper venue forgets with its process: orders, fills, and swaps taken away."""
+) -> tuple[list[Order], list[VenueFill], list[PositionLiquidated], list[FundingCharged]]:
+    """What a paper venue forgets with its process: orders, fills, swaps taken away, and funding."""
     fills = [
         VenueFill(
             client_order_id=event.client_order_id,
@@ -140,4 +141,9 @@ def booked(
         for _, event in journal.read_kinds(PositionLiquidated)
         if event.instrument.exchange == exchange
     ]
-    return orders, fills, gone
+    funded = [
+        event
+        for _, event in journal.read_kinds(FundingCharged)
+        if event.instrument.exchange == exchange
+    ]
+    return orders, fills, gone, funded

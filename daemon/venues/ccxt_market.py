@@ -14,7 +14,7 @@ from daemon.core.bars import RawBar, RawTrade
 from daemon.core.clock import WireClock
 from daemon.core.errors import ExchangeUnreachable
 from daemon.core.instruments import Instrument, InstrumentId, MarketType
-from daemon.core.ports import Book
+from daemon.core.ports import Book, FundingRate
 from daemon.core.timeframes import NS_PER_MS
 from daemon.venues.ccxt_candles import Candles
 from daemon.venues.ccxt_client import speaks_binance
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 PAGE_LIMIT_DEFAULT = 500
 LOT_DEFAULT = Decimal("0.00000001")
 CANDLE_FIELDS = 6
+FUNDING_ROWS = 100
 
 
 class CcxtMarket:
@@ -170,6 +171,22 @@ class CcxtMarket:
 
         return await self._reader.read(f"book of {instrument.symbol}", ask)
 
+    @property
+    def tells_funding(self) -> bool:
+        return bool(self._client.has.get("fetchFundingRateHistory"))
+
+    async def funding(self, instrument: InstrumentId, since_ns: int) -> list[FundingRate]:
+        """The rates of a swap that were charged since a moment, as far as one page goes."""
+        await self._reader.markets()
+
+        async def ask() -> list[FundingRate]:
+            rows = await self._client.fetch_funding_rate_history(
+                instrument.symbol, since_ns // NS_PER_MS, FUNDING_ROWS
+            )
+            return [_funding_rate(each) for each in rows]
+
+        return await self._reader.read(f"funding of {instrument.symbol}", ask)
+
     async def close(self) -> None:
         await self._candles.close()
         await self._trades.close()
@@ -257,6 +274,19 @@ def _candles(rows: object) -> list[RawBar]:
         if not isinstance(row, list | tuple) or len(row) < CANDLE_FIELDS:
             raise OddReply("a candle is not a row of six")
     return [RawBar(*row[:CANDLE_FIELDS]) for row in rows]
+
+
+def _funding_rate(told: dict[str, Any]) -> FundingRate:
+    """Exact; OddReply where it is no rate at a time."""
+    price = told["info"].get("markPrice")
+    try:
+        rate, mark = Decimal(str(told["fundingRate"])), Decimal(str(price or 0))
+        ts_ns = int(told["timestamp"]) * NS_PER_MS
+    except (ArithmeticError, TypeError, ValueError):
+        raise OddReply("funding is not a rate at a time") from None
+    if not (rate.is_finite() and mark.is_finite()):
+        raise OddReply("funding is not a number")
+    return FundingRate(ts_ns=ts_ns, rate=rate, price=mark if mark > 0 else None)
 
 
 def _levels(

@@ -43,6 +43,7 @@ class PaperAccount:
         self._totals: defaultdict[str, Decimal] = defaultdict(Decimal, start)
         self._locked: dict[str, tuple[str, Decimal]] = {}  # by client order id
         self._swaps: dict[InstrumentId, Position] = {}
+        self._held: defaultdict[InstrumentId, list[tuple[int, Decimal]]] = defaultdict(list)
         self._traded: deque[tuple[int, Decimal]] = deque()
         self._volume = ZERO
         self.fills: list[VenueFill] = []
@@ -73,6 +74,16 @@ class PaperAccount:
     def swaps(self) -> dict[InstrumentId, Position]:
         """Those that are held."""
         return {each: position for each, position in self._swaps.items() if position.quantity}
+
+    def first_held_ns(self, instrument: InstrumentId) -> int | None:
+        """When a swap was first traded; None where it never was."""
+        held = self._held.get(instrument)
+        return held[0][0] if held else None
+
+    def held_at(self, instrument: InstrumentId, ts_ns: int) -> Decimal:
+        """How much of a swap was held right before a moment."""
+        before = (quantity for at_ns, quantity in reversed(self._held[instrument]) if at_ns < ts_ns)
+        return next(before, ZERO)
 
     def instrument(self, instrument: InstrumentId) -> Instrument:
         return self._instruments[instrument]
@@ -131,11 +142,16 @@ class PaperAccount:
         position = self._swaps.get(instrument, Position())
         return position.liquidation_price(self._terms.leverage, self._terms.maintenance_ratio)
 
-    def take_away(self, instrument: InstrumentId) -> Decimal | None:
+    def fund(self, instrument: InstrumentId, amount: Decimal) -> None:
+        """Pay or get the funding of a swap; a positive amount comes in."""
+        self._totals[self._instruments[instrument].quote] += amount
+
+    def take_away(self, instrument: InstrumentId, ts_ns: int) -> Decimal | None:
         """Close a swap whose margin is used up; the price at which all of it is gone."""
         position = self._swaps.pop(instrument, None)
         if position is None or not position.quantity:
             return None
+        self._held[instrument].append((ts_ns, ZERO))
         price = position.bankruptcy_price(self._terms.leverage)
         realized = position.realize(-position.quantity, price)
         self._totals[self._instruments[instrument].quote] += realized
@@ -145,6 +161,7 @@ class PaperAccount:
         position = self._swaps.setdefault(told.instrument, Position())
         realized = position.realize(change, told.fill.price)
         position.fold(change, ZERO, abs(change) * told.fill.price, told.fill.price)
+        self._held[told.instrument].append((told.fill.ts_ns, position.quantity))
         return realized
 
     def _volume_at(self, ts_ns: int) -> Decimal:

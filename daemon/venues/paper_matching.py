@@ -71,14 +71,14 @@ class PaperMatching:
         taken_away = list(gone)
         for each in fills:
             while taken_away and taken_away[0].ts_ns < each.fill.ts_ns:
-                self.account.take_away(taken_away.pop(0).instrument)
+                self._take_away(taken_away.pop(0))
             self.account.book(each)
             by_order[each.client_order_id].append(each.fill)
             if not each.fill.is_maker:
                 taken = ((each.fill.price, each.fill.quantity),)
                 self._depth[each.instrument, each.side].take(taken, each.fill.ts_ns)
         for event in taken_away:
-            self.account.take_away(event.instrument)
+            self._take_away(event)
         for order in orders:
             self._restore(order, tuple(by_order[order.client_order_id]))
 
@@ -146,7 +146,7 @@ class PaperMatching:
         seen += [each.low if is_long else each.high for each in candles if each.open_ns >= since_ns]
         if not any(each <= price if is_long else each >= price for each in seen):
             return None
-        gone = self.account.take_away(instrument)
+        gone = self.account.take_away(instrument, ts_ns)
         assert gone is not None, "it was held"
         for ours, resting in list(self.resting.items()):
             if resting.order.instrument == instrument and resting.order.is_exit:
@@ -163,6 +163,9 @@ class PaperMatching:
         )
 
     # --- parts --------------------------------------------------------------------------------
+
+    def _take_away(self, event: PositionLiquidated) -> None:
+        self.account.take_away(event.instrument, event.ts_ns)
 
     def _rests(self, ours: str) -> bool:
         return ours in self.resting

@@ -17,6 +17,7 @@ from daemon.core.errors import ExchangeUnreachable
 from daemon.core.events import Outcome, ReportSource
 from daemon.core.orders import OrderState
 from daemon.core.ports import Account
+from daemon.venues.paper_funding import PaperFunding
 from daemon.venues.paper_matching import PaperMatching, report_of
 from daemon.venues.paper_orders import candles_of, question
 from daemon.venues.paper_terms import PaperTerms
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from daemon.core.clock import Clock
     from daemon.core.events import (
         CancelOrder,
+        FundingCharged,
         LookUpOrder,
         OrderReported,
         PositionLiquidated,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from daemon.core.instruments import Instrument, InstrumentId
     from daemon.core.orders import Order
     from daemon.core.ports import MarketData, VenueFill
+    from daemon.venues.paper_funding import FundingRates
 
 BOOK_LEVELS = 50
 CANDLES_MAX = 500
@@ -60,12 +63,15 @@ class PaperVenue:
         start: Mapping[str, Decimal],
         timeframe_ns: int,
         terms: PaperTerms | None = None,
+        funding: FundingRates | None = None,
     ) -> None:
         self._market_data = market_data
         self._clock = clock
         self._timeframe_ns = timeframe_ns
         self._terms = terms or PaperTerms()
         self._matching = PaperMatching(tuple(instruments), start, self._terms)
+        account = self._matching.account
+        self._funding = None if funding is None else PaperFunding(account, funding)
         self._sending: dict[str, asyncio.Event] = {}
         self._looking: defaultdict[InstrumentId, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._news: asyncio.Queue[OrderReported] = asyncio.Queue()
@@ -76,9 +82,12 @@ class PaperVenue:
         orders: Iterable[Order],
         fills: Iterable[VenueFill],
         gone: Iterable[PositionLiquidated] = (),
+        funded: Iterable[FundingCharged] = (),
     ) -> None:
         """Take over what an earlier process booked, from its journal."""
         self._matching.restore(orders, fills, gone)
+        if self._funding is not None:
+            self._funding.restore(funded)
 
     # --- the venue ----------------------------------------------------------------------------
 
@@ -153,9 +162,11 @@ class PaperVenue:
     async def close(self) -> None:
         """Nothing to let go of: the market data belongs to whoever made it."""
 
-    async def watch(self, tell: Callable[[PositionLiquidated], Awaitable[object]]) -> None:
+    async def watch(
+        self, tell: Callable[[FundingCharged | PositionLiquidated], Awaitable[object]]
+    ) -> None:
         """Hold resting orders and swaps against the market every few seconds, until cancelled;
-        `tell` hears of every swap that is taken away.
+        `tell` hears of every swap that is taken away, and of what swaps pay or get.
         """
         while True:
             self._rests.clear()
@@ -166,12 +177,25 @@ class PaperVenue:
             for instrument in sorted(ours | swaps.keys()):
                 with contextlib.suppress(ExchangeUnreachable):
                     await self._look(instrument)
+                    for charged in await self._charged(instrument):
+                        await tell(charged)
                     if instrument in swaps and (gone := await self._gone(instrument)):
                         await tell(gone)
             with contextlib.suppress(TimeoutError):
                 looks = len(ours) + len(swaps)
                 async with asyncio.timeout(max(LOOK_EVERY_S, LOOK_APART_S * looks)):
                     await self._rests.wait()
+
+    async def _charged(self, instrument: InstrumentId) -> list[FundingCharged]:
+        """Funding that is due, of a swap that is held or was."""
+        now_ns = self._clock.now_ns()
+        if self._funding is None or not self._funding.is_due(instrument, now_ns):
+            return []
+        book = await self._market_data.book(instrument, BOOK_LEVELS)
+        if not (book.bids and book.asks):
+            return []
+        mark = (book.bids[0][0] + book.asks[0][0]) / 2
+        return await self._funding.charge(instrument, now_ns, mark)
 
     async def _gone(self, instrument: InstrumentId) -> PositionLiquidated | None:
         """The end of a swap that the market has come to; orders were quicker if they could be."""

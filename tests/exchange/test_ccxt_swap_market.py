@@ -1,5 +1,6 @@
 """Market data of swaps through the unmodified ccxt class, and paper orders on it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -9,15 +10,19 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from daemon.config import load
 from daemon.core.clock import ManualClock
+from daemon.core.events import FundingCharged
 from daemon.core.instruments import Instrument, InstrumentId, MarketType
-from daemon.core.orders import OrderState, Side
+from daemon.core.orders import Fill, OrderState, Side
+from daemon.core.ports import VenueFill
+from daemon.running.real_sites import real_site
 from daemon.venues.ccxt_client import make_client
 from daemon.venues.ccxt_market import CcxtMarket, instrument_of
 from daemon.venues.paper_terms import PaperTerms
 from daemon.venues.paper_venue import PaperVenue
 from tests.exchange.fake_market import FROM_MS, HOUR_MS
-from tests.exchange.loopback import Loopback, swap_loopback
+from tests.exchange.loopback import Loopback, next_within, swap_loopback
 from tests.unit.venues.orders import an_order
 
 SWAP = InstrumentId("binanceusdm", "BTC/USDT:USDT")
@@ -71,6 +76,56 @@ async def test_a_short_on_paper_is_opened_and_closed_on_the_books_of_swaps(tmp_p
     assert (sold.price, sold.fee_currency) == (D("49999.99"), "USDT")
     gained = (sold.price - bought.price) * D("0.1") - sold.fee - bought.fee
     assert account.totals == {"USDT": D(10_000) + gained}
+
+
+async def test_funding_is_told_exactly_and_only_what_was_charged_since(tmp_path: Path) -> None:
+    async with a_market(tmp_path) as (lab, data):
+        await lab.play(9)
+        told = await lab.client.fetch_funding_rate_history(SWAP.symbol, FROM_MS + 1)
+        rates = await data.funding(SWAP, (FROM_MS + 1) * 1_000_000)
+
+    assert data.tells_funding
+    assert [each.ts_ns // 1_000_000 for each in rates] == [each["timestamp"] for each in told]
+    assert [float(each.rate) for each in rates] == [float(each["fundingRate"]) for each in told]
+    assert rates
+    assert all(each.price is None for each in rates)
+
+
+async def test_a_paper_run_on_an_exchange_of_swaps_pays_the_funding_that_it_charged(
+    tmp_path: Path,
+) -> None:
+    settings = load(None, {"data.exchange": "binanceusdm", "data.symbols": (SWAP.symbol,)}, {})
+    fill = Fill(
+        trade_id="1", price=D(50_000), quantity=D(2), fee=D(0), fee_currency="USDT",
+        ts_ns=FROM_MS * 1_000_000,
+    )  # fmt: skip
+    bought = VenueFill(
+        client_order_id="td1", venue_order_id="v", instrument=SWAP, side=Side.BUY, fill=fill
+    )
+    async with swap_loopback(tmp_path) as lab:
+        await lab.play(9)
+        rest = lab.endpoints.rest
+        sockets = rest.replace("http", "ws", 1)
+        site = await real_site(
+            settings,
+            exchange="binanceusdm",
+            symbols=settings.data.symbols,
+            mode="paper",
+            urls={"rest": rest, "stream": f"{sockets}/stream", "ws_api": f"{sockets}/ws-api/v3"},
+        )
+        told: asyncio.Queue[Any] = asyncio.Queue()
+        assert site.paper is not None
+        site.paper.restore([], [bought])
+        watching = asyncio.create_task(site.paper.watch(told.put))
+        try:
+            charged = await next_within(told.get())
+        finally:
+            watching.cancel()
+            await site.close()
+
+    assert isinstance(charged, FundingCharged)
+    assert charged.amount == (-2 * charged.price * charged.rate).quantize(D("0.00000001"))
+    assert charged.amount != 0
 
 
 def a_paper_venue(data: CcxtMarket, listed: Instrument) -> PaperVenue:

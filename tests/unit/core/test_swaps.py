@@ -182,6 +182,14 @@ def test_funding_without_a_position_is_nobodys() -> None:
     assert (cash(book), book.funding) == (D(10_000), D(0))
 
 
+def test_what_was_booked_for_a_position_closed_since_is_paid_and_of_no_later_trip() -> None:
+    book = a_book()
+    book.apply_funding_charged(a_funding(instrument=SWAP, amount=D("-0.03")))
+
+    assert (cash(book), book.funding) == (D("9999.97"), D("-0.03"))
+    assert book.position(SWAP).trip_cash == 0
+
+
 def test_funding_is_part_of_what_a_round_trip_returns() -> None:
     book = a_book()
     fill(book, Side.BUY, "2", "100")

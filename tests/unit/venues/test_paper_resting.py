@@ -11,6 +11,7 @@ from daemon.core.bars import RawBar
 from daemon.core.clock import ManualClock
 from daemon.core.events import (
     CancelOrder,
+    FundingCharged,
     OrderReported,
     Outcome,
     PositionLiquidated,
@@ -269,7 +270,7 @@ def test_a_cancel_never_overtakes_the_order_it_ends() -> None:
     assert run_virtual(run()).state is OrderState.ACCEPTED
 
 
-async def nothing_is_taken_away(event: PositionLiquidated) -> None:
+async def nothing_is_taken_away(event: FundingCharged | PositionLiquidated) -> None:
     raise AssertionError(event)
 
 

@@ -11,10 +11,10 @@ from msgspec.structs import replace
 
 from daemon.core.bars import RawBar
 from daemon.core.clock import ManualClock
-from daemon.core.events import OrderReported, Outcome, PositionLiquidated
+from daemon.core.events import FundingCharged, OrderReported, Outcome, PositionLiquidated
 from daemon.core.instruments import InstrumentId, MarketType
 from daemon.core.orders import Fill, OrderState, OrderType, Side
-from daemon.core.ports import Book, VenueFill
+from daemon.core.ports import Book, FundingRate, VenueFill
 from daemon.core.positions import Position
 from daemon.venues.paper_account import PaperAccount
 from daemon.venues.paper_terms import PaperTerms
@@ -37,6 +37,8 @@ class Bench:
         self.clock = ManualClock(NOW_NS + HOUR_NS // 2)
         self.start = {"USDT": D(usdt)}
         self.orders = 0
+        self.rates: list[FundingRate] = []
+        self.asked: list[int] = []
         self.venue = self.another()
         self.book("100", "100")
 
@@ -46,8 +48,30 @@ class Bench:
             maintenance_ratio=D("0.01"),
         )  # fmt: skip
         return PaperVenue(
-            self.market, [LISTED], self.clock, start=self.start, timeframe_ns=HOUR_NS, terms=terms
+            self.market,
+            [LISTED],
+            self.clock,
+            start=self.start,
+            timeframe_ns=HOUR_NS,
+            terms=terms,
+            funding=self.funding,
         )
+
+    async def funding(self, instrument: InstrumentId, since_ns: int) -> list[FundingRate]:
+        assert instrument == SWAP
+        self.asked.append(since_ns)
+        return [each for each in self.rates if each.ts_ns >= since_ns]
+
+    def rate(self, rate: str, hour: int, price: str | None = None) -> None:
+        ts_ns = NOW_NS + hour * HOUR_NS
+        told = None if price is None else D(price)
+        self.rates.append(FundingRate(ts_ns=ts_ns, rate=D(rate), price=told))
+
+    def at(self, hour: float) -> None:
+        self.clock.advance_to(NOW_NS + round(hour * HOUR_NS))
+
+    def charged(self) -> list[FundingCharged]:
+        return [each for each in self.watched() if isinstance(each, FundingCharged)]
 
     def book(self, bid: str, ask: str) -> None:
         deep = D(1_000)
@@ -67,11 +91,11 @@ class Bench:
     def total(self) -> Decimal:
         return asyncio.run(self.venue.account([SWAP], 0)).totals["USDT"]
 
-    def watched(self, seconds: float = 5.0) -> list[PositionLiquidated]:
-        """What is told as taken away while time passes."""
-        told: list[PositionLiquidated] = []
+    def watched(self, seconds: float = 5.0) -> list[FundingCharged | PositionLiquidated]:
+        """What is told of swaps while time passes."""
+        told: list[FundingCharged | PositionLiquidated] = []
 
-        async def tell(event: PositionLiquidated) -> None:
+        async def tell(event: FundingCharged | PositionLiquidated) -> None:
             told.append(event)
 
         async def run() -> None:
@@ -167,7 +191,7 @@ def test_a_restart_takes_over_what_was_taken_away() -> None:
         for fill in entry.fills
     ]
     bench.book("80", "80")
-    gone = bench.watched()
+    gone = [each for each in bench.watched() if isinstance(each, PositionLiquidated)]
     before = bench.total()
 
     bench.venue = bench.another()
@@ -213,3 +237,85 @@ def test_a_swap_worth_next_to_nothing_can_be_left(quantity: str) -> None:
     bench.sends(Side.SELL, str(1 - D(quantity)), is_exit=True)
 
     assert bench.sends(Side.SELL, quantity, is_exit=True).state is OrderState.FILLED
+
+
+# --- funding --------------------------------------------------------------------------------------
+
+
+def fills_of(*reports: OrderReported) -> list[VenueFill]:
+    sides = (Side.BUY, Side.SELL)
+    return [
+        VenueFill(
+            client_order_id=each.client_order_id, venue_order_id="v", instrument=SWAP, side=side,
+            fill=fill,
+        )
+        for each, side in zip(reports, sides, strict=False)
+        for fill in each.fills
+    ]  # fmt: skip
+
+
+def test_longs_pay_what_was_held_at_the_moment_of_a_rate_and_shorts_get_it() -> None:
+    for side, sign in ((Side.BUY, -1), (Side.SELL, 1)):
+        bench = Bench()
+        bench.rate("0.0500", hour=0)  # before the position was there
+        bench.sends(side, "20")
+        bench.rate("0.0001", hour=1, price="98")
+        bench.rate("0.0002", hour=2)  # told without a price: the book's of now
+        bench.book("99", "103")
+        bench.at(2.1)
+
+        charged = bench.charged()
+
+        assert [(each.amount, each.price) for each in charged] == [
+            (sign * D("0.196"), D(98)),
+            (sign * D("0.404"), D(101)),
+        ]
+        assert [each.ts_ns for each in charged] == [each.ts_ns for each in bench.rates[1:]]
+        assert bench.total() == 1_000 + sign * D("0.6")
+        assert bench.charged() == [], "each rate once"
+
+
+def test_funding_is_asked_for_once_an_hour_and_not_before_it_can_be_told() -> None:
+    bench = Bench()
+    bench.sends(Side.BUY, "20")
+    bench.watched()
+    asked = len(bench.asked)
+    bench.at(1.003)  # eleven seconds after the hour
+    bench.watched()
+    too_early = len(bench.asked)
+    bench.at(1.01)
+    bench.watched()
+    bench.watched()
+
+    assert (asked, too_early, len(bench.asked)) == (1, 1, 2)
+
+
+def test_a_position_that_is_closed_before_a_rate_is_told_pays_it_all_the_same() -> None:
+    bench = Bench()
+    bench.sends(Side.BUY, "20")
+    bench.rate("0.0001", hour=1)
+    bench.at(1.001)
+    bench.sends(Side.SELL, "10", is_exit=True)
+    bench.rate("0.0001", hour=2)
+    bench.at(2.1)
+
+    assert [each.amount for each in bench.charged()] == [D("-0.2"), D("-0.1")]
+
+
+def test_a_restart_charges_what_fell_into_the_time_between_and_nothing_twice() -> None:
+    bench = Bench()
+    entry = bench.sends(Side.BUY, "20")
+    bench.rate("0.0001", hour=1)
+    bench.at(1.1)
+    first = bench.charged()
+    bench.rate("0.0003", hour=2)
+    bench.at(5)
+
+    bench.venue = bench.another()
+    bench.venue.restore([], fills_of(entry), [], first)
+    before = bench.total()
+    second = bench.charged()
+
+    assert before == D("999.8")
+    assert [each.amount for each in second] == [D("-0.6")]
+    assert bench.total() == D("999.2")
