@@ -11,6 +11,7 @@ import json
 import random
 import signal
 import subprocess
+import threading
 import urllib.request
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.running.reconcile import Books
+
+
+LIFE_MAX_S = 300  # a few seconds are usual
 
 
 @dataclass
@@ -91,8 +95,12 @@ class Killed:
         self._kill(process, lines, self.rng.uniform(0.0, 0.1))
 
     def _kill(self, process: subprocess.Popen[str], lines: int = 0, wait_s: float = 0.0) -> None:
-        kill_after(process, lines, wait_s)
+        code = kill_after(process, lines, wait_s)
         self.kills += 1
+        if code == -signal.SIGKILL:
+            self.wrong.append(f"after {self.kills} kills: it stood still for {LIFE_MAX_S} s")
+        elif code:
+            self.wrong.append(f"after {self.kills} kills: it ended by itself with {code}")
         self.check()
 
 
@@ -104,24 +112,32 @@ def killed(folder: Path, *, seed: int, config: str = "", speed: str = "max") -> 
         yield Killed(tradingd, ready, random.Random(seed))
 
 
-def kill_after(process: subprocess.Popen[str], lines: int, wait_s: float = 0.0) -> None:
-    """SIGKILL after so many lines and a moment more."""
+def kill_after(process: subprocess.Popen[str], lines: int, wait_s: float = 0.0) -> int | None:
+    """SIGKILL after so many lines and a moment more; the code with which it had ended before, if it
+    had: -SIGKILL when so many lines never came.
+    """
     _read(process, lines)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(wait_s)
+    code = process.poll()
     process.kill()
     process.wait()
     assert process.stdout is not None
     process.stdout.close()
+    return code
 
 
 def _read(process: subprocess.Popen[str], lines: int | None) -> str:
-    """So many lines, or all there are; the last of them."""
+    """So many lines, or all there are; the last of them. One that stands still is killed."""
     assert process.stdout is not None
     last = ""
+    limit = threading.Timer(LIFE_MAX_S, process.kill)
+    limit.start()
     while lines is None or lines > 0:
         if not (line := process.stdout.readline()):
+            process.wait(STOP_WITHIN_S)
             break
         last = line.strip()
         lines = None if lines is None else lines - 1
+    limit.cancel()
     return last
