@@ -23,7 +23,7 @@ from daemon.core.clock import WireClock
 from daemon.core.errors import CheckFailed, DaemonNotRunning, TradingdError, UsageRefused
 from daemon.core.timeframes import rfc3339
 from daemon.running.golive import canary_of, fingerprint, gate_of, paper_journals
-from daemon.running.golive_limits import limits_of
+from daemon.running.golive_limits import at_first, limits_of
 from daemon.running.live_account import require_fit
 from daemon.running.paper_costs import paper_costs
 from daemon.store.code_version import code_version
@@ -60,6 +60,8 @@ def arm_bot(  # as many options
     if gate.unmet:
         return _refused(gate, settings, as_json=as_json)
     limits = limits_of(settings)
+    if gate.evidence.manifest is not None:
+        limits += (at_first(settings, gate.evidence.manifest.out_of_sample.auc),)
     if not as_json:
         _say([f"{settings.run.name} on {settings.data.exchange}, {config_hash(settings)}:"])
         _say(f"  {each}" for each in limits)

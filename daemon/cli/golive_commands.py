@@ -21,6 +21,7 @@ from daemon.core.errors import CheckFailed, UsageRefused
 from daemon.core.timeframes import rfc3339
 from daemon.running.golive import fingerprint, gate_of, shortened
 from daemon.running.golive_checks import asked
+from daemon.store.code_version import code_version
 from daemon.store.golive import Entry, GoliveStore, Override
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from daemon.config import Settings
     from daemon.running.golive import Gate
     from daemon.running.golive_items import Item
-    from daemon.store.golive import GoliveState
+    from daemon.store.golive import Arming, GoliveState
 
 CHECKED = frozenset({"key_scope", "clock"})
 
@@ -164,6 +165,13 @@ def _told(gate: Gate, settings: Settings) -> dict[str, object]:
             "limits": list(arming.limits),
         },
         "disarmed_by": list(gate.disarmed_by),
+        "live": None
+        if gate.live is None
+        else {
+            "run": gate.live.run,
+            "model": gate.live.model,
+            "since": rfc3339(gate.live.since_ns),
+        },
     }
 
 
@@ -177,6 +185,8 @@ def _lines(gate: Gate, settings: Settings) -> Iterator[str]:
     n = len(gate.unmet)
     yield f"{n} of {len(gate.items)} items are unmet" if n else "every item is met"
     yield _standing(gate, settings)
+    if gate.arming is not None and not gate.disarmed_by:
+        yield from _since_then(gate, gate.arming)
 
 
 def item_lines(items: tuple[Item, ...]) -> Iterator[str]:
@@ -197,9 +207,22 @@ def _standing(gate: Gate, settings: Settings) -> str:
         return "not armed: live trading ends with exit 77" + (
             "" if gate.unmet else "; arm it by `tradingd golive arm`"
         )
-    said = f"armed at {rfc3339(arming.at_ns)} by {arming.who}"
+    said = f"armed at {rfc3339(arming.at_ns)} by {arming.who}, with model {arming.model}"
     if gate.disarmed_by:
         return f"disarmed by a change ({shortened(gate.disarmed_by)}); it was {said}"
-    model = gate.evidence.record.model
-    is_other = bool(model) and arming.model != model
-    return said + (f", with model {arming.model}; paper has {model} by now" if is_other else "")
+    return said
+
+
+def _since_then(gate: Gate, arming: Arming) -> Iterator[str]:
+    """What is another than it was when a person armed it, though the arming holds."""
+    live, paper = gate.live, gate.evidence.record.model
+    if live is not None and live.model != arming.model:
+        yield (
+            f"  NOT the one that was armed: live decides with {live.model} since "
+            f"{rfc3339(live.since_ns)} (run {live.run}); `tradingd models show {live.model}` says "
+            "how it came to that"
+        )
+    if paper and paper != arming.model:
+        yield f"  paper has {paper} by now"
+    if arming.code != code_version():
+        yield f"  the code was {arming.code} and is {code_version()}"

@@ -11,6 +11,8 @@ FIELDS: Final = {
     "address": "number and kind of an address for alerts; the address itself is a secret",
     "addresses": "number and kind of each",
     "allowed_ratio": "share of equity the caps allowed",
+    "armed": "the model that was in use when real orders were armed",
+    "armed_at": "when that was",
     "arrival_price": "the first price of the book that the order would meet",
     "arrival_slippage_bps": "fill against arrival price; positive is worse for us",
     "arrival_slippage_bps_mean": "mean of all fills against the arrival quote",

@@ -67,6 +67,10 @@ MODEL_ROWS: Final[tuple[LogEvent, ...]] = (
         "at model error",
     ),
     row(
+        "model.unarmed", "warning", "real orders are decided by another model than was armed",
+        "exchange model armed armed_at",
+    ),
+    row(
         "challenger.predicted", "debug", "what a model in shadow says: nothing is traded on it",
         f"{BAR} model probability_up confidence standard_error raw_probability_up",
     ),

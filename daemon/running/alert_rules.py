@@ -59,8 +59,10 @@ class Rule(Struct, frozen=True, kw_only=True):
         return (self.event, *(str(fields.get(name) or "") for name in self.where))
 
 
-def _is_critical(fields: Fields) -> bool:
-    return fields.get("status") == "critical"
+def _is_no_use(fields: Fields) -> bool:
+    reasons = fields.get("reasons")
+    told = reasons if isinstance(reasons, Iterable) else ()
+    return fields.get("status") == "critical" or "no_answer" in told
 
 
 def _is_silent(fields: Fields) -> bool:
@@ -194,8 +196,8 @@ RULES: Final = (
     ),
     # the model
     Rule(
-        event="health.sampled", severity=_BAD, where=("model",), when=_is_critical,
-        says="the model has lost its skill: nothing is opened with it",
+        event="health.sampled", severity=_BAD, where=("model",), when=_is_no_use,
+        says="the model has lost its skill, or answers nothing: nothing is opened with it",
         do="see why: tradingd health --explain; a new one is trained where [retraining] allows",
     ),
     Rule(
@@ -243,6 +245,11 @@ RULES: Final = (
         event="model.dropped", severity=_WARN, where=("model",), when=_is_silent,
         says="a model in shadow gave no probability any more: it is let go",
         do="nothing for now, the active model decides; see why its process ends",
+    ),
+    Rule(
+        event="model.unarmed", severity=_WARN, where=("exchange", "model"),
+        says="real orders are decided by another model than the one that was armed",
+        do="tradingd models show says how it came to that; if it shall not: tradingd halt",
     ),
     # the process
     Rule(

@@ -1,21 +1,30 @@
 """Tells the core that real orders were armed, so that it begins small: once for every arming.
 
-Belongs here: making that event. How the size grows belongs to the risk layer's canary.
+Belongs here: making that event, and saying that the model is not the one that was armed. How the
+size grows belongs to the risk layer's canary.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 
 from daemon.core.events import CanaryBegun
+from daemon.core.timeframes import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from daemon.core.events import ModelActivated
     from daemon.running.sites import World
     from daemon.store.golive import Arming
+
+
+class Say(Protocol):
+    """Whoever writes the log."""
+
+    def emit(self, event: str, **fields: object) -> None: ...
 
 
 def canaries(
@@ -30,6 +39,19 @@ def canaries(
         and site.arming.canary.days
         and (site.exchange, site.arming.at_ns) not in told
     ]
+
+
+def tell_other(world: World, active: ModelActivated | None, say: Say) -> None:
+    """The arming holds, and a person should know that it is not what they looked at."""
+    for site in world.sites:
+        if active is not None and site.arming is not None and site.arming.model != active.model:
+            say.emit(
+                "model.unarmed",
+                exchange=site.exchange,
+                model=active.model,
+                armed=site.arming.model,
+                armed_at=rfc3339(site.arming.at_ns),
+            )
 
 
 def _begun(exchange: str, arming: Arming, now_ns: int) -> CanaryBegun:

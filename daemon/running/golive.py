@@ -16,7 +16,7 @@ from daemon.config import changes
 from daemon.config.exchanges import is_embedded
 from daemon.core.clock import WireClock
 from daemon.core.errors import JournalBroken, LiveRefused, ModelRefused, UsageRefused
-from daemon.core.events import BarsClosed, PositionChanged, RunOpened
+from daemon.core.events import BarsClosed, ModelActivated, PositionChanged, RunOpened
 from daemon.core.timeframes import DAY_NS, timeframe_ns
 from daemon.running.golive_items import Backtested, Evidence, Item, items
 from daemon.running.live_account import LIVE, credentials_of, stop_fault
@@ -42,12 +42,21 @@ CHANGES_TOLD = 3
 BESIDE = frozenset({"run.mode"})
 
 
+class Deciding(Struct, frozen=True, kw_only=True):
+    """The model that decides in the newest live run there, and since when."""
+
+    run: str
+    model: str
+    since_ns: int
+
+
 class Gate(Struct, frozen=True, kw_only=True):
     """The items as they stand, and why real orders may not be sent although they are met."""
 
     evidence: Evidence
     items: tuple[Item, ...]
     disarmed_by: tuple[str, ...]
+    live: Deciding | None = None
 
     @property
     def unmet(self) -> tuple[Item, ...]:
@@ -65,6 +74,7 @@ def gate_of(settings: Settings, say: Say = lambda _what, _done, _total: None) ->
         evidence=evidence,
         items=items(evidence, settings.golive),
         disarmed_by=disarmed_by(evidence.state, settings),
+        live=_deciding(settings),
     )
 
 
@@ -251,6 +261,19 @@ def _tested(settings: Settings) -> Backtested | None:
             continue
         if returns:
             return Backtested(run=spec.run, returns=returns)
+    return None
+
+
+def _deciding(settings: Settings) -> Deciding | None:
+    for paths, spec in _runs(settings):
+        if spec.mode != LIVE or not _is_there(spec, settings):
+            continue
+        try:
+            activated = JournalReader.open(paths.journal).latest(ModelActivated)
+        except JournalBroken:
+            continue
+        if activated is not None:
+            return Deciding(run=spec.run, model=activated.model, since_ns=activated.ts_ns)
     return None
 
 

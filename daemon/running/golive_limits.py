@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from daemon.core.instruments import plain
+from daemon.layers.monitoring.measured import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,25 @@ if TYPE_CHECKING:
 
 def limits_of(settings: Settings) -> tuple[str, ...]:
     return tuple(_limits(settings))
+
+
+def at_first(settings: Settings, promised_auc: float) -> str:
+    """How long nothing is opened, as a live run knows nothing of its model yet."""
+    if settings.risk.trade_unknown_model == "always":
+        return (
+            "health: the model trades before its skill is shown "
+            '(risk.trade_unknown_model = "always")'
+        )
+    said = "health: nothing is opened until live bars have shown the model's skill"
+    health, symbols = settings.health, len(settings.data.symbols)
+    row = nearest(health.policy, settings.model.horizon_bars, promised_auc, symbols)
+    if row is None or row.shown is None or row.shown.median_bars is None:
+        return f"{said}: {health.min_resolved} outcomes at least"
+    late = "more" if row.shown.late_bars is None else str(row.shown.late_bars)
+    return (
+        f"{said}: of simulated models with an AUC of {row.auc:.2f} half took "
+        f"{row.shown.median_bars} bars or fewer, and nine of ten {late}"
+    )
 
 
 def _limits(settings: Settings) -> Iterator[str]:

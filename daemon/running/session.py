@@ -35,7 +35,7 @@ from daemon.running.boot import (
     training_job,
     usable_model,
 )
-from daemon.running.canary import canaries
+from daemon.running.canary import canaries, tell_other
 from daemon.running.candidates import candidate_job
 from daemon.running.fine_bars import FineBars
 from daemon.running.listing_watch import news_of_rules
@@ -231,6 +231,7 @@ class Session:
             is_adopting=self._is_adopting,
         )
         self._tell_back(now_ns)
+        tell_other(self._world, core.roles.active, self._reporter)
         return opened, live
 
     def _tell_resumed(self, count: int) -> None:

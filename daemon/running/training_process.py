@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import signal
 import sys
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 LINE_BYTES_MAX = 1 << 20
 TAIL_BYTES = 4_096
+ERROR_NAMED = re.compile("error", re.IGNORECASE)
 TRAIN = (sys.executable, "-W", "ignore::UserWarning:sklearn", "-m", "daemon.research.job")
 
 
@@ -67,6 +69,8 @@ async def train(
         await _end(child)
     if last.model is None:
         died = f"the training process ended with {code}{tail and f': {tail}'}"
+        if job.candidate is not None and job.candidate.memory_megabytes:
+            died += f" (retraining.memory_megabytes is {job.candidate.memory_megabytes})"
         msg = f"no model could be trained: {last.error or died}"
         raise ModelRefused(msg) if last.error else TradingdError(msg)
     return last.model
@@ -97,13 +101,15 @@ async def _heard(
 
 
 async def _tail(child: asyncio.subprocess.Process) -> str:
-    """The last line it wrote for people: of a traceback that is the error."""
+    """The last line it wrote for people that names an error, as a traceback does, else the last."""
     assert child.stderr is not None
     tail = b""
     while part := await child.stderr.read(TAIL_BYTES):
         tail = (tail + part)[-TAIL_BYTES:]
     lines = tail.decode(errors="replace").strip().splitlines()
-    return "".join(each for each in lines[-1] if each.isprintable()) if lines else ""
+    named = [line for line in lines if ERROR_NAMED.search(line)]
+    said = (named or lines or [""])[-1]
+    return "".join(each for each in said.strip() if each.isprintable())
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:

@@ -52,6 +52,7 @@ def explain(
 
 REASONS: Mapping[str, str] = {
     HealthReason.NO_MODEL: "there is no model",
+    HealthReason.NO_ANSWER: "it gives no probability any more",
     HealthReason.TOO_FEW_OUTCOMES: "too few outcomes are known",
     HealthReason.ONE_CLASS: "all outcomes so far went the same way",
     HealthReason.SKILL_LOST: "the skill it promised is lost",
@@ -190,6 +191,8 @@ def _changes(sampled: HealthSampled, config: HealthSection, rules: Rules) -> Ite
     reasons = set(sampled.reasons)
     if HealthReason.NO_MODEL in reasons:
         yield "a model"
+    if HealthReason.NO_ANSWER in reasons:
+        yield "a probability: see in the log why its process ends, then start the daemon anew"
     if HealthReason.TOO_FEW_OUTCOMES in reasons:
         needed = config.last_n if config.policy == "last_n" else config.min_resolved
         yield f"{needed - sampled.auc_n} more outcomes, until there are {needed}"

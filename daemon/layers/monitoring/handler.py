@@ -24,6 +24,7 @@ from daemon.layers.monitoring.health import (
 from daemon.layers.monitoring.outcomes import Outcomes
 from daemon.layers.monitoring.results import Results
 from daemon.layers.monitoring.sequential import rules_of
+from daemon.layers.monitoring.shadowing import NO_ANSWERS
 from daemon.layers.monitoring.shifts import References, Rules, measure_drift
 from daemon.layers.monitoring.skill import Skill, auc, brier, calibration_slope, log_loss
 from daemon.layers.monitoring.windows import Windows
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from daemon.layers.monitoring.outcomes import Scored
 
 REFERENCES_REMEMBERED_MAX = 16
+UNANSWERED_MIN = 3  # a process that serves a model is started three times, and never again
 OUTCOMES_REMEMBERED_MIN = 5_000  # of each model, for windows by time
 
 
@@ -70,6 +72,7 @@ class Monitoring:
         self._rows = Windows(config.window_outcomes)
         self._probabilities = Windows(config.window_outcomes)
         self._references: dict[str, References] = {}
+        self._unanswered = 0  # of the newest cross-sections, those without any probability
 
     def use_references(
         self, model: str, features: Mapping[str, Histogram], probability: Histogram
@@ -106,6 +109,7 @@ class Monitoring:
         self.results.apply_model_activated(event)
         if event.model != self._model:
             self._probabilities.clear()
+            self._unanswered = 0
         self._model = event.model
         self._feature_names = event.feature_names
         if event.feature_fingerprint != self._fingerprint:
@@ -119,7 +123,9 @@ class Monitoring:
 
     def apply_predictions(self, event: Predictions) -> None:
         if not event.rows:
+            self._unanswered += any(each.reason in NO_ANSWERS for each in event.refused)
             return
+        self._unanswered = 0
         self.outcomes.apply_predictions(event)
         if event.model == self._model:
             for row in event.rows:
@@ -167,7 +173,12 @@ class Monitoring:
         symbols = tests.symbols(self.rules, self._counts()) if is_tested else ()
         is_one_lost = any(each.is_lost for each in symbols)
         by_skill = self._by_skill(tests, skill, recent)
-        status, reasons = judge(by_skill, by_drift(drift), is_symbol_lost=is_one_lost)
+        status, reasons = judge(
+            by_skill,
+            by_drift(drift),
+            is_symbol_lost=is_one_lost,
+            is_silent=self._unanswered >= UNANSWERED_MIN,
+        )
         if self._model is None:
             status, reasons = HealthStatus.UNKNOWN, (HealthReason.NO_MODEL,)
         yield HealthSampled(

@@ -24,6 +24,7 @@ NO_SKILL_AUC = 0.5
 
 class HealthReason(StrEnum):
     NO_MODEL = "no_model"
+    NO_ANSWER = "no_answer"
     TOO_FEW_OUTCOMES = "too_few_outcomes"
     ONE_CLASS = "one_class"
     SKILL_LOST = "skill_lost"
@@ -49,10 +50,21 @@ BySkill = tuple[HealthStatus, HealthReason | None]
 
 
 def judge(
-    by_skill: BySkill, drift: tuple[HealthReason, ...], *, is_symbol_lost: bool = False
+    by_skill: BySkill,
+    drift: tuple[HealthReason, ...],
+    *,
+    is_symbol_lost: bool = False,
+    is_silent: bool = False,
 ) -> tuple[HealthStatus, tuple[HealthReason, ...]]:
-    """The status, and every reason why it is not better than that."""
+    """The status, and every reason why it is not better than that.
+
+    One that says nothing any more has no outcomes to be judged by: what was shown is of the past.
+    """
     status, reason = by_skill
+    if is_silent:
+        silent, skill = (HealthReason.NO_ANSWER,), () if reason is None else (reason,)
+        is_lost = status is HealthStatus.CRITICAL
+        return status if is_lost else HealthStatus.UNKNOWN, (*silent, *skill, *drift)
     is_worth_saying = is_symbol_lost and reason is not HealthReason.SKILL_LOST
     others = ((HealthReason.SYMBOL_SKILL_LOST,) if is_worth_saying else ()) + drift
     if reason is not None:

@@ -12,7 +12,7 @@ from daemon.config import load
 from daemon.core.clock import WireClock
 from daemon.core.errors import CheckFailed, LiveRefused, UsageRefused
 from daemon.running.golive import gate_of, require_armed
-from daemon.running.golive_limits import limits_of
+from daemon.running.golive_limits import at_first, limits_of
 from daemon.store.golive import Entry, GoliveState, GoliveStore
 from daemon.store.lock import StateLock
 from daemon.store.runs import BACKTEST
@@ -165,6 +165,47 @@ def test_any_change_that_money_hangs_on_disarms_and_is_named(
         require_armed(changed)
     assert why in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_live_run_that_decides_with_another_model_than_was_armed_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, state = a_state(tmp_path)
+    settings = load(config, {"run.state_dir": state}, {})
+    arming = an_arming(settings, model=MODEL, code="0.0.1+old")
+    GoliveStore(state).write(GoliveState(arming=arming), an_entry())
+    story = [a_run_opened(mode="live"), a_model_activated(model=MODEL)]
+    a_stored_run(settings, story, created_ns=WireClock().now_ns() + 1, mode="live")
+    show_gate(None, config, state, as_json=False)
+    as_armed = capsys.readouterr().out
+
+    story.append(a_model_activated(model="rf-20240401-promoted"))
+    a_stored_run(settings, story, created_ns=WireClock().now_ns() + 10**10, mode="live")
+    show_gate(None, config, state, as_json=True)
+    told_ = told(capsys)
+    show_gate(None, config, state, as_json=False)
+    as_swapped = capsys.readouterr().out
+
+    assert "NOT the one that was armed" not in as_armed
+    assert "the code was 0.0.1+old and is" in as_armed
+    assert told_["live"]["model"] == "rf-20240401-promoted"
+    assert "NOT the one that was armed: live decides with rf-20240401-promoted" in as_swapped
+
+
+@pytest.mark.parametrize(
+    ("auc", "changes", "said"),
+    [
+        (0.6, {}, "an AUC of 0.60 half took 167 bars or fewer, and nine of ten 285"),
+        (0.6, {"health.policy": "last_n"}, "100 outcomes at least"),
+        (0.6, {"risk.trade_unknown_model": "always"}, "trades before its skill is shown"),
+    ],
+)
+def test_an_arming_says_how_long_nothing_is_opened_at_first(
+    tmp_path: Path, auc: float, changes: dict[str, object], said: str
+) -> None:
+    settings = settings_of(tmp_path, **{"data.symbols": ["BTC/USDT", "ETH/USDT"], **changes})
+
+    assert said in at_first(settings, auc)
 
 
 def test_another_key_disarms(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from daemon.core.events import (
     Event,
     FeatureRow,
     FeatureRows,
+    FeaturesRefused,
+    FeaturesRefusedReason,
     HealthSampled,
     HealthStatus,
     HealthTick,
@@ -200,6 +202,25 @@ def nothing(days: float) -> SkillWindow:
     return SkillWindow(
         days=days, n=0, auc=None, auc_low=0.0, auc_high=1.0, brier=None, log_loss=None
     )
+
+
+def test_a_model_that_gives_no_probability_any_more_is_not_believed_by_its_past() -> None:
+    _, pipeline = a_monitor()
+    run(pipeline, [an_activation(), *a_market(600, pull=2.0)])
+    assert sample(pipeline).status is HealthStatus.HEALTHY
+
+    for hour, reason in enumerate(("warming_up", "no_answer", "no_answer", "no_answer"), 602):
+        refused = FeaturesRefused(
+            instrument=BTC, trace="t", close_ns=hour * HOUR_NS, reason=FeaturesRefusedReason(reason)
+        )
+        before = sample(pipeline)
+        pipeline.step(Predictions(ts_ns=hour * HOUR_NS, model="rf-a", rows=(), refused=(refused,)))
+
+    silent = sample(pipeline)
+    assert before.status is HealthStatus.HEALTHY, "twice may be a process that is started again"
+    assert (silent.status, silent.reasons) == (HealthStatus.UNKNOWN, ("no_answer",))
+    run(pipeline, a_market(2, first=606))
+    assert sample(pipeline).status is HealthStatus.HEALTHY
 
 
 def test_without_a_model_health_is_unknown() -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 from daemon.core import events as e
 from daemon.core.timeframes import NS_PER_S
-from daemon.running.canary import canaries
+from daemon.running.canary import canaries, tell_other
 from daemon.running.paper_costs import ORDERS_MIN, paper_costs
 from daemon.store.golive import Canary, PaperCosts
 from daemon.store.journal_reader import JournalReader
-from tests.builders import CLOSE_NS, a_parent_ended
+from tests.builders import CLOSE_NS, a_model_activated, a_parent_ended
 from tests.unit.reports.test_slippage import D, an_order
 from tests.unit.running.paper_story import a_stored_run, an_arming, settings_of
 
@@ -48,6 +48,22 @@ def test_paper_costs_are_told_per_order_over_all_runs_and_leave_out_what_we_ende
 def a_world(folder: Path, **arming: Any) -> Any:
     made = an_arming(settings_of(folder), at_ns=7, **arming)
     return SimpleNamespace(sites=[SimpleNamespace(exchange="binance", arming=made)])
+
+
+def test_another_model_than_the_armed_one_is_told_at_a_start_and_the_armed_one_is_not(
+    tmp_path: Path,
+) -> None:
+    world, told = a_world(tmp_path, model="armed"), list[tuple[str, str, str]]()
+
+    class Log:
+        def emit(self, event: str, **fields: object) -> None:
+            told.append((event, str(fields["model"]), str(fields["armed"])))
+
+    tell_other(world, None, Log())
+    tell_other(world, a_model_activated(model="armed"), Log())
+    tell_other(world, a_model_activated(model="promoted"), Log())
+
+    assert told == [("model.unarmed", "promoted", "armed")]
 
 
 def test_the_core_is_told_of_an_arming_once_with_what_paper_cost(tmp_path: Path) -> None:

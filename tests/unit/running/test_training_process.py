@@ -51,6 +51,13 @@ async def test_what_it_says_of_the_data_is_a_refusal() -> None:
     ("script", "told"),
     [
         ("os.kill(os.getpid(), signal.SIGKILL)", "ended with -9"),
+        (
+            (
+                "sys.stderr.write('Fatal Python error: Aborted\\n\\nStack:\\n  <no frame>')\n"
+                "sys.stderr.flush()\nos.abort()"
+            ),
+            "ended with -6: Fatal Python error: Aborted$",
+        ),
         ("raise MemoryError('no room for an array')", "MemoryError: no room for an array"),
         ("print('\\x00 this is no JSON')", "spoke nonsense"),
         ("print('{}')", "ended with 0"),
@@ -96,6 +103,14 @@ async def test_a_cancelled_training_ends_its_process(tmp_path: Path) -> None:
     await asyncio.gather(training, return_exceptions=True)
 
     assert is_gone(pid.read_text())
+
+
+async def test_where_memory_is_bounded_its_death_names_the_bound() -> None:
+    job = a_job(candidate=CandidateJob(memory_megabytes=64))
+    command = (sys.executable, "-c", HEAR + "raise MemoryError('no room')")
+
+    with pytest.raises(TradingdError, match=r"no room \(retraining.memory_megabytes is 64\)"):
+        await train(job, lambda _line: None, command=command)
 
 
 async def test_it_knows_no_secret_of_ours() -> None:
