@@ -7,7 +7,7 @@ Belongs here: recovering the ledger and printing it. What is measured belongs to
 from __future__ import annotations
 
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,7 +17,7 @@ from daemon.core.errors import CheckFailed
 from daemon.core.events import HealthSampled, HealthStatus, HealthTick, ModelActivated
 from daemon.core.timeframes import rfc3339
 from daemon.layers.monitoring.explaining import Explained, drift_lines, explain, why
-from daemon.layers.monitoring.standing import Standing, standings
+from daemon.layers.monitoring.standing import Figures, Standing, standings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from daemon.core.instruments import InstrumentId
     from daemon.core.scores import Shift
 
-SYMBOL_COLUMNS = ("symbol", "n", "auc", "low", "high", "against", "limit", "shown", "pending")
+SYMBOL_COLUMNS = (
+    "symbol", "n", "n_eff", "auc", "low", "high", "brier", "slope", "against", "limit", "shown",
+    "pending",
+)  # fmt: skip
 TEXT_COLUMNS = 100
 WINDOW_COLUMNS = ("window", "n", "auc", "low", "high", "brier", "log_loss")
 
@@ -43,7 +46,7 @@ def show_health(
 ) -> int:
     """Exit 0, or 4 while the model is critical. What is sampled is the journal as it is now."""
     known = replayable(run, config, state_dir)
-    core = known.core()
+    core = known.core(is_resuming=True)
     newest_ns, acted_on, activated = known.opened.ts_ns, None, None
     events = []
     for _, event in known.journal.read():
@@ -106,16 +109,18 @@ def _result(
     }
 
 
-def _model(standing: Standing) -> dict[str, object]:
-    told: dict[str, object] = msgspec.to_builtins(standing)
+def _model(standing: Standing) -> dict[str, Any]:
+    told: dict[str, Any] = msgspec.to_builtins(standing)
     for name in ("doubted", "lost", "shown"):
         at = told.pop(f"{name}_ns")
         told[f"{name}_since"] = _time(at if isinstance(at, int) else None)
-    told["symbols"] = [
-        {**msgspec.to_builtins(each), "instrument": str(each.instrument)}
-        for each in standing.symbols
-    ]
-    return told
+    told["symbols"] = []
+    for each in standing.symbols:
+        one = msgspec.to_builtins(each)
+        figures = one.pop("figures")
+        told["symbols"].append({**one, **figures, "instrument": str(each.instrument)})
+    figures = told.pop("figures")
+    return {**told, **figures}
 
 
 def _shift(shift: Shift) -> dict[str, object]:
@@ -174,25 +179,27 @@ def _lines(
             f"{name} ({role}): {standing.scored} scored, {standing.ties} ties, "
             f"{standing.lost} lost, {standing.pending} pending"
         )
-        yield from _table(
-            SYMBOL_COLUMNS,
-            [
-                (
-                    str(each.instrument),
-                    each.n,
-                    each.auc,
-                    each.auc_low,
-                    each.auc_high,
-                    each.evidence,
-                    each.evidence_limit,
-                    each.shown,
-                    each.pending,
-                )
-                for each in standing.symbols
-            ],
-        )
+        yield from _table(SYMBOL_COLUMNS, list(_symbol_rows(standing)))
     if words is not None:
         yield from _explained(words)
+
+
+def _symbol_rows(standing: Standing) -> Iterator[tuple[object, ...]]:
+    """One row per symbol, and one of all where there are several."""
+    for each in standing.symbols:
+        tested = (each.evidence, each.evidence_limit, each.shown, each.pending)
+        yield (str(each.instrument), *_figure_cells(each.figures), *tested)
+    if len(standing.symbols) > 1:
+        tested = (standing.evidence, standing.evidence_limit, standing.shown, standing.pending)
+        yield ("all", *_figure_cells(standing.figures), *tested)
+
+
+def _figure_cells(told: Figures) -> tuple[object, ...]:
+    effective = None if told.effective_n is None else round(told.effective_n)
+    return (
+        told.n, effective, told.auc, told.auc_low, told.auc_high, told.brier,
+        told.calibration_slope,
+    )  # fmt: skip
 
 
 def _model_lines(result: dict[str, object], sampled: HealthSampled) -> Iterator[str]:

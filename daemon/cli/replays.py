@@ -42,12 +42,16 @@ class Replayable(Struct, frozen=True, kw_only=True):
     settings: Settings
     models: Path
 
-    def core(self) -> Core:
-        """A fresh one with every model of the journal; ModelRefused when one does not fit."""
+    def core(self, *, is_resuming: bool = False) -> Core:
+        """A fresh one with every model of the journal; ModelRefused when one does not fit that is
+        needed: all that were active to decide it again, the newest to know where it stands.
+        """
         features = feature_set_of(self.settings)
         instruments = [each.id for each in self.opened.instruments]
         core = build_core(self.settings, features, None, instruments)
-        use_models(core, ModelRegistry(self.models), features, self.journal, is_resuming=False)
+        use_models(
+            core, ModelRegistry(self.models), features, self.journal, is_resuming=is_resuming
+        )
         return core
 
 

@@ -33,7 +33,8 @@ def end_with(pipe: BinaryIO) -> None:
     """End this process and all it has started when `pipe` closes: whoever held it has gone."""
 
     def wait() -> None:
-        while pipe.read(1):
+        # Beneath its buffer, whose lock would abort an interpreter that ends by an error.
+        while os.read(pipe.fileno(), 1):
             pass
         if os.getpgrp() == os.getpid():
             os.killpg(os.getpid(), signal.SIGKILL)

@@ -26,7 +26,8 @@ FloatArray = NDArray[np.float64]
 class Skill:
     """AUC and its interval; `auc` is None with one class, and low 0, high 1 mean nothing is known.
 
-    `n` counts the scored outcomes, `clusters` the independent groups they came in.
+    `n` counts the scored outcomes, `clusters` the independent groups they came in. `effective_n`
+    independent outcomes would tell as much of the AUC: fewer where those of a group are alike.
     """
 
     auc: float | None
@@ -34,6 +35,7 @@ class Skill:
     high: float
     n: int
     clusters: int
+    effective_n: float | None = None
 
     @property
     def is_known(self) -> bool:
@@ -95,10 +97,13 @@ def auc_with_interval(
     error = math.sqrt(float((influence**2).sum()))
     if n < OUTCOMES_MIN or fewest < CLUSTERS_MIN or error <= 0.0 or not 0.0 < area < 1.0:
         return Skill(area, 0.0, 1.0, n, count)
+    alone = _influence(up_parts, down_parts, area, np.arange(n, dtype=np.int64), is_up)
+    effective_n = min(float(n), n * float((alone**2).sum()) / error**2)
     quantile = student_quantile(0.5 + level / 2, fewest - 1)
     centre = math.log(area / (1.0 - area))
     half = quantile * error / (area * (1.0 - area))
-    return Skill(area, _logistic(centre - half), _logistic(centre + half), n, count)
+    low, high = _logistic(centre - half), _logistic(centre + half)
+    return Skill(area, low, high, n, count, effective_n)
 
 
 def auc_gap(

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from daemon.core.instruments import InstrumentId
 from daemon.layers.monitoring.figures import window_of
+from daemon.layers.monitoring.skill import brier, calibration_slope, log_loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,14 +20,24 @@ if TYPE_CHECKING:
     from daemon.layers.monitoring.outcomes import Scored
 
 
-class SymbolStanding(Struct, frozen=True, kw_only=True):
-    """A model in one symbol; the AUC is of the newest outcomes there."""
+class Figures(Struct, frozen=True, kw_only=True):
+    """Of the newest outcomes; `effective_n` independent ones would tell as much of the AUC."""
 
-    instrument: InstrumentId
     n: int
+    effective_n: float | None
     auc: float | None
     auc_low: float
     auc_high: float
+    brier: float | None
+    log_loss: float | None
+    calibration_slope: float | None
+
+
+class SymbolStanding(Struct, frozen=True, kw_only=True):
+    """A model in one symbol."""
+
+    instrument: InstrumentId
+    figures: Figures
     evidence: float
     evidence_limit: float
     shown: float
@@ -45,11 +56,13 @@ class Standing(Struct, frozen=True, kw_only=True):
     lost: int
     pending: int
     evidence: float
+    evidence_limit: float
     shown: float
     doubted_ns: int | None
     lost_ns: int | None
     shown_ns: int | None
     late: int
+    figures: Figures
     symbols: tuple[SymbolStanding, ...]
 
 
@@ -65,17 +78,13 @@ def _standing(monitoring: Monitoring, model: str) -> Standing:
     pending, rules = monitoring.outcomes.pending(model), monitoring.rules
     limit = tests.limit(rules)
     recent = list(scores.recent)[-monitoring.window_outcomes :]
-    symbols = []
+    block_ns, symbols = monitoring.outcomes.block_ns(model), []
     for instrument in sorted({*tests.by_symbol, *pending}):
-        skill = window_of(_of(recent, instrument), monitoring.outcomes.block_ns(model)).skill()
         test = tests.of_symbol(instrument)
         symbols.append(
             SymbolStanding(
                 instrument=instrument,
-                n=skill.n,
-                auc=skill.auc,
-                auc_low=skill.low,
-                auc_high=skill.high,
+                figures=_figures(_of(recent, instrument), block_ns),
                 evidence=test.against,
                 evidence_limit=limit,
                 shown=test.in_favour,
@@ -92,12 +101,29 @@ def _standing(monitoring: Monitoring, model: str) -> Standing:
         lost=scores.lost,
         pending=sum(pending.values()),
         evidence=tests.all.against,
+        evidence_limit=rules.limit,
         shown=tests.all.in_favour,
         doubted_ns=tests.all.doubted_ns,
         lost_ns=tests.all.lost_ns,
         shown_ns=tests.all.shown_ns,
         late=tests.all.late,
+        figures=_figures(recent, block_ns),
         symbols=tuple(symbols),
+    )
+
+
+def _figures(scored: Iterable[Scored], block_ns: int) -> Figures:
+    window = window_of(scored, block_ns)
+    skill = window.skill()
+    return Figures(
+        n=skill.n,
+        effective_n=skill.effective_n,
+        auc=skill.auc,
+        auc_low=skill.low,
+        auc_high=skill.high,
+        brier=brier(window.probabilities, window.outcomes),
+        log_loss=log_loss(window.probabilities, window.outcomes),
+        calibration_slope=calibration_slope(window.probabilities, window.outcomes),
     )
 
 

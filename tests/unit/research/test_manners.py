@@ -17,6 +17,25 @@ except MemoryError:
 """
 
 
+def test_one_that_ends_by_an_error_says_it_and_is_not_aborted_by_its_own_watch() -> None:
+    script = (
+        "import sys\nfrom daemon.research.manners import end_with\n"
+        "end_with(sys.stdin.buffer)\nraise MemoryError('no room')"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as child:
+        assert child.stderr is not None
+        said = child.stderr.read()
+        code = child.wait(60)
+
+    assert (code, said.splitlines()[-1]) == (1, "MemoryError: no room")
+
+
 def given_way(megabytes: int) -> list[str]:
     script = SCRIPT.format(megabytes=megabytes)
     done = subprocess.run(
