@@ -205,7 +205,7 @@ def answer_routes(core: Core) -> list[Route]:
     return [
         on(e.OrderReported, execution.on_order_reported,
            e.OrderAccepted, e.OrderRefused, e.OrderNotSent, e.OrderOutcomeUnknown, e.OrderAbsent,
-           e.OrderFilled, e.OrderCompleted, e.TradingHalted, e.LookUpOrder),
+           e.OrderFilled, e.OrderCompleted, e.TradingHalted, e.LookUpOrder, *CANCEL),
         apply(e.OrderCancelRequested, blotter.apply_order_cancel_requested),
         apply(e.OrderAccepted, blotter.apply_order_accepted),
         apply(e.OrderAccepted, execution.apply_order_accepted),

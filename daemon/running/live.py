@@ -289,7 +289,7 @@ class Live:
             self._paths.run,
             self._ids,
             enter,
-            is_quiet=lambda: self._is_quiet() and not self._trainer.is_busy,
+            may_go_on=self._may_go_on,
             on_clock=lambda exchange, now: self.sites[exchange].on_clock(now),
             before_slot=self._look_at_resting,
             at_rest=self._compare_books,
@@ -361,6 +361,10 @@ class Live:
         return max(self.sites[each].site.clock.now_ns() for each in exchanges)
 
     # --- stopping -----------------------------------------------------------------------------
+
+    def _may_go_on(self) -> bool:
+        """The market that waits for us may; after a stop nobody would hear what it does."""
+        return self._is_quiet() and not self._trainer.is_busy and not self._stop.is_set()
 
     def _is_quiet(self) -> bool:
         return (

@@ -42,7 +42,7 @@ class Lockstep:
         instruments: Sequence[InstrumentId],
         put: Callable[[Input], Awaitable[None]],
         *,
-        is_quiet: Callable[[], bool],
+        may_go_on: Callable[[], bool],
         on_clock: Callable[[str, ExchangeClock], None],
         before_slot: Callable[[], Awaitable[None]],
         at_rest: Callable[[], Awaitable[None]] | None = None,
@@ -53,7 +53,7 @@ class Lockstep:
         self._run = run
         self._instruments = tuple(sorted(instruments))
         self._put = put
-        self._is_quiet = is_quiet
+        self._may_go_on = may_go_on
         self._on_clock = on_clock
         self._before_slot = before_slot
         self._slots: dict[int, dict[InstrumentId, Bar]] = {}
@@ -150,7 +150,7 @@ class Lockstep:
                 async with asyncio.timeout(ASK_AGAIN_S):
                     await self._poked.wait()
             self._poked.clear()
-            if not self._owed or not self._is_quiet():
+            if not self._owed or not self._may_go_on():
                 continue
             if self._at_rest is not None and self._slots_since_rest >= REST_EVERY_SLOTS:
                 self._slots_since_rest = 0

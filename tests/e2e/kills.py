@@ -16,6 +16,8 @@ import urllib.request
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from daemon.core.clock import WireClock
+from daemon.core.timeframes import NS_PER_MS
 from daemon.running.holdings import books_of
 from daemon.store.journal_reader import JournalReader
 from tests.both_sides import differences, doubled_or_unintended, unprotected
@@ -38,6 +40,7 @@ class Killed:
     tradingd: Tradingd
     ready: dict[str, Any]
     rng: random.Random
+    is_waiting: bool  # the market, for the daemon
     lines_max: int = 90  # of one life
     kills: int = 0
     stops: int = 0
@@ -56,10 +59,13 @@ class Killed:
         else:
             self._killed_after(process, self.rng.randrange(2, self.lines_max))
 
-    def resume_and_stop(self) -> None:
-        """Go on, and be asked to end: what is left behind then must be in order."""
+    def resume_and_stop(self) -> bool:
+        """Go on, and be asked to end: what is left behind then must be in order. False when that
+        cannot be said, as the market went on and filled what rests.
+        """
         process = self.tradingd.start("--resume", "last")
         _read(process, self.rng.randrange(30, 120))
+        asked_ms = WireClock().now_ns() // NS_PER_MS
         process.send_signal(signal.SIGTERM)
         last = _read(process, None)
         self.stops += 1
@@ -67,7 +73,11 @@ class Killed:
             self.wrong.append(f"a graceful stop ended with {process.returncode}: {last}")
         assert process.stdout is not None
         process.stdout.close()
+        if not self.is_waiting and self._has_filled_since(asked_ms):
+            self.check()
+            return False
         self.check_at_rest()
+        return True
 
     def check(self) -> None:
         """What holds at every moment: no order is doubled, none came that was not written down."""
@@ -91,6 +101,9 @@ class Killed:
         last = (self.tradingd.state / "runs" / "last").read_text("utf-8").strip()
         return books_of(JournalReader.open(self.tradingd.state / "runs" / last / "journal.db"))
 
+    def _has_filled_since(self, wire_ms: int) -> bool:
+        return any(each["wire_ms"] >= wire_ms for each in self.ledger()["fills"])
+
     def _killed_after(self, process: subprocess.Popen[str], lines: int) -> None:
         self._kill(process, lines, self.rng.uniform(0.0, 0.1))
 
@@ -109,7 +122,7 @@ def killed(folder: Path, *, seed: int, config: str = "", speed: str = "max") -> 
     """A run to be begun, and its exchange, which lives on through every kill."""
     with an_exchange(folder, "--speed", speed, "--edge", "0.4", seed=seed) as ready:
         tradingd = Tradingd(folder, LIVE + config).use(ready)
-        yield Killed(tradingd, ready, random.Random(seed))
+        yield Killed(tradingd, ready, random.Random(seed), is_waiting=speed == "max")
 
 
 def kill_after(process: subprocess.Popen[str], lines: int, wait_s: float = 0.0) -> int | None:

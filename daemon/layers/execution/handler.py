@@ -176,6 +176,7 @@ class Execution:
 
     def on_order_reported(self, event: OrderReported) -> Iterator[Event]:
         yield from self._reports.news(event)
+        yield from self._working.accepted(event)
 
     def on_order_completed(self, event: OrderCompleted) -> Iterator[Event]:
         yield from self._over(event.client_order_id, event.ts_ns)

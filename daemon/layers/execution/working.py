@@ -9,8 +9,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from daemon.core.events import AskQuotes, Direction, ParentEnd, ParentEnded
-from daemon.core.orders import OrderState, OrderType, Side
+from daemon.core.events import AskQuotes, Direction, Outcome, ParentEnd, ParentEnded
+from daemon.core.orders import TERMINAL, Leg, OrderState, OrderType, Side
 from daemon.core.timeframes import NS_PER_S
 from daemon.layers.execution.intents import Draft, cancelled
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from daemon.config import ExecutionSection
     from daemon.core.blotter import Blotter
     from daemon.core.book import Book
-    from daemon.core.events import Event, Quote
+    from daemon.core.events import Event, OrderReported, Quote
     from daemon.core.instruments import Instrument, InstrumentId
     from daemon.core.orders import Order, Parent
     from daemon.layers.execution.intents import Intents
@@ -115,6 +115,20 @@ class Working:
     def stop(self, ts_ns: int) -> Iterator[Event]:
         """Nobody will watch what rests: it is cancelled, and no more is sent."""
         yield from self._end_all(list(self._blotter.parents.values()), ts_ns, "the daemon stops")
+
+    def accepted(self, event: OrderReported) -> Iterator[Event]:
+        """What was on its way when no more was to be sent could not be cancelled yet; it is as soon
+        as it rests.
+        """
+        order = self._blotter.orders.get(event.client_order_id)
+        if order is None or order.leg is Leg.STOP:
+            return
+        is_new = order.is_unresolved and order.is_resting
+        parent = self._blotter.parent_of(order.instrument)
+        is_open = event.outcome is Outcome.ACKNOWLEDGED and event.state not in TERMINAL
+        if is_new and is_open and parent is not None and self._barred(parent) is not None:
+            ts_ns = max(event.ts_ns, order.intended_ns)
+            yield from cancelled(order, ts_ns, "it came to rest when no more was to be sent")
 
     def reconciled(self, ts_ns: int) -> Iterator[Event]:
         """What is being worked on an exchange that became unsure goes no further."""

@@ -5,7 +5,7 @@ import pytest
 
 from daemon.core import events as e
 from daemon.core.orders import Leg, OrderState, Side
-from tests.builders import BTC, a_halt, a_reconciled
+from tests.builders import BTC, a_halt, a_reconciled, a_stop_requested
 from tests.unit.layers.orders_desk import OrdersDesk
 
 D = Decimal
@@ -329,6 +329,40 @@ def test_an_entry_whose_first_book_is_far_from_its_decision_is_not_sent() -> Non
 
     assert desk.ends() == [("price_collar", "0")]
     assert desk.intended() == []
+
+
+@pytest.mark.parametrize("news", [a_stop_requested(), a_halt()])
+@pytest.mark.parametrize("is_unknown", [False, True])
+def test_what_comes_to_rest_when_no_more_is_to_be_sent_is_cancelled(
+    news: e.Event, *, is_unknown: bool
+) -> None:
+    """It was on its way when the daemon stopped, and could not be cancelled yet."""
+    desk = OrdersDesk(entry_order="limit")
+    desk.sees()
+    desk.approves("2")
+    entry = desk.child().client_order_id
+    if is_unknown:
+        desk.hears(entry, outcome=e.Outcome.UNKNOWN)
+    desk.takes(news)
+    assert desk.commands == []
+
+    desk.rests(entry)
+
+    assert desk.said() == ["OrderAccepted", "OrderCancelRequested", "CancelOrder"]
+    desk.hears(entry, state=OrderState.CANCELED, filled_quantity=D(0))
+    assert desk.ends() == [("stopped" if isinstance(news, e.StopRequested) else "halted", "0")]
+
+
+def test_what_filled_when_no_more_is_to_be_sent_is_not_cancelled() -> None:
+    desk = OrdersDesk(entry_order="limit", stop_loss_ratio=0.05)
+    desk.sees()
+    desk.approves("2")
+    desk.takes(a_stop_requested())
+
+    desk.filled(desk.child().client_order_id)
+    assert "CancelOrder" not in desk.said()
+    desk.rests(desk.stop().client_order_id)
+    assert desk.said() == ["OrderAccepted"], "a stop is to rest"
 
 
 def test_an_entry_waits_for_a_book_and_is_never_sent_blind() -> None:

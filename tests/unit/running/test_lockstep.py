@@ -127,7 +127,7 @@ class Desk:
             "run-1",
             self.ids,
             self.inbox.put,
-            is_quiet=self._is_quiet,
+            may_go_on=self._is_quiet,
             on_clock=self._on_clock,
             before_slot=nothing,
         )
@@ -268,7 +268,7 @@ def test_a_bar_that_came_before_the_start_is_acknowledged_too() -> None:
             "run-1",
             IDS,
             entered.put,
-            is_quiet=is_quiet.is_set,
+            may_go_on=is_quiet.is_set,
             on_clock=lambda _exchange, _clock: None,
             before_slot=nothing,
         )
@@ -345,7 +345,7 @@ def test_nothing_is_acknowledged_while_something_is_in_flight() -> None:
         quiet = False
         lockstep = Lockstep(
             {BTC.exchange: desk.exchange}, "run-1", IDS, desk.inbox.put,
-            is_quiet=lambda: quiet, on_clock=lambda _name, _clock: None, before_slot=nothing,
+            may_go_on=lambda: quiet, on_clock=lambda _name, _clock: None, before_slot=nothing,
         )  # fmt: skip
         running = asyncio.create_task(lockstep.run())
         lockstep.start(dict.fromkeys(IDS, CLOSE_NS))
@@ -480,7 +480,7 @@ def test_a_hole_is_told_behind_the_bars_that_come_before_it() -> None:
     async def scenario() -> None:
         ids = (BTC, ETH)
         lockstep = Lockstep(
-            {BTC.exchange: FakeExchange([])}, "run-1", ids, put, is_quiet=bool, on_clock=print,
+            {BTC.exchange: FakeExchange([])}, "run-1", ids, put, may_go_on=bool, on_clock=print,
             before_slot=nothing,
         )  # fmt: skip
         running = asyncio.create_task(lockstep.run())
