@@ -82,8 +82,7 @@ def why(sampled: HealthSampled) -> Iterator[str]:
 def _deciding(sampled: HealthSampled, reason: str) -> str:
     """The number behind a reason, where there is one."""
     is_tested = sampled.policy == "sequential"
-    auc, psi, psi_said = sampled.auc, sampled.psi_worst, sampled.psi_prediction
-    skill = "" if auc is None else f"AUC {auc:.3f}"
+    skill = "" if sampled.auc is None else f"AUC {sampled.auc:.3f}"
     against = f"evidence {amount(sampled.evidence)}, limit {amount(sampled.evidence_limit)}"
     shown = f"evidence {amount(sampled.shown)} of {amount(sampled.shown_limit)}"
     numbers = {
@@ -91,12 +90,19 @@ def _deciding(sampled: HealthSampled, reason: str) -> str:
         HealthReason.SKILL_LOST: against if is_tested else skill,
         HealthReason.SKILL_DOUBTFUL: against if is_tested else skill,
         HealthReason.SKILL_NOT_SHOWN: shown if is_tested else skill,
-        HealthReason.FEATURE_DRIFT: ""
-        if psi is None
-        else f"PSI of {sampled.psi_worst_feature} {psi:.3f}",
-        HealthReason.PREDICTION_DRIFT: "" if psi_said is None else f"PSI {psi_said:.3f}",
+        HealthReason.FEATURE_DRIFT: _farthest(sampled, is_fed=True),
+        HealthReason.PREDICTION_DRIFT: _farthest(sampled, is_fed=False),
     }
     return {each.value: text for each, text in numbers.items()}.get(reason, "")
+
+
+def _farthest(sampled: HealthSampled, *, is_fed: bool) -> str:
+    """The feature, or the prediction, that has drifted most; the worst are told first."""
+    drifted = (each for each in sampled.shifts if each.is_drift)
+    shift = next((each for each in drifted if (each.feature is not None) is is_fed), None)
+    if shift is None:
+        return ""
+    return f"PSI of {shift.what} {shift.psi:.3f}, {_limit(shift.psi_limit)}"
 
 
 def _rule(config: HealthSection, rules: Rules) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from daemon.config import HealthSection
 from daemon.core.events import HealthSampled, HealthStatus
 from daemon.core.timeframes import HOUR_NS
-from daemon.layers.monitoring.explaining import Explained, drift_lines, explain
+from daemon.layers.monitoring.explaining import Explained, drift_lines, explain, why
 from daemon.layers.monitoring.health import HealthReason
 from tests.builders import a_health_sample, a_model_activated, a_shift
 
@@ -68,6 +68,25 @@ def test_what_drifts_is_told_before_what_is_disputed_with_symbol_and_limits() ->
     assert lines[1].startswith("disputed: the prediction of all symbols, PSI 0.412")
     assert lines[2].startswith("as usual: ")
     assert "no limit known" in lines[2]
+
+
+def test_each_reason_is_told_in_words_with_the_number_that_decided() -> None:
+    lost = a_sample(
+        HealthStatus.CRITICAL, HealthReason.SKILL_LOST, evidence=10_800.0, evidence_limit=1_080.0
+    )
+    shifts = (a_shift(), a_shift(feature=None, instrument=None, psi=0.6, psi_limit=None))
+    drifted = a_health_sample(
+        status=HealthStatus.WARNING,
+        reasons=(HealthReason.FEATURE_DRIFT, HealthReason.PREDICTION_DRIFT, "of an older version"),
+        shifts=shifts,
+    )
+
+    assert list(why(lost)) == ["the skill it promised is lost (evidence 10,800, limit 1,080)"]
+    fed, said, unknown = why(drifted)
+    assert fed.startswith("what it is fed has left its place (PSI of bb_width_20 of binance:BTC/")
+    assert fed.endswith("0.412, limit 0.250)")
+    assert said.endswith("(PSI of the prediction of all symbols 0.600, no limit known)")
+    assert unknown == "of an older version"
 
 
 def test_everything_else_that_is_missing_is_named() -> None:
