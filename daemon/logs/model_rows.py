@@ -63,7 +63,7 @@ MODEL_ROWS: Final[tuple[LogEvent, ...]] = (
         "error",
     ),
     row(
-        "model.unfit", "warning", "a model in shadow cannot be loaded any more: it is let go",
+        "model.unfit", "warning", "a model that has a part cannot be loaded any more: it is let go",
         "at model error",
     ),
     row(

@@ -238,8 +238,9 @@ RULES: Final = (
     ),
     Rule(
         event="model.unfit", severity=_WARN, where=("model",),
-        says="a model in shadow cannot be loaded any more: it is let go",
-        do="nothing for now, the active model decides; see what became of its files",
+        says="a model in use or in shadow cannot be loaded any more: it is let go",
+        do="nothing for now: where it was the active one, a new one is trained at this start; "
+        "see what became of its files",
     ),
     Rule(
         event="model.dropped", severity=_WARN, where=("model",), when=_is_silent,

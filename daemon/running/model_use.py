@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
-from daemon.core.errors import ModelRefused
+from daemon.core.errors import ModelForeign, ModelRefused
 from daemon.core.events import CandidateTrained, ModelActivated, ModelUnfit
 from daemon.running.boot import load_model
 
@@ -55,7 +55,8 @@ def use_models(
     core: Core, registry: ModelRegistry, features: FeatureSet, journal: Kept, *, is_resuming: bool
 ) -> dict[str, str]:
     """Every model that ever was active or a candidate, each once; ModelRefused when one does not
-    fit that is needed: to recompute a run all that were active, to go on with it the newest.
+    fit that is needed: to recompute a run all that were active, to go on with it the newest, unless
+    another version wrote it, which a start makes a new one for.
 
     Of the others returns what is wrong with them.
     """
@@ -71,7 +72,8 @@ def use_models(
         try:
             use_model(core, registry, features, model_id)
         except ModelRefused as refused:
-            if model_id in needed:
+            is_replaced = is_resuming and isinstance(refused, ModelForeign)
+            if model_id in needed and not is_replaced:
                 raise
             wrong[model_id] = str(refused)
     return wrong
@@ -80,7 +82,9 @@ def use_models(
 async def let_go_unfit(
     core: Core, unfit: Mapping[str, str], take: Callable[[Input], Awaitable[None]], ts_ns: int
 ) -> None:
-    """Who is in shadow and cannot be loaded any more has no part from here on."""
-    for shadow in core.roles.shadows():
-        if shadow.model in unfit:
-            await take(ModelUnfit(ts_ns=ts_ns, model=shadow.model, error=unfit[shadow.model]))
+    """Who is active or in shadow and cannot be loaded any more has no part from here on."""
+    active = core.roles.active
+    parts = [each.model for each in (active, *core.roles.shadows()) if each is not None]
+    for model in parts:
+        if model in unfit:
+            await take(ModelUnfit(ts_ns=ts_ns, model=model, error=unfit[model]))

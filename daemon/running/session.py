@@ -55,7 +55,7 @@ from daemon.store.journal import SqliteJournal
 from daemon.store.models import ModelRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from daemon.config import Settings
     from daemon.core.bars import Bar
@@ -202,7 +202,8 @@ class Session:
             await self._look_for_left(known[-1].ts_ns if known else None)
         opened = known[-1] if known else await self._open(live)
         now_ns = self._world.now_ns()
-        if not activated or self._is_too_old(activated[-1], now_ns):
+        await let_go_unfit(core, unfit, take, now_ns)
+        if not activated or self._is_no_use(activated[-1], now_ns, unfit):
             model_id = await self._choose_model(live.newest_close_ns or self._world.first_open_ns)
             await take(activation(self._use(model_id), now_ns))
         if not activated:
@@ -210,7 +211,6 @@ class Session:
         self._tell_resumed(count)
         self._reporter.state("reconciling with the venue")
         await take(Started(ts_ns=now_ns, version=code_version()))
-        await let_go_unfit(core, unfit, take, now_ns)
         for event in news_of_rules(core.book.instruments, self._world.instruments, now_ns):
             await take(event)
         for canary in canaries(self._world, self._journal.read_kinds(CanaryBegun), now_ns):
@@ -322,13 +322,12 @@ class Session:
         """Hand a verified model to the core, ready for its activation."""
         return use_model(self._core, self._registry, self._features, model_id)
 
-    def _is_too_old(self, event: ModelActivated, now_ns: int) -> bool:
-        """Layer 4 refuses it on every bar, so a start trains a new one, unless one is asked for
-        later and judged then.
+    def _is_no_use(self, event: ModelActivated, now_ns: int, unfit: Mapping[str, str]) -> bool:
+        """It cannot be loaded, or is so old that layer 4 refuses it on every bar: then a start
+        trains a new one, unless one is asked for later and judged then.
         """
-        if self._settings.retraining.enabled:
-            return False
-        return now_ns - event.trained_through_ns > max_age_ns(self._settings)
+        is_too_old = now_ns - event.trained_through_ns > max_age_ns(self._settings)
+        return event.model in unfit or (is_too_old and not self._settings.retraining.enabled)
 
     def _recorded(self, live: Live) -> Iterator[Event]:
         for event in self._keeper.recovered(event for _, event in self._journal.read()):

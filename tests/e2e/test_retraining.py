@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daemon.core.manifests import MANIFEST_SCHEMA
 from tests.e2e.command import SMALL, Tradingd, finished
 from tests.e2e.watched import Watched, is_line
 
@@ -21,6 +22,7 @@ new_bars_min = 10
 min_gap_hours = 6
 """
 BARS = 30
+SWAPPED = {"model.unfit", "model.activated"}
 
 
 def test_whichever_side_of_a_training_is_killed_the_run_goes_on_and_says_what_became_of_it(
@@ -54,6 +56,28 @@ def test_whichever_side_of_a_training_is_killed_the_run_goes_on_and_says_what_be
     assert ended["at"] >= opened["at"]
     assert finished(lines)["bars"] == 2 * BARS
     assert parity["identical"], parity
+
+
+def test_a_run_whose_model_another_version_wrote_goes_on_with_a_new_one(tmp_path: Path) -> None:
+    tradingd = Tradingd(tmp_path)
+    try:
+        first = Watched(tradingd.start("--market", "synthetic", "--bars", "12"))
+        before = first.until(is_line("model.activated"))[-1]["model"]
+        first.until(is_line("bar.closed"))
+        first.end(signal.SIGKILL)
+        manifest = tradingd.state / "models" / str(before) / "manifest.json"
+        manifest.write_text(manifest.read_text().replace(MANIFEST_SCHEMA, "tradingd.model/0"))
+
+        lines = tradingd.run("--resume", "last")
+    finally:
+        tradingd.stop_exchange()
+
+    told = [(each["event"], each["model"]) for each in lines if each["event"] in SWAPPED]
+    assert told[0] == ("model.unfit", before)
+    assert told[-1][0] == "model.activated"
+    assert told[-1][1] != before
+    assert finished(lines)["bars"] == 24
+    assert {each["model"] for each in lines if each["event"] == "model.predicted"} == {told[-1][1]}
 
 
 def training_of(daemon: int) -> int:

@@ -237,7 +237,9 @@ class PromotionProposed(Fact, frozen=True, kw_only=True, gc=False, tag=True):
 
 
 class ModelUnfit(Input, frozen=True, kw_only=True, gc=False, tag=True):
-    """A model in shadow cannot be loaded any more, as at a start when its files are gone."""
+    """A model cannot be loaded any more at a start: one in shadow whose files are gone, or an
+    active one that another version wrote, which is replaced at once.
+    """
 
     model: str
     error: str

@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from daemon.config import AlertsSection
 from daemon.running.alert_desk import Desk
 from daemon.running.alert_rules import Alert, Severity
@@ -65,6 +67,26 @@ def test_an_alert_says_what_where_with_numbers_and_what_to_do() -> None:
         "event: policy.acted",
         "What to do: see what is left of it: tradingd status; [policy] says what is done.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("event", "fields", "is_told"),
+    [
+        ("health.sampled", {"status": "critical", "reasons": ["skill_lost"]}, True),
+        ("health.sampled", {"status": "unknown", "reasons": ["no_answer"]}, True),
+        ("health.sampled", {"status": "unknown", "reasons": ["skill_not_shown"]}, False),
+        ("model.dropped", {"model": "rf-1", "reason": "silent"}, True),
+        ("model.dropped", {"model": "rf-1", "reason": "worse"}, False),
+    ],
+)
+def test_a_model_that_is_no_use_is_told_and_an_ordinary_verdict_is_not(
+    event: str, fields: dict[str, Any], is_told: bool
+) -> None:
+    office = Office()
+
+    office.hears(event, **fields)
+
+    assert bool(office.sent) is is_told
 
 
 def test_events_that_are_not_in_the_table_are_nobodys_business() -> None:

@@ -10,6 +10,7 @@ from daemon.app import Core, build_core
 from daemon.config import Settings
 from daemon.core import events as e
 from daemon.core.errors import ModelRefused
+from daemon.core.manifests import MANIFEST_SCHEMA
 from daemon.research.training import TrainingSettings
 from daemon.running.model_use import let_go_unfit, use_models
 from daemon.store.models import ModelRegistry
@@ -75,6 +76,27 @@ def test_without_the_active_model_nothing_goes_on(tmp_path: Path) -> None:
 
     with pytest.raises(ModelRefused, match=gone):
         past.use(is_resuming=True)
+
+
+async def test_an_active_model_of_another_version_is_said_to_be_unfit_and_stops_no_start(
+    tmp_path: Path,
+) -> None:
+    past = Past(tmp_path)
+    path = tmp_path / past.ids[1] / "manifest.json"
+    path.write_text(path.read_text().replace(MANIFEST_SCHEMA, "tradingd.model/0"))
+    core, wrong = past.use(is_resuming=True)
+    taken: list[e.Event] = []
+
+    async def take(event: e.Input) -> None:
+        taken.extend(core.pipeline.step(event).events)
+
+    await let_go_unfit(core, wrong, take, CLOSE_NS)
+
+    (unfit,) = taken
+    assert isinstance(unfit, e.ModelUnfit)
+    assert (unfit.model, "train anew" in unfit.error) == (past.ids[1], True)
+    with pytest.raises(ModelRefused, match="train anew"):
+        past.use(is_resuming=False)
 
 
 async def test_a_challenger_whose_files_are_gone_is_let_go_at_the_start(tmp_path: Path) -> None:
