@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     FundingRates = Callable[[InstrumentId, int], Awaitable[Sequence[FundingRate]]]
 
 TOLD_WITHIN_NS = 15 * NS_PER_S  # an exchange charges at whole hours, and tells the rate soon after
+AGAIN_AFTER_NS = 60 * NS_PER_S
 
 
 class PaperFunding:
@@ -35,6 +36,9 @@ class PaperFunding:
         self._account = account
         self._rates = rates
         self._asked: dict[InstrumentId, int] = {}
+        self._again_ns: dict[
+            InstrumentId, int
+        ] = {}  # not before, whatever came of the last question
         self._charged_ns: dict[InstrumentId, int] = {}  # all up to then is paid
 
     def restore(self, funded: Iterable[FundingCharged]) -> None:
@@ -47,6 +51,7 @@ class PaperFunding:
     def is_due(self, instrument: InstrumentId, now_ns: int) -> bool:
         """Whether there may be a rate that was not asked for yet."""
         is_new = _hour(now_ns) > self._asked.get(instrument, -1)
+        is_new &= now_ns >= self._again_ns.get(instrument, 0)
         return is_new and self._account.first_held_ns(instrument) is not None
 
     async def charge(
@@ -57,6 +62,7 @@ class PaperFunding:
         if first_ns is None:
             return []
         since_ns = self._charged_ns.get(instrument, first_ns)
+        self._again_ns[instrument] = now_ns + AGAIN_AFTER_NS
         told = await self._rates(instrument, since_ns + 1)
         self._asked[instrument] = _hour(now_ns)
         charged = []

@@ -177,10 +177,11 @@ class PaperVenue:
             for instrument in sorted(ours | swaps.keys()):
                 with contextlib.suppress(ExchangeUnreachable):
                     await self._look(instrument)
-                    for charged in await self._charged(instrument):
-                        await tell(charged)
                     if instrument in swaps and (gone := await self._gone(instrument)):
                         await tell(gone)
+                with contextlib.suppress(ExchangeUnreachable):  # nothing else waits for it
+                    for charged in await self._charged(instrument):
+                        await tell(charged)
             with contextlib.suppress(TimeoutError):
                 looks = len(ours) + len(swaps)
                 async with asyncio.timeout(max(LOOK_EVERY_S, LOOK_APART_S * looks)):

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from daemon.core.bars import RawBar
 from daemon.core.clock import ManualClock
+from daemon.core.errors import ExchangeUnreachable
 from daemon.core.events import FundingCharged, OrderReported, Outcome, PositionLiquidated
 from daemon.core.instruments import InstrumentId, MarketType
 from daemon.core.orders import Fill, OrderState, OrderType, Side
@@ -39,6 +40,7 @@ class Bench:
         self.orders = 0
         self.rates: list[FundingRate] = []
         self.asked: list[int] = []
+        self.is_silent = False
         self.venue = self.another()
         self.book("100", "100")
 
@@ -60,6 +62,8 @@ class Bench:
     async def funding(self, instrument: InstrumentId, since_ns: int) -> list[FundingRate]:
         assert instrument == SWAP
         self.asked.append(since_ns)
+        if self.is_silent:
+            raise ExchangeUnreachable("no rates")
         return [each for each in self.rates if each.ts_ns >= since_ns]
 
     def rate(self, rate: str, hour: int, price: str | None = None) -> None:
@@ -319,3 +323,24 @@ def test_a_restart_charges_what_fell_into_the_time_between_and_nothing_twice() -
     assert before == D("999.8")
     assert [each.amount for each in second] == [D("-0.6")]
     assert bench.total() == D("999.2")
+
+
+def test_rates_that_are_not_told_are_asked_for_again_later_and_hold_up_nothing_else() -> None:
+    bench = Bench()
+    bench.sends(Side.BUY, "20")
+    bench.rate("0.0001", hour=1)
+    bench.is_silent = True
+    bench.at(1.1)
+    bench.book("80", "80")
+
+    (gone,) = bench.watched()
+    bench.watched()
+    asked = len(bench.asked)
+    bench.is_silent = False
+    bench.at(1.2)
+    bench.book("100", "100")
+    bench.sends(Side.BUY, "1")
+
+    assert isinstance(gone, PositionLiquidated)
+    assert asked == 1
+    assert [each.amount for each in bench.charged()] == [D("-0.2")]
