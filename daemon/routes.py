@@ -299,6 +299,7 @@ def watch_routes(core: Core) -> list[Route]:
         on(e.EquityMarked, risk.halts.on_equity_marked, e.TradingHalted),
         apply(e.PredictionResolved, monitoring.apply_prediction_resolved),
         on(e.HealthTick, monitoring.on_health_tick, e.HealthSampled),
+        on(e.FeaturesChecked, risk.halts.on_features_checked, e.TradingHalted),
         apply(e.HealthSampled, risk.apply_health_sampled),
         apply(e.HealthSampled, risk.policy.apply_health_sampled),
         on(e.HealthSampled, risk.halts.on_health_sampled, e.TradingHalted),

@@ -563,6 +563,19 @@ def a_resolution(**changes: Any) -> e.PredictionResolved:
     return _filled(e.PredictionResolved, defaults, changes)
 
 
+def a_features_checked(**changes: Any) -> e.FeaturesChecked:
+    defaults = {"rows": 48, "through_step": 99, "from_ns": OPEN_NS, "until_ns": CLOSE_NS}
+    return _filled(e.FeaturesChecked, defaults, changes)
+
+
+def a_feature_difference(**changes: Any) -> e.FeaturesChecked:
+    defaults = {
+        "differing": 2, "instrument": BTC, "close_ns": CLOSE_NS, "feature": "rsi_14",
+        "live": 51.25, "stored": 51.5,
+    }  # fmt: skip
+    return a_features_checked(**(defaults | changes))
+
+
 def a_shift(**changes: Any) -> Shift:
     defaults: dict[str, Any] = {
         "feature": "bb_width_20", "instrument": BTC, "n": 480, "psi": 0.412, "psi_limit": 0.25,
@@ -904,7 +917,7 @@ JOURNALED_BUILDERS: Final[tuple[Callable[..., e.Event], ...]] = (
     an_exchange_lost, an_exchange_back, an_order_reported, quotes_taken,
     orders_ticked, a_start, a_reconciled, funds_that_moved,
     books_adopted,
-    a_health_tick, a_candidate_trained, a_training_failed, an_unfit_model,
+    a_health_tick, a_features_checked, a_candidate_trained, a_training_failed, an_unfit_model,
     a_promotion_requested, a_rollback_requested, a_halt_requested,
     a_resume_requested, a_flatten_requested,
     a_stop_requested, a_run_closed, feature_rows, predictions,

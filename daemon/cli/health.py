@@ -14,9 +14,21 @@ import msgspec
 from daemon.cli.output import show
 from daemon.cli.replays import replayable
 from daemon.core.errors import CheckFailed
-from daemon.core.events import HealthSampled, HealthStatus, HealthTick, ModelActivated
+from daemon.core.events import (
+    FeaturesChecked,
+    HealthSampled,
+    HealthStatus,
+    HealthTick,
+    ModelActivated,
+)
 from daemon.core.timeframes import rfc3339
-from daemon.layers.monitoring.explaining import Explained, drift_lines, explain, why
+from daemon.layers.monitoring.explaining import (
+    Explained,
+    checked_in_words,
+    drift_lines,
+    explain,
+    why,
+)
 from daemon.layers.monitoring.standing import Figures, Standing, standings
 
 if TYPE_CHECKING:
@@ -63,6 +75,8 @@ def show_health(
     told = standings(core.monitoring)
     words = explain(sampled, activated, known.settings.health, known.opened.timeframe_ns)
     result = _result(known, sampled, acted_on, activated, told)
+    checked = next((each for each in reversed(events) if isinstance(each, FeaturesChecked)), None)
+    result["features_checked"] = None if checked is None else _checked(checked)
     result["trading"] = list(_trading(sampled, known.settings, known.opened.mode))
     if is_explained:
         result["explained"] = msgspec.to_builtins(words)
@@ -121,6 +135,14 @@ def _model(standing: Standing) -> dict[str, Any]:
         told["symbols"].append({**one, **figures, "instrument": str(each.instrument)})
     figures = told.pop("figures")
     return {**told, **figures}
+
+
+def _checked(event: FeaturesChecked) -> dict[str, object]:
+    told = {**msgspec.to_builtins(event), "instrument": _told(event.instrument)}
+    del told["type"], told["ts_ns"]
+    for name in ("from_ns", "until_ns", "close_ns"):
+        told[name.removesuffix("_ns")] = _time(told.pop(name) or None)
+    return {"at": rfc3339(event.ts_ns), **told, "words": checked_in_words(event)}
 
 
 def _shift(shift: Shift) -> dict[str, object]:
@@ -225,6 +247,9 @@ def _model_lines(result: dict[str, object], sampled: HealthSampled) -> Iterator[
         f"{trades.round_trips} round trips, net edge {net}"
     )
     yield from (f"  drift    {line}" for line in drift_lines(sampled.shifts))
+    checked = result["features_checked"]
+    words = checked["words"] if isinstance(checked, dict) else "no day is over yet"
+    yield f"  features {words}"
     newest = (
         f"newest {sampled.auc_n}",
         sampled.auc_n,

@@ -23,6 +23,7 @@ class HealthSection(Section):
     min_resolved: Annotated[Count, Field(ge=10)] = 100
     sample_every_bars: Count = 24
     psi_warn: Annotated[Real, Field(gt=0)] = 0.10
+    check_features: bool = True
     drift_rows_min: Annotated[Count, Field(ge=40)] = 100
 
     @model_validator(mode="after")

@@ -269,6 +269,7 @@ class RiskSection(Section):
     probation_trades: Annotated[Natural, Field(le=10_000)] = 10
     trade_unknown_model: Literal["never", "paper", "always"] = "paper"
     successor_ends_model_halt: bool = False
+    halt_on_features_differ: bool = True
 
     @model_validator(mode="after")
     def _caps_agree(self) -> Self:
@@ -303,6 +304,7 @@ class PolicySection(Section):
     halt_overfill: Action = "hold"
     halt_liquidated: Action = "hold"
     halt_late_fill: Action = "hold"
+    halt_features_differ: Action = "hold"
     outage_bars: Annotated[Count, Field(le=10_000)] = 5
     reduce_ratio: Annotated[Real, Field(gt=0, lt=1)] = 0.5
     stop_ratio: Annotated[Real, Field(gt=0, lt=1)] = 0.10

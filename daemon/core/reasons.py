@@ -138,6 +138,7 @@ class HaltReason(StrEnum):
     OVERFILL = "overfill"  # more was filled than ordered, or sold than held
     LIQUIDATED = "liquidated"  # the exchange took a position away: nobody was quick enough
     LATE_FILL = "late_fill"  # of an order that was believed dead: the position may be twice the cap
+    FEATURES_DIFFER = "features_differ"  # the model is fed other numbers than the bars give
 
 
 class Trouble(StrEnum):
@@ -158,6 +159,7 @@ class Trouble(StrEnum):
     HALT_OVERFILL = "halt_overfill"
     HALT_LIQUIDATED = "halt_liquidated"
     HALT_LATE_FILL = "halt_late_fill"
+    HALT_FEATURES_DIFFER = "halt_features_differ"
 
 
 class PolicyAction(StrEnum):

@@ -36,6 +36,37 @@ def _shift(event: e.HealthSampled, shift: Shift) -> Fields:
     }
 
 
+def features_checked(event: e.FeaturesChecked, _: Memory) -> Iterator[Fields]:
+    if not event.error and not event.differing:
+        yield {
+            **parts.at(event),
+            "rows": event.rows,
+            "revised": event.revised or None,
+            "first_bar": rfc3339(event.from_ns) if event.rows else None,
+            "until": rfc3339(event.until_ns) if event.rows else None,
+        }
+
+
+def features_differ(event: e.FeaturesChecked, _: Memory) -> Iterator[Fields]:
+    if event.differing and event.instrument is not None:
+        yield {
+            **parts.at(event),
+            "rows": event.rows,
+            "differing": event.differing,
+            "revised": event.revised or None,
+            **parts.named(event.instrument),
+            "bar": rfc3339(event.close_ns or 0),
+            "feature": event.feature,
+            "live": event.live,
+            "stored": event.stored,
+        }
+
+
+def features_unchecked(event: e.FeaturesChecked, _: Memory) -> Iterator[Fields]:
+    if event.error:
+        yield {**parts.at(event), "error": event.error}
+
+
 def retraining_opened(event: e.RetrainingOpened, _: Memory) -> Iterator[Fields]:
     yield {
         **parts.at(event),

@@ -41,6 +41,18 @@ MODEL_ROWS: Final[tuple[LogEvent, ...]] = (
         "drift.disputed", "info", "of PSI and KS only one says so: nothing comes of it",
         f"at model {SHIFT}",
     ),
+    row(
+        "features.checked", "info", "the day's feature rows, recomputed from the stored bars: same",
+        "at rows revised? first_bar? until?",
+    ),
+    row(
+        "features.differ", "error", "the model was fed other numbers than the stored bars give",
+        "at rows differing revised? exchange symbol bar feature live stored?",
+    ),
+    row(
+        "features.unchecked", "warning", "they could not be recomputed; tried with the next day's",
+        "at error",
+    ),
     # a new model
     row(
         "retraining.opened", "warning", "a new model is asked for",

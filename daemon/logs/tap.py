@@ -93,6 +93,11 @@ LINES: dict[type[e.Event], tuple[tuple[str, Build], ...]] = {
         ("drift.found", model_lines.drift_found),
         ("drift.disputed", model_lines.drift_disputed),
     ),
+    e.FeaturesChecked: (
+        ("features.checked", model_lines.features_checked),
+        ("features.differ", model_lines.features_differ),
+        ("features.unchecked", model_lines.features_unchecked),
+    ),
     e.RetrainingOpened: (("retraining.opened", model_lines.retraining_opened),),
     e.CandidateTrained: (("candidate.trained", model_lines.candidate_trained),),
     e.TrainingFailed: (("training.failed", model_lines.training_failed),),

@@ -65,7 +65,9 @@ def labelled_rows(
     by_name = {one.symbol: one for one in series}
     parts = []
     for number, one in enumerate(series):
-        references = {symbol: _reference(one, symbol, by_name) for symbol in feature_set.references}
+        references = {
+            symbol: reference_of(one, symbol, by_name) for symbol in feature_set.references
+        }
         runs = unbroken(one, accepts_zero_volume=zero_volume is not ZeroVolume.REJECT)
         rows = feature_rows(one, runs, feature_set, references, zero_volume=zero_volume)
         labels = labels_of(one, runs, horizon_bars, rule, dead_zone_ratio=dead_zone_ratio)
@@ -84,7 +86,7 @@ def labelled_rows(
     )
 
 
-def _reference(reader: Series, symbol: str, by_name: Mapping[str, Series]) -> Series:
+def reference_of(reader: Series, symbol: str, by_name: Mapping[str, Series]) -> Series:
     """The symbol's bars of the reader's exchange, which is in the names where there are several."""
     exchange, mark, _ = reader.symbol.partition(":")
     # A swap has a colon of its own, behind its slash.

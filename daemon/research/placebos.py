@@ -141,7 +141,7 @@ def _level(rows: int, pieces: int, found: Sequence[_Distances]) -> _Level:
         )
         for name in ("psi", "ks")
     )
-    return _Level(rows, psi, ks)
+    return _Level(rows, psi, (np.minimum(ks[0], 1.0), np.minimum(ks[1], 1.0)))
 
 
 def _distances(piece: FloatArray, whole: FloatArray) -> tuple[FloatArray, FloatArray]:

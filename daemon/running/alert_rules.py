@@ -201,6 +201,18 @@ RULES: Final = (
         do="see why: tradingd health --explain; a new one is trained where [retraining] allows",
     ),
     Rule(
+        event="features.differ", severity=_BAD, where=("feature", "symbol"),
+        says="the model was fed other numbers than the stored bars give",
+        do="what it says means nothing, so nothing is opened (risk.halt_on_features_differ): "
+        "tradingd parity says whether it was the code, tradingd data verify whether it was the "
+        "bars; then tradingd resume",
+    ),
+    Rule(
+        event="features.unchecked", severity=_WARN, where=("error",),
+        says="the day's feature rows could not be checked against the stored bars",
+        do="read the error; the next night checks them with its own",
+    ),
+    Rule(
         event="drift.found", severity=_WARN, where=("model", "feature", "symbol"),
         says="what the model is fed, or what it says, is not as in training any more",
         do="see what it rests on: tradingd health --explain; if it lasts a new model is asked for, "

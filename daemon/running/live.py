@@ -31,6 +31,7 @@ from daemon.core.inbox import Inbox
 from daemon.core.reasons import HaltReason
 from daemon.core.timeframes import timeframe_ns
 from daemon.layers.ingestion.suspicion import PAST_BARS
+from daemon.running.feature_check import FeatureCheck
 from daemon.running.halt_file import HaltFile
 from daemon.running.health import HealthTask
 from daemon.running.holdings import holding, training_in_words
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from daemon.core.instruments import InstrumentId
     from daemon.core.ports import Journal
     from daemon.running.book_watch import BookWatch
+    from daemon.running.feature_check import Check
     from daemon.running.fine_bars import FineBars
     from daemon.running.reporting import Reporter
     from daemon.running.retraining import Train, Use
@@ -84,6 +86,7 @@ class Live:
         *,
         train: Train,
         use: Use,
+        check: Check | None,
         swap: Swap,
         fine: FineBars | None = None,
     ) -> None:
@@ -116,6 +119,7 @@ class Live:
             every_bars=settings.health.sample_every_bars,
             timeframe_ns=self._timeframe_ns,
         )
+        self._feature_check = FeatureCheck(check, self._put_checked)
         self._trainer = Trainer(self._put_trained, train=train, use=use, now_ns=world.now_ns)
         self._watching = self._watched()
         self._swap = swap
@@ -124,14 +128,10 @@ class Live:
         timed = times.timed(core.pipeline)
         self.runner = Runner(timed, journal, self.inbox, act=self._act, times=times)
         self.runner.observers += [
-            reporter.tap,
-            self._health.note,
-            self._trainer.note,
-            self._watching.progress.note,
-            self.note,
-            self._control.note,
-        ]
-        self.runner.observers += [each.note for each in self.sites.values()]
+            reporter.tap, self._health.note, self._feature_check.note, self._trainer.note,
+            self._watching.progress.note, self.note, self._control.note,
+            *(each.note for each in self.sites.values()),
+        ]  # fmt: skip
 
     def stop(self) -> None:
         """Ask for a graceful end: no new bar enters, what is in flight gets its answer."""
@@ -147,6 +147,7 @@ class Live:
         """Hear of an event found in the journal at a start."""
         self.note((event,))
         self._health.recall(event)
+        self._feature_check.recall(event)
 
     def note(self, events: tuple[Event, ...]) -> None:
         """Hear of a step, committed now or found in the journal."""
@@ -197,9 +198,9 @@ class Live:
         publish = enter if lockstep is None else lockstep.publish
         feeds = [each.feed(publish, last, recent, end_ns) for each in self.sites.values()]
         work = [self.runner.run(), self._health.run(), self._watching.run(), self._control.run()]
+        work += [self._quotes.run(), self._trainer.run(), self._feature_check.run()]
         work += [feed.run() for feed in feeds]
         work += [task for each in self.sites.values() for task in each.work()]
-        work += [self._quotes.run(), self._trainer.run()]
         work.append(self._ticks() if lockstep is None else lockstep.run())
         follow_open(self._core.blotter, {name: each.outbox for name, each in self.sites.items()})
         running = [asyncio.create_task(each) for each in work]
@@ -299,10 +300,7 @@ class Live:
 
     def _ticks(self) -> Coroutine[object, object, None]:
         return tick_orders(
-            self._core.is_due,
-            self.inbox.put,
-            self._world.now_ns,
-            lambda: self.runner.is_idle,
+            self._core.is_due, self.inbox.put, self._world.now_ns, lambda: self.runner.is_idle
         )
 
     def _on_site_over(self) -> None:
@@ -350,11 +348,15 @@ class Live:
                 await each.outbox.look_at_resting()
         await self._quiet()
 
-    async def _put_trained(self, event: Input) -> None:
+    async def _put_checked(self, event: Input) -> None:
         """In lock-step how long it took must not decide between which answers its own one comes."""
         if self._world.is_lockstep:
             await self._quiet()
         await self.inbox.put(event)
+
+    async def _put_trained(self, event: Input) -> None:
+        await self._feature_check.settled()  # or a check and a training of one slot would race
+        await self._put_checked(event)
 
     def _market_ns(self, event: BarsClosed) -> int:
         exchanges = {bar.instrument.exchange for bar in event.bars}
@@ -364,7 +366,8 @@ class Live:
 
     def _may_go_on(self) -> bool:
         """The market that waits for us may; after a stop nobody would hear what it does."""
-        return self._is_quiet() and not self._trainer.is_busy and not self._stop.is_set()
+        is_working = self._trainer.is_busy or self._feature_check.is_due
+        return self._is_quiet() and not is_working and not self._stop.is_set()
 
     def _is_quiet(self) -> bool:
         return (

@@ -37,6 +37,7 @@ from daemon.running.boot import (
 )
 from daemon.running.canary import canaries, tell_other
 from daemon.running.candidates import candidate_job
+from daemon.running.feature_check import check_of
 from daemon.running.fine_bars import FineBars
 from daemon.running.listing_watch import news_of_rules
 from daemon.running.live import Live
@@ -297,6 +298,7 @@ class Session:
             self._wire,
             train=self._retrain,
             use=partial(use_candidate, core, self._registry, self._features),
+            check=check_of(self._paths, self._world, self._settings, self._features),
             swap=model_desk(
                 core, self._registry, self._features, self._world, self._settings
             ).wanted,
@@ -323,9 +325,7 @@ class Session:
         return use_model(self._core, self._registry, self._features, model_id)
 
     def _is_no_use(self, event: ModelActivated, now_ns: int, unfit: Mapping[str, str]) -> bool:
-        """It cannot be loaded, or is so old that layer 4 refuses it on every bar: then a start
-        trains a new one, unless one is asked for later and judged then.
-        """
+        """It cannot be loaded, or layer 4 refuses it for its age and none will be asked for."""
         is_too_old = now_ns - event.trained_through_ns > max_age_ns(self._settings)
         return event.model in unfit or (is_too_old and not self._settings.retraining.enabled)
 

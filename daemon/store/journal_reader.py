@@ -82,10 +82,12 @@ class JournalReader:
                 tip = Tip(seq, step, chain)
                 yield tip, self._decoded(seq, ts_ns, kind, body)
 
-    def read_kinds(self, *kinds: type[E]) -> Iterator[tuple[int, E]]:
+    def read_kinds(self, *kinds: type[E], after_step: int = 0) -> Iterator[tuple[int, E]]:
         """(step number, event) of these types alone, in order; does not prove the chain."""
         names = [kind.__name__ for kind in kinds]
         statement = select(EVENT).where(EVENT.c.kind.in_(names)).order_by(EVENT.c.seq)
+        if after_step:
+            statement = statement.where(EVENT.c.step > after_step)
         with self._connection() as connection:
             for seq, step, ts_ns, kind, body, _ in connection.execute(statement).yield_per(
                 ROWS_PER_FETCH

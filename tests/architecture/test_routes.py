@@ -61,6 +61,7 @@ SELDOM = {
 # What is adopted is shown in tests/unit/running/test_adoption, whole in tests/e2e/test_lost_state.
 NOT_REACHED = {
     ("HistoryLoaded", e.PredictionResolved),
+    ("FeaturesChecked", e.TradingHalted),  # shown in tests/unit/layers/test_risk
     ("OrderFilled", e.FeesDrifted),  # shown in tests/unit/core/test_costs
     *(("BooksAdopted", each) for each in (e.OrderIntended, e.OrderCancelRequested, e.CancelOrder)),
     # Of files that are gone: shown in tests/replay/test_promotion.

@@ -59,6 +59,27 @@ class PredictionResolved(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     is_shadow: bool = False
 
 
+class FeaturesChecked(Input, frozen=True, kw_only=True, gc=False, tag=True):
+    """Every feature row since the last check was recomputed from the stored bars and compared, bit
+    for bit; a bar of the first that differs is named. With an `error` nothing was compared.
+
+    Rows that differ because a bar of theirs was revised later are `revised`, not differing.
+    """
+
+    rows: int = 0
+    differing: int = 0
+    revised: int = 0
+    through_step: int = 0  # of the journal: rows up to there are checked
+    from_ns: int = 0
+    until_ns: int = 0
+    instrument: InstrumentId | None = None
+    close_ns: int | None = None
+    feature: str = ""
+    live: float | None = None
+    stored: float | None = None  # None: the stored bars give no row, or no number
+    error: str = ""
+
+
 class HealthTick(Input, frozen=True, kw_only=True, gc=False, tag=True):
     """The health task asks for a sample."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from daemon.core.events import HealthStatus
-from daemon.core.timeframes import DAY_NS
+from daemon.core.timeframes import DAY_NS, rfc3339
 from daemon.layers.monitoring.health import HealthReason
 from daemon.layers.monitoring.measured import Delay, Measured, nearest
 from daemon.layers.monitoring.sequential import DOUBT_SHARE, Rules, rules_of
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from daemon.config import HealthSection
-    from daemon.core.events import HealthSampled, ModelActivated
+    from daemon.core.events import FeaturesChecked, HealthSampled, ModelActivated
     from daemon.core.scores import Shift
 
 
@@ -134,6 +134,21 @@ def _rule(config: HealthSection, rules: Rules) -> Iterator[str]:
         "somebody else bets for the model, with one unit in all, against its being no better than "
         f"a constant. When he owns {rules.shown_limit:,.0f} the skill is shown, which happens to "
         f"at most {config.false_health_ratio:.0%} of models that have none, ever"
+    )
+
+
+def checked_in_words(event: FeaturesChecked) -> str:
+    """What the newest nightly check of the feature rows has found."""
+    when = rfc3339(event.ts_ns)
+    if event.error:
+        return f"could not be checked at {when}: {event.error}"
+    revised = f", {event.revised} more read a bar that was revised since" if event.revised else ""
+    if not event.differing:
+        return f"{event.rows} rows are those of the stored bars, to the bit, at {when}{revised}"
+    return (
+        f"{event.differing} of {event.rows} rows are NOT those of the stored bars, at {when}: "
+        f"first {event.feature} of {event.instrument} at {rfc3339(event.close_ns or 0)}, fed "
+        f"{event.live!r}, stored {event.stored!r}{revised}"
     )
 
 

@@ -18,6 +18,7 @@ from daemon.core.events import (
     TradingStateChanged,
 )
 from daemon.core.instruments import plain
+from daemon.core.timeframes import rfc3339
 from daemon.layers.risk.probation import Probation
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from daemon.core.events import (
         EquityMarked,
         Event,
+        FeaturesChecked,
         FlattenRequested,
         HaltRequested,
         HealthSampled,
@@ -138,6 +140,19 @@ class Halts:
                 detail="; ".join(event.reasons),
                 value=event.evidence if is_tested else event.auc_high,
                 limit=event.evidence_limit if is_tested else NO_SKILL_AUC,
+            )
+
+    def on_features_checked(self, event: FeaturesChecked) -> Iterator[Event]:
+        """What the model is fed is not what it was taught: what it says means nothing."""
+        is_new = HaltReason.FEATURES_DIFFER not in self._halted
+        if event.differing and self._config.halt_on_features_differ and is_new:
+            yield TradingHalted(
+                ts_ns=event.ts_ns,
+                reason=HaltReason.FEATURES_DIFFER,
+                detail=f"{event.differing} of {event.rows} rows, first {event.feature} of "
+                f"{event.instrument} at {rfc3339(event.close_ns or 0)}",
+                value=event.differing / max(event.rows, 1),
+                limit=0.0,
             )
 
     def on_reconciled(self, event: Reconciled) -> Iterator[Event]:

@@ -284,6 +284,7 @@ def _table(config: PolicySection) -> dict[Trouble, PolicyAction]:
         Trouble.HALT_OVERFILL: config.halt_overfill,
         Trouble.HALT_LIQUIDATED: config.halt_liquidated,
         Trouble.HALT_LATE_FILL: config.halt_late_fill,
+        Trouble.HALT_FEATURES_DIFFER: config.halt_features_differ,
     }
     assert set(rows) == set(Trouble), "every trouble has its row"
     return {trouble: PolicyAction(action) for trouble, action in rows.items()}

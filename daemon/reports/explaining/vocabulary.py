@@ -201,6 +201,7 @@ HALTED: Mapping[HaltReason, str] = {
     HaltReason.OVERFILL: "more was filled than ordered, or sold than held",
     HaltReason.LIQUIDATED: "the exchange took a position away",
     HaltReason.LATE_FILL: "an order filled that was believed dead",
+    HaltReason.FEATURES_DIFFER: "the model was fed other numbers than the stored bars give",
 }
 
 ENDED: Mapping[ParentEnd, str] = {

@@ -3,9 +3,21 @@
 from daemon.config import HealthSection
 from daemon.core.events import HealthSampled, HealthStatus
 from daemon.core.timeframes import HOUR_NS
-from daemon.layers.monitoring.explaining import Explained, drift_lines, explain, why
+from daemon.layers.monitoring.explaining import (
+    Explained,
+    checked_in_words,
+    drift_lines,
+    explain,
+    why,
+)
 from daemon.layers.monitoring.health import HealthReason
-from tests.builders import a_health_sample, a_model_activated, a_shift
+from tests.builders import (
+    a_feature_difference,
+    a_features_checked,
+    a_health_sample,
+    a_model_activated,
+    a_shift,
+)
 
 
 def told(sampled: HealthSampled, config: HealthSection | None = None) -> Explained:
@@ -87,6 +99,19 @@ def test_each_reason_is_told_in_words_with_the_number_that_decided() -> None:
     assert fed.endswith("0.412, limit 0.250)")
     assert said.endswith("(PSI of the prediction of all symbols 0.600, no limit known)")
     assert unknown == "of an older version"
+
+
+def test_the_nightly_check_of_the_features_is_told_in_a_line() -> None:
+    same = checked_in_words(a_features_checked(revised=3))
+    differs = checked_in_words(a_feature_difference())
+    failed = checked_in_words(a_features_checked(error="the bar store is locked"))
+
+    assert same.startswith("48 rows are those of the stored bars, to the bit, at 2024-01-01")
+    assert same.endswith("3 more read a bar that was revised since")
+    assert differs.startswith("2 of 48 rows are NOT those of the stored bars")
+    assert "first rsi_14 of binance:BTC/USDT" in differs
+    assert "fed 51.25, stored 51.5" in differs
+    assert failed.endswith("the bar store is locked")
 
 
 def test_everything_else_that_is_missing_is_named() -> None:

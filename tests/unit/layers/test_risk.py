@@ -25,6 +25,8 @@ from tests.builders import (
     a_bar,
     a_clock_checked,
     a_disk_checked,
+    a_feature_difference,
+    a_features_checked,
     a_feed_stale,
     a_halt,
     a_halt_requested,
@@ -262,6 +264,7 @@ class Desk:
             on(e.EquityMarked, risk.halts.on_equity_marked),
             apply(e.HealthSampled, risk.apply_health_sampled),
             on(e.HealthSampled, risk.halts.on_health_sampled),
+            on(e.FeaturesChecked, risk.halts.on_features_checked),
             on(e.ModelPromoted, risk.halts.on_model_promoted),
             apply(e.BarRejected, risk.apply_bar_rejected),
             on(e.BarRejected, risk.on_bar_rejected),
@@ -1062,3 +1065,35 @@ def test_trades_of_the_other_direction_do_not() -> None:
         desk.takes(a_position_changed(quantity=D(0), closed_return_ratio=-0.05))
 
     assert approved(desk.asked()).kelly_full_ratio == pytest.approx(0.30)
+
+
+def test_features_that_are_not_those_of_the_stored_bars_halt_until_somebody_has_looked() -> None:
+    desk = Desk()
+
+    desk.takes(a_features_checked())
+    assert desk.risk.halted == {}
+    told = desk.takes(a_feature_difference())
+
+    halt = next(each for each in told if isinstance(each, e.TradingHalted))
+    assert halt.reason is e.HaltReason.FEATURES_DIFFER
+    assert halt.detail.startswith("2 of 48 rows, first rsi_14 of binance:BTC/USDT at 2024-01-01")
+    desk.takes(a_features_checked())  # the next night finds nothing: the halt stays
+    assert e.HaltReason.FEATURES_DIFFER in desk.risk.halted
+    assert not [each for each in desk.takes(a_feature_difference())
+                if isinstance(each, e.TradingHalted)]  # fmt: skip
+
+
+def test_where_somebody_wants_it_so_features_that_differ_are_only_told() -> None:
+    desk = Desk(halt_on_features_differ=False)
+
+    desk.takes(a_feature_difference())
+
+    assert desk.risk.halted == {}
+
+
+def test_a_check_that_could_not_be_made_halts_nothing() -> None:
+    desk = Desk()
+
+    desk.takes(a_features_checked(error="the bar store is locked"))
+
+    assert desk.risk.halted == {}

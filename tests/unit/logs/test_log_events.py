@@ -27,6 +27,8 @@ from tests.builders import (
     a_clock_checked,
     a_denial,
     a_disk_checked,
+    a_feature_difference,
+    a_features_checked,
     a_halt,
     a_health_sample,
     a_health_tick,
@@ -133,6 +135,8 @@ def test_every_line_of_the_tap_is_registered_and_has_its_fields(out: io.StringIO
         a_bar_rejected(reason=BarRejectReason.DUPLICATE),
         a_clock_checked(is_trusted=True, offset_ms=0.5),
         a_health_sample(shifts=DRIFTING),
+        a_feature_difference(),
+        a_features_checked(error="the bar store is locked"),
         a_disk_checked(is_enough=True, free_megabytes=900),
     )
 
