@@ -38,6 +38,7 @@ CASES = (
     Case("worse: nothing beside 0.58", (1.0, BOLD), 0.58, wrong_max=0.01),
     Case("better: 0.58 beside nothing", (BOLD, 1.0), 0.58, wrong="ChallengerDropped worse"),
     Case("better: 0.62 beside 0.57", (0.6, 1.0), 0.62, wrong="ChallengerDropped worse"),
+    Case("better: 0.60 beside 0.58", (0.8, 1.0), 0.60, wrong="ChallengerDropped worse"),
     Case("dead champion, 0.58", (CONSTANT, 1.0), 0.58, "ChallengerDropped unskilled", is_dead=True),
     Case("dead champion, nothing", (CONSTANT, BOLD), 0.58, wrong_max=0.05, is_dead=True),
     Case("back: both know the same", (0.7, 0.7), 0.60, "ModelRolledBack", 0.05, is_back=True),
