@@ -41,8 +41,7 @@ if TYPE_CHECKING:
     from daemon.core.scores import Shift
 
 SYMBOL_COLUMNS = (
-    "symbol", "n", "n_eff", "auc", "low", "high", "brier", "slope", "against", "limit", "shown",
-    "pending",
+    "symbol", "n", "n_eff", "auc", "low", "high", "brier", "slope", "against", "shown", "pending",
 )  # fmt: skip
 TEXT_COLUMNS = 100
 WINDOW_COLUMNS = ("window", "n", "auc", "low", "high", "brier", "log_loss")
@@ -201,6 +200,9 @@ def _lines(
             f"{name} ({role}): {standing.scored} scored, {standing.ties} ties, "
             f"{standing.lost} lost, {standing.pending} pending"
         )
+        if standing.symbols:
+            limit = standing.symbols[0].evidence_limit
+            yield f"  lost in one symbol where `against` reaches {limit:,.0f}"
         yield from _table(SYMBOL_COLUMNS, list(_symbol_rows(standing)))
     if words is not None:
         yield from _explained(words)
@@ -209,10 +211,10 @@ def _lines(
 def _symbol_rows(standing: Standing) -> Iterator[tuple[object, ...]]:
     """One row per symbol, and one of all where there are several."""
     for each in standing.symbols:
-        tested = (each.evidence, each.evidence_limit, each.shown, each.pending)
+        tested = (each.evidence, each.shown, each.pending)
         yield (str(each.instrument), *_figure_cells(each.figures), *tested)
     if len(standing.symbols) > 1:
-        tested = (standing.evidence, standing.evidence_limit, standing.shown, standing.pending)
+        tested = (standing.evidence, standing.shown, standing.pending)
         yield ("all", *_figure_cells(standing.figures), *tested)
 
 
