@@ -186,10 +186,11 @@ def _lines(
     if isinstance(acted_on, dict) and acted_on["status"] != sampled.status.value:
         yield f"  the daemon still acts on {acted_on['status']}, sampled at {acted_on['at']}"
     reasons = list(why(sampled)) or ["skill was shown, and nothing drifts"]
-    yield f"  why      {'; '.join(reasons)}"
+    yield from _labelled("why", "; ".join(reasons))
     trading = result["trading"]
     assert isinstance(trading, list)
-    yield from (f"  trading  {line}" for line in trading)
+    for line in trading:
+        yield from _labelled("trading", line)
     yield from _model_lines(result, sampled)
     for standing in told:
         bars = "bar" if standing.horizon_bars == 1 else "bars"
@@ -248,10 +249,11 @@ def _model_lines(result: dict[str, object], sampled: HealthSampled) -> Iterator[
         f"  traded   {trades.outcomes} calls, hit ratio {_number(trades.hit_ratio)}; "
         f"{trades.round_trips} round trips, net edge {net}"
     )
-    yield from (f"  drift    {line}" for line in drift_lines(sampled.shifts))
+    for line in drift_lines(sampled.shifts):
+        yield from _labelled("drift", line)
     checked = result["features_checked"]
     words = checked["words"] if isinstance(checked, dict) else "no day is over yet"
-    yield f"  features {words}"
+    yield from _labelled("features", words)
     newest = (
         f"newest {sampled.auc_n}",
         sampled.auc_n,
@@ -278,6 +280,11 @@ def _explained(words: Explained) -> Iterator[str]:
         yield from _wrapped(words.errors)
     yield "what would change the status"
     yield from _wrapped(words.changes)
+
+
+def _labelled(label: str, text: str) -> Iterator[str]:
+    first = f"  {label:<8} "
+    yield from wrap(text, TEXT_COLUMNS, initial_indent=first, subsequent_indent=" " * len(first))
 
 
 def _wrapped(sentences: Sequence[str]) -> Iterator[str]:
