@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 
 from daemon.core import events as e
+from daemon.core.applying import appliers
 from daemon.core.bars import Bar
 from daemon.core.book import Book
 from daemon.core.instruments import InstrumentId
@@ -110,10 +111,9 @@ class _Reading:
         self._book = Book()
         self._open: dict[InstrumentId, Trade] = {}
         facts = self.facts
-        self.takers: dict[type[e.Event], Callable[[Any], None]] = {
+        own: dict[type[e.Event], Callable[[Any], None]] = {
             e.RunOpened: self._opened,
             e.ModelActivated: self._activated,
-            e.HistoryLoaded: self._book.apply_history_loaded,
             e.BarsClosed: self._closed,
             e.BarsMissed: facts.missed.append,
             e.EquityMarked: facts.equity.append,
@@ -124,14 +124,14 @@ class _Reading:
             e.OrderApproved: lambda event: facts.bound.update([event.bound_by.value]),
             e.OrderFilled: self._filled,
             e.PositionChanged: self._changed,
-            e.DustSetAside: self._book.apply_dust_set_aside,
-            e.FundingCharged: self._book.apply_funding_charged,
-            e.PositionLiquidated: self._book.apply_position_liquidated,
             e.PredictionResolved: self._resolved,
             e.HealthSampled: facts.samples.append,
             e.TradingHalted: facts.halts.append,
             e.TradingResumed: facts.halts.append,
         }
+        # What is not read here for its own sake only moves the book.
+        moves = {kind: fold for kind, (fold,) in appliers(self._book).items()}
+        self.takers = moves | own
 
     @property
     def allotted_quote(self) -> Decimal:

@@ -9,6 +9,7 @@ from decimal import localcontext
 from typing import TYPE_CHECKING
 
 from daemon.core import events as e
+from daemon.core.applying import appliers
 from daemon.core.blotter import Blotter
 from daemon.core.book import Book
 from daemon.core.errors import JournalBroken
@@ -20,12 +21,14 @@ from daemon.running.reconcile import Books
 from daemon.store.journal_reader import JournalReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from decimal import Decimal
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from daemon.core.instruments import InstrumentId
+    from daemon.core.positions import Position
     from daemon.store.runs import RunSpec
+
+# What is held and open is known without them, and they are most of a journal.
+OF_PRICES = frozenset({e.HistoryLoaded, e.BarsClosed, e.EquityMarked})
 
 
 def books_of(journal: JournalReader) -> Books:
@@ -35,37 +38,44 @@ def books_of(journal: JournalReader) -> Books:
         msg = "the journal holds no opened run: it was killed before its first step"
         raise JournalBroken(msg)
     blotter, book, flows = Blotter(), Book(), ExternalFlows()
-    appliers: dict[type[e.Event], tuple[Callable[..., None], ...]] = {
-        e.RunOpened: (book.apply_run_opened,),
-        e.OrderIntended: (blotter.apply_order_intended,),
-        e.OrderAccepted: (blotter.apply_order_accepted,),
-        e.OrderRefused: (blotter.apply_order_refused,),
-        e.OrderNotSent: (blotter.apply_order_not_sent,),
-        e.OrderOutcomeUnknown: (blotter.apply_order_outcome_unknown,),
-        e.OrderAbsent: (blotter.apply_order_absent,),
-        e.OrderFilled: (blotter.apply_order_filled, book.apply_order_filled),
-        e.OrderCompleted: (blotter.apply_order_completed,),
-        e.BooksAdopted: (flows.apply_books_adopted,),
-        e.FundsMoved: (flows.apply_funds_moved,),
-        e.DustSetAside: (book.apply_dust_set_aside,),
+    folds = {
+        kind: methods
+        for kind, methods in appliers(blotter, book, flows).items()
+        if kind not in OF_PRICES
     }
     with localcontext(ARITHMETIC):
-        for _, event in journal.read_kinds(*appliers):
-            for each in appliers[type(event)]:
-                each(event)
+        for _, event in journal.read_kinds(*folds):
+            for fold in folds[type(event)]:
+                fold(event)
     return Books(opened, blotter, book, flows)
+
+
+def positions_of(book: Book) -> dict[str, str]:
+    """What is held and can be sold or bought back, by name: signed, in units of the base."""
+    return {
+        name: plain(position.quantity) for name, position, is_tradable in _held(book) if is_tradable
+    }
+
+
+def dust_of(book: Book) -> dict[str, str]:
+    """Rests that no order can move, by name, in units of the base."""
+    rests = {
+        name: position.dust if is_tradable else position.quantity + position.dust
+        for name, position, is_tradable in _held(book)
+    }
+    return {name: plain(rest) for name, rest in rests.items() if rest}
+
+
+def _held(book: Book) -> Iterator[tuple[str, Position, bool]]:
+    names = names_of(book.instruments)
+    for each, position in sorted(book.positions.items()):
+        rules = book.instruments[each]
+        yield names[each], position, bool(rules.quantize_down(abs(position.quantity)))
 
 
 def holding(book: Book, blotter: Blotter) -> dict[str, object]:
     """What is held and open now, for people: rests that no order can move are told apart."""
     names = names_of(book.instruments)
-    positions, dust = {}, {}
-    for each, position in sorted(book.positions.items()):
-        rules = book.instruments[each]
-        if rules.quantize_down(abs(position.quantity)):
-            positions[names[each]] = plain(position.quantity)
-        elif rest := position.quantity + position.dust:
-            dust[names[each]] = plain(rest)
     orders = [
         {
             "order": each.client_order_id,
@@ -78,7 +88,7 @@ def holding(book: Book, blotter: Blotter) -> dict[str, object]:
         }
         for each in blotter.all_open()
     ]
-    return {"positions": positions, "open_orders": orders, "dust": dust}
+    return {"positions": positions_of(book), "open_orders": orders, "dust": dust_of(book)}
 
 
 def held_by(path: Path) -> str:
@@ -86,22 +96,13 @@ def held_by(path: Path) -> str:
     if not path.is_file():
         return ""
     journal = JournalReader.open(path)
-    opened = journal.latest(e.RunOpened)
-    if opened is None:
+    if journal.latest(e.RunOpened) is None:
         return ""
-    lots = {each.id: each.lot for each in opened.instruments}
-    names = names_of(lots)
-    quantities: dict[InstrumentId, Decimal] = {}
-    for _, event in journal.read_kinds(e.PositionChanged):
-        quantities[event.instrument] = event.quantity
-    # What is less than one lot is dust that no order can move.
-    parts = [
-        f"{plain(quantity)} {names[instrument]}"
-        for instrument, quantity in sorted(quantities.items())
-        if abs(quantity) >= lots[instrument]
-    ]
+    books = books_of(journal)
+    positions = positions_of(books.book)
+    parts = [f"{quantity} {name}" for name, quantity in positions.items()]
     words = [f"holds {', '.join(parts)}"] if parts else []
-    open_count = sum(1 for _ in books_of(journal).blotter.all_open())
+    open_count = sum(1 for _ in books.blotter.all_open())
     if open_count:
         words.append(f"has {open_count} order{'s' * (open_count > 1)} without an answer")
     return " and ".join(words)

@@ -33,7 +33,7 @@ from daemon.logs.lines import RESUME_COMMAND
 from daemon.logs.writing import Tap, configure, is_journal_stream, wants_color
 from daemon.running.alert_addresses import secrets_of
 from daemon.running.alerting import Alerts
-from daemon.running.holdings import training_in_words
+from daemon.running.holdings import dust_of, positions_of, training_in_words
 from daemon.running.live_account import credentials_of
 from daemon.running.sd_notify import Notifier
 from daemon.running.worlds import market_name
@@ -302,16 +302,8 @@ class Reporter:
             "currency": book.reporting,
             "equity_quote": plain(book.equity) if book.is_valued else None,
             "drawdown_ratio": round(book.drawdown_ratio, 6),
-            "positions": {
-                self._name(each): plain(position.quantity)
-                for each, position in book.positions.items()
-                if position.quantity
-            },
-            "dust": {
-                self._name(each): plain(position.dust)
-                for each, position in book.positions.items()
-                if position.dust
-            },
+            "positions": positions_of(book),
+            "dust": dust_of(book),
             "open_orders": [each.client_order_id for each in core.blotter.all_open()],
             "orders": core.blotter.intended_count,
             "fills": core.blotter.fill_count,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 
 from daemon.core import events as e
+from daemon.core.applying import appliers
 from daemon.core.bars import HARMLESS_REASONS, MissCause
 from daemon.core.book import Book
 from daemon.core.costs import distribution
@@ -71,15 +72,15 @@ def summarise(events: Iterable[e.Event], *, lookback: int) -> dict[str, object]:
 
 def _summarised(events: Iterable[e.Event], lookback: int) -> dict[str, object]:
     tally, book = Tally(lookback=lookback), Book()
-    keepers = _kept(book)
+    folds = appliers(book)
     evidence = None
     for event in events:
         if isinstance(event, e.RunOpened) and event.mode == JUDGED_WHOLE:
             evidence = RunEvidence(event.timeframe_ns)
         if evidence is not None:
             evidence.note(event)
-        if keep := keepers.get(type(event)):
-            keep(event)
+        for fold in folds.get(type(event), ()):
+            fold(event)
         if count := COUNTED.get(type(event)):
             count(tally, event)
     opened = tally.opened
@@ -291,19 +292,6 @@ COUNTED: dict[type[e.Event], Callable[[Tally, Any], None]] = {
     e.TradingHalted: _halted,
     e.TradingResumed: _resumed,
 }
-
-
-def _kept(book: Book) -> dict[type[e.Event], Callable[[Any], None]]:
-    return {
-        e.RunOpened: book.apply_run_opened,
-        e.HistoryLoaded: book.apply_history_loaded,
-        e.BarsClosed: book.apply_bars_closed,
-        e.OrderFilled: book.apply_order_filled,
-        e.PositionChanged: book.apply_position_changed,
-        e.DustSetAside: book.apply_dust_set_aside,
-        e.FundingCharged: book.apply_funding_charged,
-        e.PositionLiquidated: book.apply_position_liquidated,
-    }
 
 
 def _has_gap(tally: Tally, row: e.Prediction) -> bool:

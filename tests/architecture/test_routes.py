@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from daemon.core import events as e
+from daemon.core.applying import appliers
 from daemon.core.pipeline import Pipeline, Route, on
 from daemon.routes import routes
 from tests.builders import a_bars_missed, a_health_tick
@@ -145,6 +146,20 @@ def test_handlers_are_named_after_what_they_do_with_which_event() -> None:
         event = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", route.event_type.__name__).lower()
 
         assert route.handler.__name__ == f"{verb}_{event}"
+
+
+@pytest.mark.parametrize("owner", ["book", "blotter", "flows"])
+def test_who_rebuilds_an_object_from_a_journal_finds_the_folds_of_its_rows(owner: str) -> None:
+    core = a_core(settings_of(Random(0)))
+    held = getattr(core, owner)
+    rows = {
+        (route.event_type, route.handler)
+        for route in routes(core)
+        if getattr(route.handler, "__self__", None) is held and not route.decides
+    }
+
+    assert {(kind, fold) for kind, folds in appliers(held).items() for fold in folds} == rows
+    assert rows
 
 
 def test_rows_that_apply_emit_nothing() -> None:

@@ -11,13 +11,34 @@ from daemon.cli.choosing import require_same, unfinished
 from daemon.config import Settings, config_hash, load, recorded
 from daemon.core.errors import UsageRefused
 from daemon.core.events import Event
+from daemon.core.instruments import InstrumentId
 from daemon.running.holdings import held_by
 from daemon.store.journal import SqliteJournal
 from daemon.store.runs import RunPaths, RunSpec, new_run, write_result
-from tests.builders import ETH, a_position_changed, a_run_opened, an_intent
+from tests.builders import (
+    BTC,
+    ETH,
+    a_liquidation,
+    a_run_opened,
+    an_intent,
+    an_order_completed,
+    an_order_filled,
+)
 
 RUN = "20240101T000000-3fa2"
-HOLDING = (a_run_opened(), a_position_changed(instrument=ETH, quantity=Decimal("0.5")))
+
+
+def bought(instrument: InstrumentId, quantity: str) -> tuple[Event, ...]:
+    order = {"client_order_id": "ours1", "instrument": instrument}
+    size = Decimal(quantity)
+    return (
+        an_intent(**order, quantity=size),
+        an_order_filled(**order, quantity=size),
+        an_order_completed(**order, filled_quantity=size),
+    )
+
+
+HOLDING = (a_run_opened(), *bought(ETH, "0.5"))
 
 
 def settings_with(state: Path, **keys: Any) -> Settings:
@@ -149,9 +170,15 @@ def test_a_run_that_has_ended_binds_nobody(tmp_path: Path) -> None:
 
 
 def test_dust_under_a_lot_is_not_called_a_position(tmp_path: Path) -> None:
-    dust = a_position_changed(quantity=Decimal("0.000009"))
+    paths = a_run(settings_with(tmp_path), a_run_opened(), *bought(BTC, "0.000009"))
 
-    paths = a_run(settings_with(tmp_path), a_run_opened(), dust)
+    assert held_by(paths.journal) == ""
+
+
+def test_what_the_exchange_took_away_is_not_held(tmp_path: Path) -> None:
+    gone = a_liquidation(instrument=ETH)
+
+    paths = a_run(settings_with(tmp_path), *HOLDING, gone)
 
     assert held_by(paths.journal) == ""
 
