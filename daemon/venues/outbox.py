@@ -7,7 +7,6 @@ belongs to execution, what is asked of an exchange to the venue.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter, deque
 from functools import partial
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ from daemon.core.orders import TERMINAL, OrderState
 from daemon.venues.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from daemon.core.events import Input
     from daemon.core.instruments import InstrumentId
@@ -124,16 +123,17 @@ class Outbox:
 
     async def run(self) -> None:
         """Until cancelled: then nothing more is sent, and what is on its way may still answer."""
-        listener = asyncio.create_task(self._listen()) if self._is_listening else None
         try:
-            while True:
-                await self._posted.wait()
-                self._posted.clear()
-                while self._commands:
-                    self._dispatch(*self._commands.popleft())
+            async with asyncio.TaskGroup() as tasks:
+                if self._is_listening:
+                    tasks.create_task(self._listen())
+                while True:
+                    await self._posted.wait()
+                    self._posted.clear()
+                    while self._commands:
+                        self._dispatch(*self._commands.popleft())
         finally:
             self._is_stopped = True
-            await _end([] if listener is None else [listener])
             await self._drain()
 
     # --- sending --------------------------------------------------------------------------------
@@ -219,12 +219,14 @@ class Outbox:
         """Ask for its end; what cannot be read now is asked for again by whoever wants it gone."""
         if self._is_stopped:
             return
-        with contextlib.suppress(Exception):  # no answer is no news
+        try:
             report = await self._venue.cancel(command)
-            await self._publish(report)
-            if not (_is_open(report) or _is_unclear(report)):
-                self._forget(command.client_order_id)
-                self._look_behind(command, report)
+        except Exception:  # noqa: BLE001  # no answer is no news
+            return
+        await self._publish(report)
+        if not (_is_open(report) or _is_unclear(report)):
+            self._forget(command.client_order_id)
+            self._look_behind(command, report)
 
     def _refuse_late(self, command: SubmitOrder) -> None:
         async def tell() -> None:
@@ -290,10 +292,12 @@ class Outbox:
         async def look() -> None:
             try:
                 await asyncio.sleep(LOOK_BEHIND_S)
-                with contextlib.suppress(Exception):  # the next comparison of the books asks, too
+                try:
                     report = await self._venue.look_up(question)
-                    if len(report.fills) > len(told.fills):
-                        await self._publish(report)
+                except Exception:  # noqa: BLE001  # the next comparison of the books asks, too
+                    return
+                if len(report.fills) > len(told.fills):
+                    await self._publish(report)
             finally:
                 del self._behind[ours]
 
@@ -323,11 +327,15 @@ class Outbox:
     # --- hearing and ending ---------------------------------------------------------------------
 
     async def _listen(self) -> None:
+        async for report in self._heard():
+            await self._publish(report)
+
+    async def _heard(self) -> AsyncIterator[OrderReported]:
         """The venue's own news, as hints; a stream that ends is listened to again."""
         while True:
             try:
                 async for report in self._venue.reports():
-                    await self._publish(report)
+                    yield report
             except Exception as error:  # noqa: BLE001  # what is not heard is found by asking
                 self.unheard[type(error).__name__] += 1
             await asyncio.sleep(LISTEN_AGAIN_S)

@@ -1,6 +1,7 @@
 """The outbox against a scripted venue, in virtual time."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
@@ -190,6 +191,46 @@ def test_news_of_the_venue_are_passed_on() -> None:
         await asyncio.sleep(1)
 
     assert posted(scenario).published == [news]
+
+
+def test_news_that_cannot_be_taken_in_end_the_run_instead_of_being_lost() -> None:
+    async def full(_event: Input) -> None:
+        msg = "order reports pile up"
+        raise AssertionError(msg)
+
+    async def run() -> BaseException:
+        venue = FakeVenue()
+        await venue.submit(an_order())
+        venue.news.put_nowait(await venue.look_up(a_look_up()))
+        with pytest.raises(ExceptionGroup) as raised:
+            await Outbox(venue, full).run()
+        return raised.value.exceptions[0]
+
+    assert str(run_virtual(run())) == "order reports pile up"
+
+
+def test_a_cancel_whose_answer_cannot_be_taken_in_is_not_passed_over() -> None:
+    async def full(_event: Input) -> None:
+        msg = "order reports pile up"
+        raise AssertionError(msg)
+
+    async def run() -> list[str]:
+        heard: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _loop, context: heard.append(str(context.get("exception")))
+        )
+        venue = FakeVenue()
+        await venue.submit(a_resting_order())
+        outbox = Outbox(venue, full)
+        running = asyncio.create_task(outbox.run())
+        outbox.post(a_cancel())
+        await outbox.idle()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        gc.collect()
+        return heard
+
+    assert run_virtual(run()) == ["order reports pile up"]
 
 
 def test_a_stream_of_news_that_breaks_is_listened_to_again() -> None:
