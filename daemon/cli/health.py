@@ -30,6 +30,7 @@ from daemon.layers.monitoring.explaining import (
     why,
 )
 from daemon.layers.monitoring.standing import Figures, Standing, standings
+from daemon.layers.risk.gates import may_open_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from daemon.cli.replays import Replayable
     from daemon.config import Settings
+    from daemon.core.events import RunOpened
     from daemon.core.instruments import InstrumentId
     from daemon.core.scores import Shift
 
@@ -76,7 +78,7 @@ def show_health(
     result = _result(known, sampled, acted_on, activated, told)
     checked = next((each for each in reversed(events) if isinstance(each, FeaturesChecked)), None)
     result["features_checked"] = None if checked is None else _checked(checked)
-    result["trading"] = list(_trading(sampled, known.settings, known.opened.mode))
+    result["trading"] = list(_trading(sampled, known.settings, known.opened))
     if is_explained:
         result["explained"] = msgspec.to_builtins(words)
     lines = _lines(result, sampled, told, words if is_explained else None)
@@ -152,7 +154,7 @@ def _told(instrument: InstrumentId | None) -> str | None:
     return None if instrument is None else str(instrument)
 
 
-def _trading(sampled: HealthSampled, settings: Settings, mode: str) -> Iterator[str]:
+def _trading(sampled: HealthSampled, settings: Settings, opened: RunOpened) -> Iterator[str]:
     """What the status does, as this run is configured."""
     if sampled.status is HealthStatus.CRITICAL:
         action = settings.policy.model_critical
@@ -161,9 +163,9 @@ def _trading(sampled: HealthSampled, settings: Settings, mode: str) -> Iterator[
         return
     if sampled.status is HealthStatus.UNKNOWN:
         allowed = settings.risk.trade_unknown_model
-        may = allowed == "always" or (allowed == "paper" and mode != "live")
+        may = may_open_unknown(allowed, is_live=opened.is_real_money)
         yield (
-            f"positions are {'opened' if may else 'not opened'} in mode {mode}: "
+            f"positions are {'opened' if may else 'not opened'} in mode {opened.mode}: "
             f"risk.trade_unknown_model = {allowed}"
         )
         yield f"what is held: policy.model_unknown = {settings.policy.model_unknown}"

@@ -24,7 +24,8 @@ from daemon.core.clock import WireClock
 from daemon.core.errors import TradingdError, UsageRefused
 from daemon.core.instruments import EMBEDDED
 from daemon.core.timeframes import parse_time
-from daemon.running.live_account import LIVE, PAPER, refuse_unarmed
+from daemon.running.golive import refuse_unarmed
+from daemon.running.live_account import LIVE, PAPER
 from daemon.running.shadow import SHADOW, refuse_shadow
 from daemon.store.lock import StateLock
 from daemon.store.runs import (

@@ -43,10 +43,6 @@ class Rates:
                     self._ways[further] = (tuple(hop), *self._ways[known])
                     reached.append(further)
 
-    def leads_from(self, currency: str) -> bool:
-        """Whether there are instruments that can value it at all, once they have marks."""
-        return currency in self._ways
-
     def rate(
         self,
         currency: str,

@@ -95,10 +95,6 @@ class Instrument(Struct, frozen=True, kw_only=True, gc=False):
             raise ValueError(msg)
         return quantity / self.contract_size
 
-    def from_contracts(self, contracts: Decimal) -> Decimal:
-        """What the exchange calls so many, in base units."""
-        return contracts * self.contract_size
-
     def __post_init__(self) -> None:
         if not (self.tick > 0 and self.lot > 0 and self.contract_size > 0):
             msg = (

@@ -68,10 +68,6 @@ class Flattened(Struct, frozen=True, kw_only=True):
         """Nothing that an order could move, and nothing on its way; rests may stay."""
         return not (self.held["positions"] or self.held["open_orders"])
 
-    @property
-    def are_books_equal(self) -> bool:
-        return not any(self.differences.values())
-
 
 class Flattener:
     """One flatten of one run, whose state's lock the caller holds."""

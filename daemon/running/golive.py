@@ -19,7 +19,13 @@ from daemon.core.errors import JournalBroken, LiveRefused, ModelRefused, UsageRe
 from daemon.core.events import BarsClosed, ModelActivated, PositionChanged, RunOpened
 from daemon.core.timeframes import DAY_NS, timeframe_ns
 from daemon.running.golive_items import Backtested, Evidence, Item, items
-from daemon.running.live_account import LIVE, credentials_of, stop_fault
+from daemon.running.live_account import (
+    LIVE,
+    credentials_of,
+    require_fit,
+    require_key,
+    stop_fault,
+)
 from daemon.running.paper_record import Record
 from daemon.store.golive import Canary, GoliveStore
 from daemon.store.journal_reader import JournalReader
@@ -112,6 +118,16 @@ def disarmed_by(state: GoliveState, settings: Settings) -> tuple[str, ...]:
     if arming.canary != canary_of(settings):
         why.append("golive.canary_* was changed")
     return tuple(why)
+
+
+def refuse_unarmed(settings: Settings) -> Arming:
+    """What lets real orders be sent; LiveRefused names the first thing that is missing.
+
+    Nobody is asked, so that a start which is not armed says so without a network.
+    """
+    require_fit(settings)
+    require_key(settings, settings.data.exchange)
+    return require_armed(settings)
 
 
 def require_armed(settings: Settings) -> Arming:

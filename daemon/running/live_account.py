@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from daemon.config import Settings
-    from daemon.store.golive import Arming
     from daemon.venues.ccxt_live import LiveChecks
 
 LIVE, PAPER = "live", "paper"
@@ -183,15 +182,3 @@ async def check_real(
         return await checks_of(client, exchange, accepts_unverified=accepts_unverified, urls=urls)()
     finally:
         await client.close()
-
-
-def refuse_unarmed(settings: Settings) -> Arming:
-    """What lets real orders be sent; LiveRefused names the first thing that is missing.
-
-    Nobody is asked, so that a start which is not armed says so without a network.
-    """
-    require_fit(settings)
-    require_key(settings, settings.data.exchange)
-    from daemon.running.golive import require_armed
-
-    return require_armed(settings)

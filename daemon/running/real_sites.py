@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.core.clock import MarketClock, WireClock
 from daemon.core.timeframes import floor_to_grid, timeframe_ns
+from daemon.running.golive import refuse_unarmed
 from daemon.running.live_account import (
     LIVE,
     LiveKey,
     account_client,
     checks_of,
-    refuse_unarmed,
 )
 from daemon.running.shadow import SHADOW, refuse_shadow, shadowed, unheard
 from daemon.running.sites import Site

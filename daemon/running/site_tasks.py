@@ -90,7 +90,6 @@ class SiteTasks:
         self._put = put
         self._is_quiet = is_quiet
         self._on_over = on_over
-        self._put = put
         self._end_ns: int | None = None
         self._feed: Feed | None = None
         self.clock_watch = ClockWatch(
@@ -163,7 +162,6 @@ class SiteTasks:
             tasks.append(self.site.paper.watch(self._put))
         if not self.site.is_lockstep:  # there slots are counted, and whoever counts them asks
             tasks.append(self._books.run())
-        if not self.site.is_lockstep:
             site, put = self.site, self._put
             tasks.append(
                 ListingWatch(

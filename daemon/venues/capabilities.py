@@ -288,9 +288,6 @@ CAPABILITIES: dict[str, Row] = {
         options={"fetchBalance": "v3PrivateGetBrokerageAccounts"},
     ),
 }
-# Where a market buy is told what to spend, not what to buy: such a buy is sent as a limit order
-# that takes what is there and rests nowhere.
-SPENDS_QUOTE = frozenset(name for name, row in CAPABILITIES.items() if AT_ONCE in row.kinds)
 
 
 def row_of(exchange: str) -> Row:

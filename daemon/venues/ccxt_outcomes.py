@@ -24,7 +24,6 @@ ASKS_FOR_SILENCE = frozenset({HTTPStatus.TOO_MANY_REQUESTS, 418})
 
 CLOCK_IS_OFF = -1021
 KEY_REFUSED = frozenset({-1022, -2014, -2015})
-NO_SUCH_ORDER = -2013
 
 
 class Reply(Struct, frozen=True):

@@ -123,17 +123,20 @@ class Outbox:
 
     async def run(self) -> None:
         """Until cancelled: then nothing more is sent, and what is on its way may still answer."""
+        listener = asyncio.create_task(self._listen()) if self._is_listening else None
+        if listener is not None:
+            listener.add_done_callback(lambda _ended: self._posted.set())
         try:
-            async with asyncio.TaskGroup() as tasks:
-                if self._is_listening:
-                    tasks.create_task(self._listen())
-                while True:
-                    await self._posted.wait()
-                    self._posted.clear()
-                    while self._commands:
-                        self._dispatch(*self._commands.popleft())
+            while True:
+                await self._posted.wait()
+                self._posted.clear()
+                if listener is not None and listener.done():
+                    listener.result()  # it ends by an error alone, and so does this
+                while self._commands:
+                    self._dispatch(*self._commands.popleft())
         finally:
             self._is_stopped = True
+            await _end([] if listener is None else [listener])
             await self._drain()
 
     # --- sending --------------------------------------------------------------------------------

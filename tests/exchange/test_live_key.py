@@ -16,9 +16,8 @@ from daemon.core.reasons import Outcome
 from daemon.core.timeframes import NS_PER_MS, NS_PER_S
 from daemon.embedded.fees import Fees
 from daemon.embedded.key_scope import KeyScope
-from daemon.running.golive import fingerprint
+from daemon.running.golive import fingerprint, refuse_unarmed
 from daemon.running.golive_checks import asked
-from daemon.running.live_account import refuse_unarmed
 from daemon.running.real_sites import real_account, real_site
 from daemon.running.sites import Site
 from daemon.store.golive import Entry, GoliveState, GoliveStore

@@ -8,7 +8,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from daemon.core.events.base import Input
-from daemon.core.instruments import Instrument, plain
+from daemon.core.instruments import EMBEDDED, Instrument, exchange_behind, plain
 
 
 class Balance(Struct, frozen=True, gc=False):
@@ -60,6 +60,12 @@ class RunOpened(Input, frozen=True, kw_only=True, gc=False, tag=True):
     reporting_currency: str = ""
     allotted: tuple[Balance, ...] = ()
     leverage: Decimal = Decimal(1)  # that swaps are held with, each with a margin of its own
+
+    @property
+    def is_real_money(self) -> bool:
+        """The exchange in the box takes signed orders in live mode as well, and moves none."""
+        names = {exchange_behind(each.id.exchange) for each in self.instruments}
+        return self.mode == "live" and names != {EMBEDDED}
 
     @property
     def currency(self) -> str:

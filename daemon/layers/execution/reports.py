@@ -6,7 +6,7 @@ Belongs here: what an answer means for an order. What is sent next belongs to `w
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from daemon.core.events import (
     HaltReason,
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from daemon.core.blotter import Blotter
     from daemon.core.events import Event
     from daemon.core.orders import Fill, Order
+
+# What says of an order, beside its reason, nothing but which one it is.
+Why = TypeVar("Why", OrderOutcomeUnknown, OrderRefused, OrderNotSent, OrderAbsent)
 
 _BELIEVED_GONE = frozenset({OrderState.REFUSED, OrderState.NOT_SENT, OrderState.ABSENT})
 _ENDED = frozenset({OrderState.FILLED, OrderState.CANCELED, OrderState.EXPIRED})
@@ -86,24 +89,24 @@ class Reports:
     def _state_news(
         self, event: OrderReported, order: Order, *, has_fills: bool
     ) -> Iterator[Event]:
-        known = {
-            "ts_ns": event.ts_ns,
-            "client_order_id": order.client_order_id,
-            "instrument": order.instrument,
-            "trace": order.trace,
-        }
         is_new = order.state is OrderState.INTENDED
         if event.outcome is Outcome.ACKNOWLEDGED or has_fills:
             if order.is_unresolved:
-                yield OrderAccepted(**known, venue_order_id=event.venue_order_id)  # type: ignore[arg-type]
+                yield OrderAccepted(
+                    ts_ns=event.ts_ns,
+                    client_order_id=order.client_order_id,
+                    instrument=order.instrument,
+                    trace=order.trace,
+                    venue_order_id=event.venue_order_id,
+                )
         elif event.outcome is Outcome.UNKNOWN and is_new:
-            yield OrderOutcomeUnknown(**known, reason=event.reason)  # type: ignore[arg-type]
+            yield _told_why(OrderOutcomeUnknown, event, order)
         elif event.outcome is Outcome.REFUSED and order.is_unresolved:
-            yield OrderRefused(**known, reason=event.reason)  # type: ignore[arg-type]
+            yield _told_why(OrderRefused, event, order)
         elif event.outcome is Outcome.NOT_SENT and is_new:
-            yield OrderNotSent(**known, reason=event.reason)  # type: ignore[arg-type]
+            yield _told_why(OrderNotSent, event, order)
         elif event.outcome is Outcome.ABSENT and order.is_unresolved:
-            yield OrderAbsent(**known, reason=event.reason)  # type: ignore[arg-type]
+            yield _told_why(OrderAbsent, event, order)
         elif event.outcome is Outcome.ABSENT and order.is_open:
             yield from self._vanished(event, order)
 
@@ -202,3 +205,13 @@ def _is_sound(fill: Fill) -> bool:
     """Numbers that can be money; a rebate is a negative fee."""
     numbers = (fill.price, fill.quantity)
     return fill.fee.is_finite() and all(each.is_finite() and each > 0 for each in numbers)
+
+
+def _told_why(kind: type[Why], event: OrderReported, order: Order) -> Why:
+    return kind(
+        ts_ns=event.ts_ns,
+        client_order_id=order.client_order_id,
+        instrument=order.instrument,
+        trace=order.trace,
+        reason=event.reason,
+    )

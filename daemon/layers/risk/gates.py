@@ -206,10 +206,14 @@ def model_healthy_enough(now: Situation, config: RiskSection) -> Denial | None:
     if now.is_skill_lost:
         return Denial(DenyReason.MODEL_CRITICAL, "in this symbol")
     allowed = config.trade_unknown_model
-    may_trade = allowed == "always" or (allowed == "paper" and not now.is_live)
-    if now.health is HealthStatus.UNKNOWN and not may_trade:
+    if now.health is HealthStatus.UNKNOWN and not may_open_unknown(allowed, is_live=now.is_live):
         return Denial(DenyReason.MODEL_UNKNOWN, "live" if now.is_live else "paper", allowed)
     return None
+
+
+def may_open_unknown(allowed: str, *, is_live: bool) -> bool:
+    """Whether `risk.trade_unknown_model` lets a model open positions of which nothing is known."""
+    return allowed == "always" or (allowed == "paper" and not is_live)
 
 
 def no_loss_streak(now: Situation, config: RiskSection) -> Denial | None:

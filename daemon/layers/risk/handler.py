@@ -20,7 +20,7 @@ from daemon.core.events import (
     SignalEmitted,
     SignalReason,
 )
-from daemon.core.instruments import EMBEDDED, InstrumentId, exchange_behind
+from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Leg, OrderState, Side
 from daemon.core.scores import lost_in
 from daemon.core.timeframes import DAY_NS
@@ -135,9 +135,7 @@ class Risk:
     # --- applying -----------------------------------------------------------------------------
 
     def apply_run_opened(self, event: RunOpened) -> None:
-        # The exchange in the box takes signed orders in live mode, and no real money.
-        names = {exchange_behind(each.id.exchange) for each in event.instruments}
-        self._is_live = event.mode == "live" and names != {EMBEDDED}
+        self._is_live = event.is_real_money
         self._bar_ns = event.timeframe_ns
 
     def apply_started(self, _event: Started) -> None:

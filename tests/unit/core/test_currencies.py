@@ -159,13 +159,14 @@ def test_the_shortest_way_and_the_newest_mark_count() -> None:
     assert rate is not None
     assert (rate.value, rate.marked_ns, rate.instruments) == (D(11), 6, (cross, other))
     assert rates.rate("DOGE", known, {}) is None
-    assert not rates.leads_from("DOGE")
 
 
 def test_a_swap_is_no_exchange_rate() -> None:
     swap = listed("BTC/USDT", market_type=MarketType.SWAP)
 
-    assert not Rates((swap,), "USDT").leads_from("BTC")
+    rates = Rates((swap,), "USDT")
+
+    assert rates.rate("BTC", {swap.id: D(100)}, {swap.id: 5}) is None
 
 
 @given(st.sampled_from(["USDT", "BTC", "EUR"]), st.floats(0.01, 1e6), st.floats(0.01, 1e6))

@@ -9,8 +9,8 @@ from daemon.cli.golive_arming import arm_bot
 from daemon.cli.queries import check_config
 from daemon.config import Settings, load
 from daemon.core.errors import LiveRefused
-from daemon.running.golive import gate_of
-from daemon.running.live_account import refuse_unarmed, stop_fault
+from daemon.running.golive import gate_of, refuse_unarmed
+from daemon.running.live_account import stop_fault
 from daemon.running.shadow import refuse_shadow
 from daemon.venues.capabilities import CAPABILITIES, STOP
 
