@@ -15,11 +15,10 @@ from daemon.core.events import (
     CancelOrder,
     LookUpOrder,
     OrderReported,
-    Outcome,
-    ReportSource,
     SubmitOrder,
 )
-from daemon.core.orders import TERMINAL, OrderState
+from daemon.core.orders import OrderState
+from daemon.venues.answers import is_news, is_open, is_unclear, not_sent, unknown
 from daemon.venues.turns import Turns
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     Posted = SubmitOrder | LookUpOrder | CancelOrder
 
 IN_FLIGHT_MAX = 10_000
+STOPPED = "stopped before it was sent"
 DRAIN_WITHIN_S = 10.0
 LISTEN_AGAIN_S = 1.0
 LOOK_AGAIN_FIRST_S = 1.0
@@ -114,9 +114,9 @@ class Outbox:
         """Ask once about every order that rests, and tell what is new of it."""
         for ours, (order, last) in list(self._resting.items()):
             report = await self._ask_until(order, lambda _said: True)
-            if last is None or _is_news(last, report):
+            if last is None or is_news(last, report):
                 await self._publish(report)
-            if _is_open(report) or _is_unclear(report):
+            if is_open(report) or is_unclear(report):
                 self._resting[ours] = order, report
             else:
                 self._resting.pop(ours, None)
@@ -175,9 +175,9 @@ class Outbox:
     async def _perform(self, command: Posted) -> None:
         if isinstance(command, SubmitOrder):
             if self._is_stopped:
-                await self._publish(_not_sent(command))
+                await self._publish(not_sent(command, STOPPED))
             elif kept_back := self._fence(command.is_exit):
-                await self._publish(_report(command, Outcome.NOT_SENT, kept_back))
+                await self._publish(not_sent(command, kept_back))
             else:
                 await self._send(command)
         elif isinstance(command, CancelOrder):
@@ -189,7 +189,7 @@ class Outbox:
         try:
             report = await self._venue.submit(command)
         except Exception as error:  # noqa: BLE001  # the order may have left before this happened
-            report = _unknown(command, f"the venue raised {type(error).__name__}")
+            report = unknown(command, f"the venue raised {type(error).__name__}")
         await self._publish(report)
         question = LookUpOrder(
             ts_ns=report.ts_ns,
@@ -199,9 +199,9 @@ class Outbox:
             reason=report.reason or f"the reply said {report.state}",
             order_type=command.order_type,
         )
-        if _is_open(report) and command.is_resting:
+        if is_open(report) and command.is_resting:
             self._note_open(question, report)
-        elif not (_is_unclear(report) or _is_open(report)):
+        elif not (is_unclear(report) or is_open(report)):
             return
         elif self._turns.is_ordered:  # what is found out comes before the next answer
             await self._look_up(question)
@@ -227,13 +227,13 @@ class Outbox:
         except Exception:  # noqa: BLE001  # no answer is no news
             return
         await self._publish(report)
-        if not (_is_open(report) or _is_unclear(report)):
+        if not (is_open(report) or is_unclear(report)):
             self._forget(command.client_order_id)
             self._look_behind(command, report)
 
     def _refuse_late(self, command: SubmitOrder) -> None:
         async def tell() -> None:
-            await self._publish(_not_sent(command))
+            await self._publish(not_sent(command, STOPPED))
 
         self._late.append(asyncio.create_task(tell()))
 
@@ -254,9 +254,9 @@ class Outbox:
 
     async def _look_up(self, command: LookUpOrder) -> None:
         """Ask until there is an answer; an order that is still open is followed from then on."""
-        report = await self._ask_until(command, lambda said: not _is_unclear(said))
+        report = await self._ask_until(command, lambda said: not is_unclear(said))
         await self._publish(report)
-        if _is_open(report):
+        if is_open(report):
             self._note_open(command, report)
 
     def _note_open(self, command: LookUpOrder, report: OrderReported | None) -> None:
@@ -270,8 +270,8 @@ class Outbox:
     async def _follow(self, command: LookUpOrder, last: OrderReported | None) -> None:
         """Tell the news of an open order until it is over; nobody waits for this."""
         try:
-            while last is None or _is_open(last):
-                last = await self._ask_until(command, partial(_is_news, last))
+            while last is None or is_open(last):
+                last = await self._ask_until(command, partial(is_news, last))
                 await self._publish(last)
         finally:
             self._followers.pop(command.client_order_id, None)
@@ -348,7 +348,7 @@ class Outbox:
             command, place = self._commands.popleft()
             place.leave()
             if isinstance(command, SubmitOrder):
-                await self._publish(_not_sent(command))
+                await self._publish(not_sent(command, STOPPED))
         if self._senders:
             await asyncio.wait(self._senders.values(), timeout=self._drain_within_s)
         asking = (self._senders, self._searches, self._cancels, self._followers, self._behind)
@@ -366,38 +366,3 @@ async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
         task.cancel()
     if ending:
         await asyncio.wait(ending)
-
-
-def _is_unclear(report: OrderReported) -> bool:
-    return report.outcome is Outcome.UNKNOWN
-
-
-def _is_open(report: OrderReported) -> bool:
-    return report.outcome is Outcome.ACKNOWLEDGED and report.state not in TERMINAL
-
-
-def _is_news(known: OrderReported | None, report: OrderReported) -> bool:
-    if _is_unclear(report):
-        return False
-    if known is None:
-        return True
-    said = (report.outcome, report.state, report.filled_quantity, len(report.fills))
-    return said != (known.outcome, known.state, known.filled_quantity, len(known.fills))
-
-
-def _not_sent(command: SubmitOrder) -> OrderReported:
-    return _report(command, Outcome.NOT_SENT, "stopped before it was sent")
-
-
-def _unknown(command: SubmitOrder, reason: str) -> OrderReported:
-    return _report(command, Outcome.UNKNOWN, reason)
-
-
-def _report(command: SubmitOrder, outcome: Outcome, reason: str) -> OrderReported:
-    return OrderReported(
-        ts_ns=command.ts_ns,
-        client_order_id=command.client_order_id,
-        outcome=outcome,
-        source=ReportSource.REPLY,
-        reason=reason,
-    )
