@@ -69,7 +69,7 @@ def test_the_stories_reach_what_they_are_meant_to_reach() -> None:
 
 NOT_OF_A_CORE = {
     *(e.BarRevised, e.KeyChecked, e.RunClosed, e.JournalThinned, e.FeesDrifted),
-    *(e.PromotionProposed, e.WatchEnded),  # shown in tests/replay/test_promotion
+    *(e.PromotionProposed, e.WatchEnded, e.ModelUnfit),  # shown in tests/replay/test_promotion
     *(e.CanaryBegun, e.CanaryStepped),  # only a live run on a real exchange begins one
     e.RulesChanged,
 }
