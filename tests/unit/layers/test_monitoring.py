@@ -35,7 +35,7 @@ from daemon.core.pipeline import Pipeline, apply, on
 from daemon.core.scores import SkillWindow
 from daemon.layers.monitoring.drift import reference_histogram
 from daemon.layers.monitoring.handler import REFERENCES_REMEMBERED_MAX, Monitoring
-from daemon.layers.monitoring.skill import Skill, auc_with_interval, brier
+from daemon.layers.monitoring.skill import auc_with_interval, brier
 
 HOUR_NS = 3_600 * 1_000_000_000
 BTC = InstrumentId("embedded", "BTC/USDT")
@@ -280,9 +280,11 @@ def test_the_numbers_are_those_of_the_window_that_the_events_tell() -> None:
     expected = auc_with_interval(probabilities, ups, clusters)
     assert (expected.n, expected.clusters) == (200, 100)
     assert monitoring.skill() == expected
-    assert (
-        Skill(sampled.auc, sampled.auc_low or 0.0, sampled.auc_high or 1.0, sampled.auc_n, 100)
-        == expected
+    assert (sampled.auc, sampled.auc_low, sampled.auc_high, sampled.auc_n) == (
+        expected.auc,
+        expected.low,
+        expected.high,
+        expected.n,
     )
     assert sampled.brier == brier(probabilities, ups)
 
