@@ -29,6 +29,11 @@ def test_a_run_trades_and_every_decision_of_it_can_be_recomputed(tmp_path: Path)
     assert result["gaps_traded"] == 0
     assert all(line["event"] in REGISTRY for line in lines)
     assert tradingd.query("parity", "--run", "last")["identical"]
+    nights = [line for line in lines if line["event"].startswith("features.")]
+    assert [line["event"] for line in nights if line["level"] != "debug"] == [
+        "features.checked"
+    ] * 6
+    assert sum(line.get("rows", 0) for line in nights) == 2 * (6 * 24 + 1)  # to the sixth midnight
     books = tradingd.query("reconcile")
     assert books["equal"]
     assert books["fills"] == books["venue_fills"] == result["fills"]

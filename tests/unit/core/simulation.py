@@ -54,6 +54,7 @@ from tests.builders import (
     a_candidate_trained,
     a_clock_checked,
     a_disk_checked,
+    a_features_checked,
     a_model_activated,
     a_payoff,
     a_run_opened,
@@ -679,6 +680,8 @@ class Simulation:
             yield a_clock_checked(ts_ns=now_ns, exchange=exchange, is_trusted=is_trusted)
         if hour % 37 in {6, 7}:
             yield a_disk_checked(ts_ns=now_ns, is_enough=hour % 37 == 7)
+        if hour % 29 == 11:
+            yield a_features_checked(ts_ns=now_ns)
         if hour % 43 == 8:
             for _ in range(REJECTED_MAX):
                 yield a_bar_rejected(ts_ns=now_ns, instrument=instrument)
