@@ -5,6 +5,7 @@ Belongs here: keeping them. What they are compared with belongs to `shifts`.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,25 +18,24 @@ if TYPE_CHECKING:
 
 
 class Windows:
-    """At most `length` rows of each instrument; a further one takes the place of its oldest."""
+    """At most `length` rows of each instrument, in the order of time.
+
+    What is kept says nothing of how many rows went by before: a thinned journal recovers to it.
+    """
 
     def __init__(self, length: int) -> None:
         self._length = length
-        self._rows: dict[InstrumentId, FloatArray] = {}
-        self._seen: dict[InstrumentId, int] = {}
+        self._rows: dict[InstrumentId, deque[tuple[float, ...]]] = {}
 
     def add(self, instrument: InstrumentId, values: Sequence[float]) -> None:
-        rows = self._rows.get(instrument)
-        if rows is None:
-            rows = self._rows[instrument] = np.zeros((self._length, len(values)))
-            self._seen[instrument] = 0
-        rows[self._seen[instrument] % self._length] = values
-        self._seen[instrument] += 1
+        if instrument not in self._rows:
+            fresh = {instrument: deque[tuple[float, ...]](maxlen=self._length)}
+            self._rows = dict(sorted((self._rows | fresh).items()))
+        self._rows[instrument].append(tuple(values))
 
     def clear(self) -> None:
         self._rows.clear()
-        self._seen.clear()
 
     def recent(self) -> dict[InstrumentId, FloatArray]:
-        """(n, k) of each instrument, in the order of instruments; rows are in no order of time."""
-        return {each: rows[: self._seen[each]] for each, rows in sorted(self._rows.items())}
+        """(n, k) of each instrument, in the order of instruments."""
+        return {each: np.array(rows, dtype=np.float64) for each, rows in self._rows.items()}

@@ -17,6 +17,7 @@ from daemon.bars.thinning import GOING, NotThinned, find_cut, thin
 from daemon.core import events as e
 from daemon.core.errors import JournalBroken
 from daemon.core.pipeline import Step
+from daemon.layers.monitoring.windows import Windows
 from daemon.research.parity import compare
 from daemon.running.state_text import state_text
 from daemon.running.summary import summarise
@@ -26,8 +27,10 @@ from daemon.store.journal_reader import JournalReader
 from tests.builders import HOUR_NS
 from tests.unit.core.simulation import Simulation, a_core, a_run
 
-SLOTS = 150
-WINDOW_BARS = 45  # the stories' health windows hold 40 outcomes
+SLOTS = 300
+WINDOW_BARS = (
+    100  # in which every symbol of a story has its 40 rows, for health is measured on so many
+)
 SEEDS_MAX = 100
 BARS_MIN = 30
 
@@ -184,7 +187,7 @@ def test_a_journal_that_would_recover_otherwise_stays_whole(tmp_path: Path) -> N
     def forgetful() -> Core:
         """A core whose state hangs on every prediction it ever made."""
         core = a_core(story.settings)
-        vars(core.monitoring)["_probabilities"] = Endless()
+        vars(core.monitoring)["_probabilities"] = Endless(10**6)
         return core
 
     with pytest.raises(NotThinned, match="stays whole"):
@@ -194,8 +197,8 @@ def test_a_journal_that_would_recover_otherwise_stays_whole(tmp_path: Path) -> N
     assert len(list(JournalReader(path).read())) == sum(len(each.events) for each in story.steps)
 
 
-class Endless(list[float]):
-    """Where a window of bounded length was."""
+class Endless(Windows):
+    """Where windows of bounded length were."""
 
     def clear(self) -> None:
         """It forgets nothing."""
