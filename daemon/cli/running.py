@@ -24,7 +24,6 @@ from daemon.core.clock import WireClock
 from daemon.core.errors import TradingdError, UsageRefused
 from daemon.core.instruments import EMBEDDED
 from daemon.core.timeframes import parse_time
-from daemon.running.golive import refuse_unarmed
 from daemon.running.live_account import LIVE, PAPER
 from daemon.running.shadow import SHADOW, refuse_shadow
 from daemon.store.lock import StateLock
@@ -234,6 +233,8 @@ async def _run(
 
     stops = _Stops()
     if settings.run.mode == LIVE and not settings.data.is_embedded:
+        from daemon.running.golive import refuse_unarmed  # reads models: heavy, and seldom needed
+
         refuse_unarmed(settings)  # before anything is asked or begun
     if settings.run.mode == SHADOW and not settings.data.is_embedded:
         refuse_shadow(settings)

@@ -9,7 +9,7 @@ The bound is made for the columns together, for all of them are looked at. Dista
 logarithms and standardised by their column; of each piece the furthest column of any symbol is
 kept; and the bound of these is a one-sided prediction bound for one more piece, with as many
 degrees of freedom as there are pieces that do not overlap. So however many columns and symbols
-there are, and however much they move together, any of them is beyond in about two looks of a
+there are, and however much they move together, any of them is beyond in about one look of a
 hundred; and where training holds few pieces, the bound is as wide as that little knowledge is.
 
 Belongs here: this chance. Distances belong to `layers.monitoring.drift`.
@@ -31,13 +31,13 @@ from daemon.layers.monitoring.drift import (
 )
 from daemon.research.series import FloatArray, IntArray
 
-FALSE_ALARM_RATIO = 0.02  # of looks at all columns, symbols and the pool: at most so many
+FALSE_ALARM_RATIO = 0.01  # of looks at all columns, symbols and the pool: at most so many
 ROWS_MIN = 40
 ROWS_GROWTH = 1.3  # from one length to the next
-PIECES_MIN = 2  # that do not overlap
+PIECES_MIN = 3  # that do not overlap: with fewer, Student's bound is beyond anything
 OVERLAPS = 4  # a piece begins at every quarter of its length
 PSI_FLOOR, SPREAD_FLOOR = 1e-3, 0.1  # a distance under the first is none; spread of its logarithm
-LOG_MAX = math.log(1e3)  # a bound from two pieces may be beyond anything
+LOG_MAX = math.log(1e3)
 
 
 def usual(
@@ -46,7 +46,7 @@ def usual(
     """How each column of `values` (n, k), in the order of time, is usually distributed.
 
     `symbol` (n,) is each row's place in `symbols`. Placebos are of up to `rows_max` rows in a row
-    of one symbol, or of half of what there is.
+    of one symbol, or of a third of what there is.
     """
     references = [reference_histogram(column) for column in values.T]
     parts = [

@@ -176,7 +176,7 @@ def _drift_rule(config: HealthSection) -> Iterator[str]:
     )
     yield (
         "what chance reaches is measured on the model's own training rows, for all features and "
-        "symbols together: while nothing has changed, at most about 2 looks of a hundred find any "
+        "symbols together: while nothing has changed, about one look of a hundred finds any "
         "beyond it (make soak SOAK=drift)"
     )
 
