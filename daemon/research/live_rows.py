@@ -24,6 +24,8 @@ from daemon.research.series import FloatArray, Series, unbroken
 from daemon.store.bars import BarStore
 from daemon.store.journal_reader import JournalReader
 
+ROWS_MAX = 50_000  # a day of 34 symbols by the minute
+
 
 class Compared(Struct, frozen=True, kw_only=True):
     """What a run's rows are: how, and where its bars lie in the store."""
@@ -64,18 +66,47 @@ class _Row(NamedTuple):
 
 
 def check_live_rows(
-    journal: JournalReader, store: BarStore, compared: Compared, after_step: int
+    journal: JournalReader,
+    store: BarStore,
+    compared: Compared,
+    after_step: int,
+    rows_max: int = ROWS_MAX,
 ) -> RowsChecked:
-    """Every row of the steps behind `after_step`. Raises ValueError, JournalBroken or
-    BarStoreBroken where that cannot be done.
+    """Every row of the steps behind `after_step`, `rows_max` in memory at a time. Raises
+    ValueError, JournalBroken or BarStoreBroken where that cannot be done.
     """
+    told = RowsChecked(through_step=after_step)
+    while (piece := _piece(journal, store, compared, told.through_step, rows_max)) is not None:
+        told = RowsChecked(
+            rows=told.rows + piece.rows,
+            differing=told.differing + piece.differing,
+            revised=told.revised + piece.revised,
+            through_step=piece.through_step,
+            from_ns=min(told.from_ns, piece.from_ns) if told.rows else piece.from_ns,
+            until_ns=max(told.until_ns, piece.until_ns),
+            first=told.first or piece.first,
+        )
+    return told
+
+
+def _piece(
+    journal: JournalReader, store: BarStore, compared: Compared, after_step: int, rows_max: int
+) -> RowsChecked | None:
+    """The next rows, of whole steps; None when there are no further ones."""
     rows: dict[InstrumentId, list[_Row]] = defaultdict(list)
-    through = after_step
+    through, count = after_step, 0
+    edges = _first_bars(store, compared)
     for step, event in journal.read_kinds(FeatureRows, after_step=after_step):
+        if count >= rows_max and step != through:
+            break
         through = step
         if event.fingerprint == compared.features.fingerprint:  # else another version's
             for row in event.rows:
-                rows[row.instrument].append(_Row(event.ts_ns, row))
+                count += 1
+                if _is_provable(row, edges, compared):
+                    rows[row.instrument].append(_Row(event.ts_ns, row))
+    if through == after_step:
+        return None
     closes = [each.row.close_ns for its_rows in rows.values() for each in its_rows]
     if not closes:
         return RowsChecked(through_step=through)
@@ -91,6 +122,23 @@ def check_live_rows(
         until_ns=max(closes),
         first=faults[0] if faults else None,
     )
+
+
+def _first_bars(store: BarStore, compared: Compared) -> dict[InstrumentId, int]:
+    """Where the stored bars of each instrument begin: what lies before was pruned."""
+    edges = {
+        each: store.edges(where.market, where.symbol, compared.timeframe_ns)
+        for each, where in compared.series.items()
+    }
+    return {each: found[0] for each, found in edges.items() if found is not None}
+
+
+def _is_provable(
+    row: FeatureRow, first_bars: Mapping[InstrumentId, int], compared: Compared
+) -> bool:
+    """Whether the bars that it was made of can still be in the store."""
+    since_ns = row.close_ns - compared.features.lookback * compared.timeframe_ns
+    return since_ns >= first_bars.get(row.instrument, 0)
 
 
 def _read(store: BarStore, compared: Compared, first_ns: int, last_ns: int) -> dict[str, Series]:

@@ -10,7 +10,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from daemon.core.bars import ZeroVolume
-from daemon.core.errors import TradingdError
 from daemon.core.events import BarsClosed, Event, FeaturesChecked
 from daemon.core.timeframes import DAY_NS, timeframe_ns
 from daemon.research.live_rows import Compared, RowsChecked, check_live_rows
@@ -98,7 +97,7 @@ class FeatureCheck:
         try:
             assert self._check is not None
             found = await self._check(self._through_step)
-        except (TradingdError, ValueError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, trading does not hang on it
             # What could not be checked tonight is checked with the next night's.
             return FeaturesChecked(
                 ts_ns=ts_ns, through_step=self._through_step, error=f"{error}" or repr(error)

@@ -28,6 +28,7 @@ from daemon.core.events import (
     SubmitOrder,
 )
 from daemon.core.inbox import Inbox
+from daemon.core.orders import Leg
 from daemon.core.reasons import HaltReason
 from daemon.core.timeframes import timeframe_ns
 from daemon.layers.ingestion.suspicion import PAST_BARS
@@ -38,7 +39,7 @@ from daemon.running.holdings import holding, training_in_words
 from daemon.running.lockstep import Lockstep
 from daemon.running.order_tasks import follow_open, tick_orders
 from daemon.running.quotes import QuoteDesk
-from daemon.running.racing import first_of
+from daemon.running.racing import first_of, until
 from daemon.running.reconcile import Books
 from daemon.running.retraining import Trainer
 from daemon.running.runner import Runner
@@ -68,7 +69,6 @@ if TYPE_CHECKING:
 
 DRAIN_WITHIN_S = 30.0
 LAST_WITHIN_S = 45.0
-QUIET_CHECK_S = 0.005
 
 
 class Live:
@@ -212,9 +212,11 @@ class Live:
                 lockstep.start({each: self._last_bars[each].close_ns for each in self._ids})
             await first_of(self._stop.wait(), running, self._stop)
             if lockstep is not None and self.is_over:
-                await self._drain()  # or the last slot's answers would race with the stop
+                await self._drain(
+                    self._is_quiet
+                )  # or the last slot's answers would race with the stop
             await self.inbox.put(StopRequested(ts_ns=self._world.now_ns()))
-            await self._drain()
+            await self._drain(self._is_left_alone)
             if self.is_over:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LAST_WITHIN_S):
@@ -359,8 +361,7 @@ class Live:
         await self._put_checked(event)
 
     def _market_ns(self, event: BarsClosed) -> int:
-        exchanges = {bar.instrument.exchange for bar in event.bars}
-        return max(self.sites[each].site.clock.now_ns() for each in exchanges)
+        return max(self.sites[bar.instrument.exchange].site.clock.now_ns() for bar in event.bars)
 
     # --- stopping -----------------------------------------------------------------------------
 
@@ -379,20 +380,21 @@ class Live:
         )
 
     async def _rest(self) -> None:
-        """Until every input that has come is a step."""
-        while len(self.inbox) or not self.runner.is_idle:  # noqa: ASYNC110  # two parties
-            await asyncio.sleep(QUIET_CHECK_S)
+        await until(lambda: not len(self.inbox) and self.runner.is_idle)  # all that came is a step
 
     async def _quiet(self) -> None:
         """Until everything that was sent has its answer, and every answer is a step."""
-        while not self._is_quiet():  # noqa: ASYNC110  # four parties, none knows it all
-            await asyncio.sleep(QUIET_CHECK_S)
+        await until(self._is_quiet)
 
-    async def _drain(self) -> None:
-        """Wait for that, within bounds."""
+    def _is_left_alone(self) -> bool:
+        """Nothing rests but stops: a cancel that got no answer is sent again until then."""
+        legs = {each.leg for each in self._core.blotter.all_open()}
+        return self._is_quiet() and legs <= {Leg.STOP}
+
+    async def _drain(self, is_done: Callable[[], bool]) -> None:
         try:
             async with asyncio.timeout(DRAIN_WITHIN_S):
-                await self._quiet()
+                await until(is_done)
         except TimeoutError:
             left = [each.client_order_id for each in self._core.blotter.all_open()]
             self._reporter.emit("daemon.stopping", unresolved=left)

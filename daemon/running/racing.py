@@ -1,6 +1,6 @@
-"""Waits for one thing while tasks run that must not end by themselves.
+"""Waits for one thing while tasks run that must not end by themselves, or for a state of several.
 
-Belongs here: that race. What is waited for, and what a stop means, belong to the caller.
+Belongs here: the waiting. What is waited for, and what a stop means, belong to the caller.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
+
+CHECK_S = 0.005
 
 
 async def first_of(
@@ -32,3 +34,9 @@ async def first_of(
         goal.cancel()
         stopped.cancel()
         await asyncio.gather(goal, stopped, return_exceptions=True)
+
+
+async def until(is_done: Callable[[], bool]) -> None:
+    """Wait for what is a matter of several parties, of which none knows it all."""
+    while not is_done():  # noqa: ASYNC110  # none of them could set an event
+        await asyncio.sleep(CHECK_S)

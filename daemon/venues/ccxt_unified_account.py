@@ -6,6 +6,7 @@ ids that can be counted on, is read by `ccxt_account`.
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from daemon.venues.ccxt_outcomes import is_no_such_order
 from daemon.venues.ccxt_reads import OddReply
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from daemon.core.instruments import InstrumentId
     from daemon.core.ports import OpenOrder
@@ -48,6 +49,7 @@ async def read_unified_account(
     balances = await reader.read("balances", client.fetch_balance)
     fills: list[VenueFill] = []
     open_orders: list[OpenOrder] = []
+    open_ids: list[str] = []
     for instrument in instruments:
         symbol = instrument.symbol
 
@@ -73,13 +75,25 @@ async def read_unified_account(
         ]
         ask = partial(client.fetch_open_orders, symbol)
         rows = await _rows(reader, f"open orders of {symbol}", ask)
-        open_orders += [dialect.open_order(instrument, each) for each in rows]
+        open_ids += [dialect.client_order_id(each) for each in rows]
+        open_orders += _readable(dialect, instrument, rows)
     return Account(
         totals=dialect.totals(balances),
         fills=tuple(sorted(fills, key=lambda each: each.fill.ts_ns)),
-        open_client_order_ids=tuple(each.client_order_id for each in open_orders),
+        open_client_order_ids=tuple(open_ids),
         open_orders=tuple(open_orders),
     )
+
+
+def _readable(
+    dialect: Dialect, instrument: InstrumentId, rows: list[dict[str, Any]]
+) -> Iterator[OpenOrder]:
+    """An order of a kind that nobody here sends may lack a size: its id is all that is known then,
+    and no reason to know nothing of the account.
+    """
+    for each in rows:
+        with contextlib.suppress(LookupError, TypeError, ValueError):
+            yield dialect.open_order(instrument, each)
 
 
 async def trades_between(page: Page, since_ms: int, now_ms: int) -> list[dict[str, Any]]:

@@ -60,6 +60,29 @@ async def test_what_orders_lock_is_held_and_what_traded_and_rests_bears_our_ids(
 
 
 @each_exchange
+async def test_an_order_of_a_kind_without_a_size_is_named_and_hides_nothing_else(
+    exchange: str,
+) -> None:
+    client, _ = a_signing_client(exchange, replies=ACCOUNTS[exchange])
+    client.timeout_on_exit = 0
+    told = client.fetch_open_orders
+
+    async def without_a_size(*args: object) -> list[dict[str, object]]:
+        return [{**each, "amount": None} for each in await told(*args)]
+
+    client.fetch_open_orders = without_a_size
+    venue = CcxtVenue(client, exchange)
+    try:
+        account = await venue.account([InstrumentId(exchange, SYMBOL)], MS * NS_PER_MS)
+    finally:
+        await venue.close()
+
+    assert account.open_client_order_ids == (RESTS,)
+    assert account.open_orders == ()
+    assert len(account.fills) == 1
+
+
+@each_exchange
 async def test_after_a_lost_journal_what_rests_is_taken_over_with_its_price(exchange: str) -> None:
     client, _ = a_signing_client(exchange, replies=ACCOUNTS[exchange])
     client.timeout_on_exit = 0

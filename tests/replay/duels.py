@@ -119,6 +119,12 @@ class Duel:
         sound = _model(self.settings, model)
         self.core.inference.use_model(replace(sound, predictor=Silent(sound.predictor.n_features)))
 
+    def outage(self, bars: int) -> None:
+        """So many hours of which nothing is known; after them every predictor is well again."""
+        self._bars += bars
+        for name in SAYS:
+            self.core.inference.use_model(_model(self.settings, name))
+
     def until(self, kind: type[e.Event], bars: int = 2_000) -> int:
         """Hours until the first of that kind; -1 when there was none."""
         for gone in range(bars):

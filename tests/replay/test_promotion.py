@@ -144,6 +144,20 @@ def test_a_challenger_that_gives_no_probability_any_more_is_dropped_after_three_
     assert (bars, dropped.reason) == (4, e.DropReason.SILENT)
 
 
+def test_hours_in_which_nobody_was_asked_are_no_silence() -> None:
+    duel = Duel(a_duel(**QUICK))
+    duel.run(60)
+    duel.challenge(ALIKE)
+    duel.run(20)
+
+    duel.silence(ALIKE)
+    duel.run(1)
+    duel.outage(10)
+
+    assert duel.run(1) == []
+    assert duel.core.roles.challenger is not None
+
+
 def test_beside_a_dead_champion_skill_of_its_own_is_enough_and_nothing_leads_back() -> None:
     duel = Duel(a_duel(**QUICK, error_rate=1e-9))
     duel.run(60)

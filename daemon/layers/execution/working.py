@@ -196,15 +196,20 @@ class Working:
         elif not children:
             yield from self._tick_without_child(parent, ts_ns)
         for child in children:
-            if child.order_type is OrderType.LIMIT and not child.is_unresolved:
-                rested_ns = ts_ns - child.intended_ns
-                if not is_cancel_due(child, ts_ns):
-                    continue
-                if rested_ns >= self._config.requote_s * NS_PER_S:
-                    yield from cancelled(child, ts_ns, "it rested long enough at its price")
-                elif child.leaves_quantity > self._needed(parent, child):
-                    why = "less is held than it would close" if parent.is_exit else "enough filled"
-                    yield from cancelled(child, ts_ns, why)
+            if child.order_type is not OrderType.LIMIT or child.is_unresolved:
+                continue
+            if is_cancel_due(child, ts_ns) and (why := self._why_gone(parent, child, ts_ns)):
+                yield from cancelled(child, ts_ns, why)
+
+    def _why_gone(self, parent: Parent, child: Order, ts_ns: int) -> str:
+        """Why a child rests no longer; empty where it may."""
+        if self._barred(parent) is not None:
+            return "no more is to be sent"
+        if ts_ns - child.intended_ns >= self._config.requote_s * NS_PER_S:
+            return "it rested long enough at its price"
+        if child.leaves_quantity > self._needed(parent, child):
+            return "less is held than it would close" if parent.is_exit else "enough filled"
+        return ""
 
     def left_of(self, parent: Parent) -> Decimal:
         """What next children may be for; an exit never more than what is held."""

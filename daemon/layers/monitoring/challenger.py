@@ -112,7 +112,7 @@ class Challenger:
         for shadow in self._roles.shadows():
             if shadow.model == event.model:
                 self._shadowing.note(shadow.activation, event.rows)
-                self._shadowing.listen(event, self._now_ns)
+                self._shadowing.listen(event)
 
     def apply_prediction_resolved(self, event: PredictionResolved) -> None:
         self._shadowing.resolve(event)
@@ -255,7 +255,7 @@ class Challenger:
         if (
             self._is_expired(shadow.activation)
             or self._bars(shadow) >= self._config.rollback_bars
-            or self._shadowing.is_silent(shadow.model, self._now_ns)
+            or self._shadowing.is_silent(shadow.model)
         ):
             yield self._watched(ts_ns, shadow)
         elif evidence >= 1.0 / self._config.rollback_error_rate:
@@ -290,7 +290,7 @@ class Challenger:
         record, needed = self._records[shadow.model], 1.0 / self._config.error_rate
         if self._is_expired(shadow.activation):
             return DropReason.EXPIRED
-        if self._shadowing.is_silent(shadow.model, self._now_ns):
+        if self._shadowing.is_silent(shadow.model):
             return DropReason.SILENT
         if record.unskilled.value >= needed:
             return DropReason.UNSKILLED

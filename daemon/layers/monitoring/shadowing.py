@@ -78,7 +78,7 @@ class Shadowing:
         self._timeframe_ns = timeframe_ns
         self._waiting: dict[str, dict[Row, Trade]] = {}
         self._blocks: dict[str, dict[int, Rows]] = {}
-        self._silent: dict[str, int] = {}  # since which close
+        self._silent: dict[str, set[int]] = {}  # closes in a row without an answer
 
     # --- applying -----------------------------------------------------------------------------
 
@@ -103,12 +103,14 @@ class Shadowing:
             sign = SIGNS[wanted(row, model, self._rule, cost_ratio)]
             waiting[row.instrument, row.close_ns] = Trade(sign, cost_ratio)
 
-    def listen(self, event: ChallengerPredictions, now_ns: int) -> None:
+    def listen(self, event: ChallengerPredictions) -> None:
         """Whether it answers at all: it had rows, and gave no probability for any of them."""
         if event.rows:
             self._silent.pop(event.model, None)
         elif any(each.reason in NO_ANSWERS for each in event.refused):
-            self._silent.setdefault(event.model, now_ns)
+            closes = self._silent.setdefault(event.model, set())
+            if len(closes) < SILENT_BARS:
+                closes.update(each.close_ns for each in event.refused)
 
     def resolve(self, event: PredictionResolved) -> None:
         """An outcome goes into the block of its bar; what can never be known goes nowhere."""
@@ -154,10 +156,9 @@ class Shadowing:
                 other = "" if active is None else active.model
                 yield _compared(shadow.model, other, blocks[number], ts_ns, end_ns)
 
-    def is_silent(self, model: str, now_ns: int) -> bool:
-        """It has given no probability for so long that it will give none any more."""
-        since_ns = self._silent.get(model, now_ns)
-        return now_ns - since_ns >= SILENT_BARS * self._timeframe_ns
+    def is_silent(self, model: str) -> bool:
+        """It was asked at so many closes in a row in vain that it will answer none any more."""
+        return len(self._silent.get(model, ())) >= SILENT_BARS
 
     def _length_ns(self, shadow: Shadow) -> int:
         return block_length_ns(self._timeframe_ns, shadow.activation.horizon_bars)

@@ -353,6 +353,25 @@ def test_what_comes_to_rest_when_no_more_is_to_be_sent_is_cancelled(
     assert desk.ends() == [("stopped" if isinstance(news, e.StopRequested) else "halted", "0")]
 
 
+@pytest.mark.parametrize("news", [a_stop_requested(), a_halt()])
+def test_a_cancel_that_came_to_nothing_is_sent_again_before_the_next_quote_would_be_due(
+    news: e.Event,
+) -> None:
+    desk = OrdersDesk(entry_order="limit", requote_s=600)
+    desk.sees()
+    desk.approves("2")
+    entry = desk.child().client_order_id
+    desk.rests(entry)
+    desk.takes(news)
+    assert desk.said() == ["OrderCancelRequested", "CancelOrder"]
+
+    desk.passes(5)
+    assert desk.said() == [], "its answer may still come"
+    desk.passes(6)
+
+    assert desk.said() == ["OrderCancelRequested", "CancelOrder"]
+
+
 def test_what_filled_when_no_more_is_to_be_sent_is_not_cancelled() -> None:
     desk = OrdersDesk(entry_order="limit", stop_loss_ratio=0.05)
     desk.sees()

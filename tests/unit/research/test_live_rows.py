@@ -36,8 +36,8 @@ class Kept(NamedTuple):
     store: BarStore
     compared: Compared
 
-    def checked(self, after_step: int = 0) -> RowsChecked:
-        return check_live_rows(self.journal, self.store, self.compared, after_step)
+    def checked(self, after_step: int = 0, rows_max: int = 10**6) -> RowsChecked:
+        return check_live_rows(self.journal, self.store, self.compared, after_step, rows_max)
 
 
 def bars_of(slots: range) -> list[tuple[Bar, ...]]:
@@ -82,6 +82,7 @@ def kept(
             await journal.append(step, is_durable=False)
         await journal.close()
 
+    folder.mkdir(exist_ok=True)
     asyncio.run(write())
     store = BarStore.open(folder / "bars.db")
     store.append(MARKET, HOUR_NS, bars)
@@ -122,6 +123,43 @@ def test_every_row_of_a_run_is_compared_and_is_the_same(
     assert checked.through_step == len(steps)
     assert checked.until_ns == SLOTS * HOUR_NS
     run.store.close()
+
+
+def test_in_pieces_of_a_few_rows_the_same_is_found_as_at_once(
+    tmp_path: Path, story: tuple[list[Bar], list[tuple[Event, ...]]]
+) -> None:
+    bars, steps = story
+    for number in (30, 77):
+        step, event = list(rows_of(steps))[number]
+        row = event.rows[0]
+        wrong = replace(row, values=(row.values[0] + 1.0, *row.values[1:]))
+        planted = replace(event, rows=(wrong, *event.rows[1:]))
+        steps[step] = tuple(planted if each is event else each for each in steps[step])
+    run = kept(tmp_path, bars, steps)
+
+    at_once = run.checked()
+
+    assert at_once.differing == 2
+    assert run.checked(rows_max=7) == at_once
+    run.store.close()
+
+
+def test_rows_whose_bars_were_pruned_cannot_be_proven_and_are_no_fault(
+    tmp_path: Path, story: tuple[list[Bar], list[tuple[Event, ...]]]
+) -> None:
+    bars, steps = story
+    whole = kept(tmp_path / "whole", bars, steps)
+    pruned = kept(
+        tmp_path / "pruned", [each for each in bars if each.open_ns >= 90 * HOUR_NS], steps
+    )
+
+    all_rows, checked = whole.checked(), pruned.checked()
+
+    assert 0 < checked.rows < all_rows.rows
+    assert (checked.differing, checked.revised) == (0, 0)
+    assert checked.through_step == all_rows.through_step
+    whole.store.close()
+    pruned.store.close()
 
 
 def test_one_wrong_bit_in_one_row_is_found_and_named(
