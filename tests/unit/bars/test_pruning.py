@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sqlite3
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,16 @@ from daemon.store.gaps import Gap
 from daemon.store.journal import SqliteJournal
 from daemon.store.lock import StateLock
 from daemon.store.runs import ExchangeSpec, RunPaths, RunSpec, all_runs, new_run, write_result
-from tests.builders import ETH, HOUR_NS, OPEN_NS, a_bar, a_position_changed, a_run_opened
+from tests.builders import (
+    ETH,
+    HOUR_NS,
+    OPEN_NS,
+    a_bar,
+    a_run_opened,
+    an_intent,
+    an_order_completed,
+    an_order_filled,
+)
 
 KEY = SeriesKey("m", "BTC/USDT", HOUR_NS)
 SERIES = (KEY.market, KEY.symbol, KEY.timeframe_ns)
@@ -198,7 +206,9 @@ def test_a_run_written_to_a_moment_ago_is_not_old(tmp_path: Path) -> None:
 
 
 def test_an_unfinished_run_goes_only_if_nothing_is_left_on_an_account(tmp_path: Path) -> None:
-    holding = (a_run_opened(), a_position_changed(instrument=ETH, quantity=Decimal("0.5")))
+    order = {"client_order_id": "ours1", "instrument": ETH}
+    bought = an_intent(**order), an_order_filled(**order), an_order_completed(**order)
+    holding = (a_run_opened(), *bought)
     a_run(tmp_path, 1, *holding, is_closed=False, exchange=None, market="binance")
     a_run(tmp_path, 2, a_run_opened(), is_closed=False, exchange=None, market="binance")
     a_run(tmp_path, 3, *holding, is_closed=False)  # on an exchange in the box of its own
