@@ -26,6 +26,8 @@ from daemon.store.journal_reader import JournalReader
 
 ROWS_MAX = 50_000  # a day of 34 symbols by the minute
 
+Edges = Mapping[InstrumentId, tuple[int, int]]
+
 
 class Compared(Struct, frozen=True, kw_only=True):
     """What a run's rows are: how, and where its bars lie in the store."""
@@ -92,12 +94,14 @@ def check_live_rows(
 def _piece(
     journal: JournalReader, store: BarStore, compared: Compared, after_step: int, rows_max: int
 ) -> RowsChecked | None:
-    """The next rows, of whole steps; None when there are no further ones."""
+    """The next rows, of whole steps; None when there are no further ones. Bars are stored a moment
+    after they were decided on, so rows of bars behind the newest stored one wait for the next time.
+    """
     rows: dict[InstrumentId, list[_Row]] = defaultdict(list)
     through, count = after_step, 0
-    edges = _first_bars(store, compared)
+    edges = _edges(store, compared)
     for step, event in journal.read_kinds(FeatureRows, after_step=after_step):
-        if count >= rows_max and step != through:
+        if (count >= rows_max and step != through) or not _is_stored(event, edges, compared):
             break
         through = step
         if event.fingerprint == compared.features.fingerprint:  # else another version's
@@ -124,21 +128,30 @@ def _piece(
     )
 
 
-def _first_bars(store: BarStore, compared: Compared) -> dict[InstrumentId, int]:
-    """Where the stored bars of each instrument begin: what lies before was pruned."""
-    edges = {
+def _edges(store: BarStore, compared: Compared) -> Edges:
+    """The opens of the first and the last stored bar of each instrument."""
+    found = {
         each: store.edges(where.market, where.symbol, compared.timeframe_ns)
         for each, where in compared.series.items()
     }
-    return {each: found[0] for each, found in edges.items() if found is not None}
+    return {each: edges for each, edges in found.items() if edges is not None}
 
 
-def _is_provable(
-    row: FeatureRow, first_bars: Mapping[InstrumentId, int], compared: Compared
-) -> bool:
-    """Whether the bars that it was made of can still be in the store."""
+def _is_stored(event: FeatureRows, edges: Edges, compared: Compared) -> bool:
+    """Whether the store has come to the bars of these rows and of what they refer to."""
+    last_ns = {each: last + compared.timeframe_ns for each, (_, last) in edges.items()}
+    for row in event.rows:
+        names = (row.instrument.symbol, *compared.features.references)
+        needed = (InstrumentId(row.instrument.exchange, name) for name in names)
+        if any(row.close_ns > last_ns.get(each, 0) for each in needed if each in compared.series):
+            return False
+    return True
+
+
+def _is_provable(row: FeatureRow, edges: Edges, compared: Compared) -> bool:
+    """Whether the bars that it was made of can still be in the store: older ones are pruned."""
     since_ns = row.close_ns - compared.features.lookback * compared.timeframe_ns
-    return since_ns >= first_bars.get(row.instrument, 0)
+    return since_ns >= edges[row.instrument][0]
 
 
 def _read(store: BarStore, compared: Compared, first_ns: int, last_ns: int) -> dict[str, Series]:

@@ -201,18 +201,35 @@ def test_a_stored_bar_that_is_not_the_one_decided_on_is_found_in_every_window_wi
     run.store.close()
 
 
-def test_a_row_whose_bar_is_not_in_the_store_differs(
+def test_rows_whose_bar_is_not_in_the_store_differ(
     tmp_path: Path, story: tuple[list[Bar], list[tuple[Event, ...]]]
 ) -> None:
     bars, steps = story
-    without = [each for each in bars if (each.instrument, each.open_ns) != (ETH, 199 * HOUR_NS)]
+    without = [each for each in bars if (each.instrument, each.open_ns) != (ETH, 196 * HOUR_NS)]
     run = kept(tmp_path, without, steps)
 
     checked = run.checked()
 
-    assert checked.differing == 1
+    assert checked.differing == 4, "its own row and those with it in their windows"
     assert checked.first is not None
+    assert (checked.first.instrument, checked.first.close_ns) == (ETH, 197 * HOUR_NS)
     assert checked.first.stored is None
+    run.store.close()
+
+
+def test_rows_wait_until_the_store_has_come_to_their_bars(
+    tmp_path: Path, story: tuple[list[Bar], list[tuple[Event, ...]]]
+) -> None:
+    bars, steps = story
+    late = next(bar for bar in bars if (bar.instrument, bar.open_ns) == (ETH, 199 * HOUR_NS))
+    run = kept(tmp_path, [each for each in bars if each is not late], steps)
+
+    early = run.checked()
+    run.store.append(MARKET, HOUR_NS, [late])
+    rest = run.checked(after_step=early.through_step)
+
+    assert (early.differing, early.through_step) == (0, len(steps) - 1)
+    assert (rest.rows, rest.differing, rest.through_step) == (2, 0, len(steps))
     run.store.close()
 
 
