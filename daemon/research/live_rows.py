@@ -108,7 +108,9 @@ def _piece(
             for row in event.rows:
                 count += 1
                 if _is_provable(row, edges, compared):
-                    rows[row.instrument].append(_Row(event.ts_ns, row))
+                    # Bars wait while a step is made, and another revision may come meanwhile.
+                    made_ns = min(event.ts_ns, row.received_ns)
+                    rows[row.instrument].append(_Row(made_ns, row))
     if through == after_step:
         return None
     closes = [each.row.close_ns for its_rows in rows.values() for each in its_rows]

@@ -249,6 +249,23 @@ def test_a_bar_that_was_revised_later_is_no_fault_and_is_counted(
     run.store.close()
 
 
+def test_a_revision_that_came_while_the_bar_waited_for_its_step_is_no_fault(
+    tmp_path: Path, story: tuple[list[Bar], list[tuple[Event, ...]]]
+) -> None:
+    bars, steps = story
+    late = [tuple(replace(event, ts_ns=event.ts_ns + 10) for event in step) for step in steps]
+    run = kept(tmp_path, bars, late)
+    old = next(bar for bar in bars if bar.instrument == BTC and bar.open_ns == 199 * HOUR_NS)
+    revised = replace(old, close=old.close * 1.001, received_ns=old.received_ns + 1)
+    run.store.append(MARKET, HOUR_NS, [revised])
+
+    checked = run.checked()
+
+    assert checked.differing == 0
+    assert checked.revised > 0
+    run.store.close()
+
+
 def test_rows_before_the_last_check_are_not_looked_at_again(
     tmp_path: Path, story: tuple[list[Bar], list[tuple[Event, ...]]]
 ) -> None:
