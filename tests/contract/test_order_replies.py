@@ -43,21 +43,23 @@ def id_of(exchange: str) -> InstrumentId:
     return InstrumentId(exchange, SYMBOL)
 
 
-def found_whole(report: OrderReported, exchange: str) -> None:
-    assert (report.outcome, report.state) == (Outcome.ACKNOWLEDGED, OrderState.FILLED)
-    assert (report.client_order_id, report.venue_order_id) == (OURS, THEIRS)
-    assert report.filled_quantity == Decimal("0.5")
+def told_of(report: OrderReported) -> tuple[object, ...]:
+    ids = (report.client_order_id, report.venue_order_id)
+    return report.outcome, report.state, *ids, report.filled_quantity, report.fills
+
+
+def the_whole_order(exchange: str) -> tuple[object, ...]:
     fee = (Decimal(25), "USDT") if exchange in IN_QUOTE else (Decimal("0.0005"), "BTC")
-    assert report.fills == (
-        Fill(
-            trade_id="123",
-            price=Decimal(50_000),
-            quantity=Decimal("0.5"),
-            fee=fee[0],
-            fee_currency=fee[1],
-            ts_ns=(MS + 5) * NS_PER_MS,
-        ),
+    fill = Fill(
+        trade_id="123",
+        price=Decimal(50_000),
+        quantity=Decimal("0.5"),
+        fee=fee[0],
+        fee_currency=fee[1],
+        ts_ns=(MS + 5) * NS_PER_MS,
     )
+    state = OrderState.FILLED
+    return Outcome.ACKNOWLEDGED, state, OURS, THEIRS, Decimal("0.5"), (fill,)
 
 
 def test_every_exchange_that_takes_orders_has_replies_here() -> None:
@@ -80,7 +82,7 @@ async def test_an_order_is_found_by_our_id_with_its_fills_to_the_last_digit(exch
     async with a_venue(exchange) as (venue, _):
         report = await venue.look_up(a_look_up(OURS, id_of(exchange)))
 
-        found_whole(report, exchange)
+        assert told_of(report) == the_whole_order(exchange)
 
 
 @each_exchange
@@ -102,7 +104,7 @@ async def test_a_cancel_is_followed_by_a_look_which_alone_says_what_became_of_it
             )
         )
 
-        found_whole(report, exchange)
+        assert told_of(report) == the_whole_order(exchange)
         cancels = [each for each in signed if each.method == "DELETE" or "ancel" in each.path]
         named = THEIRS if exchange == "coinbase" else CAPABILITIES[exchange].sent_as(OURS)
         assert len(cancels) == 1

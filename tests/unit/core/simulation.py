@@ -479,7 +479,7 @@ class Simulation:
         self._training: e.StartTraining | None = None
         self._trainings = 0
         self._mood = copy(self._rng).randrange(100)
-        self._slots = slots
+        self.slots = slots
         self._prices = dict.fromkeys(IDS, 100.0)
         self._changes = dict.fromkeys(IDS, 0.0)
         # The model bets on moves that go on: here they do, or do not, or turn back.
@@ -490,14 +490,14 @@ class Simulation:
         """Step by step; what the core has become can be looked at in between."""
         for event in self._opening():
             yield self._take(event, 0)
-        for slot in range(self._slots):
+        for slot in range(self.slots):
             self.venue.trades(self._prices, slot)
             for event in [*self._slot(slot), *self._follow_up(slot)]:
                 yield self._take(event, slot)
                 for answer in self._answers():
                     yield self._take(answer, slot)
-        last = self._slots
-        while self.venue.on_its_way or last < self._slots + QUIET_SLOTS:
+        last = self.slots
+        while self.venue.on_its_way or last < self.slots + QUIET_SLOTS:
             for report in self.venue.heard_by(last):
                 yield self._take(replace(report, ts_ns=self._now_ns(last)), last)
             for event in self._follow_up(last):

@@ -33,6 +33,7 @@ def test_whatever_market_and_venue_do_every_step_keeps_the_rules(seed: int) -> N
         invariants.hold(step)
 
     invariants.at_rest(simulation.venue.executed(), simulation.venue.resting())
+    assert len(simulation.steps) > simulation.slots, "every hour brings one at least"
 
 
 def test_the_stories_reach_what_they_are_meant_to_reach() -> None:
