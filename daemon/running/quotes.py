@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 from daemon.core.errors import TradingdError
@@ -77,6 +78,8 @@ class QuoteDesk:
                 self._posted.clear()
                 self._start()
         finally:
+            for _, place in self._asked:
+                place.leave()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -89,11 +92,12 @@ class QuoteDesk:
             if is_urgent or len(self._tasks) < AT_ONCE_MAX:
                 task = asyncio.create_task(self._answer_in(place, question))
                 self._tasks.add(task)
-                task.add_done_callback(self._done)
+                task.add_done_callback(partial(self._done, place))
             else:
                 self._asked.append((question, place))
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, place: Place, task: asyncio.Task[None]) -> None:
+        place.leave()  # one that was cancelled before it began has not
         self._tasks.discard(task)
         self._posted.set()
 

@@ -4,6 +4,8 @@ from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from daemon.core.clock import ManualClock
 from daemon.core.errors import ExchangeUnreachable
 from daemon.core.events import AskQuotes, Direction, QuotesTaken
@@ -48,7 +50,8 @@ class Desk:
             BTC.exchange: SimpleNamespace(market_data=self.here, clock=clock),
             THERE.exchange: SimpleNamespace(market_data=self.there, clock=clock),
         }
-        self.desk = QuoteDesk(sites, self._put, within_s=2.0, turns=Turns(is_ordered=is_ordered))
+        self.turns = Turns(is_ordered=is_ordered)
+        self.desk = QuoteDesk(sites, self._put, within_s=2.0, turns=self.turns)
 
     def asks(self, name: str, direction: Direction = Direction.LONG, *ids: InstrumentId) -> None:
         self.desk.post(
@@ -158,6 +161,28 @@ def test_an_exit_waits_for_no_entry() -> None:
     assert len(first) == AT_ONCE_MAX + 1
     assert "exit" in first
     assert len(told_by(script).told) == 3 * AT_ONCE_MAX + 1
+
+
+@pytest.mark.parametrize("ticks", [0, 1, 2])
+def test_a_desk_that_is_stopped_holds_up_nobody_who_waits_behind_it(ticks: int) -> None:
+    """Whether the question was taken up, had its task, or neither."""
+
+    async def run() -> bool:
+        desk = Desk(is_ordered=True)
+        desk.here.gate.clear()
+        running = asyncio.create_task(desk.desk.run())
+        desk.asks("asked")
+        await asyncio.sleep(1)
+        desk.asks("not begun")
+        behind = desk.turns.place()
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        async with asyncio.timeout(1), behind:
+            return True
+
+    assert run_virtual(run())
 
 
 def test_levels_far_beyond_what_is_wanted_are_not_told() -> None:
