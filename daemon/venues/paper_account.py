@@ -75,6 +75,10 @@ class PaperAccount:
         """Those that are held."""
         return {each: position for each, position in self._swaps.items() if position.quantity}
 
+    def ever_held(self) -> set[InstrumentId]:
+        """The swaps that were held at any time."""
+        return {each for each, held in self._held.items() if held}
+
     def first_held_ns(self, instrument: InstrumentId) -> int | None:
         """When a swap was first traded; None where it never was."""
         held = self._held.get(instrument)

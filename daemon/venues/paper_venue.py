@@ -171,12 +171,14 @@ class PaperVenue:
         while True:
             self._rests.clear()
             swaps = self._matching.account.swaps()
-            if not self._matching.resting and not swaps:
+            owing = set() if self._funding is None else self._matching.account.ever_held()
+            if not self._matching.resting and not swaps and not owing:
                 await self._rests.wait()
             ours = {each.order.instrument for each in self._matching.resting.values()}
-            for instrument in sorted(ours | swaps.keys()):
+            for instrument in sorted(ours | swaps.keys() | owing):
                 with contextlib.suppress(ExchangeUnreachable):
-                    await self._look(instrument)
+                    if instrument in ours or instrument in swaps:
+                        await self._look(instrument)
                     if instrument in swaps and (gone := await self._gone(instrument)):
                         await tell(gone)
                 with contextlib.suppress(ExchangeUnreachable):  # nothing else waits for it

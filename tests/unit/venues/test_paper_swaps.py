@@ -306,6 +306,19 @@ def test_a_position_that_is_closed_before_a_rate_is_told_pays_it_all_the_same() 
     assert [each.amount for each in bench.charged()] == [D("-0.2"), D("-0.1")]
 
 
+def test_a_swap_that_is_closed_before_the_rate_of_the_hour_is_told_pays_it_all_the_same() -> None:
+    bench = Bench()
+    bench.sends(Side.BUY, "20")
+    bench.rate("0.0001", hour=1)
+    bench.at(1.001)
+    bench.sends(Side.SELL, "20", is_exit=True)
+    bench.rate("0.0001", hour=2)
+    bench.at(2.1)
+
+    assert [each.amount for each in bench.charged()] == [D("-0.2")]
+    assert bench.charged() == []
+
+
 def test_a_restart_charges_what_fell_into_the_time_between_and_nothing_twice() -> None:
     bench = Bench()
     entry = bench.sends(Side.BUY, "20")
