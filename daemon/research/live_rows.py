@@ -131,21 +131,23 @@ def _piece(
 
 
 def _edges(store: BarStore, compared: Compared) -> Edges:
-    """The opens of the first and the last stored bar of each instrument."""
+    """Of each instrument the open of the first stored bar and the close of the last."""
+    length_ns = compared.timeframe_ns
     found = {
-        each: store.edges(where.market, where.symbol, compared.timeframe_ns)
+        each: store.edges(where.market, where.symbol, length_ns)
         for each, where in compared.series.items()
     }
-    return {each: edges for each, edges in found.items() if edges is not None}
+    return {each: (of[0], of[1] + length_ns) for each, of in found.items() if of is not None}
 
 
 def _is_stored(event: FeatureRows, edges: Edges, compared: Compared) -> bool:
     """Whether the store has come to the bars of these rows and of what they refer to."""
-    last_ns = {each: last + compared.timeframe_ns for each, (_, last) in edges.items()}
+    nothing = (0, 0)
     for row in event.rows:
         names = (row.instrument.symbol, *compared.features.references)
         needed = (InstrumentId(row.instrument.exchange, name) for name in names)
-        if any(row.close_ns > last_ns.get(each, 0) for each in needed if each in compared.series):
+        known = (edges.get(each, nothing) for each in needed if each in compared.series)
+        if any(row.close_ns > last_ns for _, last_ns in known):
             return False
     return True
 

@@ -4,12 +4,13 @@ The replies go through ccxt's own classes; none was recorded, and no exchange wa
 """
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import OrderType, Side
-from daemon.core.ports import OpenOrder
+from daemon.core.ports import Account, OpenOrder
 from daemon.core.timeframes import NS_PER_MS
 from daemon.running.adoption import adoptable
 from daemon.venues.capabilities import CAPABILITIES, STOP
@@ -22,6 +23,15 @@ EXCHANGES = sorted(CAPABILITIES.keys() - {"embedded", "binance", "binanceus"})
 each_exchange = pytest.mark.parametrize("exchange", EXCHANGES)
 
 
+async def account_of(client: Any, exchange: str) -> Account:
+    client.timeout_on_exit = 0
+    venue = CcxtVenue(client, exchange)
+    try:
+        return await venue.account([InstrumentId(exchange, SYMBOL)], MS * NS_PER_MS)
+    finally:
+        await venue.close()
+
+
 def test_every_exchange_that_takes_orders_has_an_account_here() -> None:
     assert set(ACCOUNTS) == set(EXCHANGES)
 
@@ -32,13 +42,7 @@ async def test_what_orders_lock_is_held_and_what_traded_and_rests_bears_our_ids(
 ) -> None:
     """Bybit's and Kraken's order is a stop, as it rests behind a position; the others have none."""
     client, signed = a_signing_client(exchange, replies=ACCOUNTS[exchange])
-    client.timeout_on_exit = 0
-    venue = CcxtVenue(client, exchange)
-    instrument = InstrumentId(exchange, SYMBOL)
-    try:
-        account = await venue.account([instrument], MS * NS_PER_MS)
-    finally:
-        await venue.close()
+    account = await account_of(client, exchange)
 
     assert account.totals == {"BTC": Decimal("0.4995"), "USDT": Decimal(75_000)}
     (fill,) = account.fills
@@ -47,7 +51,7 @@ async def test_what_orders_lock_is_held_and_what_traded_and_rests_bears_our_ids(
     is_stop = STOP in CAPABILITIES[exchange].kinds
     resting = OpenOrder(
         client_order_id=RESTS,
-        instrument=instrument,
+        instrument=InstrumentId(exchange, SYMBOL),
         side=Side.SELL,
         order_type=OrderType.STOP if is_stop else OrderType.LIMIT,
         quantity=Decimal("0.1"),
@@ -64,18 +68,13 @@ async def test_an_order_of_a_kind_without_a_size_is_named_and_hides_nothing_else
     exchange: str,
 ) -> None:
     client, _ = a_signing_client(exchange, replies=ACCOUNTS[exchange])
-    client.timeout_on_exit = 0
     told = client.fetch_open_orders
 
     async def without_a_size(*args: object) -> list[dict[str, object]]:
         return [{**each, "amount": None} for each in await told(*args)]
 
     client.fetch_open_orders = without_a_size
-    venue = CcxtVenue(client, exchange)
-    try:
-        account = await venue.account([InstrumentId(exchange, SYMBOL)], MS * NS_PER_MS)
-    finally:
-        await venue.close()
+    account = await account_of(client, exchange)
 
     assert account.open_client_order_ids == (RESTS,)
     assert account.open_orders == ()
@@ -85,12 +84,7 @@ async def test_an_order_of_a_kind_without_a_size_is_named_and_hides_nothing_else
 @each_exchange
 async def test_after_a_lost_journal_what_rests_is_taken_over_with_its_price(exchange: str) -> None:
     client, _ = a_signing_client(exchange, replies=ACCOUNTS[exchange])
-    client.timeout_on_exit = 0
-    venue = CcxtVenue(client, exchange)
-    try:
-        account = await venue.account([InstrumentId(exchange, SYMBOL)], MS * NS_PER_MS)
-    finally:
-        await venue.close()
+    account = await account_of(client, exchange)
 
     adopted = adoptable(account.fills, account.open_orders, are_settled=False)
 
