@@ -89,7 +89,7 @@ class HealthSampled(Fact, frozen=True, kw_only=True, gc=False, tag=True):
 
     `evidence` is what those own who bet against its promise, `shown` what he owns who bets for it;
     at the limit beside it the skill is lost, or shown. `since_ns` is since when the skill is lost,
-    doubtful or shown. A retraining is due when the skill is lost, or the drift asks for it.
+    doubtful or shown. What drifts is in `shifts`; whether that asks for a model is for retraining.
     """
 
     model: str
@@ -106,7 +106,6 @@ class HealthSampled(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     lost: int
     policy: str = "auc_window"  # the rule by which it was judged
     skill_lost: bool = False
-    drift_retrain: bool = False
     evidence: float | None = None
     evidence_limit: float | None = None
     shown: float | None = None
