@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from daemon.core.bars import ZeroVolume
-from daemon.core.events import BarsClosed, Event, FeaturesChecked
+from daemon.core.events import BarsClosed, Event, FeaturesChecked, JournalThinned
 from daemon.core.timeframes import DAY_NS, timeframe_ns
 from daemon.research.live_rows import Compared, RowsChecked, check_live_rows
 from daemon.store.bars import BarStore
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 class FeatureCheck:
     """Posts one FeaturesChecked a UTC day of market time, with the first bar of the next day.
 
-    All rows since the last one are checked, so no row is left out when a night is.
+    All rows since the last one are checked, so no row is left out when a night is. A journal that
+    was thinned since has other steps: what is left in it is checked again, once.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class FeatureCheck:
         self._day: int | None = None  # of the newest bar at the last check, or of the first bar
         self._newest_day = 0
         self._through_step = 0
+        self._thinnings = 0
         self._due_ns: int | None = None
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -63,7 +65,9 @@ class FeatureCheck:
             self._day = self._newest_day if self._day is None else self._day
         elif isinstance(event, FeaturesChecked):
             self._day = self._newest_day
-            self._through_step = event.through_step
+            self._through_step = event.through_step if event.thinnings == self._thinnings else 0
+        elif isinstance(event, JournalThinned):  # the first of a journal, before all else
+            self._thinnings += 1
 
     def note(self, events: tuple[Event, ...]) -> None:
         """Hear of a committed step."""
@@ -100,7 +104,10 @@ class FeatureCheck:
         except Exception as error:  # noqa: BLE001  # whatever it is, trading does not hang on it
             # What could not be checked tonight is checked with the next night's.
             return FeaturesChecked(
-                ts_ns=ts_ns, through_step=self._through_step, error=f"{error}" or repr(error)
+                ts_ns=ts_ns,
+                through_step=self._through_step,
+                thinnings=self._thinnings,
+                error=f"{error}" or repr(error),
             )
         first = found.first
         return FeaturesChecked(
@@ -109,6 +116,7 @@ class FeatureCheck:
             differing=found.differing,
             revised=found.revised,
             through_step=found.through_step,
+            thinnings=self._thinnings,
             from_ns=found.from_ns,
             until_ns=found.until_ns,
             instrument=None if first is None else first.instrument,

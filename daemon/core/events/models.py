@@ -70,6 +70,7 @@ class FeaturesChecked(Input, frozen=True, kw_only=True, gc=False, tag=True):
     differing: int = 0
     revised: int = 0
     through_step: int = 0  # of the journal: rows up to there are checked
+    thinnings: int = 0  # of the journal before; each one numbers the steps anew
     from_ns: int = 0
     until_ns: int = 0
     instrument: InstrumentId | None = None

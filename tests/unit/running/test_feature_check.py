@@ -7,7 +7,14 @@ from daemon.core.errors import TradingdError
 from daemon.core.timeframes import DAY_NS
 from daemon.research.live_rows import Differing, RowsChecked
 from daemon.running.feature_check import FeatureCheck
-from tests.builders import BTC, HOUR_NS, OPEN_NS, a_bar, a_features_checked
+from tests.builders import (
+    BTC,
+    HOUR_NS,
+    OPEN_NS,
+    a_bar,
+    a_features_checked,
+    a_journal_thinned,
+)
 
 MIDNIGHT_NS = OPEN_NS - OPEN_NS % DAY_NS
 
@@ -93,6 +100,16 @@ async def test_after_a_resume_it_goes_on_behind_what_was_checked() -> None:
 
     assert [each.ts_ns for each in told] == [closed(49)[0].ts_ns]
     assert checks.asked == [30]
+
+
+async def test_a_journal_thinned_since_is_checked_from_its_begin_once() -> None:
+    thinned, old = a_journal_thinned(), a_features_checked(through_step=30)
+    checks = Checks(RowsChecked(through_step=8), RowsChecked(through_step=12))
+
+    told = await told_of(checks, range(27, 50), (thinned, *closed(25), old, *closed(26)))
+    await told_of(checks, range(50, 75), (thinned, *closed(25), old, *closed(49), *told))
+
+    assert checks.asked == [0, 8]
 
 
 async def test_a_check_that_was_owed_at_a_kill_comes_with_the_next_bar() -> None:
