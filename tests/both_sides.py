@@ -16,7 +16,7 @@ from daemon.core.orders import Leg
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
-    from daemon.running.reconcile import Books
+    from daemon.running.books.reconcile import Books
 
 OPEN = frozenset({"new", "partially_filled"})
 

@@ -12,7 +12,8 @@ from daemon.core.errors import UsageRefused
 from daemon.core.instruments import names_of
 from daemon.core.timeframes import DAY_NS, rfc3339, timeframe_ns
 from daemon.research.backtest import series_of
-from daemon.running.boot import activation, active_model, load_model, training_settings
+from daemon.running.models.loading import activation, active_model, load_model
+from daemon.running.models.training_jobs import training_settings
 from daemon.store.code_version import code_version
 from daemon.store.models import ModelRegistry
 

@@ -17,7 +17,7 @@ from daemon.core.bars import MissCause
 from daemon.core.timeframes import floor_to_grid, timeframe_ns
 from daemon.layers.ingestion.history import load_history
 from daemon.running.bar_keeper import keep_refused
-from daemon.running.worlds import SYNTHETIC, embedded_key
+from daemon.running.world.embedded import SYNTHETIC, embedded_key
 from daemon.store.gaps import Gap, clipped, untold, without_bars
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from daemon.core.errors import UsageRefused
 from daemon.core.timeframes import DAY_NS
-from daemon.running.holdings import held_by, outlives
+from daemon.running.books.holdings import held_by, outlives
 from daemon.store.bar_pruning import BarPruning, PrunedSeries
 from daemon.store.bars import BarStore
 from daemon.store.runs import (

@@ -1,6 +1,6 @@
 """`tradingd alerts`: which alerts there are, and whether they arrive.
 
-Belongs here: names and options, and what is printed. Sending belongs to `running.alert_addresses`.
+Belongs here: names and options, and what is printed. Sending belongs to `running.alerts.addresses`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Json = Annotated[bool, typer.Option("--json", help="exactly one JSON object on s
 @group.command("list")
 def list_(json: Json = False) -> None:
     """Which events are told, how urgently, and what to do about each."""
-    from daemon.running.alert_rules import table
+    from daemon.running.alerts.rules import table
 
     names = ("event", "severity", "says", "do")
     rows = [dict(zip(names, row, strict=True)) for row in table()]
@@ -34,7 +34,7 @@ def send_test(config: Config = None, json: Json = False) -> None:
     """Send one message to every address now, and say which took it: exit 4 when one did not."""
     from daemon.cli.running import config_path
     from daemon.config import load
-    from daemon.running.alert_addresses import tried
+    from daemon.running.alerts.addresses import tried
 
     settings = load(config_path(config), {})
     answers = tried(settings.alerts, settings.run.name)

@@ -28,10 +28,10 @@ from daemon.core.errors import (
 from daemon.core.instruments import plain
 from daemon.core.timeframes import rfc3339
 from daemon.reports.exports import csv_bytes
-from daemon.running.holdings import books_of
-from daemon.running.live_account import LIVE
-from daemon.running.reconcile import compare
-from daemon.running.shadow import SHADOW
+from daemon.running.books.holdings import books_of
+from daemon.running.books.reconcile import compare
+from daemon.running.world.live_account import LIVE
+from daemon.running.world.shadow import SHADOW
 from daemon.store.journal_reader import JournalReader
 from daemon.store.runs import read_spec, resolve
 from daemon.web.control import Request
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from daemon.config import Settings
     from daemon.core.blotter import Blotter
     from daemon.core.ports import Account
-    from daemon.running.reconcile import Comparison
+    from daemon.running.books.reconcile import Comparison
     from daemon.store.runs import RunPaths, RunSpec
 
 READINGS_MAX = 8  # of a running daemon's books, until both sides agree
@@ -160,9 +160,9 @@ async def _accounts(
     """What each venue says; an embedded exchange that has ended is woken up on its ledger, its
     market frozen.
     """
-    from daemon.running.exchange_process import ExchangeProcess, attached
-    from daemon.running.real_sites import real_account
-    from daemon.running.worlds import embedded_account
+    from daemon.running.world.embedded import embedded_account
+    from daemon.running.world.exchange_process import ExchangeProcess, attached
+    from daemon.running.world.real import real_account
 
     if is_real_account(spec):
         name = spec.exchange_name

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from daemon.config import changes, config_hash
 from daemon.core.errors import TradingdError, UsageRefused
-from daemon.running.exchange_process import ExchangeProcess
-from daemon.running.holdings import held_by, outlives
+from daemon.running.books.holdings import held_by, outlives
+from daemon.running.world.exchange_process import ExchangeProcess
 from daemon.store.runs import newest_daemon_run, read_result, read_spec
 
 if TYPE_CHECKING:

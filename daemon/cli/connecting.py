@@ -1,7 +1,7 @@
 """Connects a run to its exchanges: starts, finds or attaches to them, and notes where they answer.
 
-Belongs here: which exchange process serves which run. What is built on it belongs to `worlds`, the
-choice of the run to `running`.
+Belongs here: which exchange process serves which run. What is built on it belongs to
+`world.embedded`, the choice of the run to `running`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import msgspec
 
 from daemon.cli.markets import market_spec, slots_per_s
 from daemon.core.errors import ExchangeUnreachable, UsageRefused
-from daemon.running.exchange_process import ExchangeProcess, attached
-from daemon.running.shadow import WOULD_HAVE_SENT, note_to
+from daemon.running.world.exchange_process import ExchangeProcess, attached
+from daemon.running.world.shadow import WOULD_HAVE_SENT, note_to
 from daemon.store.runs import ExchangeSpec, RunSpec, write_spec
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.config import Settings
-    from daemon.running.exchange_process import Endpoint
-    from daemon.running.sites import Site, World
+    from daemon.running.world.exchange_process import Endpoint
+    from daemon.running.world.sites import Site, World
     from daemon.store.runs import RunPaths
 
 FIRST_CONTACT_S = 14.0
@@ -42,14 +42,14 @@ async def connect(
 
     To close what is held, `is_closing`, nothing has to be armed.
     """
-    from daemon.running.sites import World
+    from daemon.running.world.sites import World
 
     wanted = settings.data.by_exchange
     if settings.data.is_embedded:
         pace = slots_per_s(settings, speed)
         making = {name: _embedded(settings, spec, paths, name, pace) for name in wanted}
         return World(await _together(making, within_s=None))
-    from daemon.running.real_sites import real_site
+    from daemon.running.world.real import real_site
 
     making = {
         name: real_site(
@@ -99,7 +99,7 @@ def _require_all(silent: list[str], within_s: float | None) -> None:
 async def _embedded(
     settings: Settings, spec: RunSpec, paths: RunPaths, name: str, speed: str | None
 ) -> Site:
-    from daemon.running.worlds import embedded_site
+    from daemon.running.world.embedded import embedded_site
 
     state_dir = paths.exchange_of(name)
     process = await _process(settings, spec, name, state_dir, speed)

@@ -21,7 +21,7 @@ from daemon.core.errors import TradingdError
 from daemon.core.events import ModelActivated, RunOpened
 from daemon.core.timeframes import DAY_NS, rfc3339
 from daemon.feature_config import feature_set_of
-from daemon.running.model_use import use_models
+from daemon.running.models.use import use_models
 from daemon.store.bar_pruning import BarPruning
 from daemon.store.journal_reader import JournalReader
 from daemon.store.lock import StateLock

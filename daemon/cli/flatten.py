@@ -27,8 +27,8 @@ from daemon.core.errors import (
     UsageRefused,
 )
 from daemon.core.instruments import plain
-from daemon.running.holdings import books_of, holding, outlives
-from daemon.running.shadow import SHADOW
+from daemon.running.books.holdings import books_of, holding, outlives
+from daemon.running.world.shadow import SHADOW
 from daemon.store.journal_reader import JournalReader
 from daemon.store.lock import StateLock
 from daemon.store.runs import BACKTEST, LAST, newest_daemon_run, read_spec, resolve

@@ -1,7 +1,7 @@
 """`tradingd golive arm` and `disarm`: a person's word that real orders may be sent, and its end.
 
 Belongs here: asking for the word, and noting it. What has to be met before belongs to
-`running.golive`.
+`running.golive.gate`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from daemon.config import config_hash, load, recorded
 from daemon.core.clock import WireClock
 from daemon.core.errors import CheckFailed, DaemonNotRunning, TradingdError, UsageRefused
 from daemon.core.timeframes import rfc3339
-from daemon.running.golive import canary_of, fingerprint, gate_of, paper_journals
-from daemon.running.golive_limits import at_first, limits_of
-from daemon.running.live_account import require_fit
-from daemon.running.paper_costs import paper_costs
+from daemon.running.golive.gate import canary_of, fingerprint, gate_of, paper_journals
+from daemon.running.golive.limits import at_first, limits_of
+from daemon.running.golive.paper_costs import paper_costs
+from daemon.running.world.live_account import require_fit
 from daemon.store.code_version import code_version
 from daemon.store.golive import Arming, GoliveStore
 from daemon.store.lock import holder
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.config import Settings
-    from daemon.running.golive import Gate
+    from daemon.running.golive.gate import Gate
 
 NO_KEY = "none"  # of the exchange in the box
 

@@ -1,6 +1,6 @@
 """What the commands of `tradingd golive` do: show the gate, check, arm and disarm.
 
-Belongs here: asking, printing, and who did it. What is asked for belongs to `running.golive`.
+Belongs here: asking, printing, and who did it. What is asked for belongs to `running.golive.gate`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from daemon.config import config_hash, load
 from daemon.core.clock import WireClock
 from daemon.core.errors import CheckFailed, UsageRefused
 from daemon.core.timeframes import rfc3339
-from daemon.running.golive import fingerprint, gate_of, shortened
-from daemon.running.golive_checks import asked
+from daemon.running.golive.checks import asked
+from daemon.running.golive.gate import fingerprint, gate_of, shortened
 from daemon.store.code_version import code_version
 from daemon.store.golive import Entry, GoliveStore, Override
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.config import Settings
-    from daemon.running.golive import Gate
-    from daemon.running.golive_items import Item
+    from daemon.running.golive.gate import Gate
+    from daemon.running.golive.items import Item
     from daemon.store.golive import Arming, GoliveState
 
 CHECKED = frozenset({"key_scope", "clock"})

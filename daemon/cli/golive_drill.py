@@ -16,7 +16,7 @@ from daemon.cli.running import config_path
 from daemon.config import load
 from daemon.core.errors import CheckFailed, UsageRefused
 from daemon.core.reasons import TradingState
-from daemon.running.live_account import LIVE
+from daemon.running.world.live_account import LIVE
 from daemon.store.runs import read_spec, resolve
 from daemon.web.control import Request
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from daemon.core.errors import UsageRefused
 from daemon.core.instruments import EMBEDDED, is_swap_symbol, plain
-from daemon.running.exchange_process import MarketSpec
+from daemon.running.world.exchange_process import MarketSpec
 
 if TYPE_CHECKING:
     from daemon.config import Settings

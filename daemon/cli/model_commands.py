@@ -19,7 +19,7 @@ from daemon.core.clock import WireClock
 from daemon.core.errors import CheckFailed, ModelRefused, TradingdError, UsageRefused
 from daemon.core.timeframes import rfc3339
 from daemon.layers.monitoring.pairing import sentence
-from daemon.running.model_story import in_shadow
+from daemon.running.models.story import in_shadow
 from daemon.store.journal_reader import JournalReader
 from daemon.store.lock import holder
 from daemon.store.model_audit import Change, changes, note
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.core.manifests import Manifest
-    from daemon.running.model_story import InShadow
+    from daemon.running.models.story import InShadow
     from daemon.store.models import ModelEntry
 
 # Long tables of numbers: two models always differ in them, and nobody reads them.

@@ -21,7 +21,7 @@ from daemon.cli.running import config_path
 from daemon.config import FeaturesSection, config_hash, load, warnings_for
 from daemon.core.errors import DaemonNotRunning, JournalBroken, UsageRefused
 from daemon.core.instruments import plain
-from daemon.running.live_account import stop_fault
+from daemon.running.world.live_account import stop_fault
 from daemon.store.lock import holder
 from daemon.store.runs import newest_daemon_run, read_result
 
@@ -46,7 +46,7 @@ def check_config(config: Path | None, state_dir: Path | None) -> int:
     for warning in warnings:
         sys.stderr.write(f"{path or 'defaults'}: warning: {warning}\n")
     if settings.alerts.addresses:
-        from daemon.running.alert_addresses import checked
+        from daemon.running.alerts.addresses import checked
 
         if lacking := checked(settings.alerts):
             sys.stderr.write(f"{path or 'defaults'}: warning: {lacking}\n")

@@ -18,7 +18,7 @@ from daemon.config import Settings, config_hash, load, restored
 from daemon.core.errors import CheckFailed, JournalBroken, UsageRefused
 from daemon.core.events import ModelActivated, RunOpened
 from daemon.feature_config import feature_set_of
-from daemon.running.model_use import use_models
+from daemon.running.models.use import use_models
 from daemon.store.code_version import code_version
 from daemon.store.journal_reader import JournalReader
 from daemon.store.models import ModelRegistry

@@ -24,8 +24,8 @@ from daemon.core.clock import WireClock
 from daemon.core.errors import TradingdError, UsageRefused
 from daemon.core.instruments import EMBEDDED
 from daemon.core.timeframes import parse_time
-from daemon.running.live_account import LIVE, PAPER
-from daemon.running.shadow import SHADOW, refuse_shadow
+from daemon.running.world.live_account import LIVE, PAPER
+from daemon.running.world.shadow import SHADOW, refuse_shadow
 from daemon.store.lock import StateLock
 from daemon.store.runs import (
     BACKTEST,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from daemon.config import Settings
     from daemon.running.reporting import Reporter
-    from daemon.running.sites import World
+    from daemon.running.world.sites import World
     from daemon.store.runs import RunPaths
 
 DEFAULT_EDGE = 0.4  # large enough that a short run trades; no real market is like this
@@ -106,7 +106,7 @@ def start_run(request: RunRequest, config: Path | None, state_dir: Path | None) 
         _require_one_url(request, settings)
         typed = tuple(key for key, value in overrides.items() if value is not None)
     if settings.alerts.addresses:
-        from daemon.running.alert_addresses import checked
+        from daemon.running.alerts.addresses import checked
 
         checked(settings.alerts)  # refuses a bad one before anything is begun
     with StateLock.acquire(settings.run.state_dir, started_ns=WireClock().now_ns()):
@@ -233,7 +233,9 @@ async def _run(
 
     stops = _Stops()
     if settings.run.mode == LIVE and not settings.data.is_embedded:
-        from daemon.running.golive import refuse_unarmed  # reads models: heavy, and seldom needed
+        from daemon.running.golive.gate import (
+            refuse_unarmed,
+        )  # reads models: heavy, and seldom needed
 
         refuse_unarmed(settings)  # before anything is asked or begun
     if settings.run.mode == SHADOW and not settings.data.is_embedded:

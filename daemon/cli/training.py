@@ -20,7 +20,7 @@ from daemon.research.backtest import series_of
 from daemon.research.search import search
 from daemon.research.training import TrainingSettings, train
 from daemon.research.walkforward import labelled
-from daemon.running.boot import training_settings
+from daemon.running.models.training_jobs import training_settings
 from daemon.store.code_version import code_version
 from daemon.store.models import ModelRegistry
 

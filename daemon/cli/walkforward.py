@@ -21,7 +21,7 @@ from daemon.core.errors import UsageRefused
 from daemon.core.instruments import InstrumentId
 from daemon.core.timeframes import timeframe_ns
 from daemon.feature_config import feature_set_of
-from daemon.running.boot import training_settings
+from daemon.running.models.training_jobs import training_settings
 from daemon.store.joining import joined
 
 if TYPE_CHECKING:

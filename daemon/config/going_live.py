@@ -1,6 +1,6 @@
 """The section [golive]: what real money asks for, and how it begins small.
 
-Belongs here: those thresholds. How they are measured belongs to `running.golive_items`.
+Belongs here: those thresholds. How they are measured belongs to `running.golive.items`.
 """
 
 from typing import Annotated, Self

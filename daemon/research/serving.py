@@ -2,7 +2,7 @@
 
 Standard input: length, SHA-256 and bytes of the archive, then again and again a count and that many
 rows. Standard output: the number of features, then a probability per row. Belongs here: unpickling
-and predicting. Our end of the pipe is `model_process`.
+and predicting. Our end of the pipe is `models.process`.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from daemon.config import Settings
     from daemon.layers.features.sets import FeatureSet
-    from daemon.running.sites import World
+    from daemon.running.world.sites import World
     from daemon.store.runs import RunPaths
 
     Check = Callable[[int], Awaitable[RowsChecked]]

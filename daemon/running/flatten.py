@@ -30,13 +30,13 @@ from daemon.core.timeframes import timeframe_ns
 from daemon.feature_config import feature_set_of
 from daemon.routes import routes
 from daemon.running.bar_keeper import BarKeeper
-from daemon.running.book_watch import BookWatch, Hands, Restless, Rules
-from daemon.running.holdings import holding
+from daemon.running.books.holdings import holding
+from daemon.running.books.reconcile import Books
+from daemon.running.books.recovery import booked, settle
+from daemon.running.books.watch import BookWatch, Hands, Restless, Rules
 from daemon.running.listing_watch import news_of_rules
 from daemon.running.quotes import QuoteDesk
 from daemon.running.racing import first_of
-from daemon.running.reconcile import Books
-from daemon.running.recovery import booked, settle
 from daemon.running.runner import Runner
 from daemon.store.bars import BarStore
 from daemon.store.code_version import code_version
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from daemon.app import Core
     from daemon.config import Settings
     from daemon.core.events import Command, Event
-    from daemon.running.sites import World
+    from daemon.running.world.sites import World
     from daemon.store.runs import RunPaths
 
 CHECK_EVERY_S = 0.05

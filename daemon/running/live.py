@@ -32,16 +32,16 @@ from daemon.core.orders import Leg
 from daemon.core.reasons import HaltReason
 from daemon.core.timeframes import timeframe_ns
 from daemon.layers.ingestion.suspicion import PAST_BARS
+from daemon.running.books.holdings import holding, training_in_words
+from daemon.running.books.reconcile import Books
 from daemon.running.feature_check import FeatureCheck
 from daemon.running.halt_file import HaltFile
 from daemon.running.health import HealthTask
-from daemon.running.holdings import holding, training_in_words
 from daemon.running.lockstep import Lockstep
+from daemon.running.models.retraining import Trainer
 from daemon.running.order_tasks import follow_open, tick_orders
 from daemon.running.quotes import QuoteDesk
 from daemon.running.racing import first_of, until
-from daemon.running.reconcile import Books
-from daemon.running.retraining import Trainer
 from daemon.running.runner import Runner
 from daemon.running.site_tasks import SiteTasks
 from daemon.running.watching import Watching
@@ -58,12 +58,12 @@ if TYPE_CHECKING:
     from daemon.core.events import Input, RunOpened
     from daemon.core.instruments import InstrumentId
     from daemon.core.ports import Journal
-    from daemon.running.book_watch import BookWatch
+    from daemon.running.books.watch import BookWatch
     from daemon.running.feature_check import Check
     from daemon.running.fine_bars import FineBars
+    from daemon.running.models.retraining import Train, Use
     from daemon.running.reporting import Reporter
-    from daemon.running.retraining import Train, Use
-    from daemon.running.sites import World
+    from daemon.running.world.sites import World
     from daemon.store.runs import RunPaths
     from daemon.web.control import Swap
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from daemon.config import Settings
     from daemon.core.ports import Account
-    from daemon.running.sites import World
+    from daemon.running.world.sites import World
     from daemon.store.runs import RunSpec
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from daemon.core.events import AskQuotes
     from daemon.core.instruments import InstrumentId
     from daemon.core.ports import Book
-    from daemon.running.sites import Site
+    from daemon.running.world.sites import Site
     from daemon.venues.turns import Place, Turns
 
 LEVELS = 50

@@ -31,12 +31,12 @@ from daemon.core.instruments import InstrumentId, names_of, plain
 from daemon.core.timeframes import rfc3339
 from daemon.logs.lines import RESUME_COMMAND
 from daemon.logs.writing import Tap, configure, is_journal_stream, wants_color
-from daemon.running.alert_addresses import secrets_of
-from daemon.running.alerting import Alerts
-from daemon.running.holdings import dust_of, positions_of, training_in_words
-from daemon.running.live_account import credentials_of
-from daemon.running.sd_notify import Notifier
-from daemon.running.worlds import market_name
+from daemon.running.alerts.addresses import secrets_of
+from daemon.running.alerts.alerting import Alerts
+from daemon.running.books.holdings import dust_of, positions_of, training_in_words
+from daemon.running.process.sd_notify import Notifier
+from daemon.running.world.embedded import market_name
+from daemon.running.world.live_account import credentials_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from daemon.core.events import Event
     from daemon.core.manifests import Manifest
     from daemon.layers.risk.halts import Halts
-    from daemon.running.exchange_process import Endpoint
-    from daemon.running.sites import World
+    from daemon.running.world.exchange_process import Endpoint
+    from daemon.running.world.sites import World
     from daemon.store.runs import RunPaths, RunSpec
 
 EXTEND_S = 60.0

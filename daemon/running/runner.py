@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daemon.core.events import DURABLE, Command, Event
-from daemon.running.stage_times import StageTimes
+from daemon.running.process.stage_times import StageTimes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,30 +26,26 @@ from daemon.core.ids import mark_of
 from daemon.core.timeframes import rfc3339, timeframe_ns
 from daemon.feature_config import bars_needed, feature_set_of
 from daemon.layers.features.golden import golden_check
-from daemon.running.adoption import known_orders, left_behind
 from daemon.running.bar_keeper import BarKeeper
-from daemon.running.boot import (
-    activation,
-    load_bars,
-    max_age_ns,
-    training_job,
-    usable_model,
-)
-from daemon.running.canary import canaries, tell_other
-from daemon.running.candidates import candidate_job
+from daemon.running.books.adoption import known_orders, left_behind
+from daemon.running.books.recovery import booked, settle, was_cut_off
 from daemon.running.feature_check import check_of
 from daemon.running.fine_bars import FineBars
+from daemon.running.golive.canary import canaries, tell_other
+from daemon.running.history import load_bars
 from daemon.running.listing_watch import news_of_rules
 from daemon.running.live import Live
-from daemon.running.model_desk import model_desk
-from daemon.running.model_following import Following
-from daemon.running.model_use import let_go_unfit, use_candidate, use_model, use_models
+from daemon.running.models.candidates import candidate_job
+from daemon.running.models.desk import model_desk
+from daemon.running.models.following import Following
+from daemon.running.models.loading import activation
+from daemon.running.models.training_jobs import max_age_ns, training_job, usable_model
+from daemon.running.models.training_process import train
+from daemon.running.models.use import let_go_unfit, use_candidate, use_model, use_models
 from daemon.running.opening import as_balances, opening
-from daemon.running.recovery import booked, settle, was_cut_off
+from daemon.running.process.strays import Strays
 from daemon.running.reporting import EXTEND_S
-from daemon.running.strays import Strays
 from daemon.running.summary import summarise
-from daemon.running.training_process import train
 from daemon.store.bars import BarStore
 from daemon.store.code_version import code_version
 from daemon.store.journal import SqliteJournal
@@ -63,9 +59,9 @@ if TYPE_CHECKING:
     from daemon.core.events import Event, Input, StartTraining
     from daemon.core.jobs import CandidateJob, TrainingJob, TrainingProgress
     from daemon.core.manifests import Manifest
-    from daemon.running.adoption import LeftBehind
+    from daemon.running.books.adoption import LeftBehind
     from daemon.running.reporting import Reporter
-    from daemon.running.sites import World
+    from daemon.running.world.sites import World
     from daemon.store.runs import RunPaths, RunSpec
 
 

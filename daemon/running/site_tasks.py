@@ -17,12 +17,12 @@ from daemon.core.events import BarsClosed, BarsMissed, ExchangeBack, ExchangeLos
 from daemon.core.timeframes import timeframe_ns
 from daemon.layers.ingestion.feed import Feed
 from daemon.layers.ingestion.feed_config import FeedConfig, Transport
-from daemon.running.book_task import BookTask
+from daemon.running.books.task import BookTask
 from daemon.running.clock_watch import ClockWatch
-from daemon.running.exchange_process import ExchangeProcess
 from daemon.running.halt_file import HaltFile
 from daemon.running.key_watch import KeyWatch
 from daemon.running.listing_watch import ListingWatch
+from daemon.running.world.exchange_process import ExchangeProcess
 from daemon.venues.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from daemon.core.clock import WireClock
     from daemon.core.events import Event, Input
     from daemon.core.instruments import InstrumentId
-    from daemon.running.book_watch import BookWatch
-    from daemon.running.live_account import LiveKey
-    from daemon.running.reconcile import Books
+    from daemon.running.books.reconcile import Books
+    from daemon.running.books.watch import BookWatch
     from daemon.running.reporting import Reporter
-    from daemon.running.sites import Site
+    from daemon.running.world.live_account import LiveKey
+    from daemon.running.world.sites import Site
     from daemon.venues.embedded_link import EmbeddedLink, ExchangeClock
     from daemon.venues.turns import Turns
 

@@ -1,7 +1,7 @@
 """Whoever watches a running daemon from within: its steps, its process, its queues, each second.
 
 Belongs here: what is watched, and who hears of it: status file, service manager, log. How it is
-judged belongs to `progress` and `process_health`.
+judged belongs to `progress` and `process.health`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from daemon.core.timeframes import NS_PER_S, timeframe_ns
-from daemon.running.process_health import ProcessHealth
-from daemon.running.process_reading import read_process
-from daemon.running.progress import Progress
-from daemon.running.stage_times import StageTimes
+from daemon.running.process.health import ProcessHealth
+from daemon.running.process.progress import Progress
+from daemon.running.process.reading import read_process
+from daemon.running.process.stage_times import StageTimes
 from daemon.venues.outbox import IN_FLIGHT_MAX
 
 if TYPE_CHECKING:

@@ -35,13 +35,13 @@ from daemon.core.ports import Book, Venue
 from daemon.core.timeframes import NS_PER_S
 from daemon.feature_config import feature_set_of
 from daemon.routes import routes
-from daemon.running.book_task import BookTask
+from daemon.running.books.reconcile import Books
+from daemon.running.books.recovery import settle
+from daemon.running.books.task import BookTask
 from daemon.running.order_tasks import follow_open, tick_orders
 from daemon.running.quotes import QuoteDesk
-from daemon.running.reconcile import Books
-from daemon.running.recovery import settle
 from daemon.running.runner import Runner
-from daemon.running.sites import Site
+from daemon.running.world.sites import Site
 from daemon.simulation.script import Script
 from daemon.simulation.world import CALM_FROM_S, EPOCH_NS, SLOT_S, World
 from daemon.venues.ccxt_client import VALIDITY_MS

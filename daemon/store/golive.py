@@ -1,6 +1,6 @@
 """What stands between paper and real money, on the disk: checks, an override, an arming, an audit.
 
-Belongs here: the file and its lines. What has to be met belongs to `running.golive_items`.
+Belongs here: the file and its lines. What has to be met belongs to `running.golive.items`.
 """
 
 from __future__ import annotations

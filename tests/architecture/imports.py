@@ -43,7 +43,7 @@ SECTIONS = {
 
 # Where a library may be imported: path prefixes below daemon/.
 CONFINED: dict[str, tuple[str, ...]] = {
-    "apprise": ("running/alert_addresses.py",),
+    "apprise": ("running/alerts/addresses.py",),
     "aiohttp": ("embedded/", "venues/", "web/", "running/lockstep.py"),
     "bokeh": ("reports/",),
     "ccxt": ("venues/ccxt_", "simulation/client.py", "simulation/patterns.py"),
@@ -56,8 +56,8 @@ CONFINED: dict[str, tuple[str, ...]] = {
         "reports/",
         "store/",
         "app.py",
-        "running/boot.py",
-        "running/model_process.py",
+        "running/models/loading.py",
+        "running/models/process.py",
     ),
     "optuna": ("research/",),
     "orjson": ("logs/", "store/", "embedded/", "venues/", "web/", "cli/"),
@@ -88,7 +88,7 @@ LAYERS_BANNED = {
 LAYERS_BANNED_CALLS = {"datetime.now", "datetime.utcnow", "date.today", "np.random", "numpy.random"}
 ENVIRONMENT = {"os.environ", "os.getenv", "os.environb", "os.putenv"}
 # reporting asks only how lines are shown: NO_COLOR, and JOURNAL_STREAM of systemd.
-ENVIRONMENT_READERS = ("config/loading.py", "running/sd_notify.py", "running/reporting.py")
+ENVIRONMENT_READERS = ("config/loading.py", "running/process/sd_notify.py", "running/reporting.py")
 
 
 @dataclass(frozen=True)

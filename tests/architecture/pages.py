@@ -29,7 +29,7 @@ from daemon.layers.monitoring.measured import MEASURED, Delay
 from daemon.layers.risk.gates import ENTRY_GATES, EXIT_GATES
 from daemon.layers.risk.sizing import CAPS
 from daemon.routes import routes
-from daemon.running.alert_rules import table
+from daemon.running.alerts.rules import table
 from tests.architecture.imports import AREAS, CONFINED, EVERYTHING, LAZY
 
 ROOT = Path(__file__).parents[2]

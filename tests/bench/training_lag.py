@@ -22,8 +22,8 @@ from daemon.core.instruments import InstrumentId
 from daemon.core.jobs import CandidateJob, TrainingJob, TrainingSeries
 from daemon.embedded.synthetic import SyntheticMarket
 from daemon.feature_config import feature_set_of
-from daemon.running.boot import training_job
-from daemon.running.training_process import TrainingTimedOut, train
+from daemon.running.models.training_jobs import training_job
+from daemon.running.models.training_process import TrainingTimedOut, train
 from daemon.store.bars import BarStore
 from tests.bench.close_to_decision import Market, a_model, opened_core
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from daemon.config import ProcessSection
 from daemon.core import events as e
 from daemon.core.clock import WireClock
-from daemon.running.process_health import ProcessHealth
-from daemon.running.process_reading import Reading, read_process
-from daemon.running.progress import Progress
-from daemon.running.stage_times import StageTimes
+from daemon.running.process.health import ProcessHealth
+from daemon.running.process.progress import Progress
+from daemon.running.process.reading import Reading, read_process
+from daemon.running.process.stage_times import StageTimes
 from tests.bench.close_to_decision import Market, a_model, opened_core
 
 if TYPE_CHECKING:

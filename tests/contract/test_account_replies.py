@@ -12,7 +12,7 @@ from daemon.core.instruments import InstrumentId
 from daemon.core.orders import OrderType, Side
 from daemon.core.ports import Account, OpenOrder
 from daemon.core.timeframes import NS_PER_MS
-from daemon.running.adoption import adoptable
+from daemon.running.books.adoption import adoptable
 from daemon.venues.capabilities import CAPABILITIES, STOP
 from daemon.venues.ccxt_venue import CcxtVenue
 from tests.contract.account_replies import ACCOUNTS, RESTS

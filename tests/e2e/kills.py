@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.core.clock import WireClock
 from daemon.core.timeframes import NS_PER_MS
-from daemon.running.holdings import books_of
+from daemon.running.books.holdings import books_of
 from daemon.store.journal_reader import JournalReader
 from tests.both_sides import differences, doubled_or_unintended, unprotected
 from tests.e2e.command import LIVE, STOP_WITHIN_S, Tradingd, an_exchange
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from daemon.running.reconcile import Books
+    from daemon.running.books.reconcile import Books
 
 
 LIFE_MAX_S = 300  # a few seconds are usual

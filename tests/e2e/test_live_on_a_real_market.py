@@ -14,10 +14,10 @@ from daemon.config import config_hash, load
 from daemon.core.clock import WireClock
 from daemon.core.events import BoundBy, CanaryBegun, KeyChecked, OrderApproved, OrderFilled
 from daemon.core.timeframes import NS_PER_S, floor_to_grid, rfc3339
-from daemon.running.real_sites import real_site
 from daemon.running.reporting import Reporter
 from daemon.running.session import Session
-from daemon.running.sites import Site, World
+from daemon.running.world.real import real_site
+from daemon.running.world.sites import Site, World
 from daemon.store.golive import Entry, GoliveState, GoliveStore
 from daemon.store.journal_reader import JournalReader
 from daemon.store.runs import RunSpec, new_run, run_id_for

@@ -21,7 +21,7 @@ from daemon.core.instruments import InstrumentId
 from daemon.core.timeframes import NS_PER_MS
 from daemon.embedded.stage import Stage
 from daemon.layers.ingestion import Feed, FeedConfig, load_history
-from daemon.running.strays import Strays
+from daemon.running.process.strays import Strays
 from daemon.venues.ccxt_client import make_client
 from daemon.venues.ccxt_market import CcxtMarket
 from daemon.venues.stream_limits import StreamLimits

@@ -20,14 +20,14 @@ from daemon.core.pipeline import Pipeline
 from daemon.core.timeframes import NS_PER_MS
 from daemon.feature_config import feature_set_of
 from daemon.routes import routes
-from daemon.running.book_task import BookTask
+from daemon.running.books.reconcile import Books
+from daemon.running.books.recovery import settle
+from daemon.running.books.task import BookTask
 from daemon.running.listing_watch import ListingWatch, news_of_rules
 from daemon.running.order_tasks import follow_open, tick_orders
 from daemon.running.quotes import QuoteDesk
-from daemon.running.reconcile import Books
-from daemon.running.recovery import settle
 from daemon.running.runner import Runner
-from daemon.running.sites import Site
+from daemon.running.world.sites import Site
 from daemon.store.journal import SqliteJournal
 from daemon.venues.ccxt_client import make_client
 from daemon.venues.ccxt_market import CcxtMarket

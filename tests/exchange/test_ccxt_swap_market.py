@@ -16,7 +16,7 @@ from daemon.core.events import FundingCharged
 from daemon.core.instruments import Instrument, InstrumentId, MarketType
 from daemon.core.orders import Fill, OrderState, Side
 from daemon.core.ports import VenueFill
-from daemon.running.real_sites import real_site
+from daemon.running.world.real import real_site
 from daemon.venues.ccxt_client import make_client
 from daemon.venues.ccxt_market import CcxtMarket, instrument_of
 from daemon.venues.paper_terms import PaperTerms

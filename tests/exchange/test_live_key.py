@@ -16,10 +16,10 @@ from daemon.core.reasons import Outcome
 from daemon.core.timeframes import NS_PER_MS, NS_PER_S
 from daemon.embedded.fees import Fees
 from daemon.embedded.key_scope import KeyScope
-from daemon.running.golive import fingerprint, refuse_unarmed
-from daemon.running.golive_checks import asked
-from daemon.running.real_sites import real_account, real_site
-from daemon.running.sites import Site
+from daemon.running.golive.checks import asked
+from daemon.running.golive.gate import fingerprint, refuse_unarmed
+from daemon.running.world.real import real_account, real_site
+from daemon.running.world.sites import Site
 from daemon.store.golive import Entry, GoliveState, GoliveStore
 from daemon.venues.ccxt_budget import shared_budget
 from daemon.venues.ccxt_client import make_client

@@ -12,7 +12,7 @@ import pytest
 
 from daemon.config import load
 from daemon.core.errors import LiveRefused, TradingdError, UsageRefused
-from daemon.running.exchange_process import attached
+from daemon.running.world.exchange_process import attached
 from tests.exchange.fake_market import FROM_MS, HOUR_MS, FakeMarket, StandingWireClock
 from tests.exchange.loopback import Loopback, is_loopback, next_within, swap_loopback, urls_of
 

@@ -32,10 +32,10 @@ from daemon.core.inbox import Inbox
 from daemon.feature_config import feature_set_of
 from daemon.layers.ingestion import Feed, FeedConfig, load_history
 from daemon.running.bar_keeper import BarKeeper
-from daemon.running.exchange_process import Endpoint, ExchangeProcess
+from daemon.running.process.strays import Strays
 from daemon.running.runner import Runner
-from daemon.running.strays import Strays
-from daemon.running.worlds import embedded_site
+from daemon.running.world.embedded import embedded_site
+from daemon.running.world.exchange_process import Endpoint, ExchangeProcess
 from daemon.store.bars import BarStore
 from daemon.store.journal import SqliteJournal
 from tests.builders import a_model_activated, a_run_opened
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from daemon.core.bars import Bar
     from daemon.core.instruments import InstrumentId
-    from daemon.running.sites import Site
+    from daemon.running.world.sites import Site
 
 SETTLE_S: Final = 4.0  # what closed last is read again, perhaps in vain at first
 TICK_S: Final = 0.05

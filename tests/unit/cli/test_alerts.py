@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from daemon.cli.alerts import group
 from daemon.config import ConfigRefused
-from daemon.running.alert_rules import RULES
+from daemon.running.alerts.rules import RULES
 
 
 def test_the_list_has_every_alert_with_what_to_do() -> None:

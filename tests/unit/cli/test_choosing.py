@@ -12,7 +12,7 @@ from daemon.config import Settings, config_hash, load, recorded
 from daemon.core.errors import UsageRefused
 from daemon.core.events import Event
 from daemon.core.instruments import InstrumentId
-from daemon.running.holdings import held_by
+from daemon.running.books.holdings import held_by
 from daemon.store.journal import SqliteJournal
 from daemon.store.runs import RunPaths, RunSpec, new_run, write_result
 from tests.builders import (

@@ -11,8 +11,8 @@ from daemon.cli.golive_commands import check_exchange, override_skill, show_gate
 from daemon.config import load
 from daemon.core.clock import WireClock
 from daemon.core.errors import CheckFailed, LiveRefused, UsageRefused
-from daemon.running.golive import gate_of, require_armed
-from daemon.running.golive_limits import at_first, limits_of
+from daemon.running.golive.gate import gate_of, require_armed
+from daemon.running.golive.limits import at_first, limits_of
 from daemon.store.golive import Entry, GoliveState, GoliveStore
 from daemon.store.lock import StateLock
 from daemon.store.runs import BACKTEST

@@ -13,8 +13,8 @@ from daemon.layers.inference.model import ActiveModel
 from daemon.layers.inference.predictors import COMPILED
 from daemon.research.series import FloatArray
 from daemon.research.training import Trained, TrainingRefused, TrainingSettings, train
-from daemon.running.boot import load_model
-from daemon.running.model_process import STARTS_MAX, ModelProcess
+from daemon.running.models.loading import load_model
+from daemon.running.models.process import STARTS_MAX, ModelProcess
 from daemon.store.models import ModelRegistry
 from tests.unit.research.markets import a_market_with_edge
 

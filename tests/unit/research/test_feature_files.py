@@ -11,7 +11,7 @@ from daemon.layers.features.kernels import BUILT_IN
 from daemon.layers.features.matrix import feature_matrix
 from daemon.layers.features.sets import heard
 from daemon.research.feature_files import FeaturesFileRefused, kernels_with, own_kernels
-from daemon.running.boot import training_job
+from daemon.running.models.training_jobs import training_job
 from tests.unit.layers.walks import a_walk
 
 OWN = '''"""Two of mine."""

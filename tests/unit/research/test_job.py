@@ -13,7 +13,7 @@ from daemon.feature_config import feature_set_of
 from daemon.research.datasets import labelled_rows
 from daemon.research.job import read_series, run
 from daemon.research.series import Series
-from daemon.running.boot import training_job
+from daemon.running.models.training_jobs import training_job
 from daemon.store.bars import BarStore
 from daemon.store.gaps import Gap
 from daemon.store.models import ModelRegistry, ModelState

@@ -15,7 +15,7 @@ from daemon.config import Settings, config_hash, load, recorded
 from daemon.core import events as e
 from daemon.core.clock import WireClock
 from daemon.core.instruments import InstrumentId
-from daemon.running.golive import canary_of, fingerprint
+from daemon.running.golive.gate import canary_of, fingerprint
 from daemon.store.golive import Arming
 from daemon.store.journal import write_whole
 from daemon.store.runs import RunPaths, RunSpec, new_run, run_id_for

@@ -6,9 +6,9 @@ from daemon.core import events as e
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Fill, Leg, OrderState, OrderType, Side
 from daemon.core.ports import Account, OpenOrder, VenueFill
-from daemon.running.adoption import LeftBehind, adoptable, left_behind
-from daemon.running.book_watch import BookWatch, Hands, Rules
-from daemon.running.reconcile import Books
+from daemon.running.books.adoption import LeftBehind, adoptable, left_behind
+from daemon.running.books.reconcile import Books
+from daemon.running.books.watch import BookWatch, Hands, Rules
 from daemon.running.state_text import state_text
 from tests.builders import a_run_opened, an_approval, an_instrument
 from tests.unit.core.simulation import IDS, a_core, plain_settings

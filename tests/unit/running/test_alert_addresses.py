@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from daemon.config import AlertsSection, ConfigRefused
-from daemon.running.alert_addresses import (
+from daemon.running.alerts.addresses import (
     INSTALL,
     Mailbox,
     Ping,
@@ -19,7 +19,7 @@ from daemon.running.alert_addresses import (
     secrets_of,
     tried,
 )
-from daemon.running.alert_rules import Alert, Severity
+from daemon.running.alerts.rules import Alert, Severity
 
 # The library that sends imports a module of the standard library that will be gone in 3.13.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")

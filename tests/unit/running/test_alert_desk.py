@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from daemon.config import AlertsSection
-from daemon.running.alert_desk import Desk
-from daemon.running.alert_rules import Alert, Severity
+from daemon.running.alerts.desk import Desk
+from daemon.running.alerts.rules import Alert, Severity
 
 HALT: dict[str, Any] = {
     "at": "2026-01-01T00:00:00Z",

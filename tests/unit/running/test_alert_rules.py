@@ -7,7 +7,7 @@ import typer
 
 from daemon.cli.main import app
 from daemon.logs.registry import REGISTRY
-from daemon.running.alert_rules import ENDED_BY, RULES, SHOWN, table
+from daemon.running.alerts.rules import ENDED_BY, RULES, SHOWN, table
 
 
 def test_every_alert_is_a_log_event_with_the_fields_that_tell_one_from_another() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from daemon.config import load
-from daemon.running.alerting import Alerts
+from daemon.running.alerts.alerting import Alerts
 from daemon.store.runs import RunSpec
 from tests.builders import a_halt
 from tests.unit.running.test_alert_addresses import CANARY, WITHIN_S, Service, a_service

@@ -9,8 +9,8 @@ from daemon.config.sections import ExecutionSection
 from daemon.core import events as e
 from daemon.core.errors import ExchangeUnreachable
 from daemon.core.ports import Account
-from daemon.running.book_task import BookTask
-from daemon.running.reconcile import Books
+from daemon.running.books.reconcile import Books
+from daemon.running.books.task import BookTask
 from tests.builders import BTC, HOUR_NS, a_resume_requested, a_run_opened, an_order_completed
 from tests.unit.core.simulation import a_core, plain_settings
 from tests.virtual_time import VirtualMarket, run_virtual

@@ -15,8 +15,8 @@ from daemon.core.ids import mark_of
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Fill, Leg, OrderState, Side
 from daemon.core.ports import Account, VenueFill
-from daemon.running.book_watch import MONEY_MAX, BookWatch, Hands, Restless, Rules
-from daemon.running.reconcile import Books
+from daemon.running.books.reconcile import Books
+from daemon.running.books.watch import MONEY_MAX, BookWatch, Hands, Restless, Rules
 from tests.builders import a_run_opened, an_approval, an_instrument
 from tests.unit.core.simulation import IDS, a_core, plain_settings
 from tests.virtual_time import run_virtual

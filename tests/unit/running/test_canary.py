@@ -6,8 +6,8 @@ from typing import Any
 
 from daemon.core import events as e
 from daemon.core.timeframes import NS_PER_S
-from daemon.running.canary import canaries, tell_other
-from daemon.running.paper_costs import ORDERS_MIN, paper_costs
+from daemon.running.golive.canary import canaries, tell_other
+from daemon.running.golive.paper_costs import ORDERS_MIN, paper_costs
 from daemon.store.golive import Canary, PaperCosts
 from daemon.store.journal_reader import JournalReader
 from tests.builders import CLOSE_NS, a_model_activated, a_parent_ended

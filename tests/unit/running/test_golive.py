@@ -8,7 +8,7 @@ from sqlalchemy import create_engine, text
 
 from daemon.cli.golive_commands import show_gate
 from daemon.core.clock import WireClock
-from daemon.running.golive import gate_of
+from daemon.running.golive.gate import gate_of
 from tests.builders import HOUR_NS
 from tests.unit.running.paper_story import a_stored_run, paper_month, settings_of, trades
 

@@ -13,8 +13,8 @@ from daemon.core import events as e
 from daemon.core.bars import MissCause
 from daemon.core.manifests import NetReturn
 from daemon.core.timeframes import DAY_NS, parse_time
-from daemon.running.golive_items import Backtested, Evidence, Item, band_of, items, walked_band
-from daemon.running.paper_record import Record
+from daemon.running.golive.items import Backtested, Evidence, Item, band_of, items, walked_band
+from daemon.running.golive.paper_record import Record
 from daemon.store.golive import ClockCheck, GoliveState, KeyCheck, Override
 from tests.builders import (
     HOUR_NS,

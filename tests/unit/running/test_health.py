@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from daemon.core import events as e
 from daemon.core.timeframes import DAY_NS
 from daemon.running.health import HealthTask
-from daemon.running.progress import Progress
+from daemon.running.process.progress import Progress
 from tests.builders import CLOSE_NS, HOUR_NS, a_bar, a_bars_missed, an_order_reported
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from daemon.core import events as e
 from daemon.core.pipeline import Pipeline, on
-from daemon.running.loop_watchdog import LoopWatchdog, Stuck, where
-from daemon.running.stage_times import StageTimes
+from daemon.running.process.loop_watchdog import LoopWatchdog, Stuck, where
+from daemon.running.process.stage_times import StageTimes
 from tests.builders import a_health_tick
 
 

@@ -8,7 +8,7 @@ from daemon.core.errors import ModelRefused
 from daemon.core.manifests import Manifest
 from daemon.core.roles import Roles
 from daemon.core.timeframes import DAY_NS
-from daemon.running.model_desk import ModelDesk
+from daemon.running.models.desk import ModelDesk
 from daemon.store.models import ModelRegistry
 from tests.builders import a_model_activated, a_promotion
 from tests.unit.store.test_models import ARRAYS, a_manifest

@@ -9,7 +9,7 @@ import pytest
 
 from daemon.core import events as e
 from daemon.core.clock import WireClock
-from daemon.running.model_following import Following
+from daemon.running.models.following import Following
 from daemon.store.model_audit import Change, changes, note
 from daemon.store.models import ModelRegistry, ModelState
 from daemon.store.runs import RunPaths

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from daemon.running.model_process import ModelProcess
+from daemon.running.models.process import ModelProcess
 
 WIDTH = 4
 ROWS = np.random.default_rng(1).normal(size=(8_192, WIDTH))  # more than a pipe holds

@@ -12,7 +12,7 @@ from daemon.core import events as e
 from daemon.core.errors import ModelRefused
 from daemon.core.manifests import MANIFEST_SCHEMA
 from daemon.research.training import TrainingSettings
-from daemon.running.model_use import let_go_unfit, use_models
+from daemon.running.models.use import let_go_unfit, use_models
 from daemon.store.models import ModelRegistry
 from tests.builders import BTC, CLOSE_NS, a_candidate_trained, a_model_activated, a_run_opened
 from tests.unit.research.test_classifiers import FEATURES, trained

@@ -13,7 +13,7 @@ from daemon.core.events import RunOpened
 from daemon.core.instruments import InstrumentId
 from daemon.core.ports import Account
 from daemon.running.opening import CapitalMissing, opening
-from daemon.running.sites import Site, World
+from daemon.running.world.sites import Site, World
 from daemon.store.runs import RunSpec
 from tests.builders import BTC, HOUR_NS, OPEN_NS, an_instrument
 from tests.fakes import FakeMarketData, FakeVenue

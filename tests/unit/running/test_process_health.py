@@ -6,10 +6,10 @@ from msgspec.structs import replace
 
 from daemon.config import ProcessSection
 from daemon.core.events import DiskChecked, Input
-from daemon.running.process_health import ProcessHealth
-from daemon.running.process_reading import Reading
-from daemon.running.progress import Progress
-from daemon.running.stage_times import StageTimes
+from daemon.running.process.health import ProcessHealth
+from daemon.running.process.progress import Progress
+from daemon.running.process.reading import Reading
+from daemon.running.process.stage_times import StageTimes
 from tests.builders import a_health_tick
 from tests.virtual_time import VirtualWire, run_virtual
 

@@ -2,8 +2,8 @@ import os
 import shutil
 from pathlib import Path
 
-from daemon.running.growth import Growth
-from daemon.running.process_reading import read_process
+from daemon.running.process.growth import Growth
+from daemon.running.process.reading import read_process
 
 
 def test_a_process_of_this_system_says_everything(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from daemon.core.ids import mark_of
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Fill, Side
 from daemon.core.ports import Account, VenueFill
-from daemon.running.reconcile import Books, Comparison, Kind, agreed, compare
+from daemon.running.books.reconcile import Books, Comparison, Kind, agreed, compare
 from tests.builders import (
     BTC,
     ETH,

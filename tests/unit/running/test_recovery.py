@@ -9,9 +9,9 @@ from daemon.core.errors import ExchangeUnreachable
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import OrderState
 from daemon.core.ports import Account
-from daemon.running.book_watch import BookWatch, Rules
-from daemon.running.reconcile import Books
-from daemon.running.recovery import settle, was_cut_off
+from daemon.running.books.reconcile import Books
+from daemon.running.books.recovery import settle, was_cut_off
+from daemon.running.books.watch import BookWatch, Rules
 from daemon.running.state_text import state_text
 from daemon.store.journal import SqliteJournal
 from tests.builders import a_bars_closed, an_approval

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from daemon.core import events as e
 from daemon.core.errors import ModelRefused, TradingdError
 from daemon.core.manifests import DataRange, FoldResult, Manifest
-from daemon.running.retraining import STARTS_MAX, Trainer
-from daemon.running.training_process import TrainingTimedOut
+from daemon.running.models.retraining import STARTS_MAX, Trainer
+from daemon.running.models.training_process import TrainingTimedOut
 from tests.builders import CLOSE_NS, HOUR_NS, OPEN_NS, a_training_start
 from tests.unit.store import test_models
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from daemon.running.sd_notify import Notifier
+from daemon.running.process.sd_notify import Notifier
 
 
 @contextmanager

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 from daemon.core import events as e
 from daemon.core.pipeline import Pipeline, apply, on
-from daemon.running.stage_times import StageTimes, percentile
+from daemon.running.process.stage_times import StageTimes, percentile
 from tests.builders import a_halt_requested, a_health_sample, a_health_tick
 
 MS = 1_000_000

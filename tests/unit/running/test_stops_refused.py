@@ -9,9 +9,9 @@ from daemon.cli.golive_arming import arm_bot
 from daemon.cli.queries import check_config
 from daemon.config import Settings, load
 from daemon.core.errors import LiveRefused
-from daemon.running.golive import gate_of, refuse_unarmed
-from daemon.running.live_account import stop_fault
-from daemon.running.shadow import refuse_shadow
+from daemon.running.golive.gate import gate_of, refuse_unarmed
+from daemon.running.world.live_account import stop_fault
+from daemon.running.world.shadow import refuse_shadow
 from daemon.venues.capabilities import CAPABILITIES, STOP
 
 KEY = {f"TRADINGD__EXCHANGE__{each}": f"canary-{each}" for each in ("API_KEY", "API_SECRET")}

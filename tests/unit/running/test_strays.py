@@ -1,7 +1,7 @@
 import asyncio
 import gc
 
-from daemon.running.strays import KINDS_MAX, Strays
+from daemon.running.process.strays import KINDS_MAX, Strays
 
 
 async def dies() -> None:

@@ -5,7 +5,7 @@ import pytest
 from daemon.cli.markets import market_spec
 from daemon.config import DataSection, Settings
 from daemon.core.errors import LiveRefused, UsageRefused
-from daemon.running.live_account import refuse_swaps
+from daemon.running.world.live_account import refuse_swaps
 from daemon.store.runs import RunSpec
 
 SPEC = RunSpec(

@@ -10,7 +10,7 @@ import pytest
 
 from daemon.core.errors import ModelRefused, TradingdError
 from daemon.core.jobs import CandidateJob, TrainingJob, TrainingProgress
-from daemon.running.training_process import TrainingTimedOut, train
+from daemon.running.models.training_process import TrainingTimedOut, train
 
 HEAR = "import sys, os, json, signal, time, subprocess\njob = json.loads(sys.stdin.readline())\n"
 

@@ -7,7 +7,7 @@ import pytest
 from daemon.cli.connecting import _together
 from daemon.config import load
 from daemon.core.errors import UsageRefused
-from daemon.running.real_sites import real_site
+from daemon.running.world.real import real_site
 
 
 def refused(**data: object) -> str:

@@ -21,7 +21,7 @@ from daemon.core.events import (
 )
 from daemon.core.instruments import InstrumentId
 from daemon.core.ports import Account, Venue
-from daemon.running.book_watch import BookWatch
+from daemon.running.books.watch import BookWatch
 from daemon.running.runner import Runner
 
 

@@ -1,0 +1,1 @@
+"""Alerts of a run: from log events to messages that reach a person."""
