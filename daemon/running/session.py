@@ -28,6 +28,7 @@ from daemon.feature_config import bars_needed, feature_set_of
 from daemon.layers.features.golden import golden_check
 from daemon.running.bar_keeper import BarKeeper
 from daemon.running.books.adoption import known_orders, left_behind
+from daemon.running.books.earlier_halts import halts_left
 from daemon.running.books.recovery import booked, settle, was_cut_off
 from daemon.running.feature_check import check_of
 from daemon.running.fine_bars import FineBars
@@ -63,7 +64,6 @@ if TYPE_CHECKING:
     from daemon.running.reporting import Reporter
     from daemon.running.world.sites import World
     from daemon.store.runs import RunPaths, RunSpec
-
 
 LOOK_AGAIN_S = 10.0
 WHEN_BROKEN = (
@@ -207,6 +207,8 @@ class Session:
             await take(HistoryLoaded(ts_ns=now_ns, bars=bars))
         self._tell_resumed(count)
         self._reporter.state("reconciling with the venue")
+        for halt in halts_left(self._paths, self._world, self._journal, now_ns):
+            await take(halt)
         await take(Started(ts_ns=now_ns, version=code_version()))
         for event in news_of_rules(core.book.instruments, self._world.instruments, now_ns):
             await take(event)
@@ -372,8 +374,7 @@ class Session:
     async def _retrain(self, asked: StartTraining) -> Manifest:
         config = self._settings.retraining
         job = self._job(asked.until_ns, candidate_job(config, asked.reason))
-        within_s = config.max_minutes * 60.0
-        model_id = await train(job, self._on_training, within_s=within_s)
+        model_id = await train(job, self._on_training, within_s=config.max_minutes * 60.0)
         return await asyncio.to_thread(self._registry.manifest, model_id)
 
     def _job(self, until_ns: int, candidate: CandidateJob | None = None) -> TrainingJob:

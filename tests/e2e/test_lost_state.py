@@ -39,9 +39,9 @@ class Desk:
         }
         self._url = ready["rest"]
 
-    def begins(self) -> Watched:
+    def begins(self, *arguments: str) -> Watched:
         url = ("--exchange-url", self._url)
-        return Watched(self.tradingd.start("--market", "synthetic", *url))
+        return Watched(self.tradingd.start("--market", "synthetic", *url, *arguments))
 
     def goes_on(self, *arguments: str) -> Watched:
         return Watched(self.tradingd.start("--resume", "last", *arguments))
@@ -77,6 +77,7 @@ def submitted(lines: list[Line]) -> list[str]:
 
 
 IS_HALTED = is_line("daemon.halted", reason="foreign_order")
+IS_DECIDING = is_line("bar.closed")
 IS_ADOPTED: Callable[[Line], bool] = is_line("books.adopted")
 
 
@@ -154,3 +155,26 @@ def test_an_old_copy_of_the_journal_halts_until_what_came_after_it_is_adopted(
         refused = lab.tradingd.command("run", "--resume", "last", code=1)
         assert refused.stderr.count("\n") == 1
         assert "--adopt-books" in refused.stderr
+
+
+def test_a_new_run_on_the_account_of_a_halted_one_begins_halted(tmp_path: Path) -> None:
+    with desk(tmp_path, "1") as lab:
+        daemon = lab.begins()
+        daemon.until(IS_DECIDING)
+        lab.tradingd.query("halt", "--reason", "looks wrong")
+        daemon.end(signal.SIGTERM)
+
+        daemon = lab.begins("--new")
+        daemon.until(IS_DECIDING)
+        status = lab.tradingd.query("status")
+        lab.tradingd.query("resume", "--reason", "seen why", "--confirm")
+        daemon.end(signal.SIGKILL)
+        daemon = lab.goes_on()
+        daemon.until(IS_DECIDING)
+        after = lab.tradingd.query("status")
+        daemon.end(signal.SIGTERM)
+
+        assert (status["trading"], list(status["halts"])) == ("halted", ["operator"])
+        assert "looks wrong" in status["halts"]["operator"]
+        assert after["trading"] == "active"
+        assert lab.tradingd.query("parity", "--allow-no-orders")["identical"]
