@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+HEADROOM = Decimal("0.9")  # of what an order may be worth: its price moves until it is there
 EMBEDDED = "embedded"  # the exchange in the box, which moves no real money
 
 
@@ -107,6 +108,17 @@ class Instrument(Struct, frozen=True, kw_only=True, gc=False):
         """The largest whole number of lots that is not more than `quantity` (never rounds up)."""
         # Whole division: a quotient of 28 digits could be rounded up to the next whole number.
         return quantity // self.lot * self.lot
+
+    def at_most(self, quantity: Decimal, price: Decimal) -> Decimal:
+        """As much of it as the exchange takes in one order, in whole lots; a limit under one lot is
+        not believed.
+        """
+        bounds = [quantity]
+        if self.maximum_quantity is not None:
+            bounds.append(self.maximum_quantity)
+        if self.maximum_notional is not None and price > 0:
+            bounds.append(self.maximum_notional * HEADROOM / price)
+        return self.quantize_down(min(bounds)) or self.quantize_down(quantity)
 
     def takes(self, quantity: Decimal, price: Decimal, *, is_exit: bool = False) -> bool:
         """True when the exchange takes an order of so many lots: not under its smallest quantity

@@ -226,7 +226,8 @@ def instrument_of(exchange: str, listed: dict[str, Any], precision_mode: int) ->
         return number if precision_mode == TICK_SIZE else Decimal(1).scaleb(-int(number))
 
     amount, size = precision.get("amount"), _contract_size(listed)
-    most = _most(limits.get("amount"))
+    # What is closed, and a stop that is met, goes at the market: some take less there.
+    mosts = [each for name in ("amount", "market") if (each := _most(limits.get(name)))]
     return Instrument(
         id=InstrumentId(exchange, listed["symbol"]),
         base=listed["base"],
@@ -235,7 +236,7 @@ def instrument_of(exchange: str, listed: dict[str, Any], precision_mode: int) ->
         lot=(LOT_DEFAULT if amount is None else step(amount)) * size,
         minimum_quantity=_limit(limits.get("amount")) * size,
         minimum_notional=_limit(limits.get("cost")),
-        maximum_quantity=None if most is None else most * size,
+        maximum_quantity=min(mosts) * size if mosts else None,
         maximum_notional=_most(limits.get("cost")),
         market_type=MarketType.SWAP if listed.get("swap") else MarketType.SPOT,
         contract_size=size,

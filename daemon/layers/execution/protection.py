@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from daemon.core.blotter import Blotter
     from daemon.core.book import Book
     from daemon.core.events import Event, OrderIntended
-    from daemon.core.instruments import Instrument, InstrumentId
+    from daemon.core.instruments import InstrumentId
     from daemon.core.orders import Order
     from daemon.layers.execution.intents import Intents
 
@@ -105,7 +105,8 @@ class Protection:
             if wanted > 0 and self._may_try(instrument, ts_ns):
                 yield from self._intents.intend(self._draft(instrument, wanted), ts_ns)
             return
-        is_wrong = not stop.is_unresolved and stop.leaves_quantity != wanted
+        fits = {wanted, self._at_once(instrument, wanted)}
+        is_wrong = not stop.is_unresolved and stop.leaves_quantity not in fits
         if is_wrong and is_cancel_due(stop, ts_ns):
             yield from cancelled(stop, ts_ns, "it does not fit the position any more")
 
@@ -150,26 +151,30 @@ class Protection:
         return ts_ns - failures.last_ns >= wait_ns
 
     def _draft(self, instrument: InstrumentId, quantity: Decimal) -> Draft:
-        rules = self._book.instruments[instrument]
-        position = self._book.position(instrument)
+        is_long = self._book.position(instrument).quantity > 0
         trace, close_ns = self._entered.get(instrument, ("", 0))
-        is_long = position.quantity > 0
-        ratio = self._ratio_of(instrument)
-        stop_price = _stop_price(rules, position.average_price, ratio, is_long=is_long)
+        stop_price = self._stop_price(instrument)
         return Draft(
             instrument=instrument,
             trace=trace,
             close_ns=close_ns,
             leg=Leg.STOP,
             side=Side.SELL if is_long else Side.BUY,
-            quantity=quantity,
+            quantity=self._at_once(instrument, quantity),
             decision_price=stop_price,
             order_type=OrderType.STOP,
             stop_price=stop_price,
         )
 
+    def _at_once(self, instrument: InstrumentId, wanted: Decimal) -> Decimal:
+        """As much of it as one stop may be for."""
+        if not wanted:
+            return wanted
+        return self._book.instruments[instrument].at_most(wanted, self._stop_price(instrument))
 
-def _stop_price(rules: Instrument, average: Decimal, ratio: Decimal, *, is_long: bool) -> Decimal:
-    if is_long:
-        return rules.price_up(average * (1 - ratio))  # never 0, whatever the tick
-    return rules.price_down(average * (1 + ratio))
+    def _stop_price(self, instrument: InstrumentId) -> Decimal:
+        rules, position = self._book.instruments[instrument], self._book.position(instrument)
+        ratio = self._ratio_of(instrument)
+        if position.quantity > 0:
+            return rules.price_up(position.average_price * (1 - ratio))  # never 0
+        return rules.price_down(position.average_price * (1 + ratio))

@@ -329,13 +329,20 @@ class Working:
     def _slice(
         self, parent: Parent, instrument: Instrument, left: Decimal, quote: Quote | None
     ) -> Decimal:
-        """All that is left, or a share of what the book shows; no rest that nobody would take."""
+        """All that is left, or a share of what the book shows; no rest that nobody would take.
+
+        Of what is more than the exchange takes at once, one of equal parts.
+        """
+        price = self._book.marks.get(instrument.id, parent.decision_price)
+        most = instrument.at_most(left, price)
+        if most < instrument.quantize_down(left):
+            parts = left // most + (1 if left % most else 0)
+            left = instrument.quantize_down(left / parts)
         share = Decimal(repr(self._config.slice_depth_ratio))
         if share == 0 or quote is None or not quote.side(parent.side):
             return left
         shown = sum((quantity for _, quantity in quote.side(parent.side)), Decimal(0))
         most = instrument.quantize_down(shown * share)
-        price = self._book.marks.get(instrument.id, parent.decision_price)
         is_exit = parent.is_exit
         if most >= left or not instrument.takes(most, price, is_exit=is_exit):
             return left

@@ -222,9 +222,12 @@ def clamp(wanted: Decimal, room: Room, config: RiskSection, costs: Costs) -> Cla
 def quantity_for(
     notional: Decimal, price: Decimal, instrument: Instrument, costs: Costs
 ) -> Decimal:
-    """Whole lots that cost at most `notional` at the price they are expected to fill at."""
+    """Whole lots that cost at most `notional` at the price they are expected to fill at.
+
+    Not more than the exchange takes at once: one stop has to protect all of it.
+    """
     expected = price * (1 + exact(costs.slippage_ratio))
-    return instrument.quantize_down(notional / expected)
+    return instrument.at_most(notional / expected, price)
 
 
 def share_of(allocation: str | dict[str, float], symbol: str, symbols: int) -> Decimal | None:

@@ -167,6 +167,7 @@ class OrdersDesk:
             apply(e.RunOpened, blotter.listings.apply_run_opened),
             apply(e.RunOpened, book.apply_run_opened),
             apply(e.RunOpened, execution.apply_run_opened),
+            apply(e.RulesChanged, book.apply_rules_changed),
             apply(e.QuotesTaken, execution.apply_quotes_taken),
             on(e.QuotesTaken, execution.on_quotes_taken),
             apply(e.OrderApproved, blotter.apply_order_approved),

@@ -2,10 +2,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.core import events as e
 from daemon.core.orders import Leg, OrderState, OrderType, Side
-from tests.builders import BTC
+from tests.builders import BTC, a_rules_change
 from tests.unit.layers.orders_desk import OrdersDesk
 
 D = Decimal
@@ -231,3 +232,17 @@ def test_a_spot_position_below_nothing_is_not_bought_back_by_a_stop() -> None:
 
     assert desk.book.position(BTC).quantity == D(-2)
     assert desk.blotter.stop_of(BTC) is None
+
+
+def test_what_is_more_than_the_exchange_takes_at_once_is_protected_as_far_as_it_goes() -> None:
+    desk = a_protected_desk("2")
+    rules = replace(desk.book.instruments[BTC], maximum_quantity=D("1.5"))
+    desk.takes(a_rules_change(instrument=rules))
+
+    desk.passes(60)
+    assert desk.commands == []  # what rests already is worth more than what would be taken now
+    desk.hears(desk.stop().client_order_id, state=OrderState.EXPIRED, filled_quantity=D(0))
+    desk.rests(desk.stop().client_order_id)
+    assert desk.stop().quantity == D("1.5")
+    desk.passes(60)
+    assert desk.commands == []

@@ -210,6 +210,14 @@ def test_the_quantity_is_whole_lots_and_stays_under_the_cap_at_the_price_it_may_
     assert worst <= notional * (1 + Decimal("1e-26"))
 
 
+def test_no_position_is_larger_than_what_one_stop_can_protect() -> None:
+    pieces = an_instrument(lot=Decimal("0.1"), maximum_quantity=Decimal("2.05"))
+    money = an_instrument(lot=Decimal("0.1"), maximum_notional=Decimal(300))
+
+    assert quantity_for(Decimal(1_000), Decimal(100), pieces, FREE) == 2
+    assert quantity_for(Decimal(1_000), Decimal(100), money, FREE) == Decimal("2.7")
+
+
 def test_a_ratio_enters_money_as_it_was_written() -> None:
     assert exact(0.1) * 3 == Decimal("0.3")
 

@@ -2,10 +2,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.core import events as e
 from daemon.core.orders import Leg, OrderState, Side
-from tests.builders import BTC, a_halt, a_reconciled, a_stop_requested
+from tests.builders import BTC, a_halt, a_reconciled, a_rules_change, a_stop_requested
 from tests.unit.layers.orders_desk import OrdersDesk
 
 D = Decimal
@@ -108,6 +109,37 @@ def test_what_expires_in_an_empty_market_is_not_chased() -> None:
     desk.fills(desk.child().client_order_id, "0.5", OrderState.EXPIRED)
 
     assert desk.ends() == [("expired", "0.5")]
+
+
+def test_what_is_more_than_the_exchange_takes_at_once_is_closed_in_equal_parts() -> None:
+    desk = OrdersDesk()
+    desk.sees()
+    desk.holds("2.5")
+    rules = desk.book.instruments[BTC]
+    desk.takes(a_rules_change(instrument=replace(rules, maximum_quantity=D(1))))
+    desk.exits("2.5")
+
+    sent = [desk.child().quantity]
+    desk.filled(desk.child().client_order_id)
+    while desk.blotter.parents:
+        desk.passes(10)
+        desk.sees()
+        sent.append(desk.child().quantity)
+        desk.filled(desk.child().client_order_id)
+
+    assert sent == [D("0.8"), D("0.8"), D("0.9")]
+    assert desk.ends()[-1] == ("filled", "2.5")
+
+
+def test_no_order_is_worth_so_much_that_the_exchange_might_refuse_it() -> None:
+    desk = OrdersDesk()
+    rules = desk.book.instruments[BTC]
+    desk.takes(a_rules_change(instrument=replace(rules, maximum_notional=D(150))))
+    desk.sees()
+
+    desk.approves("2")
+
+    assert desk.child().quantity == D(1)
 
 
 # --- limit orders ---------------------------------------------------------------------------------
