@@ -82,11 +82,8 @@ class Working:
         """The next children of this parent if it is free to have any, or its end."""
         if self._blotter.children_of(parent) or self._is_held_by_stops(parent):
             return
-        if (end := self._barred(parent)) is not None:
+        if (end := self._barred(parent) or self._given_up(parent, ts_ns)) is not None:
             yield _ended(parent, ts_ns, end)
-            return
-        if not parent.is_exit and self._has_run_away(parent):
-            yield _ended(parent, ts_ns, ParentEnd.PRICE_COLLAR)
             return
         left = self.left_of(parent)
         near = {
@@ -158,6 +155,14 @@ class Working:
         if self.is_stopping and not (parent.is_exit and self.is_flattening):
             return ParentEnd.STOPPED
         return ParentEnd.FOREIGN_ORDER if self._is_unsure(parent) else None
+
+    def _given_up(self, parent: Parent, ts_ns: int) -> ParentEnd | None:
+        """Why an entry is not worth another child: what was decided is old, or the market gone."""
+        if parent.is_exit:
+            return None
+        if self._is_timed_out(parent, ts_ns):
+            return ParentEnd.TIMED_OUT
+        return ParentEnd.PRICE_COLLAR if self._has_run_away(parent) else None
 
     def _is_unsure(self, parent: Parent) -> bool:
         members = self._blotter.listings.members(parent.instrument)

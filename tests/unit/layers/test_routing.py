@@ -182,6 +182,21 @@ def test_what_one_exchange_refuses_goes_to_the_other_and_not_back() -> None:
         assert len(desk.intended()) == 2
 
 
+def test_what_was_decided_long_ago_is_sent_to_nobody_else() -> None:
+    desk = a_desk(order_timeout_s=120)
+    quotes(desk, (("101", "50"),), (("100", "50"),))
+    desk.approves("2")
+    order = child_on(desk, "okx").client_order_id
+    desk.hears(order, outcome=e.Outcome.UNKNOWN)
+
+    desk.passes(8 * 3_600)  # the exchange was away, or we were
+    desk.hears(order, outcome=e.Outcome.ABSENT)
+    quotes(desk, (("101", "50"),), (("100", "50"),))
+
+    assert sent(desk) == {}
+    assert desk.ends() == [("timed_out", "0")]
+
+
 def test_an_unknown_child_is_not_replaced_anywhere() -> None:
     desk = a_desk()
     quotes(desk, (("101", "50"),), (("100", "50"),))
