@@ -66,7 +66,8 @@ TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
     | {OrderState.UNKNOWN, OrderState.REFUSED, OrderState.NOT_SENT, OrderState.ABSENT},
     # A lookup may find the order, find it refused, or find for certain that it is not there.
     OrderState.UNKNOWN: _LIVE | {OrderState.REFUSED, OrderState.ABSENT},
-    OrderState.ACCEPTED: frozenset({OrderState.PARTLY_FILLED}) | _ENDINGS,
+    # Some exchanges accept an order first and refuse it later, a stop when it is set off.
+    OrderState.ACCEPTED: frozenset({OrderState.PARTLY_FILLED, OrderState.REFUSED}) | _ENDINGS,
     OrderState.PARTLY_FILLED: frozenset({OrderState.PARTLY_FILLED}) | _ENDINGS,
     # Ended is ended. Venues report fills after a cancel often enough that they are booked all the
     # same (refusing them would lose positions), but the order does not come back to life.

@@ -29,7 +29,7 @@ STATES = {
     "EXPIRED_IN_MATCH": OrderState.EXPIRED,
     "REJECTED": OrderState.REFUSED,
 }
-ENDED = frozenset({OrderState.FILLED, OrderState.CANCELED, OrderState.EXPIRED})
+ENDED = frozenset({OrderState.FILLED, OrderState.CANCELED, OrderState.EXPIRED, OrderState.REFUSED})
 
 
 class Told(Struct, frozen=True, kw_only=True):

@@ -385,16 +385,17 @@ def _since_ms(order: LookUpOrder) -> int:
 
 def reported(told: Told, ts_ns: int, source: ReportSource) -> OrderReported:
     """The report of an order as the venue tells it."""
-    is_refused = told.state is OrderState.REFUSED
-    is_odd = told.state is None or is_refused
+    is_rejected = told.state is OrderState.REFUSED
+    is_refused = is_rejected and not told.filled_quantity
+    state = OrderState.EXPIRED if is_rejected else told.state  # what had filled before it was
     return OrderReported(
         ts_ns=ts_ns,
         client_order_id=told.client_order_id,
-        outcome=Outcome.REFUSED if is_refused and not told.fills else Outcome.ACKNOWLEDGED,
+        outcome=Outcome.REFUSED if is_refused else Outcome.ACKNOWLEDGED,
         source=source,
-        state=None if is_odd else told.state,
+        state=None if is_refused else state,
         venue_order_id=told.venue_order_id,
         filled_quantity=told.filled_quantity,
         fills=told.fills,
-        reason=f"status {told.status}" if is_odd else "",
+        reason=f"status {told.status}" if told.state is None or is_rejected else "",
     )

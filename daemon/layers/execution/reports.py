@@ -103,11 +103,25 @@ class Reports:
             yield _told_why(OrderOutcomeUnknown, event, order)
         elif event.outcome is Outcome.REFUSED and order.is_unresolved:
             yield _told_why(OrderRefused, event, order)
+        elif event.outcome is Outcome.REFUSED and order.is_open:
+            yield from self._turned_down(event, order)
         elif event.outcome is Outcome.NOT_SENT and is_new:
             yield _told_why(OrderNotSent, event, order)
         elif event.outcome is Outcome.ABSENT and order.is_unresolved:
             yield _told_why(OrderAbsent, event, order)
         elif event.outcome is Outcome.ABSENT and order.is_open:
+            yield from self._vanished(event, order)
+
+    def _turned_down(self, event: OrderReported, order: Order) -> Iterator[Event]:
+        """The venue took it, and says of it now that it was rejected, as of a stop that was set off
+        and could not be placed: held open for ever, it would protect nothing, and stand before
+        every exit. Nothing is concluded from a reply, which may be older than what is known.
+        """
+        if event.source is ReportSource.STREAM:
+            yield _look_up(event, order, "the venue rejected it after all")
+        elif event.source is ReportSource.LOOKUP and order.state is OrderState.ACCEPTED:
+            yield _told_why(OrderRefused, event, order)
+        else:
             yield from self._vanished(event, order)
 
     @staticmethod
@@ -120,7 +134,7 @@ class Reports:
         yield TradingHalted(
             ts_ns=event.ts_ns,
             reason=HaltReason.RECONCILE,
-            detail=f"{order.client_order_id} was {order.state}, and the venue knows it no more: "
+            detail=f"{order.client_order_id} was {order.state}, and the venue denies it now: "
             f"counted as ended with {order.filled_quantity} filled",
         )
         yield OrderCompleted(

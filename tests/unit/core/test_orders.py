@@ -61,7 +61,7 @@ def test_what_has_filled_is_never_unknown_refused_or_absent_again() -> None:
     lost = {S.UNKNOWN, S.REFUSED, S.NOT_SENT, S.ABSENT}
 
     assert not lost & TRANSITIONS[S.PARTLY_FILLED]
-    assert not lost & TRANSITIONS[S.ACCEPTED]
+    assert lost & TRANSITIONS[S.ACCEPTED] == {S.REFUSED}, "nothing of it has filled"
 
 
 def test_from_every_open_state_an_end_can_be_reached() -> None:

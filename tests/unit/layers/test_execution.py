@@ -249,6 +249,32 @@ def test_what_was_accepted_is_not_talked_away(later: e.Outcome) -> None:
     assert desk.state(order) is S.PARTLY_FILLED
 
 
+def test_what_was_accepted_and_is_rejected_after_all_is_refused_once_it_was_asked_about() -> None:
+    desk = Desk()
+    order = desk.intends()
+    desk.hears(order, state=S.ACCEPTED)
+    rejected: dict[str, Any] = {"outcome": e.Outcome.REFUSED, "reason": "status rejected"}
+
+    replied = desk.hears(order, source=e.ReportSource.REPLY, **rejected)
+    pushed = desk.hears(order, source=e.ReportSource.STREAM, **rejected)
+    asked = desk.hears(order, source=e.ReportSource.LOOKUP, **rejected)
+
+    assert (kinds(replied), kinds(pushed)) == ([], ["LookUpOrder"])
+    assert kinds(asked)[0] == "OrderRefused"
+    assert desk.state(order) is S.REFUSED
+
+
+def test_what_has_filled_in_part_and_is_said_to_be_rejected_whole_ends_with_an_alarm() -> None:
+    desk = Desk()
+    order = desk.intends()
+    desk.hears(order, fill("1"))
+
+    step = desk.hears(order, outcome=e.Outcome.REFUSED, source=e.ReportSource.LOOKUP)
+
+    assert kinds(step)[:2] == ["TradingHalted", "OrderCompleted"]
+    assert (desk.state(order), desk.filled(order)) == (S.EXPIRED, 1)
+
+
 def test_an_order_nobody_intended_halts_and_books_nothing() -> None:
     desk = Desk()
 

@@ -121,6 +121,24 @@ def test_a_stop_that_does_not_fit_is_cancelled_and_made_anew_only_then() -> None
     assert desk.stop().quantity == D("2.5")
 
 
+def test_a_stop_set_off_and_rejected_is_said_to_have_failed_and_holds_no_exit_back() -> None:
+    desk = a_protected_desk()
+    stop = desk.stop().client_order_id
+
+    desk.hears(
+        stop,
+        outcome=e.Outcome.REFUSED,
+        source=e.ReportSource.LOOKUP,
+        reason="status rejected",
+    )
+
+    (failed,) = [each for each in desk.facts if isinstance(each, e.ProtectionFailed)]
+    assert failed.reason == "status rejected"
+    assert desk.blotter.stop_of(BTC) is None
+    desk.exits("2")
+    assert (desk.child().leg, desk.child().quantity) == (Leg.EXIT, D(2))
+
+
 def test_a_stop_that_vanished_is_made_anew() -> None:
     desk = a_protected_desk()
     first = desk.stop().client_order_id

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from daemon.core.events import Outcome, ReportSource
 from daemon.core.orders import OrderState
@@ -113,6 +114,8 @@ def test_a_rejected_order_is_refused_and_an_unknown_status_is_told_as_it_is() ->
     unknown = read_order(an_order_reply(status="SOMETHING_NEW"))
 
     assert reported(rejected, 1, ReportSource.LOOKUP).outcome is Outcome.REFUSED
+    partly = reported(replace(rejected, filled_quantity=Decimal("0.4")), 1, ReportSource.LOOKUP)
+    assert (partly.outcome, partly.state) == (Outcome.ACKNOWLEDGED, OrderState.EXPIRED)
     report = reported(unknown, 1, ReportSource.LOOKUP)
     assert (report.outcome, report.state) == (Outcome.ACKNOWLEDGED, None)
     assert report.reason == "status SOMETHING_NEW"
