@@ -126,6 +126,7 @@ def _risk(settings: Settings, book: Book, blotter: Blotter, costs: CostEstimate)
         blotter,
         costs=costs.of,
         quarantine_max_per_day=settings.data.quarantine_max_per_day,
+        stop_loss_ratio=settings.execution.stop_loss_ratio,
         policy=policy,
     )
 

@@ -86,13 +86,14 @@ def unprotected(ledger: dict[str, Any], books: Books) -> Iterator[str]:
         position = books.book.position(instrument.id)
         quantity = instrument.quantize_down(position.quantity)
         worth = position.average_price * Decimal("0.9")
-        wanted = [quantity] if instrument.takes(quantity, worth) else []
+        may_have_none = not instrument.takes(quantity, worth)
         resting = [
             Decimal(each["quantity"]) - Decimal(each["filled_quantity"])
             for each in stops
             if each["symbol"] == instrument.id.symbol
         ]
-        if resting != wanted and quantity > 0:
+        is_right = resting == [quantity] or (may_have_none and not resting)
+        if quantity > 0 and not is_right:
             yield f"{instrument.id.symbol}: {quantity} held, stops for {resting}"
         elif resting and not quantity:
             yield f"{instrument.id.symbol}: nothing held, stops for {resting}"

@@ -182,11 +182,11 @@ class Process:
 
     def wanted_stop(self, held: Decimal) -> Decimal:
         """What the stop behind this position must be for; 0 when it needs none."""
-        ratio = Decimal(repr(self._settings.execution.stop_loss_ratio))
         rules = self._world.instrument
         quantity = rules.quantize_down(max(Decimal(0), held))
-        price = self._world.exchange.price * (1 - ratio)
-        return quantity if ratio and rules.takes(quantity, price) else Decimal(0)
+        is_sellable = rules.takes(quantity, self._world.exchange.price)
+        is_wanted = self._settings.execution.stop_loss_ratio and is_sellable
+        return quantity if is_wanted else Decimal(0)
 
     # --- parts ----------------------------------------------------------------------------------
 
@@ -350,10 +350,11 @@ class Process:
         )
 
     def _is_protected(self) -> bool:
-        instrument = self._ids[0]
-        stop = self.core.blotter.stop_of(instrument)
-        wanted = self.wanted_stop(self.core.book.position(instrument).quantity)
-        return wanted == (Decimal(0) if stop is None else stop.leaves_quantity)
+        stop = self.core.blotter.stop_of(self._ids[0])
+        held = self.core.book.position(self._ids[0]).quantity
+        if stop is None:
+            return not self.wanted_stop(held)
+        return stop.leaves_quantity == self._world.instrument.quantize_down(held)
 
 
 class _Market:

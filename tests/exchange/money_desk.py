@@ -201,13 +201,12 @@ class MoneyDesk(MoneyLife):
     def is_protected(self) -> bool:
         """The stop that rests is for all that is held and can be sold, or there is none to be."""
         stop = self.stop_order
-        ratio = D(repr(self._settings.execution.stop_loss_ratio))
+        ratio = self._settings.execution.stop_loss_ratio
         rules = self.core.book.instruments[self.id]
         quantity = rules.quantize_down(self.held)
-        takes = ratio and rules.takes(quantity, self.core.book.marks[self.id] * (1 - ratio))
-        wanted = quantity if takes else D(0)
-        is_known = stop is None or not stop.is_unresolved
-        return is_known and wanted == (D(0) if stop is None else stop.leaves_quantity)
+        if stop is not None:
+            return not stop.is_unresolved and stop.leaves_quantity == quantity
+        return not (ratio and rules.takes(quantity, self.core.book.marks[self.id]))
 
     def _unresolved(self) -> bool:
         return bool(self.core.blotter.unresolved())

@@ -39,9 +39,10 @@ async def test_f42_a_raised_minimum_that_is_read_makes_dust_of_what_it_no_longer
         await desk.lab.fault(kind="rules", minimum_notional="5000")
         await desk.listing.look()
         await desk.bar()
+        assert desk.states() == ["entry filled", "stop accepted"]
         await desk.sells()
 
-        assert desk.states() == ["entry filled", "stop canceled"]
+        await desk.until(lambda: desk.states() == ["entry filled", "stop canceled"])
         assert desk.held == 0
         assert desk.core.book.position(desk.id).dust == D("0.01996002")
         await desk.assert_books_are_right()
@@ -109,8 +110,8 @@ async def test_f44_f46_fees_taken_in_what_was_bought_leave_only_what_can_be_sold
 
 
 async def test_f47_a_tiny_quantity_leaves_as_a_plain_number(tmp_path: Path) -> None:
-    market = FakeMarket(base={"BTCUSDT": 60_000, "ETHUSDT": 3_000})
-    async with money_desk(tmp_path, market, risk__max_order_notional_quote=D("5.5")) as desk:
+    market = FakeMarket(base={"BTCUSDT": 80_000, "ETHUSDT": 3_000})
+    async with money_desk(tmp_path, market, risk__max_order_notional_quote=D("7.5")) as desk:
         await desk.lab.fault(kind="fees", taker_bps="20", maker_bps="20", asset="ETH")
         await desk.buys()
         await desk.bar()

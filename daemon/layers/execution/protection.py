@@ -102,9 +102,10 @@ class Protection:
         wanted = self._wanted(instrument)
         stop = self._blotter.stop_of(instrument)
         if stop is None:
-            if wanted > 0 and self._may_try(instrument, ts_ns):
+            if self._is_sellable(instrument, wanted) and self._may_try(instrument, ts_ns):
                 yield from self._intents.intend(self._draft(instrument, wanted), ts_ns)
             return
+        # One that rests is never too small: what was taken when it came is not looked at again.
         fits = {wanted, self._at_once(instrument, wanted)}
         is_wrong = not stop.is_unresolved and stop.leaves_quantity not in fits
         if is_wrong and is_cancel_due(stop, ts_ns):
@@ -113,7 +114,8 @@ class Protection:
     def failed(self, order: Order, ts_ns: int, reason: str) -> Iterator[Event]:
         """Say that there is no protection: a refusal at once, anything else when it goes on."""
         failures = self._failures.get(order.instrument)
-        if failures is None or not self._wanted(order.instrument):
+        wanted = self._wanted(order.instrument)
+        if failures is None or not self._is_sellable(order.instrument, wanted):
             return
         if order.state is OrderState.REFUSED or failures.count >= ATTEMPTS_MAX:
             yield ProtectionFailed(
@@ -126,18 +128,21 @@ class Protection:
             )
 
     def _wanted(self, instrument: InstrumentId) -> Decimal:
-        """What the stop should be for: all that is held and can be sold."""
-        ratio = self._ratio_of(instrument)
-        if not ratio:
+        """What the stop should be for: all that is held, in whole lots."""
+        if not self._ratio_of(instrument):
             return Decimal(0)
         rules = self._book.instruments[instrument]
         position = self._book.position(instrument)
         if position.quantity < 0 and rules.market_type is MarketType.SPOT:
             return Decimal(0)  # two orders sold what was there once: nothing to buy back by itself
-        quantity = rules.quantize_down(abs(position.quantity))
-        price = self._book.marks.get(instrument, position.average_price)
-        is_taken = rules.takes(quantity, price * (1 - ratio), is_exit=True)
-        return quantity if is_taken else Decimal(0)
+        return rules.quantize_down(abs(position.quantity))
+
+    def _is_sellable(self, instrument: InstrumentId, quantity: Decimal) -> bool:
+        """Whether an exit would be taken now; what is less is dust. All else gets its stop, or is
+        closed where the exchange takes none so small.
+        """
+        price = self._book.marks.get(instrument, self._book.position(instrument).average_price)
+        return self._book.instruments[instrument].takes(quantity, price, is_exit=True)
 
     def _ratio_of(self, instrument: InstrumentId) -> Decimal:
         return self._ratio or self._asked.get(instrument, Decimal(0))

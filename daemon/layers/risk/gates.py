@@ -78,6 +78,7 @@ class Situation(Struct, frozen=True, kw_only=True):
     exchange_lost: str | None = None  # why it is not reached, if it is not
     unknown_on_exchange: int = 0  # orders there whose fate nobody knows
     valuations: tuple[Valuation, ...] = ()  # of every currency that sizes depend on
+    stop_loss_ratio: float = 0.0  # how far behind a position its stop is; 0 where it has none
     fees_in_base: Decimal = Decimal(0)  # that other trades on the exchange were charged
 
     @property

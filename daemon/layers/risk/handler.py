@@ -91,12 +91,13 @@ class Risk:
         *,
         costs: Callable[[InstrumentId], Costs],
         quarantine_max_per_day: int = 0,
+        stop_loss_ratio: float = 0.0,
         policy: Policy,
     ) -> None:
         self.config = config
         self._book = book
         self._blotter = blotter
-        self.costs = costs
+        self.costs, self._stop_loss_ratio = costs, stop_loss_ratio
         self._reconciled: dict[str, bool] = {}  # by exchange; "" stands for all others
         self._foreign: set[str] = set()  # exchanges with orders of ours that the books do not know
         self._are_starts_told = False  # journals of earlier versions hold no Started
@@ -372,6 +373,7 @@ class Risk:
             exchange_lost=of_all(self._lost.get(each.exchange) for each in members),
             unknown_on_exchange=unknown,
             valuations=tuple(self._exposure.valuations(signal, self._stale)),
+            stop_loss_ratio=self._stop_loss_ratio,
             fees_in_base=-book.others.get((instrument.exchange, listed.base), Decimal(0)),
         )
 

@@ -62,7 +62,7 @@ def enter(
     assert now.mark is not None, "has_price is a gate"
     notional = now.room.in_quote(clamped.notional)
     quantity = quantity_for(notional, now.mark, now.instrument, costs)
-    if denial := below_minimum(now.instrument, quantity, now.mark):
+    if denial := _too_small(now, quantity, now.mark, costs):
         return _no(now, denial if clamped.bound_by is BoundBy.KELLY else capped)
     return _approve(
         now,
@@ -73,6 +73,17 @@ def enter(
         stake=stake,
         wanted=wanted,
     )
+
+
+def _too_small(now: Situation, quantity: Decimal, price: Decimal, costs: Costs) -> Denial | None:
+    """Also what could not be left again at its stop, once a fee in base is taken off it: no
+    exchange has to take a stop that is worth less than its smallest order.
+    """
+    if denial := below_minimum(now.instrument, quantity, price):
+        return denial
+    left = now.instrument.quantize_down(quantity * (1 - exact(costs.fee_ratio)))
+    worst = price * (1 - exact(now.stop_loss_ratio))
+    return below_minimum(now.instrument, left, worst, is_exit=True)
 
 
 def shown(now: Situation) -> Decimal | None:

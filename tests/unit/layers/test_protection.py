@@ -53,6 +53,35 @@ def test_dust_is_not_protected_for_no_exchange_would_take_the_stop() -> None:
     assert [leg for leg, _, _ in desk.intended()] == [Leg.ENTRY]
 
 
+def a_desk_with_little(price: str) -> OrdersDesk:
+    """A tenth of a unit is held; the exchange takes nothing that is worth less than five."""
+    desk = OrdersDesk(**STOP)
+    desk.approves("0.1", decision_price=D(price))
+    desk.fills(desk.child().client_order_id, "0.1", OrderState.FILLED, price=price)
+    return desk
+
+
+@pytest.mark.parametrize("mark", ["51", "49"])
+def test_a_stop_that_rests_stays_however_little_it_is_worth_by_now(mark: str) -> None:
+    desk = a_desk_with_little("53")
+    stop = desk.stop().client_order_id
+    desk.rests(stop)
+
+    desk.book.marks[BTC] = D(mark)
+    desk.passes(1)
+
+    assert desk.commands == []
+    assert desk.stop().client_order_id == stop
+
+
+def test_what_could_be_sold_now_gets_a_stop_though_it_is_worth_less_than_the_smallest_order() -> (
+    None
+):
+    desk = a_desk_with_little("51")
+
+    assert (desk.stop().quantity, desk.stop().stop_price) == (D("0.1"), D("48.45"))
+
+
 def test_an_exit_cancels_the_stop_first_and_sells_when_its_end_is_known() -> None:
     desk = a_protected_desk()
     stop = desk.stop().client_order_id

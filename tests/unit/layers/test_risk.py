@@ -73,6 +73,7 @@ class Desk:
         model: bool = True,
         journal: list[e.Event] | None = None,
         policy: dict[str, Any] | None = None,
+        stop_loss_ratio: float = 0.0,
         **config: Any,
     ) -> None:
         self.book, self.blotter = Book(), Blotter()
@@ -81,6 +82,7 @@ class Desk:
             self.book,
             self.blotter,
             costs=lambda _: costs,
+            stop_loss_ratio=stop_loss_ratio,
             quarantine_max_per_day=QUARANTINE_MAX,
             policy=Policy(
                 PolicySection(**policy or {}),
@@ -766,6 +768,27 @@ def test_an_order_under_the_exchanges_minimum_is_denied() -> None:
     assert isinstance(verdict, e.OrderDenied)
     assert verdict.reason is e.DenyReason.BELOW_MINIMUM
     assert D(verdict.value) < 5
+
+
+@pytest.mark.parametrize(
+    ("fee_ratio", "stop_loss_ratio", "answer"),
+    [
+        (0.0, 0.0, "approved"),
+        (0.0, 0.05, "no_capital"),  # 5.25 is what may be bought: 4.99 at the stop
+        (0.06, 0.0, "no_capital"),  # and 4.94 where the fee is taken off what was bought
+    ],
+)
+def test_what_could_not_be_left_again_at_its_stop_is_not_opened(
+    fee_ratio: float, stop_loss_ratio: float, answer: str
+) -> None:
+    desk = Desk(
+        costs=Costs(fee_ratio=fee_ratio, slippage_ratio=0.0),
+        stop_loss_ratio=stop_loss_ratio,
+        max_order_notional_quote=D("5.25"),
+    )
+    desk.takes(a_model_activated(long_payoff=a_payoff(win_ratio=0.5), short_payoff=GOOD))
+
+    assert desk.denied() == answer
 
 
 def test_less_than_a_lot_is_under_every_minimum() -> None:
