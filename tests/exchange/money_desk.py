@@ -187,14 +187,14 @@ class MoneyDesk(MoneyLife):
     async def assert_books_are_right(self, *, is_protected: bool = True) -> None:
         """Whatever happened: nothing doubled, nothing lost, both sides equal to the last digit."""
         await self.settled()
+        if is_protected:  # a stop that a late fill asks for comes with the next tick
+            await self.until(lambda: self.is_protected)
         ledger = await self.lab.get("ledger")
         wrong = list(doubled_or_unintended(ledger, self.core.blotter.orders))
         wrong += differences(ledger, self.books)
         if is_protected:
-            await self.until(lambda: self.is_protected)
-            ledger = await self.lab.get("ledger")
             wrong += unprotected(ledger, self.books)
-        assert wrong == []
+        assert wrong == [], wrong
         assert await self.compare(), self.said[-3:]
 
     @property
