@@ -22,6 +22,7 @@ from daemon.core.errors import ExchangeUnreachable, LiveRefused
 from daemon.core.events import LookUpOrder, OrderReported, Outcome, ReportSource
 from daemon.core.orders import OrderState
 from daemon.core.timeframes import NS_PER_MS
+from daemon.venues.answers import reported
 from daemon.venues.budget import Use
 from daemon.venues.capabilities import THEIRS
 from daemon.venues.ccxt_account import read_account
@@ -381,21 +382,3 @@ class CcxtVenue:
 def _since_ms(order: LookUpOrder) -> int:
     """From when on lists are asked that know no client ids: a little before it was intended."""
     return max(0, order.intended_ns // NS_PER_MS - SINCE_MARGIN_MS)
-
-
-def reported(told: Told, ts_ns: int, source: ReportSource) -> OrderReported:
-    """The report of an order as the venue tells it."""
-    is_rejected = told.state is OrderState.REFUSED
-    is_refused = is_rejected and not told.filled_quantity
-    state = OrderState.EXPIRED if is_rejected else told.state  # what had filled before it was
-    return OrderReported(
-        ts_ns=ts_ns,
-        client_order_id=told.client_order_id,
-        outcome=Outcome.REFUSED if is_refused else Outcome.ACKNOWLEDGED,
-        source=source,
-        state=None if is_refused else state,
-        venue_order_id=told.venue_order_id,
-        filled_quantity=told.filled_quantity,
-        fills=told.fills,
-        reason=f"status {told.status}" if told.state is None or is_rejected else "",
-    )

@@ -10,13 +10,13 @@ from msgspec.structs import replace
 
 from daemon.core.events import Outcome, ReportSource
 from daemon.core.orders import OrderState
+from daemon.venues.answers import reported
 from daemon.venues.ccxt_binance import (
     read_execution,
     read_order,
     read_totals,
     read_trade,
 )
-from daemon.venues.ccxt_venue import reported
 
 MS = 1_704_067_200_123
 
