@@ -28,7 +28,7 @@ class Paced(Struct, frozen=True, kw_only=True):
 
 
 class Pace:
-    """Intents of the last day, as many of them as the limits can ask for."""
+    """The newest intents, as many of them as the limits can ask for."""
 
     def __init__(self, limit: int) -> None:
         self._intended_ns: deque[int] = deque(maxlen=limit)
@@ -42,8 +42,6 @@ class Pace:
         intended_ns = self._intended_ns
         # In order, so that it can be searched: what comes from a clock put back counts as of now.
         intended_ns.append(max(event.ts_ns, intended_ns[-1]) if intended_ns else event.ts_ns)
-        while event.ts_ns - intended_ns[0] >= DAY_NS:
-            intended_ns.popleft()
         if event.is_exit:
             return
         day = event.ts_ns // DAY_NS

@@ -198,6 +198,14 @@ def test_a_day_has_a_largest_notional_of_entries_filled_or_not() -> None:
     assert desk.denied() == "day_notional_cap"
 
 
+def test_an_order_of_a_moment_later_takes_none_out_of_a_window_that_began_earlier() -> None:
+    pace = Pace(3)
+    for at_ns in (10, 20, DAY_NS + 15):
+        pace.note(an_intent(ts_ns=at_ns), D(100))
+
+    assert pace.now(DAY_NS + 9).orders_last_day == 3
+
+
 def test_yesterdays_entries_and_a_clock_put_back_do_not_open_the_day_again() -> None:
     pace = Pace(10)
     for at_ns in (DAY_NS + HOUR_NS, DAY_NS - 1):
