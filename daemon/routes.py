@@ -280,6 +280,7 @@ def position_routes(core: Core) -> list[Route]:
         apply(e.PositionChanged, signals.apply_position_changed),
         apply(e.PositionChanged, risk.apply_position_changed),
         apply(e.PositionChanged, risk.halts.apply_position_changed),
+        apply(e.PositionChanged, risk.policy.apply_position_changed),
         apply(e.PositionChanged, execution.apply_position_changed),
         apply(e.PositionChanged, monitoring.results.apply_position_changed),
         on(e.PositionChanged, risk.halts.on_position_changed, e.TradingStateChanged),

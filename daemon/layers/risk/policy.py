@@ -6,6 +6,7 @@ section `[policy]`; closing goes the way of every exit, and a stop is set by exe
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         ListingChanged,
         ModelActivated,
         OrdersTicked,
+        PositionChanged,
         RunOpened,
         Started,
         TradingHalted,
@@ -62,12 +64,14 @@ STRENGTH = (PolicyAction.HOLD, PolicyAction.PROTECT, PolicyAction.REDUCE, Policy
 GIVEN_UP = frozenset({PolicyAction.REDUCE, PolicyAction.CLOSE})
 
 
-class Acted(Struct, frozen=True):
-    """What was done about one trouble of one instrument."""
+class Acted(Struct, frozen=True, kw_only=True):
+    """What was done about one trouble in one place, and how much of the position may stay."""
 
+    action: PolicyAction
     since_ns: int
     count: int
     last_ns: int
+    keeps: Decimal
 
 
 class Policy:
@@ -145,8 +149,23 @@ class Policy:
                 self._end_all(trouble)
 
     def apply_policy_acted(self, event: PolicyActed) -> None:
-        key = (event.trouble, self._blotter.listings.key(event.instrument))
-        self._acted[key] = Acted(event.since_ns, event.attempt, event.ts_ns)
+        key = (event.trouble, self._place(event.action, event.instrument))
+        keeps = self._keeps(event.action) * self._held(event.instrument)
+        self._acted[key] = Acted(
+            action=event.action,
+            since_ns=event.since_ns,
+            count=event.attempt,
+            last_ns=event.ts_ns,
+            keeps=keeps if event.attempt == 1 else self._acted[key].keeps,
+        )
+
+    def apply_position_changed(self, event: PositionChanged) -> None:
+        """Its stop ends with a position: the next one in the same trouble is protected anew."""
+        if event.closed_return_ratio is None and event.quantity:
+            return
+        for key, acted in list(self._acted.items()):
+            if acted.action is PolicyAction.PROTECT and key[1] == event.instrument:
+                del self._acted[key]
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -197,7 +216,8 @@ class Policy:
         if event.action not in GIVEN_UP:
             return
         instrument = event.instrument
-        is_whole = event.action is PolicyAction.CLOSE
+        acted = self._acted[event.trouble, self._place(event.action, instrument)]
+        held = self._held(instrument)
         yield flat(
             instrument,
             SignalReason.POLICY,
@@ -205,7 +225,7 @@ class Policy:
             ts_ns=event.ts_ns,
             trace=trace_for(instrument, f"{event.trouble} {event.attempt}", event.ts_ns),
             close_ns=self._book.marked_ns.get(instrument, event.ts_ns),
-            close_ratio=1.0 if is_whole else self._config.reduce_ratio,
+            close_ratio=float(1 - acted.keeps / held) if held else 1.0,
         )
 
     def _actions(self, ts_ns: int) -> Iterator[PolicyActed]:
@@ -213,33 +233,31 @@ class Policy:
             return
         seen = set()
         for instrument in sorted(self._book.positions):
-            key = self._blotter.listings.key(instrument)
             held = self._book.instruments[instrument].quantize_down(
                 abs(self._book.position(instrument).quantity)
             )
             worst = self.worst(instrument, ts_ns) if held else None
-            if worst is None or worst[1] is PolicyAction.HOLD or key in seen:
+            if worst is None or worst[1] is PolicyAction.HOLD:
                 continue
-            acted = self._next(worst[0], worst[1], instrument, ts_ns)
+            place = self._place(worst[1], instrument)
+            acted = None if place in seen else self._next(worst[0], worst[1], instrument, ts_ns)
             if acted is not None:
-                seen.add(key)
+                seen.add(place)
                 yield acted
 
     def _next(
         self, trouble: Trouble, action: PolicyAction, instrument: InstrumentId, ts_ns: int
     ) -> PolicyActed | None:
-        """Once for each beginning of a trouble; closing again and again, ever more seldom."""
+        """Once for each beginning of a trouble, and again where that left too much."""
         scopes = (EVERYWHERE, instrument.exchange, str(instrument))
         since_ns = next(
             self._since[trouble, each] for each in scopes if (trouble, each) in self._since
         )
-        known = self._acted.get((trouble, self._blotter.listings.key(instrument)))
+        known = self._acted.get((trouble, self._place(action, instrument)))
         attempt = 1
         if known is not None and known.since_ns == since_ns:
             attempt = known.count + 1
-            wait_ns = min(AGAIN_MAX_NS, AGAIN_FIRST_NS << min(known.count - 1, DOUBLED_MAX))
-            is_again = action is PolicyAction.CLOSE and ts_ns - known.last_ns >= wait_ns
-            if not is_again or self._blotter.parent_of(instrument) is not None:
+            if not self._is_due_again(known, instrument, ts_ns):
                 return None
         return PolicyActed(
             ts_ns=ts_ns,
@@ -250,6 +268,38 @@ class Policy:
             attempt=attempt,
             stop_ratio=self._config.stop_ratio,
         )
+
+    def _is_due_again(self, acted: Acted, instrument: InstrumentId, ts_ns: int) -> bool:
+        """Execution minds a stop by itself; what is to be closed is asked for until it is, ever
+        more seldom, and not while something is being worked.
+        """
+        if acted.action not in GIVEN_UP or self._blotter.parent_of(instrument) is not None:
+            return False
+        wait_ns = min(AGAIN_MAX_NS, AGAIN_FIRST_NS << min(acted.count - 1, DOUBLED_MAX))
+        return ts_ns - acted.last_ns >= wait_ns and self._is_too_much(acted, instrument)
+
+    def _is_too_much(self, acted: Acted, instrument: InstrumentId) -> bool:
+        """More than may stay, by what an exchange takes; one lot may go by rounding down."""
+        if acted.action is PolicyAction.CLOSE:
+            return True
+        rules, mark = self._book.instruments[instrument], self._book.marks.get(instrument)
+        over = rules.quantize_down(self._held(instrument) - acted.keeps) - rules.lot
+        return mark is not None and rules.takes(over, mark, is_exit=True)
+
+    def _place(self, action: PolicyAction, instrument: InstrumentId) -> InstrumentId:
+        """A stop rests where the position is; an exit is one for all that it may be routed to."""
+        is_here = action is PolicyAction.PROTECT
+        return instrument if is_here else self._blotter.listings.key(instrument)
+
+    def _held(self, instrument: InstrumentId) -> Decimal:
+        members = self._blotter.listings.members(instrument)
+        return abs(sum((self._book.position(each).quantity for each in members), Decimal(0)))
+
+    def _keeps(self, action: PolicyAction) -> Decimal:
+        """The part of a position that an action leaves."""
+        if action is PolicyAction.REDUCE:
+            return 1 - Decimal(repr(self._config.reduce_ratio))
+        return Decimal(action is PolicyAction.PROTECT)
 
     # --- what is on ---------------------------------------------------------------------------
 

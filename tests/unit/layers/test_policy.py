@@ -8,6 +8,8 @@ import pytest
 
 from daemon.config import PolicySection
 from daemon.core import events as e
+from daemon.core.instruments import InstrumentId
+from daemon.core.orders import Side
 from tests.builders import (
     BTC,
     CLOSE_NS,
@@ -20,9 +22,13 @@ from tests.builders import (
     a_listing_change,
     a_model_activated,
     a_reconciled,
+    a_refusal,
     a_resume_requested,
+    a_run_opened,
+    an_account_opened,
     an_exchange_back,
     an_exchange_lost,
+    an_instrument,
 )
 from tests.unit.layers.test_risk import GOOD, MODEL_AGE_MAX_NS, Desk
 
@@ -149,11 +155,60 @@ def test_reducing_and_protecting_happen_once_for_each_beginning_of_a_trouble() -
     desk = in_trouble(e.Trouble.EXCHANGE_LOST, "reduce", reduce_ratio=0.25)
 
     assert sold(ticked(desk)) == [1]
+    desk.sells("1")
     assert acts(ticked(desk, 9 * HOUR_NS)) == []
     desk.takes(an_exchange_back(ts_ns=CLOSE_NS + 10 * HOUR_NS))
     assert acts(ticked(desk, 11 * HOUR_NS)) == []
     desk.takes(an_exchange_lost(ts_ns=CLOSE_NS + 12 * HOUR_NS))
     assert acts(ticked(desk, 13 * HOUR_NS)) == [("exchange_lost", "reduce", 1)]
+
+
+def test_reducing_is_asked_for_again_until_so_much_is_closed() -> None:
+    desk = in_trouble(e.Trouble.EXCHANGE_LOST, "reduce", reduce_ratio=0.25)
+    desk.intends("in the way", is_exit=True, side=Side.SELL)
+
+    first = ticked(desk, 0)
+    assert [each.reason for each in first if isinstance(each, e.OrderDenied)] == [
+        e.DenyReason.UNRESOLVED_ORDER
+    ]
+    desk.takes(a_refusal(client_order_id="in the way"))
+    assert acts(ticked(desk, MINUTE_NS - 1)) == []
+    assert sold(ticked(desk, MINUTE_NS)) == [1]
+    desk.sells("0.6")
+    assert sold(ticked(desk, 4 * MINUTE_NS)) == [D("0.399")]  # of a lot more the rest is no share
+    desk.sells("0.399")
+    assert acts(ticked(desk, 9 * HOUR_NS)) == []
+
+
+def test_a_position_that_is_opened_in_a_trouble_is_protected_like_the_one_before_it() -> None:
+    desk = in_trouble(e.Trouble.MODEL_UNKNOWN, "protect")
+    assert len(acts(ticked(desk))) == 1
+
+    desk.sells("4")
+    assert acts(ticked(desk, 2 * HOUR_NS)) == []
+    desk.buys("2")
+
+    assert acts(ticked(desk, 3 * HOUR_NS)) == [("model_unknown", "protect", 1)]
+    assert acts(ticked(desk, 4 * HOUR_NS)) == []
+
+
+def test_what_is_held_on_several_exchanges_is_protected_on_each_and_reduced_once() -> None:
+    there = InstrumentId("okx", BTC.symbol)
+    places = {}
+    for action in ("protect", "reduce"):
+        desk = Desk(policy=HOLDS | {"model_unknown": action})
+        pair = tuple(an_instrument(id=each, lot=D("0.001")) for each in (BTC, there))
+        accounts = tuple(an_account_opened(each.exchange, 10_000) for each in (BTC, there))
+        opened = a_run_opened(instruments=pair, is_routed=True, accounts=accounts)
+        desk.blotter.listings.apply_run_opened(opened)
+        desk.takes(opened)
+        desk.buys("2")
+        desk.buys("2", instrument=there)
+        BEGINS[e.Trouble.MODEL_UNKNOWN](desk)
+        events = [*ticked(desk), *ticked(desk, HOUR_NS + 1)]
+        places[action] = [each.instrument for each in events if isinstance(each, e.PolicyActed)]
+
+    assert places == {"protect": [BTC, there], "reduce": [BTC]}
 
 
 def test_of_several_troubles_the_strongest_action_is_taken() -> None:
@@ -178,6 +233,7 @@ def test_an_outage_is_none_until_it_is_long_and_is_of_its_instrument_alone() -> 
 def test_what_was_done_is_known_after_a_restart() -> None:
     desk = in_trouble(e.Trouble.HALT_OPERATOR, "reduce")
     ticked(desk)
+    desk.sells("2")
     again = Desk(policy=HOLDS | {"halt_operator": "reduce"}, journal=desk.journal)
 
     assert acts(ticked(again, 5 * HOUR_NS)) == []

@@ -259,6 +259,7 @@ class Desk:
             on(e.OrderCompleted, risk.holdings.on_order_completed),
             apply(e.PositionChanged, risk.apply_position_changed),
             apply(e.PositionChanged, risk.halts.apply_position_changed),
+            apply(e.PositionChanged, risk.policy.apply_position_changed),
             on(e.PositionChanged, risk.halts.on_position_changed),
             apply(e.PositionChanged, book.apply_position_changed),
             apply(e.EquityMarked, book.apply_equity_marked),
