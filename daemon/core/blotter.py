@@ -104,6 +104,14 @@ class Blotter:
             Decimal(0),
         )
 
+    def unsent_entries(self) -> Iterator[tuple[InstrumentId, Decimal]]:
+        """Quote value of what was approved to be entered and is in no order yet, by instrument."""
+        for parent in self.parents.values():
+            if not parent.is_exit:
+                sent = sum((each.leaves_quantity for each in self.children_of(parent)), Decimal(0))
+                left = max(Decimal(0), parent.leaves_quantity - sent)
+                yield parent.instrument, left * parent.decision_price
+
     # --- applying -----------------------------------------------------------------------------
 
     def apply_order_approved(self, event: OrderApproved) -> None:

@@ -75,7 +75,7 @@ class Exposure:
             net=self._net(pending, is_long=is_long),
             correlated=self._correlated(instrument, pending, is_long=is_long),
             volatility_ratio=self._volatility(instrument),
-            entries_today=entries_today,
+            entries_today=entries_today + self._unsent(),
             rate=self._value(Decimal(1), instrument),
             share_ratio=share_of(self._config.allocation, instrument.symbol, len(book.symbols)),
             held_in_symbol=sum(
@@ -109,6 +109,11 @@ class Exposure:
 
     def _quote(self, instrument: InstrumentId) -> str:
         return self._book.instruments[instrument].quote
+
+    def _unsent(self) -> Decimal:
+        """Slices of entries that will be ordered today, if they are."""
+        unsent = (self._value(value, each) for each, value in self._blotter.unsent_entries())
+        return sum(unsent, ZERO)
 
     def _net(self, pending: dict[InstrumentId, Decimal], *, is_long: bool) -> Decimal:
         """Toward the order's direction; a pending order that would make it less is not sure."""

@@ -25,11 +25,13 @@ from tests.builders import (
     a_bar,
     a_health_sample,
     a_model_activated,
+    a_parent_ended,
     a_quote,
     a_reconciled,
     a_refusal,
     a_run_opened,
     an_acceptance,
+    an_approval,
     an_exchange_back,
     an_exchange_lost,
     an_intent,
@@ -196,6 +198,20 @@ def test_a_day_has_a_largest_notional_of_entries_filled_or_not() -> None:
     assert approved(desk.asked()).bound_by is e.BoundBy.MAX_DAY_NOTIONAL
     desk.buys("1", instrument=ETH)
     assert desk.denied() == "day_notional_cap"
+
+
+def test_what_was_approved_and_is_still_to_be_sliced_counts_to_the_day() -> None:
+    desk = Desk(max_day_notional_quote=D(800))
+    thin = an_approval(instrument=ETH, quantity=D(6), decision_price=D(100), trace="of eth")
+    desk.blotter.apply_order_approved(thin)
+    desk.intends("a slice", ETH, quantity=D(1), trace="of eth")
+
+    order = approved(desk.asked())
+
+    assert order.bound_by is e.BoundBy.MAX_DAY_NOTIONAL
+    assert D(199) < order.notional_quote <= D(200)
+    desk.blotter.apply_parent_ended(a_parent_ended(instrument=ETH, trace="of eth"))
+    assert approved(desk.asked(ts_ns=CLOSE_NS + 1)).notional_quote > D(600)
 
 
 def test_an_order_of_a_moment_later_takes_none_out_of_a_window_that_began_earlier() -> None:
