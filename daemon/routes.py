@@ -252,6 +252,9 @@ def fill_routes(core: Core) -> list[Route]:
         apply(e.ParentEnded, risk.canary.apply_parent_ended),
         on(e.ParentEnded, risk.holdings.on_parent_ended, e.DustSetAside),
         on(e.ParentEnded, execution.on_parent_ended, *CHILD, *CANCEL),
+        apply(e.ProtectionFailed, blotter.apply_protection_failed),
+        # What is being bought ends first: beside it no exit would be let through.
+        on(e.ProtectionFailed, execution.on_protection_failed, *CANCEL, e.ParentEnded),
         on(e.ProtectionFailed, risk.on_protection_failed, e.SignalEmitted),
     ]
     # fmt: on

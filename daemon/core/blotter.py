@@ -19,6 +19,7 @@ from daemon.core.events import (
     OrderOutcomeUnknown,
     OrderRefused,
     ParentEnded,
+    ProtectionFailed,
 )
 from daemon.core.instruments import InstrumentId
 from daemon.core.listings import Listings
@@ -129,6 +130,11 @@ class Blotter:
 
     def apply_parent_ended(self, event: ParentEnded) -> None:
         self.parents.pop(self.listings.key(event.instrument), None)
+
+    def apply_protection_failed(self, event: ProtectionFailed) -> None:
+        parent = self.parent_of(event.instrument)
+        if parent is not None and not parent.is_exit:
+            parent.is_unprotected = True
 
     def apply_order_intended(self, event: OrderIntended) -> None:
         order = Order(

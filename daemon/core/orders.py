@@ -163,6 +163,7 @@ class Parent(Struct, kw_only=True):
     children: int = 0
     newest_child_ns: int = 0
     dead: list[InstrumentId] = field(default_factory=list)
+    is_unprotected: bool = False  # no exchange would hold a stop for what it has bought
 
     @property
     def leg(self) -> Leg:

@@ -190,6 +190,7 @@ class ParentEnd(StrEnum):
     ABSENT = "absent"
     TOO_SMALL = "too_small"  # what is left is less than the exchange takes
     FOREIGN_ORDER = "foreign_order"  # who knows what it would sell: orders of ours nobody intended
+    UNPROTECTED = "unprotected"  # an entry: the exchange holds no stop for what it has bought
     NOWHERE = "nowhere"  # no exchange that lists it is well, has money and shows a book
 
 

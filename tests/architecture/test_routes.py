@@ -42,6 +42,11 @@ SELDOM = {
     *(("BarsClosed", e.AskQuotes), ("OrderCompleted", e.DustSetAside)),
     ("OrderDenied", e.DustSetAside),
     *((each, e.ProtectionFailed) for each in ("OrderNotSent", "OrderAbsent")),
+    # Of an entry whose stop was refused: shown in tests/unit/layers/test_protection.
+    *(
+        ("ProtectionFailed", each)
+        for each in (e.CancelOrder, e.OrderCancelRequested, e.ParentEnded)
+    ),
     *((each, e.ParentEnded) for each in ("BarsClosed", "OrdersTicked", "QuotesTaken")),
     # Of flattening: shown in tests/unit/layers/test_flattening.
     *((each, e.SignalEmitted) for each in ("BarsClosed", "OrdersTicked")),

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         OrdersTicked,
         PolicyActed,
         PositionChanged,
+        ProtectionFailed,
         QuotesTaken,
         Reconciled,
         RunOpened,
@@ -208,6 +209,9 @@ class Execution:
 
     def on_flatten_requested(self, event: FlattenRequested) -> Iterator[Event]:
         yield from self._working.hurry(event.ts_ns)
+
+    def on_protection_failed(self, event: ProtectionFailed) -> Iterator[Event]:
+        yield from self._working.unprotected(event.instrument, event.ts_ns)
 
     def on_stop_requested(self, event: StopRequested) -> Iterator[Event]:
         yield from self._working.stop(event.ts_ns)

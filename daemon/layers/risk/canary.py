@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
 DEVIATIONS = 2.576  # of the difference of two means: 99 % of all that is alike lies within
 # Ends that say nothing of the market: whoever ended them would have ended any order.
-OURS = frozenset({ParentEnd.HALTED, ParentEnd.STOPPED, ParentEnd.NOTHING_LEFT, ParentEnd.NOWHERE})
+OURS = frozenset(
+    {
+        ParentEnd.HALTED,
+        ParentEnd.STOPPED,
+        ParentEnd.NOTHING_LEFT,
+        ParentEnd.NOWHERE,
+        ParentEnd.UNPROTECTED,
+    }
+)
 FULL = Decimal(1)
 
 

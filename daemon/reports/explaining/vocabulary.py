@@ -217,5 +217,6 @@ ENDED: Mapping[ParentEnd, str] = {
     ParentEnd.NOT_SENT: "it could not be sent",
     ParentEnd.ABSENT: "the exchange never had it",
     ParentEnd.TOO_SMALL: "what was left is less than the exchange takes",
+    ParentEnd.UNPROTECTED: "the exchange held no stop for what it had bought",
     ParentEnd.NOWHERE: "no exchange that lists it could take it",
 }

@@ -192,6 +192,8 @@ class OrdersDesk:
             apply(e.OrderFilled, book.apply_order_filled),
             apply(e.OrderCompleted, blotter.apply_order_completed),
             on(e.OrderCompleted, execution.on_order_completed),
+            apply(e.ProtectionFailed, blotter.apply_protection_failed),
+            on(e.ProtectionFailed, execution.on_protection_failed),
             apply(e.ParentEnded, blotter.apply_parent_ended),
             on(e.ParentEnded, execution.on_parent_ended),
             on(e.OrdersTicked, execution.on_orders_ticked),

@@ -216,6 +216,36 @@ def test_a_refused_stop_is_said_to_have_failed_and_not_tried_again_at_once() -> 
     assert desk.commands == []
 
 
+def test_what_no_stop_is_held_for_is_bought_no_further() -> None:
+    desk = OrdersDesk(**STOP, slice_depth_ratio=0.25)
+    desk.sees("8")
+    desk.approves("10")
+    desk.filled(desk.child().client_order_id)
+    desk.passes(1)
+
+    desk.hears(desk.stop().client_order_id, outcome=e.Outcome.REFUSED, reason="too many stops")
+
+    assert desk.ends() == [("unprotected", "2.0")]
+    desk.passes(10)
+    assert not [each for each in desk.commands if isinstance(each, e.AskQuotes)]
+
+
+def test_the_rest_of_an_entry_that_no_stop_is_held_for_is_cancelled() -> None:
+    desk = OrdersDesk(**STOP, entry_order="limit")
+    desk.sees()
+    desk.approves("2")
+    entry = desk.child().client_order_id
+    desk.fills(entry, "0.5", OrderState.PARTLY_FILLED)
+    desk.passes(1)
+
+    desk.hears(desk.stop().client_order_id, outcome=e.Outcome.REFUSED, reason="too many stops")
+
+    assert desk.said()[-2:] == ["OrderCancelRequested", "CancelOrder"]
+    again = desk.recovered(**STOP, entry_order="limit")
+    again.hears(entry, state=OrderState.CANCELED, filled_quantity=D("0.5"))
+    assert again.ends()[-1] == ("unprotected", "0.5")
+
+
 @pytest.mark.parametrize("outcome", [e.Outcome.NOT_SENT, e.Outcome.ABSENT])
 def test_a_stop_that_did_not_get_there_is_tried_thrice_each_time_later(outcome: e.Outcome) -> None:
     desk = OrdersDesk(**STOP)
