@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from typing import TYPE_CHECKING
 
-from daemon.core.bars import MissCause
 from daemon.core.events import (
     AskQuotes,
     BarsClosed,
-    BarsMissed,
     CancelOrder,
     Command,
     Event,
     HealthTick,
-    HistoryLoaded,
     LookUpOrder,
     RunClosed,
     StartTraining,
@@ -31,7 +27,6 @@ from daemon.core.inbox import Inbox
 from daemon.core.orders import Leg
 from daemon.core.reasons import HaltReason
 from daemon.core.timeframes import timeframe_ns
-from daemon.layers.ingestion.suspicion import PAST_BARS
 from daemon.running.books.holdings import holding, training_in_words
 from daemon.running.books.reconcile import Books
 from daemon.running.feature_check import FeatureCheck
@@ -44,6 +39,7 @@ from daemon.running.quotes import QuoteDesk
 from daemon.running.racing import first_of, until
 from daemon.running.runner import Runner
 from daemon.running.site_tasks import SiteTasks
+from daemon.running.slots import Slots
 from daemon.running.watching import Watching
 from daemon.venues.turns import Turns
 from daemon.web.control import Control
@@ -101,9 +97,7 @@ class Live:
         self._ids = [each.id for each in world.instruments]
         self._end_ns: int | None = None
         self._stop = asyncio.Event()
-        self._last_bars: dict[InstrumentId, Bar] = {}
-        self._recent: dict[InstrumentId, deque[Bar]] = {}
-        self._accounted_ns: dict[InstrumentId, int] = {}
+        self.slots = Slots(self._ids, self._timeframe_ns)
         self.inbox = Inbox(now_ns=None if world.is_lockstep else self._market_ns)
         self._halt_file = HaltFile(settings.run.state_dir)
         self._turns = Turns(is_ordered=world.is_lockstep)
@@ -151,32 +145,16 @@ class Live:
 
     def note(self, events: tuple[Event, ...]) -> None:
         """Hear of a step, committed now or found in the journal."""
-        first = events[0]
-        if isinstance(first, BarsClosed | HistoryLoaded):
-            for bar in first.bars:
-                self._last_bars[bar.instrument] = bar
-                recent = self._recent.setdefault(bar.instrument, deque(maxlen=PAST_BARS))
-                recent.append(bar)
-                self._accounted_ns[bar.instrument] = bar.close_ns
-        elif isinstance(first, BarsMissed):
-            after_ns = first.first_open_ns + first.count * self._timeframe_ns
-            self._accounted_ns[first.instrument] = after_ns
+        self.slots.note(events[0])
         if self.is_over:
             self._stop.set()
-
-    @property
-    def newest_close_ns(self) -> int | None:
-        """Close of the newest bar that is known, of any instrument."""
-        return max((bar.close_ns for bar in self._last_bars.values()), default=None)
 
     @property
     def is_over(self) -> bool:
         """Every slot of the run has come, or every market has ended before."""
         if all(each.is_over for each in self.sites.values()):
             return True
-        return self._end_ns is not None and all(
-            self._accounted_ns.get(each, 0) >= self._end_ns for each in self._ids
-        )
+        return self._end_ns is not None and self.slots.are_over(self._end_ns)
 
     async def run(self, end_ns: int | None) -> None:
         """Until the slot that closes at `end_ns`, the end of the market or `stop`; then drain."""
@@ -188,11 +166,11 @@ class Live:
         for each in self.sites.values():
             await each.clock_watch.check()
         enter: Callable[[Input], Awaitable[None]] = self.inbox.put
-        last: Mapping[InstrumentId, Bar] = self._last_bars
-        recent: Mapping[InstrumentId, Iterable[Bar]] = self._recent
+        last: Mapping[InstrumentId, Bar] = self.slots.last
+        recent: Mapping[InstrumentId, Iterable[Bar]] = self.slots.recent
         if self._fine is not None:
-            enter = self._fine.entrance(self.inbox.put, self._accounted_ns)
-            last = self._fine.last_parts(self._last_bars)
+            enter = self._fine.entrance(self.inbox.put, self.slots.accounted_ns)
+            last = self._fine.last_parts(self.slots.last)
             recent = self._fine.recent(last)
         lockstep = self._lockstep(enter) if self._world.is_lockstep else None
         publish = enter if lockstep is None else lockstep.publish
@@ -209,12 +187,11 @@ class Live:
                 await first_of(feed.ready.wait(), running, self._stop)
             self._reporter.ready()
             if lockstep is not None:
-                lockstep.start({each: self._last_bars[each].close_ns for each in self._ids})
+                lockstep.start({each: self.slots.last[each].close_ns for each in self._ids})
             await first_of(self._stop.wait(), running, self._stop)
             if lockstep is not None and self.is_over:
-                await self._drain(
-                    self._is_quiet
-                )  # or the last slot's answers would race with the stop
+                # Or the last slot's answers would race with the stop.
+                await self._drain(self._is_quiet)
             await self.inbox.put(StopRequested(ts_ns=self._world.now_ns()))
             await self._drain(self._is_left_alone)
             if self.is_over:
@@ -229,15 +206,8 @@ class Live:
     async def close(self) -> None:
         """Account for slots nothing came for at the end, sample health once more, close the run."""
         now_ns = self._world.now_ns()
-        for instrument, after_ns in sorted(self._accounted_ns.items()):
-            if self._end_ns is not None and after_ns < self._end_ns:
-                missed = BarsMissed(
-                    ts_ns=now_ns,
-                    instrument=instrument,
-                    first_open_ns=after_ns,
-                    count=(self._end_ns - after_ns) // self._timeframe_ns,
-                    cause=MissCause.OUTAGE,
-                )
+        if self._end_ns is not None:
+            for missed in self.slots.missed(self._end_ns, now_ns):
                 await self.runner.take(missed)
         await self.runner.take(HealthTick(ts_ns=now_ns))
         await self.runner.take(RunClosed(ts_ns=now_ns))

@@ -14,7 +14,6 @@ from daemon.app import build_core
 from daemon.core.clock import WireClock
 from daemon.core.errors import ExchangeUnreachable, JournalBroken
 from daemon.core.events import (
-    BooksAdopted,
     CanaryBegun,
     HistoryLoaded,
     ModelActivated,
@@ -22,13 +21,12 @@ from daemon.core.events import (
     RunOpened,
     Started,
 )
-from daemon.core.ids import mark_of
 from daemon.core.timeframes import rfc3339, timeframe_ns
 from daemon.feature_config import bars_needed, feature_set_of
 from daemon.layers.features.golden import golden_check
 from daemon.running.bar_keeper import BarKeeper
-from daemon.running.books.adoption import known_orders, left_behind
 from daemon.running.books.earlier_halts import halts_left
+from daemon.running.books.leftovers import Leftovers
 from daemon.running.books.recovery import booked, settle, was_cut_off
 from daemon.running.feature_check import check_of
 from daemon.running.fine_bars import FineBars
@@ -36,12 +34,10 @@ from daemon.running.golive.canary import canaries, tell_other
 from daemon.running.history import load_bars
 from daemon.running.listing_watch import news_of_rules
 from daemon.running.live import Live
-from daemon.running.models.candidates import candidate_job
 from daemon.running.models.desk import model_desk
 from daemon.running.models.following import Following
 from daemon.running.models.loading import activation
-from daemon.running.models.training_jobs import max_age_ns, training_job, usable_model
-from daemon.running.models.training_process import train
+from daemon.running.models.trainings import Trainings
 from daemon.running.models.use import let_go_unfit, use_candidate, use_model, use_models
 from daemon.running.opening import as_balances, opening
 from daemon.running.process.strays import Strays
@@ -53,14 +49,12 @@ from daemon.store.journal import SqliteJournal
 from daemon.store.models import ModelRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Iterator
 
     from daemon.config import Settings
     from daemon.core.bars import Bar
-    from daemon.core.events import Event, Input, StartTraining
-    from daemon.core.jobs import CandidateJob, TrainingJob, TrainingProgress
+    from daemon.core.events import Event
     from daemon.core.manifests import Manifest
-    from daemon.running.books.adoption import LeftBehind
     from daemon.running.reporting import Reporter
     from daemon.running.world.sites import World
     from daemon.store.runs import RunPaths, RunSpec
@@ -91,7 +85,7 @@ class Session:
     ) -> None:
         self._is_adopting = is_adopting
         self._waited_for: set[str] = set()  # exchanges that did not answer at the start
-        self._left: dict[str, LeftBehind] = {}  # by earlier runs, on each exchange
+        self._left = Leftovers(world, paths, settings.run.name, is_adopting=is_adopting)
         self._settings = settings
         self._spec = spec
         self._paths = paths
@@ -101,6 +95,9 @@ class Session:
         self._timeframe_ns = timeframe_ns(settings.data.timeframe)
         self._features = feature_set_of(settings)
         self._registry = ModelRegistry(paths.models)
+        self._trainings = Trainings(
+            settings, self._features, self._registry, paths, world, reporter, self._wire
+        )
         self._live: Live | None = None
         self._is_stopping = False
         self._starting: asyncio.Task[tuple[RunOpened, Live]] | None = None
@@ -196,12 +193,14 @@ class Session:
         self._following.mend(self._journal)
         self._reporter.use(core)
         if not known or self._is_adopting:
-            await self._look_for_left(known[-1].ts_ns if known else None)
+            opened_ns = known[-1].ts_ns if known else None
+            await self._left.look(core.blotter.orders, opened_ns, on_away=self._wait_for)
         opened = known[-1] if known else await self._open(live)
         now_ns = self._world.now_ns()
         await let_go_unfit(core, unfit, take, now_ns)
-        if not activated or self._is_no_use(activated[-1], now_ns, unfit):
-            model_id = await self._choose_model(live.newest_close_ns or self._world.first_open_ns)
+        if not activated or self._trainings.is_no_use(activated[-1], now_ns, unfit):
+            until_ns = live.slots.newest_close_ns or self._world.first_open_ns
+            model_id = await self._trainings.first(until_ns)
             await take(activation(self._use(model_id), now_ns))
         if not activated:
             await take(HistoryLoaded(ts_ns=now_ns, bars=bars))
@@ -219,7 +218,7 @@ class Session:
                 site.paper.restore(*booked(core.blotter, self._journal, site.exchange))
         venues = {site.exchange: site.venue for site in self._world.sites}
         watches = live.watch_books(opened)
-        await self._take_over(take, now_ns)
+        await self._left.take_over(take, now_ns)
         await settle(
             core.blotter,
             venues,
@@ -244,35 +243,6 @@ class Session:
         for exchange in sorted(self._waited_for):
             self._reporter.emit("exchange.back", exchange=exchange, at=rfc3339(now_ns))
 
-    async def _look_for_left(self, before_ns: int | None) -> None:
-        """What orders of this bot that no journal here knows have left on its accounts.
-
-        Those of another run here were left on purpose, unless they are asked for.
-        """
-        known = set(self._core.blotter.orders)
-        if not self._is_adopting:
-            known |= known_orders(self._paths.state_dir, self._spec.run)
-        for site in self._world.sites:
-            if site.paper is not None:
-                continue
-            mark = mark_of(bot=self._settings.run.name, account=site.account)
-            while True:
-                try:
-                    left = await left_behind(site.venue, site.instruments, mark, known, before_ns)
-                    break
-                except ExchangeUnreachable as error:
-                    await self._wait_for(site.exchange, error)
-            if left.orders:
-                self._left[site.exchange] = left
-
-    async def _take_over(self, take: Callable[[Input], Awaitable[None]], ts_ns: int) -> None:
-        """Adopt what was left, where somebody said so; else say it, which halts."""
-        for exchange, left in self._left.items():
-            if self._is_adopting:
-                await take(BooksAdopted(ts_ns=ts_ns, exchange=exchange, orders=left.orders))
-            else:
-                await take(left.as_difference(exchange, ts_ns))
-
     async def _wait_for(self, exchange: str, error: ExchangeUnreachable) -> None:
         """A service waits for its exchange and says so; at a terminal that is an error."""
         if not self._reporter.notifier.is_managed:
@@ -294,7 +264,7 @@ class Session:
             self._paths,
             self._reporter,
             self._wire,
-            train=self._retrain,
+            train=self._trainings.candidate,
             use=partial(use_candidate, core, self._registry, self._features),
             check=check_of(self._paths, self._world, self._settings, self._features),
             swap=model_desk(
@@ -322,23 +292,13 @@ class Session:
         """Hand a verified model to the core, ready for its activation."""
         return use_model(self._core, self._registry, self._features, model_id)
 
-    def _is_no_use(self, event: ModelActivated, now_ns: int, unfit: Mapping[str, str]) -> bool:
-        """It cannot be loaded, or layer 4 refuses it for its age and none will be asked for."""
-        is_too_old = now_ns - event.trained_through_ns > max_age_ns(self._settings)
-        return event.model in unfit or (is_too_old and not self._settings.retraining.enabled)
-
     def _recorded(self, live: Live) -> Iterator[Event]:
         for event in self._keeper.recovered(event for _, event in self._journal.read()):
             live.recall(event)
             yield event
 
     async def _open(self, live: Live) -> RunOpened:
-        tied_up = {
-            (name, quote): cost
-            for name, left in self._left.items()
-            for quote, cost in left.tied_up.items()
-        }
-        opened = await opening(self._world, self._settings, self._spec, tied_up)
+        opened = await opening(self._world, self._settings, self._spec, self._left.tied_up)
         await live.runner.take(opened)
         return opened
 
@@ -353,44 +313,3 @@ class Session:
             spike_scale=self._settings.data.spike_scale,
             report=self._reporter.progress,
         )
-
-    async def _choose_model(self, until_ns: int) -> str:
-        """The active model if it fits what comes, else one trained on the bars up to `until_ns`."""
-        world, settings = self._world, self._settings
-        found = usable_model(
-            self._registry,
-            market=world.model_market,
-            symbols=tuple(world.names.values()),
-            settings=settings,
-            features=self._features,
-            first_close_ns=until_ns + self._timeframe_ns,
-        )
-        if found is not None:
-            return found
-        model_id = await train(self._job(until_ns), self._on_training)
-        self._reporter.trained(self._registry.manifest(model_id))
-        return model_id
-
-    async def _retrain(self, asked: StartTraining) -> Manifest:
-        config = self._settings.retraining
-        job = self._job(asked.until_ns, candidate_job(config, asked.reason))
-        model_id = await train(job, self._on_training, within_s=config.max_minutes * 60.0)
-        return await asyncio.to_thread(self._registry.manifest, model_id)
-
-    def _job(self, until_ns: int, candidate: CandidateJob | None = None) -> TrainingJob:
-        settings, world = self._settings, self._world
-        return training_job(
-            settings,
-            self._features,
-            bars_db=self._paths.bars,
-            registry=self._paths.models,
-            market=world.model_market,
-            series=world.training_series(),
-            since_ns=until_ns - settings.data.history_bars * self._timeframe_ns,
-            until_ns=until_ns,
-            created_ns=self._wire.now_ns(),
-            candidate=candidate,
-        )
-
-    def _on_training(self, line: TrainingProgress) -> None:
-        self._reporter.progress("training", line.done, line.total, line.what)
