@@ -30,11 +30,11 @@ from daemon.layers.risk.distrust import Distrust
 from daemon.layers.risk.exits import flat
 from daemon.layers.risk.exposure import Exposure
 from daemon.layers.risk.flattening import Flattening
-from daemon.layers.risk.gates import Situation
 from daemon.layers.risk.halts import Halts
 from daemon.layers.risk.holdings import Holdings
 from daemon.layers.risk.pace import Pace
 from daemon.layers.risk.returns import Returns
+from daemon.layers.risk.situations import Situation
 from daemon.layers.risk.sizing import Tally
 from daemon.layers.risk.streaks import Streak
 from daemon.layers.risk.swaps import Swaps

@@ -15,7 +15,7 @@ from daemon.layers.risk.denials import Denial
 
 if TYPE_CHECKING:
     from daemon.config import RiskSection
-    from daemon.layers.risk.gates import Situation
+    from daemon.layers.risk.situations import Situation
 
 BPS = Decimal(10_000)
 

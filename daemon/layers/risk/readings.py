@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from daemon.config import RiskSection
     from daemon.core.costs import Costs
     from daemon.core.events import Quote, SignalEmitted
-    from daemon.layers.risk.gates import Gate, Situation
+    from daemon.layers.risk.gates import Gate
     from daemon.layers.risk.handler import Risk
+    from daemon.layers.risk.situations import Situation
     from daemon.layers.risk.sizing import Clamped
 
 Numbers: TypeAlias = tuple[str, str]  # what was found, and the limit it was held against

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from daemon.core.bars import Bar
     from daemon.core.book import Book
     from daemon.core.events import BarsClosed, Event, FundingCharged, RunOpened
-    from daemon.layers.risk.gates import Situation
+    from daemon.layers.risk.situations import Situation
 
 
 def liquidation_far(now: Situation, config: RiskSection) -> Denial | None:

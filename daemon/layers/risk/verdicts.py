@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from daemon.config import RiskSection
     from daemon.core.costs import Costs
     from daemon.core.events import Payoff
-    from daemon.layers.risk.gates import Situation
+    from daemon.layers.risk.situations import Situation
     from daemon.layers.risk.sizing import Stake
 
 

@@ -20,7 +20,7 @@ from daemon.core.orders import Order, Parent, Side
 from daemon.core.pipeline import ARITHMETIC
 from daemon.layers.risk import gates
 from daemon.layers.risk.denials import Valuation
-from daemon.layers.risk.gates import ENTRY_GATES, EXIT_GATES, Situation
+from daemon.layers.risk.gates import ENTRY_GATES, EXIT_GATES
 from daemon.layers.risk.market_gates import (
     book_deep,
     quoted,
@@ -28,6 +28,7 @@ from daemon.layers.risk.market_gates import (
     volatility_bearable,
 )
 from daemon.layers.risk.pace import Paced
+from daemon.layers.risk.situations import Situation
 from daemon.layers.risk.sizing import Room
 from daemon.layers.risk.streaks import Pause
 from daemon.layers.risk.swaps import liquidation_far
