@@ -106,6 +106,8 @@ class HealthSampled(Fact, frozen=True, kw_only=True, gc=False, tag=True):
     psi_prediction: float | None
     lost: int
     policy: str = "auc_window"  # the rule by which it was judged
+    judged: float | None = None  # the number that the rule looks at
+    judged_limit: float | None = None
     skill_lost: bool = False
     evidence: float | None = None
     evidence_limit: float | None = None

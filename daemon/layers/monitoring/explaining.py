@@ -66,6 +66,12 @@ REASONS: Mapping[str, str] = {
 }
 
 
+JUDGED: Mapping[str, str] = {
+    "auc_window": "upper end of the AUC's interval",
+    "last_n": "AUC of the last outcomes",
+}
+
+
 def amount(units: float | None) -> str:
     """Of evidence, which may be next to nothing or very large."""
     known = units or 0.0
@@ -83,11 +89,14 @@ def _deciding(sampled: HealthSampled, reason: str) -> str:
     """The number behind a reason, where there is one."""
     is_tested = sampled.policy == "sequential"
     skill = "" if sampled.auc is None else f"AUC {sampled.auc:.3f}"
+    lost = skill
+    if sampled.policy in JUDGED and sampled.judged is not None:
+        lost = f"{JUDGED[sampled.policy]} {sampled.judged:.3f}, limit {sampled.judged_limit}"
     against = f"evidence {amount(sampled.evidence)}, limit {amount(sampled.evidence_limit)}"
     shown = f"evidence {amount(sampled.shown)} of {amount(sampled.shown_limit)}"
     numbers = {
         HealthReason.TOO_FEW_OUTCOMES: f"{sampled.auc_n}",
-        HealthReason.SKILL_LOST: against if is_tested else skill,
+        HealthReason.SKILL_LOST: against if is_tested else lost,
         HealthReason.SKILL_DOUBTFUL: against if is_tested else skill,
         HealthReason.SKILL_NOT_SHOWN: shown if is_tested else skill,
         HealthReason.FEATURE_DRIFT: _farthest(sampled, is_fed=True),

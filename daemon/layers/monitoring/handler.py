@@ -13,6 +13,7 @@ from daemon.core.events import HealthSampled, HealthStatus
 from daemon.layers.monitoring.evidence import Evidence, Tests
 from daemon.layers.monitoring.figures import Window, since, window_of
 from daemon.layers.monitoring.health import (
+    NO_SKILL_AUC,
     BySkill,
     HealthReason,
     by_drift,
@@ -172,7 +173,7 @@ class Monitoring:
         is_tested = self._config.policy == "sequential"
         symbols = tests.symbols(self.rules, self._counts()) if is_tested else ()
         is_one_lost = any(each.is_lost for each in symbols)
-        by_skill = self._by_skill(tests, skill, recent)
+        by_skill, judged, judged_limit = self._by_skill(tests, skill, recent)
         status, reasons = judge(
             by_skill,
             by_drift(drift),
@@ -196,6 +197,8 @@ class Monitoring:
             psi_prediction=drift.prediction[0].psi if drift.prediction else None,
             lost=0 if self._model is None else self.outcomes.scores(self._model).lost,
             policy=self._config.policy,
+            judged=judged,
+            judged_limit=judged_limit,
             skill_lost=HealthReason.SKILL_LOST in reasons,
             evidence=tests.all.against,
             evidence_limit=self.rules.limit,
@@ -218,14 +221,19 @@ class Monitoring:
 
     # --- windows ------------------------------------------------------------------------------
 
-    def _by_skill(self, tests: Tests, skill: Skill, recent: Window) -> BySkill:
+    def _by_skill(
+        self, tests: Tests, skill: Skill, recent: Window
+    ) -> tuple[BySkill, float | None, float]:
+        """What the rule says, the number that it looks at, and its limit."""
         if self._config.policy == "sequential":
-            return by_evidence(tests.all, skill, self._config.min_resolved)
+            judged = by_evidence(tests.all, skill, self._config.min_resolved)
+            return judged, tests.all.against, self.rules.limit
         if self._config.policy == "auc_window":
-            return by_interval(skill, self._config.min_resolved)
+            return by_interval(skill, self._config.min_resolved), skill.high, NO_SKILL_AUC
         last_n = self._config.last_n
         last = recent.outcomes[-last_n:]
-        return by_last(auc(recent.probabilities[-last_n:], last), len(last), last_n)
+        last_auc = auc(recent.probabilities[-last_n:], last)
+        return by_last(last_auc, len(last), last_n), last_auc, NO_SKILL_AUC
 
     def _recent(self) -> Window:
         return window_of(self._scored()[-self._config.window_outcomes :], self._block_ns())

@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from daemon.core.instruments import InstrumentId
     from daemon.layers.risk.policy import Policy
 
-NO_SKILL_AUC = 0.5
-
 
 class Halts:
     """The halts in force; of two with one reason the newer detail is kept."""
@@ -133,13 +131,12 @@ class Halts:
 
     def on_health_sampled(self, event: HealthSampled) -> Iterator[Event]:
         if event.status is HealthStatus.CRITICAL and HaltReason.MODEL_CRITICAL not in self._halted:
-            is_tested = event.policy == "sequential"
             yield TradingHalted(
                 ts_ns=event.ts_ns,
                 reason=HaltReason.MODEL_CRITICAL,
                 detail="; ".join(event.reasons),
-                value=event.evidence if is_tested else event.auc_high,
-                limit=event.evidence_limit if is_tested else NO_SKILL_AUC,
+                value=event.judged,
+                limit=event.judged_limit,
             )
 
     def on_features_checked(self, event: FeaturesChecked) -> Iterator[Event]:

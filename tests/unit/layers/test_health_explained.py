@@ -57,6 +57,15 @@ def test_the_other_rules_are_told_with_their_own_errors() -> None:
     assert any("more than 6,760 bars" in line for line in by_interval.errors)
 
 
+def test_a_lost_skill_is_told_with_the_number_that_its_rule_looked_at() -> None:
+    lost = {"status": HealthStatus.CRITICAL, "reasons": ("skill_lost",)}
+    by_last = a_health_sample(**lost, policy="last_n", judged=0.4, judged_limit=0.5, auc=0.61)
+    by_interval = a_health_sample(**lost, policy="auc_window", judged=0.49, judged_limit=0.5)
+
+    assert "(AUC of the last outcomes 0.400, limit 0.5)" in " ".join(why(by_last))
+    assert "(upper end of the AUC's interval 0.490, limit 0.5)" in " ".join(why(by_interval))
+
+
 def test_what_would_change_it_is_what_keeps_it_from_being_better_or_worse() -> None:
     healthy = told(a_sample(HealthStatus.HEALTHY, evidence=2.0)).changes
     lost = told(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+import pytest
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
@@ -241,6 +242,8 @@ def test_without_a_model_health_is_unknown() -> None:
         psi_prediction=None,
         lost=0,
         policy="sequential",
+        judged=0.0,
+        judged_limit=1080.0,
         evidence=0.0,
         evidence_limit=1080.0,
         shown=0.0,
@@ -395,6 +398,26 @@ def test_by_the_last_outcomes_a_good_model_is_healthy() -> None:
     run(pipeline, [an_activation(), *a_market(300, pull=2.5)])
 
     assert (sample(pipeline).status, sample(pipeline).policy) == (HealthStatus.HEALTHY, "last_n")
+
+
+@pytest.mark.parametrize("policy", ["auc_window", "last_n", "sequential"])
+def test_the_number_that_a_rule_looks_at_stands_in_the_sample_beside_its_limit(
+    policy: Literal["sequential", "auc_window", "last_n"],
+) -> None:
+    _, pipeline = a_monitor(policy=policy)
+    run(pipeline, [an_activation(), *a_market(600, pull=-2.0)])
+
+    sampled = sample(pipeline)
+
+    assert sampled.status is HealthStatus.CRITICAL
+    assert sampled.judged is not None
+    looked_at = {"auc_window": sampled.auc_high, "sequential": sampled.evidence}
+    if policy == "last_n":  # of the newest thirty, and neither of these
+        assert sampled.judged not in {sampled.auc, sampled.auc_high}
+    else:
+        assert sampled.judged == looked_at[policy]
+    assert sampled.judged_limit == (sampled.evidence_limit if policy == "sequential" else 0.5)
+    assert (sampled.judged > sampled.judged_limit) == (policy == "sequential")
 
 
 def test_a_feature_that_left_its_place_is_named_and_warned_of() -> None:

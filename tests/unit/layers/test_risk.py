@@ -1043,6 +1043,16 @@ def test_a_critical_model_halts_and_any_other_health_does_not() -> None:
         assert [each.reason for each in caused] == [e.HaltReason.MODEL_CRITICAL] * is_critical
 
 
+def test_the_halt_of_a_critical_model_tells_the_number_that_was_judged() -> None:
+    sampled = a_health_sample(
+        status=e.HealthStatus.CRITICAL, auc_high=0.65, judged=0.31, judged_limit=0.5
+    )
+
+    (halt,) = halts(Desk().takes(sampled))
+
+    assert (halt.value, halt.limit) == (0.31, 0.5)
+
+
 def test_books_that_differ_from_the_venues_halt_with_the_differences() -> None:
     desk = Desk()
 
