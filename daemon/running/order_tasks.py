@@ -26,14 +26,7 @@ def follow_open(blotter: Blotter, outboxes: Mapping[str, Outbox]) -> None:
     for order in blotter.all_open():
         if not order.is_unresolved:
             outboxes[order.instrument.exchange].watch(
-                LookUpOrder(
-                    ts_ns=order.intended_ns,
-                    client_order_id=order.client_order_id,
-                    instrument=order.instrument,
-                    intended_ns=order.intended_ns,
-                    reason="it was open at the start",
-                    order_type=order.order_type,
-                )
+                LookUpOrder.of(order, order.intended_ns, "it was open at the start")
             )
 
 

@@ -156,14 +156,7 @@ class CcxtVenue:
         """Ask for its end, whatever that answers, then look: it may have filled before."""
         ours, symbol = order.client_order_id, order.instrument.symbol
         self._ours.add(ours)
-        look_up = LookUpOrder(
-            ts_ns=order.ts_ns,
-            client_order_id=ours,
-            instrument=order.instrument,
-            intended_ns=order.intended_ns,
-            reason="after a cancel",
-            order_type=order.order_type,
-        )
+        look_up = LookUpOrder.of(order, order.ts_ns, "after a cancel")
         try:
             await self._reader.markets()
             theirs = order.venue_order_id

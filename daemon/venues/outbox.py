@@ -283,14 +283,7 @@ class Outbox:
         ours = command.client_order_id
         if not self._is_following or told.state is OrderState.FILLED or ours in self._behind:
             return
-        question = LookUpOrder(
-            ts_ns=told.ts_ns,
-            client_order_id=ours,
-            instrument=command.instrument,
-            intended_ns=command.intended_ns,
-            reason="some time after a cancel",
-            order_type=command.order_type,
-        )
+        question = LookUpOrder.of(command, told.ts_ns, "some time after a cancel")
 
         async def look() -> None:
             try:

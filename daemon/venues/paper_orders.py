@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from daemon.core.events import LookUpOrder, SubmitOrder
+from daemon.core.events import SubmitOrder
 from daemon.core.instruments import plain
 from daemon.core.orders import OrderType, Side
 from daemon.core.timeframes import NS_PER_MS
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from daemon.core.bars import RawBar
-    from daemon.core.events import CancelOrder
     from daemon.core.instruments import Instrument
     from daemon.core.orders import Order
     from daemon.core.ports import Book
@@ -224,15 +223,4 @@ def submitted(order: Order) -> SubmitOrder:
         price=order.price,
         stop_price=order.stop_price,
         is_exit=order.is_exit,
-    )
-
-
-def question(order: CancelOrder) -> LookUpOrder:
-    return LookUpOrder(
-        ts_ns=order.ts_ns,
-        client_order_id=order.client_order_id,
-        instrument=order.instrument,
-        intended_ns=order.intended_ns,
-        reason=order.reason,
-        order_type=order.order_type,
     )

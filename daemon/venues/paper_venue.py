@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from daemon.core.errors import ExchangeUnreachable
-from daemon.core.events import Outcome, ReportSource
+from daemon.core.events import (
+    LookUpOrder,
+    Outcome,
+    ReportSource,
+)
 from daemon.core.orders import OrderState
 from daemon.core.ports import Account
 from daemon.venues.paper_funding import PaperFunding
 from daemon.venues.paper_matching import PaperMatching, report_of
-from daemon.venues.paper_orders import candles_of, question
+from daemon.venues.paper_orders import candles_of
 from daemon.venues.paper_terms import PaperTerms
 
 if TYPE_CHECKING:
@@ -31,7 +35,6 @@ if TYPE_CHECKING:
     from daemon.core.events import (
         CancelOrder,
         FundingCharged,
-        LookUpOrder,
         OrderReported,
         PositionLiquidated,
         SubmitOrder,
@@ -119,7 +122,7 @@ class PaperVenue:
         """Gone after the latency, unless the market has come to it by then."""
         ours = order.client_order_id
         await asyncio.sleep(self._terms.latency_s(f"cancel {ours}"))
-        report = await self.look_up(question(order))
+        report = await self.look_up(LookUpOrder.of(order, order.ts_ns, order.reason))
         if ours in self._matching.resting:
             self._matching.end(ours, OrderState.CANCELED)
             report = replace(self._matching.booked[ours], source=ReportSource.LOOKUP)

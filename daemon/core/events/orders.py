@@ -4,10 +4,11 @@ Belongs here: single orders. What they do to the account belongs to `account`.
 """
 
 from decimal import Decimal
+from typing import Self
 
 from daemon.core.events.base import Command, Fact, Input
 from daemon.core.instruments import InstrumentId
-from daemon.core.orders import Fill, Leg, OrderState, OrderType, Side
+from daemon.core.orders import Fill, Leg, Order, OrderState, OrderType, Side
 from daemon.core.reasons import Outcome, ParentEnd, ReportSource
 
 
@@ -184,6 +185,18 @@ class LookUpOrder(Command, frozen=True, kw_only=True, gc=False, tag=True):
     intended_ns: int
     reason: str
     order_type: OrderType = OrderType.MARKET
+
+    @classmethod
+    def of(cls, order: Order | CancelOrder, ts_ns: int, reason: str) -> Self:
+        """The question what became of an order, or of one that is to be canceled."""
+        return cls(
+            ts_ns=ts_ns,
+            client_order_id=order.client_order_id,
+            instrument=order.instrument,
+            intended_ns=order.intended_ns,
+            reason=reason,
+            order_type=order.order_type,
+        )
 
     @property
     def is_resting(self) -> bool:

@@ -182,11 +182,13 @@ class Reports:
         if counted is None and event.state is OrderState.FILLED:
             counted = order.quantity
         if counted is None and event.source is not ReportSource.LOOKUP:
-            yield _look_up(
-                event, order, f"{event.state}, and the venue does not say how much filled"
+            yield LookUpOrder.of(
+                order, event.ts_ns, f"{event.state}, and the venue does not say how much filled"
             )
         elif counted is not None and filled < counted:
-            yield _look_up(event, order, f"the venue counts {counted}, {filled} known here")
+            yield LookUpOrder.of(
+                order, event.ts_ns, f"the venue counts {counted}, {filled} known here"
+            )
         else:
             yield OrderCompleted(
                 ts_ns=event.ts_ns,
@@ -196,17 +198,6 @@ class Reports:
                 state=event.state,
                 filled_quantity=filled,
             )
-
-
-def _look_up(event: OrderReported, order: Order, reason: str) -> LookUpOrder:
-    return LookUpOrder(
-        ts_ns=event.ts_ns,
-        client_order_id=order.client_order_id,
-        instrument=order.instrument,
-        intended_ns=order.intended_ns,
-        reason=reason,
-        order_type=order.order_type,
-    )
 
 
 def _worse_bps(side: Side, price: Decimal, than: Decimal) -> float:

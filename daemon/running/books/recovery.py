@@ -84,16 +84,7 @@ async def _settle_one(  # noqa: PLR0917  # one exchange, as settle knows it
         await take(await _answer(venue, command))
 
     for order in [each for each in blotter.all_open() if each.instrument.exchange == exchange]:
-        await look_up(
-            LookUpOrder(
-                ts_ns=ts_ns,
-                client_order_id=order.client_order_id,
-                instrument=order.instrument,
-                intended_ns=order.intended_ns,
-                reason=WHEN_ASKED_AT_START,
-                order_type=order.order_type,
-            )
-        )
+        await look_up(LookUpOrder.of(order, ts_ns, WHEN_ASKED_AT_START))
     hands = Hands(enter=take, look_up=look_up, rest=_at_once, now_ns=lambda: ts_ns)
     await watch.check(hands, is_adopting=is_adopting)
 

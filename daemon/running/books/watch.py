@@ -31,7 +31,6 @@ from daemon.running.books.reconcile import Difference, Kind, agreed, compare, wo
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from daemon.core.orders import Order
     from daemon.core.ports import Account, Venue, VenueFill
     from daemon.running.books.reconcile import Books, Comparison, Ground
 
@@ -208,7 +207,7 @@ class BookWatch:
         )
         for each in orders:
             order = self._books.blotter.orders[each.client_order_id]
-            await hands.look_up(_question(order, "it was adopted", hands.now_ns()))
+            await hands.look_up(LookUpOrder.of(order, hands.now_ns(), "it was adopted"))
         return True
 
     async def _ask(self, found: Iterable[Difference], asked: set[str], hands: Hands) -> None:
@@ -217,7 +216,7 @@ class BookWatch:
             order = self._books.blotter.orders.get(each.subject)
             if each.kind is Kind.ORDER and order is not None and each.subject not in asked:
                 asked.add(each.subject)
-                await hands.look_up(_question(order, each.text, hands.now_ns()))
+                await hands.look_up(LookUpOrder.of(order, hands.now_ns(), each.text))
 
     async def _agree(self, account: Account, hands: Hands) -> None:
         now_ns = hands.now_ns()
@@ -316,17 +315,6 @@ class _Sightings:
             count >= READINGS_MIN and now_s - since_s >= self._patience_s
             for since_s, count in self._seen.values()
         )
-
-
-def _question(order: Order, reason: str, ts_ns: int) -> LookUpOrder:
-    return LookUpOrder(
-        ts_ns=ts_ns,
-        client_order_id=order.client_order_id,
-        instrument=order.instrument,
-        intended_ns=order.intended_ns,
-        reason=reason,
-        order_type=order.order_type,
-    )
 
 
 def _name(each: VenueFill) -> str:

@@ -416,6 +416,7 @@ def test_the_number_that_a_rule_looks_at_stands_in_the_sample_beside_its_limit(
         assert sampled.judged not in {sampled.auc, sampled.auc_high}
     else:
         assert sampled.judged == looked_at[policy]
+    assert sampled.judged_limit is not None
     assert sampled.judged_limit == (sampled.evidence_limit if policy == "sequential" else 0.5)
     assert (sampled.judged > sampled.judged_limit) == (policy == "sequential")
 
