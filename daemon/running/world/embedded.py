@@ -17,7 +17,7 @@ from daemon.core.timeframes import NS_PER_MS, floor_to_grid, timeframe_ns
 from daemon.layers.ingestion.feed_config import Transport, transport_of
 from daemon.running.world.live_account import checked
 from daemon.running.world.shadow import SHADOW, shadowed, unheard
-from daemon.running.world.sites import Site
+from daemon.running.world.sites import OrderSide, Site
 from daemon.venues.budget import Use
 from daemon.venues.embedded_link import EmbeddedLink, EmbeddedMarket
 from daemon.venues.read_only import wall
@@ -84,7 +84,6 @@ async def embedded_site(
         exchange=exchange,
         market=market_name(market),
         market_key=embedded_key(exchange, market, endpoint.fingerprint),
-        account=now.instance,
         clock=clock,
         market_data=market_data,
         history_data=history,
@@ -100,7 +99,13 @@ async def embedded_site(
         sends_empty_bars=inner.sends_empty_bars,
         on_wire_time=public.budget.set_time,
         transport=transport_for(settings, exchange, inner),
-        **orders,
+        label=orders.label,
+        account=orders.account,
+        venue=orders.venue,
+        paper=orders.paper,
+        tell_doubts_to=orders.tell_doubts_to,
+        key=orders.key,
+        arming=orders.arming,
     )
 
 
@@ -130,19 +135,20 @@ async def _orders(  # noqa: PLR0917  # the world of an account
     now: ExchangeClock,
     accepts_unverified: bool,
     note: Note,
-) -> dict[str, Any]:
+) -> OrderSide:
     """The parts of a site that hang on the mode: signed orders, or a shadow of them."""
     exchange, is_shadow = instruments[0].id.exchange, settings.run.mode == SHADOW
     if is_shadow:
         wall(client, exchange)
     key = await checked(settings, client, exchange, accepts_unverified)
     if not is_shadow:
-        return {
-            "label": now.label,
-            "venue": account,
-            "tell_doubts_to": account.tell_doubts_to,
-            "key": key,
-        }
+        return OrderSide(
+            label=now.label,
+            account=now.instance,
+            venue=account,
+            tell_doubts_to=account.tell_doubts_to,
+            key=key,
+        )
     terms = paper_terms(settings, exchange)
     if now.mode == LOCKSTEP:  # the market waits, so nothing is late
         terms = replace(terms, latency_ms=0, latency_jitter_ms=0)
@@ -157,7 +163,13 @@ async def _orders(  # noqa: PLR0917  # the world of an account
         timeframe_ns=timeframe_ns(settings.data.fetched_timeframe),
         note=note,
     )
-    return {"label": f"{now.label}, SHADOW ORDERS", "venue": venue, "paper": paper, "key": key}
+    return OrderSide(
+        label=f"{now.label}, SHADOW ORDERS",
+        account=now.instance,
+        venue=venue,
+        paper=paper,
+        key=key,
+    )
 
 
 def transport_for(settings: Settings, exchange: str, market: CcxtMarket) -> Transport:

@@ -20,7 +20,7 @@ from daemon.running.world.live_account import (
     checks_of,
 )
 from daemon.running.world.shadow import SHADOW, refuse_shadow, shadowed, unheard
-from daemon.running.world.sites import Site
+from daemon.running.world.sites import OrderSide, Site
 from daemon.venues.budget import Use
 from daemon.venues.read_only import wall
 
@@ -93,13 +93,13 @@ async def _paper_site(
         terms=paper_terms(settings, exchange),
         funding=market.data.funding if is_funded else None,
     )
-    return market.site(
-        settings,
+    orders = OrderSide(
         label=f"LIVE MARKET {exchange}, PAPER ORDERS",
         account=f"paper-{settings.run.name}",
         venue=paper,
         paper=paper,
     )
+    return market.site(settings, orders)
 
 
 async def _shadow_site(  # noqa: PLR0917  # what an account is made of
@@ -138,14 +138,14 @@ async def _shadow_site(  # noqa: PLR0917  # what an account is made of
         for each in (account, market.data, market.history):
             await each.close()
         raise
-    return market.site(
-        settings,
+    orders = OrderSide(
         label=f"LIVE MARKET {exchange}, SHADOW ORDERS",
         account=f"shadow-{settings.run.name}",
         venue=venue,
         paper=paper,
         key=key,
     )
+    return market.site(settings, orders)
 
 
 async def _live_site(  # noqa: PLR0917  # what an account is made of
@@ -167,8 +167,7 @@ async def _live_site(  # noqa: PLR0917  # what an account is made of
         await venue.close()
         raise
 
-    return market.site(
-        settings,
+    orders = OrderSide(
         label=f"LIVE MARKET {exchange}, REAL ORDERS",
         account=f"live-{settings.run.name}",
         venue=venue,
@@ -176,6 +175,7 @@ async def _live_site(  # noqa: PLR0917  # what an account is made of
         tell_doubts_to=venue.tell_doubts_to,
         arming=arming,
     )
+    return market.site(settings, orders)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -191,7 +191,7 @@ class _Market:
     clock: MarketClock
     server_ns: int
 
-    def site(self, settings: Settings, **orders: Any) -> Site:
+    def site(self, settings: Settings, orders: OrderSide) -> Site:
         return Site(
             exchange=self.exchange,
             market=self.exchange,
@@ -205,7 +205,13 @@ class _Market:
             sends_empty_bars=self.data.sends_empty_bars,
             transport=self.transport,
             on_wire_time=self.public.budget.set_time,
-            **orders,
+            label=orders.label,
+            account=orders.account,
+            venue=orders.venue,
+            paper=orders.paper,
+            tell_doubts_to=orders.tell_doubts_to,
+            key=orders.key,
+            arming=orders.arming,
         )
 
 

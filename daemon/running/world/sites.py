@@ -32,6 +32,19 @@ def deaf(_tell: Callable[[], None]) -> None:
     """Of an account without a stream, which has nothing to lose."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderSide:
+    """What orders of one exchange go through: its account, its shadow, or paper."""
+
+    label: str
+    account: str
+    venue: Venue
+    paper: PaperVenue | None = None
+    tell_doubts_to: Callable[[Callable[[], None]], None] = deaf
+    key: LiveKey | None = None
+    arming: Arming | None = None
+
+
 @dataclass(slots=True, kw_only=True)
 class Site:
     """One exchange: its market data, its account, its clock and its limits.
