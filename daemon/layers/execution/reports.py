@@ -118,7 +118,7 @@ class Reports:
         every exit. Nothing is concluded from a reply, which may be older than what is known.
         """
         if event.source is ReportSource.STREAM:
-            yield _look_up(event, order, "the venue rejected it after all")
+            yield LookUpOrder.of(order, event.ts_ns, "the venue rejected it after all")
         elif event.source is ReportSource.LOOKUP and order.state is OrderState.ACCEPTED:
             yield _told_why(OrderRefused, event, order)
         else:
