@@ -55,7 +55,8 @@ class Row(Struct, frozen=True, kw_only=True):
     kinds: dict[str, Kind]
     looks: tuple[Look, ...]
     last_looks: tuple[Look, ...] = ()
-    fills: Look
+    fills: Look  # by pages as large as the exchange gives; where it has one size, or
+    # ccxt drops what is asked (gate), none is asked
     cancel: Look
     late_s: float  # 0 where execution.validity_ms is sent along
     late_because: str  # what makes a later one refused
@@ -95,7 +96,7 @@ BINANCE = Row(
     },
     looks=(Look("fetch_order", BY_ID),),
     last_looks=(LIST_OPEN, Look("fetch_orders")),
-    fills=Look("fetch_order_trades", order_id=THEIRS),
+    fills=Look("fetch_order_trades", {"limit": "1000"}, order_id=THEIRS),
     cancel=Look("cancel_order", BY_ID),
     late_s=0.0,
     late_because="recvWindow",
@@ -152,7 +153,7 @@ CAPABILITIES: dict[str, Row] = {
             Look("fetch_open_orders", {"orderLinkId": OURS}),
             Look("fetch_canceled_and_closed_orders", {"orderLinkId": OURS}),
         ),
-        fills=Look("fetch_order_trades", order_id=THEIRS),
+        fills=Look("fetch_order_trades", {"limit": "100"}, order_id=THEIRS),
         cancel=Look("cancel_order", {"orderLinkId": OURS}),
         late_s=5.0,
         late_because="recv_window",
@@ -202,7 +203,7 @@ CAPABILITIES: dict[str, Row] = {
         # By id only active orders are found: one that was filled at once "does not exist".
         looks=(Look("fetch_order", BY_ID), Look("fetch_closed_orders", {SINCE: SINCE})),
         last_looks=(LIST_OPEN,),
-        fills=Look("fetch_order_trades", order_id=THEIRS),
+        fills=Look("fetch_order_trades", {"pageSize": "500"}, order_id=THEIRS),
         cancel=Look("cancel_order", BY_ID),
         late_s=5.0,
         late_because="the signature's timestamp",

@@ -173,19 +173,21 @@ class Reports:
 
     @staticmethod
     def _ending(event: OrderReported, order: Order, filled: Decimal) -> Iterator[Event]:
-        """The order is over only when the venue says so and every fill it counts is known here."""
+        """The order is over when the venue says so and every fill it counts is known here, and when
+        all of it has filled: some list too few fills at a time to ever tell of such an end.
+        """
         is_told = event.outcome is Outcome.ACKNOWLEDGED and event.state in _ENDED
-        if not is_told or not order.is_open:
+        is_whole = filled >= order.quantity > order.filled_quantity
+        if not order.is_open or not (is_told or is_whole):
             return
-        assert event.state is not None
         counted = event.filled_quantity
         if counted is None and event.state is OrderState.FILLED:
             counted = order.quantity
-        if counted is None and event.source is not ReportSource.LOOKUP:
+        if is_told and counted is None and event.source is not ReportSource.LOOKUP:
             yield LookUpOrder.of(
                 order, event.ts_ns, f"{event.state}, and the venue does not say how much filled"
             )
-        elif counted is not None and filled < counted:
+        elif is_told and counted is not None and filled < counted:
             yield LookUpOrder.of(
                 order, event.ts_ns, f"the venue counts {counted}, {filled} known here"
             )
@@ -195,7 +197,7 @@ class Reports:
                 client_order_id=order.client_order_id,
                 instrument=order.instrument,
                 trace=order.trace,
-                state=event.state,
+                state=event.state if is_told and event.state else OrderState.FILLED,
                 filled_quantity=filled,
             )
 

@@ -276,6 +276,17 @@ def test_what_has_filled_in_part_and_is_said_to_be_rejected_whole_ends_with_an_a
     assert desk.filled(order) == 1
 
 
+def test_what_has_filled_whole_is_over_though_the_venue_never_lists_all_of_it_at_once() -> None:
+    desk = Desk()
+    order = desk.intends()
+    desk.hears(order, fill("1"), state=S.PARTLY_FILLED, filled_quantity=D(2))
+
+    found = desk.hears(order, fill("2"))  # as reconciliation tells of it: by the fill alone
+
+    assert kinds(found) == ["OrderFilled", "OrderCompleted"]
+    assert desk.state(order) is S.FILLED
+
+
 def test_an_order_nobody_intended_halts_and_books_nothing() -> None:
     desk = Desk()
 
