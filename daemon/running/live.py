@@ -30,6 +30,7 @@ from daemon.core.timeframes import timeframe_ns
 from daemon.running.books.holdings import holding, training_in_words
 from daemon.running.books.reconcile import Books
 from daemon.running.feature_check import FeatureCheck
+from daemon.running.fence import Fence
 from daemon.running.halt_file import HaltFile
 from daemon.running.health import HealthTask
 from daemon.running.lockstep import Lockstep
@@ -215,6 +216,12 @@ class Live:
     # --- parts --------------------------------------------------------------------------------
 
     def _site_tasks(self, reporter: Reporter) -> dict[str, SiteTasks]:
+        fence = Fence(
+            self._halt_file,
+            lambda: self._core.risk.halted,
+            self._stop.is_set,
+            is_lockstep=self._world.is_lockstep,
+        )
         return {
             site.exchange: SiteTasks(
                 site,
@@ -227,6 +234,7 @@ class Live:
                 rest=self._rest,
                 on_over=self._on_site_over,
                 turns=self._turns,
+                fence=fence,
             )
             for site in self._world.sites
         }

@@ -19,7 +19,6 @@ from daemon.layers.ingestion.feed import Feed
 from daemon.layers.ingestion.feed_config import FeedConfig, Transport
 from daemon.running.books.task import BookTask
 from daemon.running.clock_watch import ClockWatch
-from daemon.running.halt_file import HaltFile
 from daemon.running.key_watch import KeyWatch
 from daemon.running.listing_watch import ListingWatch
 from daemon.running.world.exchange_process import ExchangeProcess
@@ -68,6 +67,7 @@ class SiteTasks:
         rest: Callable[[], Awaitable[None]],
         on_over: Callable[[], None],
         turns: Turns,
+        fence: Callable[[bool], str],
     ) -> None:
         self.site = site
         self.outbox = Outbox(
@@ -78,7 +78,7 @@ class SiteTasks:
             # beside them comes sooner or later from run to run.
             is_listening=not site.is_lockstep,
             is_following=not site.is_lockstep,
-            fence=HaltFile(settings.run.state_dir).fence,
+            fence=fence,
         )
         self.is_over = False
         self.is_lost = False

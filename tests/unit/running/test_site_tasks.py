@@ -44,7 +44,7 @@ def heard(*, is_stopping: bool) -> list[Input]:
         tasks = SiteTasks(
             site, load(None, {"data.timeframe": "1h"}, {}), wire=wire, reporter=reporter, put=put,
             stop=stop, is_quiet=lambda: True, rest=at_once,
-            on_over=lambda: None, turns=Turns(is_ordered=False),
+            on_over=lambda: None, turns=Turns(is_ordered=False), fence=lambda _is_exit: "",
         )  # fmt: skip
         feed = tasks.feed(put, {BTC: a_bar(-1)}, {}, None)
         if is_stopping:
