@@ -201,7 +201,7 @@ def export(  # noqa: PLR0917  # one parameter per option
             as_json=json,
         )
         raise typer.Exit(code)
-    from daemon.cli.books import export_run
+    from daemon.cli.exports import export_run
 
     raise typer.Exit(export_run(what, run, config, state_dir, as_json=json))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.cli.books import export_run
+from daemon.cli.exports import export_run
 from daemon.cli.output import pairs
 from daemon.core.errors import UsageRefused
 
