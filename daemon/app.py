@@ -18,6 +18,7 @@ from daemon.core.edges import TradeRule
 from daemon.core.flows import ExternalFlows
 from daemon.core.listings import Listings
 from daemon.core.pipeline import Pipeline
+from daemon.core.repute import Repute, Tolerance
 from daemon.core.roles import Roles
 from daemon.core.timeframes import DAY_NS, timeframe_ns
 from daemon.layers.execution import Execution
@@ -33,7 +34,7 @@ from daemon.routes import routes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from daemon.config import ExecutionSection, Settings
+    from daemon.config import ExecutionSection, RiskSection, Settings
     from daemon.core.instruments import InstrumentId
     from daemon.layers.features.sets import FeatureSet
     from daemon.layers.inference.model import ActiveModel
@@ -48,6 +49,7 @@ class Core(Struct):
     costs: CostEstimate
     flows: ExternalFlows
     roles: Roles
+    repute: Repute
     features: Features
     inference: Inference
     signals: Signals
@@ -93,9 +95,10 @@ def build_core(
         bar_age_max_ns=round(settings.data.max_decision_age_ratio * length_ns),
         model_age_max_ns=_age_max_ns(settings),
     )
-    risk = _risk(settings, book, blotter, costs)
+    repute = Repute(_tolerance(settings.risk), blotter)
+    risk = _risk(settings, book, blotter, costs, repute)
     execution = Execution(
-        settings.execution, blotter, book, price_collar_bps=settings.risk.price_collar_bps
+        settings.execution, blotter, book, repute, price_collar_bps=settings.risk.price_collar_bps
     )
     monitoring = Monitoring(settings.health, timeframe_ns=length_ns)
     core = Core(
@@ -105,6 +108,7 @@ def build_core(
         costs=costs,
         flows=ExternalFlows(),
         roles=roles,
+        repute=repute,
         features=features,
         inference=inference,
         signals=signals,
@@ -118,16 +122,27 @@ def build_core(
     return core
 
 
-def _risk(settings: Settings, book: Book, blotter: Blotter, costs: CostEstimate) -> Risk:
+def _risk(
+    settings: Settings, book: Book, blotter: Blotter, costs: CostEstimate, repute: Repute
+) -> Risk:
     policy = Policy(settings.policy, book, blotter, model_age_max_ns=_age_max_ns(settings))
     return Risk(
         settings.risk,
         book,
         blotter,
         costs=costs.of,
+        repute=repute,
         quarantine_max_per_day=settings.data.quarantine_max_per_day,
         stop_loss_ratio=settings.execution.stop_loss_ratio,
         policy=policy,
+    )
+
+
+def _tolerance(config: RiskSection) -> Tolerance:
+    return Tolerance(
+        unresolved_max=config.max_unresolved_orders,
+        refusals_max=config.max_refusals_in_a_row,
+        refusal_pause_bars=config.refusal_pause_bars,
     )
 
 

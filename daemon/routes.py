@@ -105,6 +105,7 @@ def run_routes(core: Core) -> list[Route]:
         apply(e.RunOpened, blotter.listings.apply_run_opened),
         apply(e.RunOpened, book.apply_run_opened),
         apply(e.RunOpened, core.costs.apply_run_opened),
+        apply(e.RunOpened, core.repute.apply_run_opened),
         apply(e.RunOpened, execution.apply_run_opened),
         apply(e.RunOpened, risk.apply_run_opened),
         apply(e.RunOpened, risk.policy.apply_run_opened),
@@ -200,7 +201,7 @@ def decision_routes(core: Core) -> list[Route]:
 
 def answer_routes(core: Core) -> list[Route]:
     """What an exchange says of an order, until it has filled or ended."""
-    blotter, risk, execution = core.blotter, core.risk, core.execution
+    blotter, execution = core.blotter, core.execution
     # fmt: off
     return [
         on(e.OrderReported, execution.on_order_reported,
@@ -209,10 +210,10 @@ def answer_routes(core: Core) -> list[Route]:
         apply(e.OrderCancelRequested, blotter.apply_order_cancel_requested),
         apply(e.OrderAccepted, blotter.apply_order_accepted),
         apply(e.OrderAccepted, execution.apply_order_accepted),
-        apply(e.OrderAccepted, risk.apply_order_accepted),
+        apply(e.OrderAccepted, core.repute.apply_order_accepted),
         apply(e.OrderRefused, blotter.apply_order_refused),
         apply(e.OrderRefused, execution.apply_order_refused),
-        apply(e.OrderRefused, risk.apply_order_refused),
+        apply(e.OrderRefused, core.repute.apply_order_refused),
         on(e.OrderRefused, execution.on_order_refused,
            *CHILD, e.AskQuotes, e.ParentEnded, e.ProtectionFailed),
         apply(e.OrderNotSent, blotter.apply_order_not_sent),

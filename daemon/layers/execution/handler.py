@@ -52,19 +52,26 @@ if TYPE_CHECKING:
         TradingResumed,
     )
     from daemon.core.instruments import InstrumentId
+    from daemon.core.repute import Repute
 
 
 class Execution:
     """Intents out, reports folded in; reads book and blotter, and changes neither."""
 
     def __init__(
-        self, config: ExecutionSection, blotter: Blotter, book: Book, *, price_collar_bps: float
+        self,
+        config: ExecutionSection,
+        blotter: Blotter,
+        book: Book,
+        repute: Repute,
+        *,
+        price_collar_bps: float,
     ) -> None:
         self._blotter = blotter
         self._unsure: set[str] = set()
         self._intents = Intents()
         self._reports = Reports(blotter)
-        self._router = Router(config, blotter, book)
+        self._router = Router(config, blotter, book, repute)
         self._working = Working(
             config,
             blotter,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from daemon.core.book import Book
     from daemon.core.events import ClockChecked, Quote
     from daemon.core.orders import Parent
+    from daemon.core.repute import Repute
 
 BPS = Decimal(10_000)
 ZERO = Decimal(0)
@@ -45,12 +46,15 @@ class Level(Struct, frozen=True):
 
 
 class Router:
-    """Keeps which exchanges are well; reads book and blotter."""
+    """Keeps which exchanges are well; reads book, blotter and repute."""
 
-    def __init__(self, config: ExecutionSection, blotter: Blotter, book: Book) -> None:
+    def __init__(
+        self, config: ExecutionSection, blotter: Blotter, book: Book, repute: Repute
+    ) -> None:
         self._config = config
         self._blotter = blotter
         self._book = book
+        self._repute = repute
         self._stale: set[InstrumentId] = set()
         self._off: set[str] = set()  # exchanges whose clock is not believed
         self._lost: set[str] = set()  # exchanges that do not answer
@@ -71,13 +75,13 @@ class Router:
         self._lost.clear()
 
     def parts(
-        self, parent: Parent, left: Decimal, quotes: Mapping[InstrumentId, Quote]
+        self, parent: Parent, left: Decimal, quotes: Mapping[InstrumentId, Quote], ts_ns: int
     ) -> tuple[Part, ...]:
         """Who takes what of `left`, none of it too small to be taken; empty when nobody can."""
         members = self._open_to(parent)
         if parent.is_exit:
             return tuple(self._exit_parts(parent, left, members))
-        well = [each for each in members if self._is_well(each)]
+        well = [each for each in members if self._is_well(each, ts_ns)]
         if len(self._blotter.listings.members(parent.instrument)) == 1:
             return self._whole(parent, left, well)
         return self._entry_parts(parent, left, well, quotes)
@@ -179,9 +183,11 @@ class Router:
             for price, quantity in quote.side(side):
                 yield Level(price * ratio, price, quantity, each)
 
-    def _is_well(self, instrument: InstrumentId) -> bool:
+    def _is_well(self, instrument: InstrumentId, ts_ns: int) -> bool:
         exchange = instrument.exchange
-        return instrument not in self._stale and exchange not in self._off | self._lost
+        if instrument in self._stale or exchange in self._off | self._lost:
+            return False
+        return self._repute.may_open_on(exchange, ts_ns)
 
     def _money_for(self, instrument: InstrumentId) -> Decimal:
         """What an entry may spend there: cash less what open buys of others may still take."""

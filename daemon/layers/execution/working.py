@@ -91,7 +91,7 @@ class Working:
             for each in self._quotes_of(parent)
             if not self._is_far(parent, each)
         }
-        parts = self._router.parts(parent, left, near) if left > 0 else ()
+        parts = self._router.parts(parent, left, near, ts_ns) if left > 0 else ()
         if parts and not parent.is_exit and self._is_blind(parent):
             return  # asked again at a tick, until it is out of time
         if parts:

@@ -21,8 +21,9 @@ from daemon.core.events import (
     SignalReason,
 )
 from daemon.core.instruments import InstrumentId
-from daemon.core.orders import Leg, OrderState, Side
+from daemon.core.orders import Leg, Side
 from daemon.core.scores import lost_in
+from daemon.core.streaks import Streak
 from daemon.core.timeframes import DAY_NS
 from daemon.layers.risk.canary import Canary
 from daemon.layers.risk.denials import Denial, of_all, told
@@ -36,7 +37,6 @@ from daemon.layers.risk.pace import Pace
 from daemon.layers.risk.returns import Returns
 from daemon.layers.risk.situations import Situation
 from daemon.layers.risk.sizing import Tally
-from daemon.layers.risk.streaks import Streak
 from daemon.layers.risk.swaps import Swaps
 from daemon.layers.risk.verdicts import enter, leave
 
@@ -64,10 +64,8 @@ if TYPE_CHECKING:
         HistoryLoaded,
         ListingChanged,
         ModelActivated,
-        OrderAccepted,
         OrderApproved,
         OrderIntended,
-        OrderRefused,
         Payoff,
         PositionChanged,
         ProtectionFailed,
@@ -77,6 +75,7 @@ if TYPE_CHECKING:
         Started,
     )
     from daemon.core.orders import Order
+    from daemon.core.repute import Repute
     from daemon.layers.risk.policy import Policy
 
 
@@ -90,6 +89,7 @@ class Risk:
         blotter: Blotter,
         *,
         costs: Callable[[InstrumentId], Costs],
+        repute: Repute,
         quarantine_max_per_day: int = 0,
         stop_loss_ratio: float = 0.0,
         policy: Policy,
@@ -97,6 +97,7 @@ class Risk:
         self.config = config
         self._book = book
         self._blotter = blotter
+        self._repute = repute
         self.costs, self._stop_loss_ratio = costs, stop_loss_ratio
         self._reconciled: dict[str, bool] = {}  # by exchange; "" stands for all others
         self._foreign: set[str] = set()  # exchanges with orders of ours that the books do not know
@@ -117,7 +118,6 @@ class Risk:
         self._returns = Returns(config.volatility_bars)
         self._exposure = Exposure(config, book, blotter, self._returns)
         self._losses = Streak(config.max_losses_in_a_row, config.loss_pause_bars)
-        self._refusals: dict[str, Streak] = {}  # by exchange
         self._untraded: dict[InstrumentId, str] = {}  # what the exchange does not trade, and why
         self._lost: dict[str, str] = {}  # exchanges that are not reached, and why
         self._is_live = False
@@ -205,12 +205,6 @@ class Risk:
         quote = self._book.instruments[event.instrument].quote
         value = self._book.value(event.quantity * event.decision_price, quote)
         self._pace.note(event, value or Decimal(0))
-
-    def apply_order_accepted(self, event: OrderAccepted) -> None:
-        self._refusals_of(event.instrument).good()
-
-    def apply_order_refused(self, event: OrderRefused) -> None:
-        self._refusals_of(event.instrument).bad(event.ts_ns, self._bar_ns)
 
     def apply_signal_emitted(self, event: SignalEmitted) -> None:
         self.asked[event.trace, event.direction] = event
@@ -336,11 +330,8 @@ class Risk:
             entries_today=paced.entries_today_quote,
             cut=self.canary.cut(self.halts.probation.ratio),
         )
-        unknown = sum(
-            1
-            for each in blotter.all_open()
-            if each.state is OrderState.UNKNOWN and each.instrument.exchange == instrument.exchange
-        )
+        exchanges = [each.exchange for each in members]
+        repute = self._repute
         return Situation(
             signal=signal,
             instrument=listed,
@@ -352,11 +343,11 @@ class Risk:
             day_start_equity=self._day_start_equity,
             drawdown_ratio=book.drawdown_ratio,
             halts=tuple(sorted(self.halts.in_force)),
-            is_reconciled=all(self._is_reconciled(each.exchange) for each in members),
-            has_foreign=any(each.exchange in self._foreign for each in members),
+            is_reconciled=all(self._is_reconciled(each) for each in exchanges),
+            has_foreign=any(each in self._foreign for each in exchanges),
             is_stale=instrument in self._stale,
             distrust=self.distrust.of(instrument, signal.ts_ns),
-            clock=of_all(self._clocks.get(each.exchange) for each in members),
+            clock=of_all(self._clocks.get(each) for each in exchanges),
             disk=self._disk,
             health=self._health,
             is_skill_lost=not self._skill_lost.isdisjoint({instrument, *members}),
@@ -367,23 +358,15 @@ class Risk:
             paced=paced,
             volatility_ratio=room.volatility_ratio,
             loss_pause=self._losses.pause(signal.ts_ns),
-            refusal_pause=of_all(self._refusals_of(each).pause(signal.ts_ns) for each in members),
+            refusal_pause=of_all(repute.refusal_pause(each, signal.ts_ns) for each in exchanges),
             not_tradable=self._untraded.get(instrument),
             given_up=self.policy.keeps_closed(instrument, signal.ts_ns),
-            exchange_lost=of_all(self._lost.get(each.exchange) for each in members),
-            unknown_on_exchange=unknown,
+            exchange_lost=of_all(self._lost.get(each) for each in exchanges),
+            unknown_on_exchange=min(repute.unknown_on(each) for each in exchanges),
             valuations=tuple(self._exposure.valuations(signal, self._stale)),
             stop_loss_ratio=self._stop_loss_ratio,
             fees_in_base=-book.others.get((instrument.exchange, listed.base), Decimal(0)),
         )
-
-    def _refusals_of(self, instrument: InstrumentId) -> Streak:
-        config, exchange = self.config, instrument.exchange
-        if exchange not in self._refusals:
-            self._refusals[exchange] = Streak(
-                config.max_refusals_in_a_row, config.refusal_pause_bars
-            )
-        return self._refusals[exchange]
 
     def _in_the_way(self, signal: SignalEmitted) -> tuple[Order, ...]:
         """Open orders that this signal would meet.

@@ -20,10 +20,10 @@ from daemon.core.events import (
 )
 from daemon.core.instruments import Instrument
 from daemon.core.orders import Order, Parent, Side
+from daemon.core.streaks import Pause
 from daemon.layers.risk.denials import Valuation
 from daemon.layers.risk.pace import Paced
 from daemon.layers.risk.sizing import Room
-from daemon.layers.risk.streaks import Pause
 
 
 class Situation(Struct, frozen=True, kw_only=True):
@@ -54,11 +54,11 @@ class Situation(Struct, frozen=True, kw_only=True):
     paced: Paced = Paced()
     volatility_ratio: float | None = None  # annualised; None where it is not known
     loss_pause: Pause | None = None
-    refusal_pause: Pause | None = None  # of the exchange
+    refusal_pause: Pause | None = None  # of every exchange that it may go to
     not_tradable: str | None = None  # what the exchange says of it, if it does not trade it
     given_up: Trouble | None = None  # why positions here are being closed
     exchange_lost: str | None = None  # why it is not reached, if it is not
-    unknown_on_exchange: int = 0  # orders there whose fate nobody knows
+    unknown_on_exchange: int = 0  # orders whose fate nobody knows, where there are fewest
     valuations: tuple[Valuation, ...] = ()  # of every currency that sizes depend on
     stop_loss_ratio: float = 0.0  # how far behind a position its stop is; 0 where it has none
     fees_in_base: Decimal = Decimal(0)  # that other trades on the exchange were charged

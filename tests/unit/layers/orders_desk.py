@@ -10,9 +10,10 @@ from daemon.config import ExecutionSection
 from daemon.core import events as e
 from daemon.core.blotter import Blotter
 from daemon.core.book import Book
-from daemon.core.instruments import InstrumentId
+from daemon.core.instruments import InstrumentId, base_of
 from daemon.core.orders import Leg, Order, OrderState, Side
 from daemon.core.pipeline import Pipeline, Step, apply, on
+from daemon.core.repute import Repute, Tolerance
 from daemon.layers.execution import Execution
 from tests.builders import (
     BTC,
@@ -38,13 +39,16 @@ class OrdersDesk:
         *,
         ids: tuple[InstrumentId, ...] = (BTC,),
         opened: dict[str, Any] | None = None,
+        tolerance: Tolerance | None = None,
         **config: Any,
     ) -> None:
         self.blotter, self.book = Blotter(), Book()
+        self.repute = Repute(tolerance or Tolerance(), self.blotter)
         self.execution = Execution(
             ExecutionSection(**{"stop_loss_ratio": 0.0} | config),
             self.blotter,
             self.book,
+            self.repute,
             price_collar_bps=1_000.0,
         )
         self.pipeline = Pipeline(self._routes())
@@ -54,7 +58,9 @@ class OrdersDesk:
         self.now_ns = CLOSE_NS
         self._trades = 0
         lots = {"lot": D("0.1"), "minimum_quantity": D("0.1"), "minimum_notional": D(5)}
-        instruments = tuple(an_instrument(id=each, **lots) for each in ids)
+        instruments = tuple(
+            an_instrument(id=each, base=base_of(each.symbol), **lots) for each in ids
+        )
         self.takes(a_run_opened(**{"instruments": instruments} | (opened or {})))
 
     def takes(self, event: e.Event) -> Step:
@@ -166,6 +172,7 @@ class OrdersDesk:
         return [
             apply(e.RunOpened, blotter.listings.apply_run_opened),
             apply(e.RunOpened, book.apply_run_opened),
+            apply(e.RunOpened, self.repute.apply_run_opened),
             apply(e.RunOpened, execution.apply_run_opened),
             apply(e.RulesChanged, book.apply_rules_changed),
             apply(e.QuotesTaken, execution.apply_quotes_taken),
@@ -177,8 +184,10 @@ class OrdersDesk:
             apply(e.OrderCancelRequested, blotter.apply_order_cancel_requested),
             on(e.OrderReported, execution.on_order_reported),
             apply(e.OrderAccepted, blotter.apply_order_accepted),
+            apply(e.OrderAccepted, self.repute.apply_order_accepted),
             apply(e.OrderAccepted, execution.apply_order_accepted),
             apply(e.OrderRefused, blotter.apply_order_refused),
+            apply(e.OrderRefused, self.repute.apply_order_refused),
             apply(e.OrderRefused, execution.apply_order_refused),
             on(e.OrderRefused, execution.on_order_refused),
             apply(e.OrderNotSent, blotter.apply_order_not_sent),

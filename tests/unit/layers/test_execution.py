@@ -13,6 +13,7 @@ from daemon.core.ids import client_order_id_for
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Fill, OrderState, OrderType, Side
 from daemon.core.pipeline import Pipeline, Step, apply, on
+from daemon.core.repute import Repute, Tolerance
 from daemon.layers.execution import Execution
 from tests.builders import (
     BTC,
@@ -39,7 +40,13 @@ class Desk:
     def __init__(self, **opened: Any) -> None:
         self.blotter = blotter = Blotter()
         self.book = book = Book()
-        execution = Execution(ExecutionSection(), blotter, book, price_collar_bps=1_000.0)
+        execution = Execution(
+            ExecutionSection(),
+            blotter,
+            book,
+            Repute(Tolerance(), blotter),
+            price_collar_bps=1_000.0,
+        )
         self.pipeline = Pipeline(
             [
                 apply(e.RunOpened, book.apply_run_opened),

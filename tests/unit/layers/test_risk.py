@@ -14,6 +14,7 @@ from daemon.core.costs import Costs
 from daemon.core.instruments import InstrumentId, MarketType
 from daemon.core.orders import OrderState, Side
 from daemon.core.pipeline import Pipeline, apply, on
+from daemon.core.repute import Repute, Tolerance
 from daemon.core.scores import SymbolSkill
 from daemon.layers.risk import Policy, Risk
 from tests.builders import (
@@ -77,11 +78,19 @@ class Desk:
         **config: Any,
     ) -> None:
         self.book, self.blotter = Book(), Blotter()
+        limits = RiskSection(**config)
+        tolerance = Tolerance(
+            unresolved_max=limits.max_unresolved_orders,
+            refusals_max=limits.max_refusals_in_a_row,
+            refusal_pause_bars=limits.refusal_pause_bars,
+        )
+        self.repute = Repute(tolerance, self.blotter)
         self.risk = Risk(
-            RiskSection(**config),
+            limits,
             self.book,
             self.blotter,
             costs=lambda _: costs,
+            repute=self.repute,
             stop_loss_ratio=stop_loss_ratio,
             quarantine_max_per_day=QUARANTINE_MAX,
             policy=Policy(
@@ -207,6 +216,8 @@ class Desk:
         book, blotter, risk = self.book, self.blotter, self.risk
         return [
             apply(e.RunOpened, book.apply_run_opened),
+            apply(e.RunOpened, blotter.listings.apply_run_opened),
+            apply(e.RunOpened, self.repute.apply_run_opened),
             apply(e.RunOpened, risk.apply_run_opened),
             apply(e.RunOpened, risk.policy.apply_run_opened),
             apply(e.Started, risk.apply_started),
@@ -239,9 +250,9 @@ class Desk:
             apply(e.OrderIntended, blotter.apply_order_intended),
             apply(e.OrderIntended, risk.apply_order_intended),
             apply(e.OrderAccepted, blotter.apply_order_accepted),
-            apply(e.OrderAccepted, risk.apply_order_accepted),
+            apply(e.OrderAccepted, self.repute.apply_order_accepted),
             apply(e.OrderRefused, blotter.apply_order_refused),
-            apply(e.OrderRefused, risk.apply_order_refused),
+            apply(e.OrderRefused, self.repute.apply_order_refused),
             apply(e.ExchangeLost, risk.apply_exchange_lost),
             apply(e.ExchangeBack, risk.apply_exchange_back),
             apply(e.OrderOutcomeUnknown, blotter.apply_order_outcome_unknown),

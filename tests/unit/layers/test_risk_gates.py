@@ -18,6 +18,7 @@ from daemon.core.costs import Costs
 from daemon.core.instruments import MarketType
 from daemon.core.orders import Order, Parent, Side
 from daemon.core.pipeline import ARITHMETIC
+from daemon.core.streaks import Pause
 from daemon.layers.risk import gates
 from daemon.layers.risk.denials import Valuation
 from daemon.layers.risk.gates import ENTRY_GATES, EXIT_GATES
@@ -30,7 +31,6 @@ from daemon.layers.risk.market_gates import (
 from daemon.layers.risk.pace import Paced
 from daemon.layers.risk.situations import Situation
 from daemon.layers.risk.sizing import Room
-from daemon.layers.risk.streaks import Pause
 from daemon.layers.risk.swaps import liquidation_far
 from daemon.layers.risk.verdicts import enter, leave
 from tests.builders import (

@@ -31,9 +31,11 @@ from tests.builders import (
     a_refusal,
     a_run_opened,
     an_acceptance,
+    an_account_opened,
     an_approval,
     an_exchange_back,
     an_exchange_lost,
+    an_instrument,
     an_intent,
     an_unknown_outcome,
 )
@@ -291,6 +293,28 @@ def test_several_orders_of_unknown_fate_stop_their_whole_exchange() -> None:
     assert before == "approved"
     assert isinstance(denial, e.OrderDenied)
     assert (denial.reason.value, denial.value, denial.limit) == ("unresolved_orders", "1", "1")
+
+
+def test_orders_of_unknown_fate_stop_what_can_go_nowhere_else() -> None:
+    there, else_there = (InstrumentId("okx", each.symbol) for each in (BTC, ETH))
+    desk = Desk(max_unresolved_orders=1)
+    desk.takes(
+        a_run_opened(
+            instruments=tuple(
+                an_instrument(id=each, base=each.symbol[:3], lot=D("0.001"))
+                for each in (BTC, ETH, there, else_there)
+            ),
+            accounts=(an_account_opened(BTC.exchange, 10_000), an_account_opened("okx", 10_000)),
+            is_routed=True,
+        )
+    )
+    desk.intends("td-lost", ETH)
+    desk.takes(an_unknown_outcome(client_order_id="td-lost", instrument=ETH))
+    before = desk.denied()
+    desk.intends("td-lost-too", else_there)
+    desk.takes(an_unknown_outcome(client_order_id="td-lost-too", instrument=else_there))
+
+    assert (before, desk.denied()) == ("approved", "unresolved_orders")
 
 
 def test_an_exchange_that_is_not_reached_opens_nothing_until_it_is_back() -> None:

@@ -4,20 +4,27 @@ from typing import Any
 from daemon.core import events as e
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Leg, Order, OrderState, Side
+from daemon.core.repute import Tolerance
 from tests.builders import BTC, a_clock_checked, a_feed_recovered, a_feed_stale, an_account_opened
 from tests.unit.layers.orders_desk import OrdersDesk
 
 D = Decimal
 THERE = InstrumentId("okx", BTC.symbol)
+ELSE_THERE = InstrumentId("okx", "ETH/USDT")
 Levels = tuple[tuple[str, str], ...]
 
 
-def a_desk(*, there_quote: int = 10_000, **config: Any) -> OrdersDesk:
+def a_desk(
+    *, there_quote: int = 10_000, tolerance: Tolerance | None = None, **config: Any
+) -> OrdersDesk:
     """Two exchanges that list one thing, with money on both; fees of nothing unless said."""
     accounts = (an_account_opened(BTC.exchange, 10_000), an_account_opened("okx", there_quote))
     defaults = {"fee_bps": 0.0, "slice_depth_ratio": 0.0}
     return OrdersDesk(
-        ids=(BTC, THERE), opened={"accounts": accounts, "is_routed": True}, **defaults | config
+        ids=(BTC, THERE, ELSE_THERE),
+        opened={"accounts": accounts, "is_routed": True},
+        tolerance=tolerance,
+        **defaults | config,
     )
 
 
@@ -128,6 +135,38 @@ def test_an_exchange_whose_price_is_beyond_belief_gets_nothing_and_stops_nobody(
     desk.approves("2")
 
     assert sent(desk) == {BTC.exchange: D(2)}
+
+
+def ordered_there(desk: OrdersDesk, outcome: e.Outcome) -> None:
+    """Something else was ordered on the second exchange, with that outcome."""
+    desk.approves("1", instrument=ELSE_THERE)
+    (order,) = desk.blotter.open_orders(ELSE_THERE)
+    desk.hears(order.client_order_id, outcome=outcome)
+
+
+def test_an_exchange_with_too_many_orders_of_unknown_fate_gets_no_more() -> None:
+    desk = a_desk(tolerance=Tolerance(unresolved_max=1))
+    ordered_there(desk, e.Outcome.UNKNOWN)
+    quotes(desk, (("101", "50"),), (("100", "50"),))
+
+    desk.approves("2")
+
+    assert [each.instrument for each in children(desk) if each.instrument != ELSE_THERE] == [BTC]
+
+
+def test_an_exchange_that_refuses_gets_no_more_until_its_pause_is_over() -> None:
+    desk = a_desk(tolerance=Tolerance(refusals_max=1, refusal_pause_bars=1))
+    ordered_there(desk, e.Outcome.REFUSED)
+    quotes(desk, (("101", "50"),), (("100", "50"),))
+
+    desk.approves("2")
+    first = sent(desk)
+    desk.filled(child_on(desk, BTC.exchange).client_order_id)
+    desk.passes(3_600)
+    quotes(desk, (("101", "50"),), (("100", "50"),))
+    desk.approves("2")
+
+    assert (first, sent(desk)) == ({BTC.exchange: D(2)}, {"okx": D(2)})
 
 
 def test_who_is_well_again_is_asked_again() -> None:
