@@ -7,27 +7,53 @@ Belongs here: which exchange process serves which run. What is built on it belon
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from daemon.cli.markets import market_spec, slots_per_s
 from daemon.core.errors import ExchangeUnreachable, UsageRefused
+from daemon.running.process.sd_notify import EXTEND_S
 from daemon.running.world.exchange_process import ExchangeProcess, attached
 from daemon.running.world.shadow import WOULD_HAVE_SENT, note_to
 from daemon.store.runs import ExchangeSpec, RunSpec, write_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
     from pathlib import Path
 
     from daemon.config import Settings
+    from daemon.running.process.sd_notify import Notifier
     from daemon.running.world.exchange_process import Endpoint
     from daemon.running.world.sites import Site, World
     from daemon.store.runs import RunPaths
 
 FIRST_CONTACT_S = 14.0
+AGAIN_S = 10.0
 ACCEPTS_UNVERIFIED = "accepts_unverified_key_scope"
+
+
+async def reached(
+    connecting: Callable[[], Awaitable[World]], notifier: Notifier, *, again_s: float = AGAIN_S
+) -> World:
+    """A service waits for its exchange, however long that is away: a manager gives up on one that
+    ends five times in ten minutes. At a terminal that is an error, ExchangeUnreachable.
+    """
+    told = ""
+    while True:
+        try:
+            return await connecting()
+        except ExchangeUnreachable as error:
+            if not notifier.is_managed:
+                raise
+            if str(error) != told:
+                told = str(error)
+                sys.stderr.write(f"tradingd: {told}; asking again every {again_s:g} s\n")
+                sys.stderr.flush()
+        notifier.status(f"waiting: {told}")
+        notifier.extend_timeout(EXTEND_S)
+        await asyncio.sleep(again_s)
 
 
 async def connect(

@@ -11,12 +11,13 @@ import asyncio
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from daemon.cli.connecting import ACCEPTS_UNVERIFIED, connect, record_endpoints
+from daemon.cli.connecting import ACCEPTS_UNVERIFIED, connect, reached, record_endpoints
 from daemon.cli.markets import SYNTHETIC, is_recording, timeframes_of
 from daemon.config import ConfigRefused, config_hash, load, recorded
 from daemon.config.exchanges import as_text
@@ -24,6 +25,7 @@ from daemon.core.clock import WireClock
 from daemon.core.errors import TradingdError, UsageRefused
 from daemon.core.instruments import EMBEDDED
 from daemon.core.timeframes import parse_time
+from daemon.running.process.sd_notify import Notifier
 from daemon.running.world.live_account import LIVE, PAPER
 from daemon.running.world.shadow import SHADOW, refuse_shadow
 from daemon.store.lock import StateLock
@@ -249,6 +251,7 @@ async def _run(
             exchange_url=request.exchange_url,
             is_new=request.is_new,
         )
+    is_begun = spec is None
     if spec is None:
         spec = _new_spec(request, settings, typed, WireClock().now_ns())
         paths = new_run(settings.run.state_dir, spec)
@@ -258,12 +261,13 @@ async def _run(
     if finished is not None and finished.get("is_closed"):
         Reporter(settings, spec, paths).show_finished(finished)
         return 0
-    connecting = asyncio.ensure_future(connect(settings, spec, paths, speed=request.speed))
+    begin = partial(connect, settings, spec, paths, speed=request.speed)
+    connecting = asyncio.ensure_future(reached(begin, Notifier.from_environment()))
     stops.then(connecting.cancel)
     try:
         world = await connecting
     except BaseException as error:
-        if not paths.journal.exists():
+        if is_begun and not paths.journal.exists():
             discard(paths)
         if isinstance(error, asyncio.CancelledError) and stops.is_asked:
             return 0

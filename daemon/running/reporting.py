@@ -34,7 +34,7 @@ from daemon.logs.writing import Tap, configure, is_journal_stream, wants_color
 from daemon.running.alerts.addresses import secrets_of
 from daemon.running.alerts.alerting import Alerts
 from daemon.running.books.holdings import dust_of, positions_of, training_in_words
-from daemon.running.process.sd_notify import Notifier
+from daemon.running.process.sd_notify import EXTEND_S, Notifier
 from daemon.running.world.embedded import market_name
 from daemon.running.world.live_account import credentials_of
 
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from daemon.running.world.sites import World
     from daemon.store.runs import RunPaths, RunSpec
 
-EXTEND_S = 60.0
 PROGRESS_SHARES = 10  # without a terminal: one line per tenth
 NOTHING: dict[str, object] = {}
 

@@ -40,8 +40,8 @@ from daemon.running.models.loading import activation
 from daemon.running.models.trainings import Trainings
 from daemon.running.models.use import let_go_unfit, use_candidate, use_model, use_models
 from daemon.running.opening import as_balances, opening
+from daemon.running.process.sd_notify import EXTEND_S
 from daemon.running.process.strays import Strays
-from daemon.running.reporting import EXTEND_S
 from daemon.running.summary import summarise
 from daemon.store.bars import BarStore
 from daemon.store.code_version import code_version

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Self
 
 US_PER_S = 1_000_000
+EXTEND_S = 60.0  # asked for at each sign of progress of a start, or of an exchange that is away
 # A manager that does not read must not stop the event loop for long.
 SEND_TIMEOUT_S = 0.5
 
