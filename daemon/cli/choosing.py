@@ -13,9 +13,11 @@ from daemon.config import changes, config_hash
 from daemon.core.errors import TradingdError, UsageRefused
 from daemon.running.books.holdings import held_by, outlives
 from daemon.running.world.exchange_process import ExchangeProcess
-from daemon.store.runs import newest_daemon_run, read_result, read_spec
+from daemon.store.runs import NoRun, newest_daemon_run, read_result, read_spec
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from daemon.config import Settings
     from daemon.store.runs import RunPaths, RunSpec
 
@@ -26,15 +28,12 @@ async def unfinished(
     """The newest run, if starting means going on with it; None begins a new one.
 
     UsageRefused when the newest run holds something on an account that outlives it, and was started
-    as something else than what is asked for now.
+    as something else than what is asked for now, or when nobody can say what it holds.
     """
-    try:
-        paths = newest_daemon_run(settings.run.state_dir)
-    except UsageRefused:
+    newest = _newest(settings.run.state_dir, is_new=is_new)
+    if newest is None:
         return None
-    spec, result = read_spec(paths), read_result(paths)
-    if result is not None and result.get("is_closed"):
-        return None
+    spec, paths = newest
     if is_new:
         _say_left(spec, paths)
         return None
@@ -58,6 +57,23 @@ async def unfinished(
         raise UsageRefused(msg)
     _say_left(spec, paths)
     return None
+
+
+def _newest(state_dir: Path, *, is_new: bool) -> tuple[RunSpec, RunPaths] | None:
+    """The newest run, unless it reached its end."""
+    try:
+        paths = newest_daemon_run(state_dir)
+        spec, result = read_spec(paths), read_result(paths)
+    except NoRun:
+        return None
+    except UsageRefused as damaged:
+        if not is_new:
+            msg = f"{damaged}; put it back, or leave what that run holds behind with --new"
+            raise UsageRefused(msg) from damaged
+        sys.stderr.write(f"tradingd: warning: {damaged}: whatever that run holds is left behind\n")
+        return None
+    is_over = result is not None and bool(result.get("is_closed"))
+    return None if is_over else (spec, paths)
 
 
 async def _is_alive(settings: Settings, paths: RunPaths) -> bool:

@@ -29,7 +29,7 @@ from daemon.running.world.live_account import require_fit
 from daemon.store.code_version import code_version
 from daemon.store.golive import Arming, GoliveStore
 from daemon.store.lock import holder
-from daemon.store.runs import newest_daemon_run, read_spec
+from daemon.store.runs import NoRun, newest_daemon_run, read_spec
 from daemon.web.control import Request
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _halt_live(state_dir: Path, reason: str) -> str:
         if not is_real_account(read_spec(newest_daemon_run(state_dir))):
             return ""  # the exchange in the box is exempt
         answer = ask(state_dir, Request("halt", reason))
-    except UsageRefused:
+    except NoRun:
         return ""
     except (DaemonNotRunning, TradingdError) as error:
         return f"WARNING: the daemon was not reached ({error}): touch {state_dir / 'HALT'}"

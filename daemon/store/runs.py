@@ -34,6 +34,10 @@ class RunExists(TradingdError):
     """A run of this id is there already: two daemons started alike in the same second."""
 
 
+class NoRun(UsageRefused):
+    """Nothing has run here yet. A run that is there and cannot be understood is another matter."""
+
+
 class RunPaths(Struct, frozen=True):
     """Where everything of one run lies."""
 
@@ -176,7 +180,7 @@ def resolve(state_dir: Path, run: str) -> RunPaths:
         try:
             run = (state_dir / RUNS / LAST).read_text("utf-8").strip()
         except FileNotFoundError:
-            raise UsageRefused(f"there is no run in {state_dir} yet") from None
+            raise NoRun(f"there is no run in {state_dir} yet") from None
     # An id becomes part of a path, so nothing else may pass for one.
     if not _RUN_ID.fullmatch(run):
         raise UsageRefused(f"{run!r} is not a run id such as 20240101T000000-3fa2, nor 'last'")
@@ -189,12 +193,14 @@ def resolve(state_dir: Path, run: str) -> RunPaths:
 
 
 def newest_daemon_run(state_dir: Path) -> RunPaths:
-    """The newest run of a daemon, whatever was backtested since; UsageRefused without one."""
+    """The newest run of a daemon, whatever was backtested since; NoRun, or UsageRefused when it
+    cannot be told which that is.
+    """
     for run in all_runs(state_dir):
         paths = RunPaths(state_dir, run)
         if read_spec(paths).mode != BACKTEST:
             return paths
-    raise UsageRefused(f"there is no run in {state_dir} yet")
+    raise NoRun(f"there is no run in {state_dir} yet")
 
 
 @contextmanager

@@ -99,6 +99,21 @@ def test_with_nothing_changed_the_newest_run_goes_on(tmp_path: Path) -> None:
     assert started(settings_with(tmp_path, data__exchange="binance", log__level="debug")) == RUN
 
 
+@pytest.mark.parametrize("name", ["run.json", "result.json"])
+def test_a_run_that_cannot_be_understood_is_not_taken_for_none(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = settings_with(tmp_path, data__exchange="binance")
+    (a_run(settings, *HOLDING).folder / name).write_bytes(b'{"run": "2024')
+
+    text = refusal(settings)
+
+    assert name in text
+    assert "--new" in text
+    assert started(settings, is_new=True) is None
+    assert "left behind" in capsys.readouterr().err
+
+
 def test_a_dropped_symbol_is_refused_with_the_position_that_is_held_in_it(tmp_path: Path) -> None:
     a_run(settings_with(tmp_path, data__exchange="binance"), *HOLDING)
 
