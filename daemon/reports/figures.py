@@ -19,6 +19,7 @@ from msgspec import Struct
 from daemon.core.currencies import Rates
 from daemon.core.timeframes import NS_PER_S
 from daemon.layers.monitoring.drift import limits_of, psi
+from daemon.layers.monitoring.outcomes import block_length_ns
 from daemon.layers.monitoring.trades import net_return_interval
 from daemon.reports.facts import ZERO
 from daemon.research.bootstrap import bootstrap_net_return
@@ -92,7 +93,8 @@ def figures(facts: Facts, trials: int = 1) -> Figures:
     from.
     """
     trips = [each.return_ratio for each in facts.closed_trades if each.return_ratio is not None]
-    trip = net_return_interval(trips)
+    block_ns = block_length_ns(facts.run.timeframe_ns, _horizon_bars(facts))
+    trip = net_return_interval(trips, [each.closed_ns // block_ns for each in facts.closed_trades])
     sample = facts.samples[-1] if facts.samples else None
     final = facts.equity[-1].equity_quote if facts.equity else facts.allotted_quote
     value = float(final / facts.allotted_quote - 1)
@@ -274,7 +276,11 @@ def _earned(facts: Facts, trials: int) -> NetReturn | None:
     return bootstrap_net_return(
         NetReturns(np.arange(len(returns)), returns, len(facts.trades)),
         timeframe_ns=facts.run.timeframe_ns,
-        horizon_bars=facts.models[-1].horizon_bars if facts.models else 1,
+        horizon_bars=_horizon_bars(facts),
         trials=trials,
         seed=0,
     )
+
+
+def _horizon_bars(facts: Facts) -> int:
+    return facts.models[-1].horizon_bars if facts.models else 1

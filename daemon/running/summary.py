@@ -54,6 +54,8 @@ class Tally(Struct):
     outcomes: list[int] = field(default_factory=list)
     blocks: list[int] = field(default_factory=list)  # of each outcome: which share their luck
     block_ns: dict[str, int] = field(default_factory=dict)  # by model
+    model: str = ""
+    trip_blocks: list[int] = field(default_factory=list)  # of each round trip, likewise
     opens: dict[InstrumentId, set[int]] = field(default_factory=dict)
     by_exchange: dict[str, Counter[str]] = field(default_factory=dict)
     lookback: int = 0
@@ -86,7 +88,7 @@ def _summarised(events: Iterable[e.Event], lookback: int) -> dict[str, object]:
     opened = tally.opened
     assert opened is not None, "a journal begins with RunOpened"
     skill = auc_with_interval(tally.probabilities, tally.outcomes, tally.blocks)
-    edge_shown, sentence = run_verdict(skill, book.returns)
+    edge_shown, sentence = run_verdict(skill, book.returns, tally.trip_blocks)
     several = _each(opened, tally, book) if opened.accounts else {}
     return {
         "run": opened.run,
@@ -177,6 +179,7 @@ def _activated(tally: Tally, event: e.ModelActivated) -> None:
     ledger = Outcomes(timeframe_ns=tally.opened.timeframe_ns, window_outcomes=1)
     ledger.apply_model_activated(event)
     tally.block_ns[event.model] = ledger.block_ns(event.model)
+    tally.model = event.model
 
 
 def _loaded(tally: Tally, event: e.HistoryLoaded) -> None:
@@ -245,6 +248,9 @@ def _filled(tally: Tally, event: e.OrderFilled) -> None:
 
 def _moved(tally: Tally, event: e.PositionChanged) -> None:
     if event.closed_return_ratio is not None:
+        assert tally.opened is not None
+        block_ns = tally.block_ns.get(tally.model, tally.opened.timeframe_ns)
+        tally.trip_blocks.append(event.ts_ns // block_ns)
         _on_exchange(tally, event.instrument, "round_trips")
 
 

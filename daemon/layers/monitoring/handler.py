@@ -62,7 +62,7 @@ class Monitoring:
         self._config = config
         self.rules = rules_of(config)
         self.evidence = Evidence(self.rules)
-        self.results = Results(config.window_outcomes)
+        self.results = Results(config.window_outcomes, timeframe_ns=timeframe_ns)
         self.outcomes = Outcomes(
             timeframe_ns=timeframe_ns,
             window_outcomes=max(config.window_outcomes, OUTCOMES_REMEMBERED_MIN),

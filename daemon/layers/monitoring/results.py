@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from daemon.core.orders import Side
 from daemon.core.scores import TradeFigures
+from daemon.layers.monitoring.outcomes import block_length_ns
 from daemon.layers.monitoring.trades import net_return_interval
 
 if TYPE_CHECKING:
@@ -28,15 +29,18 @@ ENTRIES_PENDING_MAX = 10_000
 class Results:
     """Of the active model since it was activated, the newest `window` of each kind."""
 
-    def __init__(self, window: int) -> None:
+    def __init__(self, window: int, *, timeframe_ns: int) -> None:
+        self._timeframe_ns = self._block_ns = timeframe_ns
         self._model: str | None = None
         self._approved: dict[str, Side] = {}  # entries, by trace, until they are filled
         self._filled: dict[str, Side] = {}  # until their outcome is known
         self._hits: deque[bool] = deque(maxlen=window)
         self._returns: deque[float] = deque(maxlen=window)
+        self._closed_ns: deque[int] = deque(maxlen=window)
 
     def figures(self) -> TradeFigures:
-        n, net = len(self._hits), net_return_interval(list(self._returns))
+        blocks = [each // self._block_ns for each in self._closed_ns]
+        n, net = len(self._hits), net_return_interval(list(self._returns), blocks)
         return TradeFigures(
             outcomes=n,
             hit_ratio=sum(self._hits) / n if n else None,
@@ -51,7 +55,9 @@ class Results:
         if event.model != self._model:
             self._hits.clear()
             self._returns.clear()
+            self._closed_ns.clear()
         self._model = event.model
+        self._block_ns = block_length_ns(self._timeframe_ns, event.horizon_bars)
 
     def apply_order_approved(self, event: OrderApproved) -> None:
         if not event.is_exit:
@@ -73,6 +79,7 @@ class Results:
     def apply_position_changed(self, event: PositionChanged) -> None:
         if event.closed_return_ratio is not None:
             self._returns.append(event.closed_return_ratio)
+            self._closed_ns.append(event.ts_ns)
 
 
 def _put(sides: dict[str, Side], trace: str, side: Side) -> None:

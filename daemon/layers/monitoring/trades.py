@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from daemon.layers.monitoring.skill import Skill, student_quantile
+from daemon.layers.monitoring.skill import CLUSTERS_MIN, Skill, student_quantile
 
 RETURNS_MIN = 5
 OUTCOMES_MIN = 100
@@ -36,37 +36,49 @@ class Verdict(NamedTuple):
     sentence: str
 
 
-def net_return_interval(returns_ratio: Sequence[float], level: float = 0.95) -> NetReturns:
-    """Student's interval of the mean net return per round trip; `returns_ratio` is (n,).
+def net_return_interval(
+    returns_ratio: Sequence[float], blocks: Sequence[int], level: float = 0.95
+) -> NetReturns:
+    """Interval of the mean net return per round trip; `returns_ratio` is (n,).
 
-    No interval under RETURNS_MIN round trips or when all returned the same. ValueError for a
-    return that is not finite.
+    `blocks` (n,) names for each the block of time in which it closed. Symbols move together, so the
+    round trips of one block are one observation: Student's over the blocks, whose residuals are
+    summed (Liang and Zeger 1986). No interval under RETURNS_MIN round trips or CLUSTERS_MIN blocks,
+    or when all returned the same. ValueError for a return that is not finite.
     """
     returns = np.asarray(returns_ratio, dtype=np.float64)
     if not np.isfinite(returns).all():
         raise ValueError("a return is not finite")
     n = len(returns)
+    if len(blocks) != n:
+        raise ValueError(f"one block per return: {len(blocks)} against {n}")
     if n == 0:
         return NetReturns(None, None, None, 0)
     mean = float(returns.mean())
-    if n < RETURNS_MIN or float(np.ptp(returns)) == 0.0:
+    _, place = np.unique(np.asarray(blocks, dtype=np.int64), return_inverse=True)
+    sums = np.bincount(place, returns - mean)
+    count, squares = len(sums), float((sums**2).sum())
+    is_enough = n >= RETURNS_MIN and count >= CLUSTERS_MIN
+    if not is_enough or float(np.ptp(returns)) == 0.0 or squares == 0.0:
         return NetReturns(mean, None, None, n)
-    error = float(returns.std(ddof=1)) / math.sqrt(n)
-    half = student_quantile(0.5 + level / 2, n - 1) * error
+    error = math.sqrt(count / (count - 1) * squares) / n
+    half = student_quantile(0.5 + level / 2, count - 1) * error
     return NetReturns(mean, mean - half, mean + half, n)
 
 
 def run_verdict(
     skill: Skill,
     trade_returns: Sequence[float],
+    blocks: Sequence[int],
     *,
     outcomes_min: int = OUTCOMES_MIN,
     round_trips_min: int = ROUND_TRIPS_MIN,
 ) -> Verdict:
     """An edge is shown when both hold: the AUC's interval lies above 0.5, and so does the mean net
-    return's above 0, each on enough observations. `trade_returns` are ratios, net of fees.
+    return's above 0, each on enough observations. `trade_returns` are ratios, net of fees, and
+    `blocks` those of time in which they closed.
     """
-    net = net_return_interval(trade_returns)
+    net = net_return_interval(trade_returns, blocks)
     missing = [*_skill_missing(skill, outcomes_min), *_pay_missing(net, round_trips_min)]
     numbers = f"{_skill_text(skill)}; {_pay_text(net)}"
     if missing:

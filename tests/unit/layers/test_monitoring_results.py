@@ -8,6 +8,8 @@ from daemon.core.orders import Side
 from daemon.core.scores import TradeFigures
 from daemon.layers.monitoring.results import Results
 from tests.builders import (
+    CLOSE_NS,
+    HOUR_NS,
     a_model_activated,
     a_position_changed,
     a_resolution,
@@ -19,7 +21,7 @@ MODEL = a_model_activated().model
 
 
 def results(window: int = 500) -> Results:
-    made = Results(window)
+    made = Results(window, timeframe_ns=HOUR_NS)
     made.apply_model_activated(a_model_activated())
     return made
 
@@ -70,8 +72,9 @@ def test_another_model_starts_over_and_the_same_one_goes_on() -> None:
 
 def test_the_mean_net_return_is_that_of_the_newest_round_trips() -> None:
     kept = results(window=6)
-    for ratio in (0.5, 0.01, -0.02, 0.03, 0.01, 0.02, 0.01):
-        kept.apply_position_changed(a_position_changed(closed_return_ratio=ratio))
+    for hour, ratio in enumerate((0.5, 0.01, -0.02, 0.03, 0.01, 0.02, 0.01)):
+        changed = a_position_changed(ts_ns=CLOSE_NS + hour * HOUR_NS, closed_return_ratio=ratio)
+        kept.apply_position_changed(changed)
     kept.apply_position_changed(a_position_changed(closed_return_ratio=None, quantity=Decimal(1)))
 
     told = kept.figures()
@@ -80,3 +83,13 @@ def test_the_mean_net_return_is_that_of_the_newest_round_trips() -> None:
     assert told.net_ratio == pytest.approx(0.01)
     assert told.net_low is not None
     assert told.net_low < 0.01
+
+
+def test_round_trips_that_close_in_one_bar_are_one_observation() -> None:
+    kept = results()
+    for number in range(40):
+        ts_ns = CLOSE_NS + number // 10 * HOUR_NS + number
+        ratio = 0.01 + 0.001 * (number % 7)
+        kept.apply_position_changed(a_position_changed(ts_ns=ts_ns, closed_return_ratio=ratio))
+
+    assert (kept.figures().round_trips, kept.figures().net_low) == (40, None)

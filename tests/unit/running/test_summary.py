@@ -124,6 +124,25 @@ def test_round_trips_are_those_the_ledger_closed() -> None:
     assert (summary["round_trips"], summary["pnl_quote"]) == (1, "1")
 
 
+@pytest.mark.parametrize(("in_one_bar", "is_known"), [(1, True), (10, False)])
+def test_round_trips_that_closed_in_one_bar_count_as_one_observation(
+    in_one_bar: int, *, is_known: bool
+) -> None:
+    trips = [
+        a_position_changed(
+            ts_ns=CLOSE_NS + number // in_one_bar * HOUR_NS + number,
+            quantity=D(0),
+            closed_return_ratio=0.01 + 0.001 * (number % 7),
+        )
+        for number in range(40)
+    ]
+
+    verdict = a_summary(*trips)["verdict"]
+
+    assert "n 40" in verdict
+    assert ("interval unknown" not in verdict) is is_known
+
+
 def test_outages_are_holes_and_hours_without_trades_are_none() -> None:
     summary = a_summary(
         a_bars_missed(count=3, cause=MissCause.OUTAGE),
