@@ -42,7 +42,8 @@ def labels_of(
     """Labels by the rule, for every bar whose window and horizon lie inside its own run.
 
     A move over the horizon no larger than the dead zone teaches nothing: it would not have paid
-    either way. What is judged, and what is scored live, is every bar all the same.
+    either way, and nobody knows before the horizon is over: such labels end with it, wherever the
+    outcome was found. What is judged, and what is scored live, is every bar all the same.
     """
     if rule.kind is LabelKind.DIRECTION:
         made = direction(series, runs, horizon_bars)
@@ -50,7 +51,9 @@ def labels_of(
         made = triple_barrier(series, runs, horizon_bars, rule)
     closes = series.ohlcv[:, CLOSE]
     moves = np.abs(closes[made.row + horizon_bars] / closes[made.row] - 1.0)
-    return replace(made, teaches=moves > dead_zone_ratio) if dead_zone_ratio else made
+    if not dead_zone_ratio:
+        return made
+    return replace(made, teaches=moves > dead_zone_ratio, label_end_ns=made.return_end_ns)
 
 
 def direction(series: Series, runs: Sequence[slice], horizon_bars: int) -> Labels:

@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from daemon.core.labels import LabelKind
 from daemon.layers.features.catalog import reference_features
 from daemon.research.compiling import compile_forest
 from daemon.research.datasets import labelled_rows
@@ -17,7 +18,7 @@ from daemon.research.net_returns import calibrated_forward, net_returns
 from daemon.research.payoffs import surest_calls
 from daemon.research.series import Series
 from daemon.research.settings import TrainingSettings
-from daemon.research.walkforward import Plan, Walked, walk_all
+from daemon.research.walkforward import Plan, Walked, labelled, walk_all
 from tests.unit.research.markets import HOUR_NS, a_market_with_edge
 
 HORIZON = 3
@@ -129,3 +130,27 @@ def test_open_outcomes_of_the_fold_before_do_not_count() -> None:
     usual = calibrated_forward(walk, SETTINGS)
     now = walk.fold == 2
     assert flipped.probability[now].tobytes() == usual.probability[now].tobytes()
+
+
+def test_which_rows_teach_a_fold_does_not_hang_on_moves_that_end_in_it() -> None:
+    """A barrier is reached before the horizon is over, and the dead zone asks for all of it."""
+    settings = replace(
+        SETTINGS,
+        horizon_bars=24,
+        embargo_bars=0,
+        label=LabelKind.TRIPLE_BARRIER.value,
+        profit_barrier=0.3,
+        stop_barrier=0.3,
+        dead_zone_bps=100.0,
+    )
+    plan = [Plan(labelled([SERIES], reference_features("1h"), settings), settings)]
+    before = walk_all(plan, seed=1, progress=lambda *_: None)[0]
+    start_ns = before.walked.folds[1].test_start_ns
+    series = with_another_future(start_ns, seed=1)
+
+    plan = [Plan(labelled([series], reference_features("1h"), settings), settings)]
+    after = walk_all(plan, seed=1, progress=lambda *_: None)[0]
+
+    assert before.walked.folds[1].train_rows == after.walked.folds[1].train_rows
+    first, second = (compile_forest(each.models[1]).arrays() for each in (before, after))
+    assert all(array.tobytes() == second[name].tobytes() for name, array in first.items())
