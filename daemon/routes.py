@@ -119,6 +119,7 @@ def run_routes(core: Core) -> list[Route]:
         apply(e.Started, risk.policy.apply_started),
         apply(e.Started, execution.apply_started),
         apply(e.Started, signals.apply_started),
+        apply(e.Started, core.features.apply_started),
         apply(e.Reconciled, risk.apply_reconciled),
         apply(e.Reconciled, execution.apply_reconciled),
         on(e.Reconciled, risk.halts.on_reconciled, e.TradingHalted),

@@ -167,6 +167,22 @@ def test_who_rebuilds_an_object_from_a_journal_finds_the_folds_of_its_rows(owner
     assert rows
 
 
+@pytest.mark.parametrize("trouble", [e.FeedStale, e.ClockChecked, e.ExchangeLost])
+def test_who_remembers_what_only_a_process_can_know_hears_of_the_next_start(
+    trouble: type[e.Event],
+) -> None:
+    """Streams and measurements are new then, and nobody tells of the end of what was before."""
+
+    def owners(kind: type[e.Event]) -> set[type[object]]:
+        of_kind = [each for each in rows if each.event_type is kind and not each.decides]
+        return {type(getattr(each.handler, "__self__", None)) for each in of_kind}
+
+    rows = the_routes()
+
+    assert owners(trouble)
+    assert owners(trouble) <= owners(e.Started)
+
+
 def test_rows_that_apply_emit_nothing() -> None:
     assert all(route.decides or route.emits == () for route in the_routes())
 

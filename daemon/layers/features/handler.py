@@ -21,6 +21,7 @@ from daemon.core.events import (
     FeedRecovered,
     FeedStale,
     HistoryLoaded,
+    Started,
 )
 from daemon.core.ids import trace_for
 from daemon.core.instruments import InstrumentId
@@ -86,6 +87,10 @@ class Features:
                 self._unanswered.pop((row.instrument, row.close_ns), None)
             for refused in event.refused:
                 self._unanswered.pop((refused.instrument, refused.close_ns), None)
+
+    def apply_started(self, _event: Started) -> None:
+        """The new streams have not been silent yet, and nobody will say that they recovered."""
+        self._stale.clear()
 
     def apply_feed_stale(self, event: FeedStale) -> None:
         self._stale.add(self._slots[event.instrument])

@@ -16,6 +16,7 @@ from daemon.core.events import (
     FeedRecovered,
     FeedStale,
     Input,
+    Started,
 )
 from daemon.core.instruments import InstrumentId
 from daemon.layers.features.catalog import reference_features
@@ -66,6 +67,8 @@ class Layer:
                 told = list(self.features.on_feed_stale(event))
             case FeedRecovered():
                 self.features.apply_feed_recovered(event)
+            case Started():
+                self.features.apply_started(event)
         for rows in told:
             self.features.apply_feature_rows(rows)
         answers: list[FeatureRow | FeaturesRefused] = []
@@ -285,3 +288,14 @@ def test_research_leaves_out_exactly_the_rows_that_live_refuses() -> None:
 
     assert made == live
     assert 20 < len(live) < 40
+
+
+def test_a_start_opens_new_streams_so_a_reference_that_was_stale_is_waited_for_again() -> None:
+    """Nobody tells of a recovery then: the feed that was stale has gone with its process."""
+    layer = Layer()
+    layer.hears(FeedStale(ts_ns=10 * HOUR_NS, instrument=BTC, silent_s=90.0, action="reconnect"))
+
+    layer.hears(Started(ts_ns=10 * HOUR_NS, version="1"))
+
+    assert said(layer.hears(closed(10, ETH))) == []
+    assert said(layer.hears(closed(10, BTC))) == [("ETH", 10, "row"), ("BTC", 10, "row")]
