@@ -134,6 +134,7 @@ class _Follower:
         self._wire = wire
         self._config = config
         self._on_ready = on_ready
+        self._speakers = "neither stream nor REST" if config.has_stream else "nobody"
         # Where every slot has a candle, a finished one has another behind it.
         self._is_followed = config.venue_sends_empty_bars and not config.is_lockstep
         self._waiting = Waiting(track.counts)
@@ -277,16 +278,21 @@ class _Follower:
             # No clock is as good as the venue's own word that the next slot has begun.
             closed_by_ns = 0 if self._is_followed else by_ns
             closed = closed_rows(rows, self._timeframe_ns, closed_by_ns)
+            is_current = track.note_reply(
+                closed, self._wire.monotonic_s(), self._publisher.now_ns()
+            )
+            if is_current and track.is_stale:
+                await self._publisher.recovered()
             published = await self._publisher.rows(closed)
         now_s, now_ns = self._wire.monotonic_s(), self._publisher.now_ns()
         for bar in published:
             track.remember_reread(bar, now_s)
         if rows is None:
-            track.fall_behind(now_s, "neither stream nor REST speaks")
-        elif not (is_first or all(map(track.has_told, published))):
+            track.fall_behind(now_s, f"{self._speakers} speaks")
+        elif self._config.has_stream and not (is_first or all(map(track.has_told, published))):
             track.fall_behind(now_s, "the stream is behind REST")
         elif not published and track.is_overdue(now_ns):
-            track.fall_behind(now_s, "neither stream nor REST has a bar that is due")
+            track.fall_behind(now_s, f"{self._speakers} has a bar that is due")
         if track.is_in_doubt:
             track.confirm_later(now_s)
         elif not published:
@@ -335,7 +341,8 @@ class _Follower:
         now_s = self._wire.monotonic_s()
         self.track.was_blind = True
         if not self.track.is_stale:
-            self.track.reconnect_at_s = now_s + reconnect_in_s
+            if self._config.has_stream:
+                self.track.reconnect_at_s = now_s + reconnect_in_s
             silent_s = now_s - self.track.heard_s
             await self._publisher.stale(silent_s, f"{why}; REST is polled until it recovers")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from daemon.core.timeframes import NS_PER_S
 from daemon.layers.ingestion.feed_config import FeedCounts, Transport
-from daemon.layers.ingestion.gate import open_time_ns, tells, volume_of
+from daemon.layers.ingestion.gate import open_time_ns, slot_of, tells, volume_of
 from daemon.layers.ingestion.suspicion import Past
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Track:
 
     @property
     def stale_at_s(self) -> float:
-        if self.behind_since_s is None or self.is_stale or not self._config.has_stream:
+        if self.behind_since_s is None or self.is_stale:
             return math.inf
         return self.behind_since_s + self._config.patience_s
 
@@ -252,10 +252,28 @@ class Track:
 
         Where quiet slots have no bars, a slot without one is the rule, up to a limit.
         """
-        if self._config.is_lockstep or self.next_open_ns is None:
+        return self.next_open_ns is not None and self._is_late(self.next_open_ns, market_ns)
+
+    def note_reply(self, closed: Sequence[RawBar], now_s: float, market_ns: int) -> bool:
+        """Where there is no stream, replies are the signs of life: True for one that leaves no bar
+        overdue.
+        """
+        if self._config.has_stream:
+            return False
+        told = (slot_of(raw, self._timeframe_ns) or 0 for raw in closed)
+        next_ns = max((open_ns + self._timeframe_ns for open_ns in told), default=0)
+        if self._is_late(max(next_ns, self.next_open_ns or 0), market_ns):
+            return False
+        self.heard_s = now_s
+        self.behind_since_s = None
+        return True
+
+    def _is_late(self, open_ns: int, market_ns: int) -> bool:
+        """Whether a slot without a bar is so long over that its bar should have been there."""
+        if self._config.is_lockstep:
             return False
         rate, config = self._config.market_rate, self._config
-        late_s = (market_ns - self.next_open_ns - self._timeframe_ns) / NS_PER_S / rate
+        late_s = (market_ns - open_ns - self._timeframe_ns) / NS_PER_S / rate
         return late_s > (self._grace_s if config.venue_sends_empty_bars else config.quiet_max_s)
 
     def confirm_later(self, now_s: float) -> None:

@@ -199,6 +199,40 @@ def test_polling_alone_gives_every_bar_once() -> None:
     assert watch.market.watched == {}
 
 
+def test_a_polled_exchange_that_does_not_answer_is_stale_and_recovers_before_its_next_bar() -> None:
+    async def scenario(watch: Watch) -> None:
+        await asyncio.sleep(60)
+        watch.market.is_away = True
+        await asyncio.sleep(HOUR_S)
+        assert watch.events == []  # a few lost requests are no outage
+        await asyncio.sleep(600)
+        assert watch.kinds() == ["FeedStale"]
+        watch.market.is_away = False
+        watch.market.rows[BTC] = [a_raw(0), a_raw(1)]
+        await asyncio.sleep(60)
+
+    watch = watched(scenario, config=FeedConfig(transport=Transport.REST), last={BTC: a_bar(-1)})
+
+    assert watch.kinds() == ["FeedStale", "FeedRecovered", "BarsClosed"]
+    assert len(watch.market.fetched) < 100
+
+
+def test_a_polled_exchange_whose_candles_stand_still_is_stale_until_they_move() -> None:
+    async def scenario(watch: Watch) -> None:
+        watch.market.rows[BTC] = [a_raw(-1), a_raw(0)]
+        await asyncio.sleep(4 * HOUR_S)
+        assert watch.kinds() == ["FeedStale"]
+        watch.market.rows[BTC] = [a_raw(slot) for slot in range(-1, 3)]  # still behind
+        await asyncio.sleep(60)
+        assert "FeedRecovered" not in watch.kinds()
+        watch.market.rows[BTC] = [a_raw(slot) for slot in range(-1, 5)]
+        await asyncio.sleep(HOUR_S - 120)
+
+    watch = watched(scenario, config=FeedConfig(transport=Transport.REST), last={BTC: a_bar(-1)})
+
+    assert watch.kinds() == ["FeedStale", *["BarsClosed"] * 2, "FeedRecovered", *["BarsClosed"] * 2]
+
+
 # --- holes ----------------------------------------------------------------------------------------
 
 

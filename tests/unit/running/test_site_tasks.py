@@ -6,7 +6,7 @@ from typing import Any
 
 from daemon.config import load
 from daemon.core.bars import MissCause
-from daemon.core.events import BarsClosed, BarsMissed, FeedStale, Input
+from daemon.core.events import BarsClosed, BarsMissed, FeedRecovered, FeedStale, Input
 from daemon.layers.ingestion import Transport
 from daemon.running.site_tasks import SiteTasks
 from daemon.venues.turns import Turns
@@ -53,7 +53,7 @@ def heard(*, is_stopping: bool) -> list[Input]:
         await asyncio.sleep(3 * HOUR_NS / 1e9 + 60)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        return [each for each in events if not isinstance(each, FeedStale)]
+        return [each for each in events if not isinstance(each, FeedStale | FeedRecovered)]
 
     return run_virtual(run())
 
