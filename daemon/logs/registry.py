@@ -118,6 +118,10 @@ ROWS: Final = (
     ),
     row("process.turning", "info", "what was stuck goes on", "stage silent_s"),
     row(
+        "status.failed", "warning", "the status file cannot be written, and shows what was",
+        "error",
+    ),
+    row(
         "disk.low", "error", "what is decided might not be written: nothing is opened",
         "at free_megabytes limit action",
     ),

@@ -12,8 +12,6 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from daemon import __version__
 from daemon.core.clock import WireClock
 from daemon.core.costs import slippage_told
@@ -35,6 +33,7 @@ from daemon.running.alerts.addresses import secrets_of
 from daemon.running.alerts.alerting import Alerts
 from daemon.running.books.holdings import dust_of, positions_of, training_in_words
 from daemon.running.process.sd_notify import EXTEND_S, Notifier
+from daemon.running.process.status_file import StatusFile
 from daemon.running.world.embedded import market_name
 from daemon.running.world.live_account import credentials_of
 
@@ -75,6 +74,7 @@ class Reporter:
         self._paths = paths
         self._tap = Tap(self._log)
         self.alerts = Alerts(settings, spec, emit=self.emit, clean=self._log.clean)
+        self._file = StatusFile(paths.status, self.emit)
         self._core: Core | None = None
         self._world = world
         self._clocks: dict[str, Callable[[], dict[str, object]]] = {}
@@ -259,12 +259,9 @@ class Reporter:
     # --- status ---------------------------------------------------------------------------------
 
     def write_status(self) -> None:
-        """The state of the last commit, for `tradingd status`, replaced atomically."""
+        """The state of the last commit, for `tradingd status`."""
         self.notifier.status(self._sentence())
-        fresh = self._paths.status.with_name(".status.json.new")
-        fresh.write_bytes(msgspec.json.format(msgspec.json.encode(self._status()), indent=1))
-        fresh.chmod(0o600)
-        fresh.replace(self._paths.status)
+        self._file.write(self._status())
 
     def _sentence(self) -> str:
         book = None if self._core is None else self._core.book
