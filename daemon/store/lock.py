@@ -13,7 +13,7 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
-from daemon.core.errors import LockHeld
+from daemon.core.errors import LockHeld, TradingdError
 from daemon.core.timeframes import rfc3339
 
 FOLDER_MODE = 0o700
@@ -23,6 +23,12 @@ FILE_MODE = 0o600
 _FLOCK = "hhqqi4x"
 # Between taking the lock and writing its name into it a holder needs some microseconds.
 READS_MAX = 1_000
+
+
+class StateUnusable(TradingdError):
+    """Nothing can be kept in this state directory."""
+
+    exit_code = 78
 
 
 class Holder(Struct, frozen=True):
@@ -40,9 +46,14 @@ class StateLock:
 
     @classmethod
     def acquire(cls, state_dir: Path, *, started_ns: int) -> "StateLock":
-        """Take the lock of a state directory, made if needed; LockHeld names its holder."""
-        state_dir.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-        file = os.open(_lock_file(state_dir), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        """Take the lock of a state directory, made if needed; LockHeld names its holder,
+        StateUnusable says what keeps it from being one.
+        """
+        try:
+            state_dir.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            file = os.open(_lock_file(state_dir), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        except OSError as error:
+            raise _unusable(state_dir, error) from error
         try:
             _take(file, state_dir)
             os.ftruncate(file, 0)
@@ -72,11 +83,15 @@ class StateLock:
 
 
 def holder(state_dir: Path) -> int | None:
-    """Pid of the daemon that has this state directory (0: it does not say); None: nobody has."""
+    """Pid of the daemon that has this state directory (0: it does not say); None: nobody has.
+    StateUnusable when that cannot be seen.
+    """
     try:
         file = os.open(_lock_file(state_dir), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise _unusable(state_dir, error) from error
     try:
         if not _is_taken(file):
             return None
@@ -113,6 +128,10 @@ def _written(file: int) -> Holder | None:
         except msgspec.DecodeError:
             continue
     return None
+
+
+def _unusable(state_dir: Path, error: OSError) -> StateUnusable:
+    return StateUnusable(f"{state_dir} cannot be the state directory: {error.strerror or error}")
 
 
 def _refusal(state_dir: Path, found: Holder | None) -> str:

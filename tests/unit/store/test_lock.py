@@ -12,13 +12,13 @@ import pytest
 
 from daemon.core.errors import LockHeld
 from daemon.core.timeframes import parse_time
-from daemon.store.lock import StateLock, holder
+from daemon.store.lock import StateLock, StateUnusable, holder
 
 STARTED_NS = parse_time("2024-01-01T00:00Z")
 HOLD = """
 import sys
 from pathlib import Path
-from daemon.store.lock import StateLock
+from daemon.store.lock import StateLock, StateUnusable, holder
 with StateLock.acquire(Path(sys.argv[1]), started_ns=int(sys.argv[2])):
     print("held", flush=True)
     sys.stdin.read()
@@ -103,3 +103,13 @@ def test_a_holder_that_does_not_say_who_it_is_still_holds(tmp_path: Path) -> Non
         assert holder(tmp_path) == 0
         with pytest.raises(LockHeld, match="in use by another tradingd"):
             StateLock.acquire(tmp_path, started_ns=STARTED_NS)
+
+
+def test_a_place_where_nothing_can_be_kept_is_refused_in_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+
+    for attempt in (lambda: StateLock.acquire(file, started_ns=0), lambda: holder(file)):
+        with pytest.raises(StateUnusable, match=f"{file} cannot be the state directory: ") as said:
+            attempt()
+        assert said.value.exit_code == 78
