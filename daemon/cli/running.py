@@ -34,6 +34,7 @@ from daemon.store.runs import (
     LAST,
     RunSpec,
     discard,
+    moment_for,
     new_run,
     newest_daemon_run,
     read_result,
@@ -253,8 +254,9 @@ async def _run(
         )
     is_begun = spec is None
     if spec is None:
-        spec = _new_spec(request, settings, typed, WireClock().now_ns())
-        paths = new_run(settings.run.state_dir, spec)
+        folder = settings.run.state_dir
+        spec = _new_spec(request, settings, typed, moment_for(folder, WireClock().now_ns()))
+        paths = new_run(folder, spec)
     else:
         paths = resolve(settings.run.state_dir, spec.run)
     finished = read_result(paths)

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from daemon.core.errors import TradingdError, UsageRefused
-from daemon.core.timeframes import rfc3339
+from daemon.core.timeframes import NS_PER_S, parse_time, rfc3339
 from daemon.store.artifacts import replace_durably, sync_directory
 
 LAST = "last"
@@ -128,6 +128,19 @@ def run_id_for(created_ns: int, *parts: object) -> str:
     text = "|".join(str(part) for part in (created_ns, *parts))
     digest = hashlib.blake2b(text.encode(), digest_size=2).hexdigest()
     return f"{moment[:10].replace('-', '')}T{moment[11:19].replace(':', '')}-{digest}"
+
+
+def moment_for(state_dir: Path, now_ns: int) -> int:
+    """When a run that is made now is said to begin: after every run that is there.
+
+    The newest one is told by its name, and a clock may have been set back since.
+    """
+    newest = next(iter(all_runs(state_dir)), None)
+    if newest is None:
+        return now_ns
+    day, _, second = newest.partition("-")[0].partition("T")
+    text = f"{day[:4]}-{day[4:6]}-{day[6:]}T{second[:2]}:{second[2:4]}:{second[4:]}Z"
+    return max(now_ns, parse_time(text) + NS_PER_S)
 
 
 def new_run(state_dir: Path, spec: RunSpec) -> RunPaths:

@@ -42,9 +42,9 @@ async def _written(path: Path, events: tuple[e.Event, ...]) -> None:
     await journal.close()
 
 
-def told(state: Path) -> list[tuple[str, str]]:
-    """Who halts a run that is begun now, and why."""
-    asked = halts_of_the_run_before(RunPaths(state, NEW), LIVE, 7)
+def told(state: Path, run: str = NEW, since_ns: int | None = None) -> list[tuple[str, str]]:
+    """Who halts a run that is started now, and why; begun now, or last started at `since_ns`."""
+    asked = halts_of_the_run_before(RunPaths(state, run), LIVE, 7, since_ns)
     assert all(each.ts_ns == 7 for each in asked)
     return [(each.who, each.reason) for each in asked]
 
@@ -77,3 +77,21 @@ def test_a_run_that_was_killed_before_its_first_start_hides_no_halt(tmp_path: Pa
     before = a_run(tmp_path, 1, a_start(), *HALTED)
     a_run(tmp_path, 2)
     assert [who for who, _ in told(tmp_path)] == [f"run {before}"]
+
+
+def test_an_older_run_that_is_gone_on_with_takes_over_the_halt_of_the_one_that_traded_meanwhile(
+    tmp_path: Path,
+) -> None:
+    older = a_run(tmp_path, 1, a_start(ts_ns=10))
+    newer = a_run(tmp_path, 2, a_start(ts_ns=20), *HALTED)
+
+    assert [who for who, _ in told(tmp_path, older, 10)] == [f"run {newer}"]
+    assert told(tmp_path, older, 30) == []  # it was taken over, and may have been resumed since
+    assert told(tmp_path, newer, 20) == []
+
+
+def test_the_run_that_was_started_last_is_asked_whichever_was_begun_last(tmp_path: Path) -> None:
+    older = a_run(tmp_path, 1, a_start(ts_ns=10), a_start(ts_ns=30), *HALTED)
+    a_run(tmp_path, 2, a_start(ts_ns=20))
+
+    assert [who for who, _ in told(tmp_path)] == [f"run {older}"]

@@ -68,6 +68,19 @@ def test_the_last_run_is_the_newest_and_older_ones_stay(tmp_path: Path) -> None:
     assert runs.all_runs(tmp_path) == [spec.run for spec in reversed(specs)]
 
 
+def test_a_run_begun_after_the_clock_was_set_back_is_the_newest_all_the_same(
+    tmp_path: Path,
+) -> None:
+    runs.new_run(tmp_path, a_spec())
+    hour_ns = 3_600 * NS_PER_S
+
+    back = runs.new_run(tmp_path, a_spec(runs.moment_for(tmp_path, STARTED_NS - hour_ns)))
+    assert runs.newest_daemon_run(tmp_path) == back
+    at_once = runs.new_run(tmp_path, a_spec(runs.moment_for(tmp_path, STARTED_NS)))
+    assert runs.newest_daemon_run(tmp_path) == at_once
+    assert runs.moment_for(tmp_path, STARTED_NS + hour_ns) == STARTED_NS + hour_ns
+
+
 def test_where_the_exchange_answers_is_added_once_it_is_known(tmp_path: Path) -> None:
     spec = a_spec()
     paths = runs.new_run(tmp_path, spec)
