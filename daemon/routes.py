@@ -301,7 +301,6 @@ def watch_routes(core: Core) -> list[Route]:
     # fmt: off
     return [
         apply(e.EquityMarked, book.apply_equity_marked),
-        apply(e.EquityMarked, risk.apply_equity_marked),
         on(e.EquityMarked, risk.halts.on_equity_marked, e.TradingHalted),
         apply(e.PredictionResolved, monitoring.apply_prediction_resolved),
         on(e.HealthTick, monitoring.on_health_tick, e.HealthSampled),

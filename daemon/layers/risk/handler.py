@@ -24,8 +24,8 @@ from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Leg, Side
 from daemon.core.scores import lost_in
 from daemon.core.streaks import Streak
-from daemon.core.timeframes import DAY_NS
 from daemon.layers.risk.canary import Canary
+from daemon.layers.risk.days import Days
 from daemon.layers.risk.denials import Denial, of_all, told
 from daemon.layers.risk.distrust import Distrust
 from daemon.layers.risk.exits import flat
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
         ClockChecked,
         DataDistrusted,
         DiskChecked,
-        EquityMarked,
         Event,
         ExchangeBack,
         ExchangeLost,
@@ -122,8 +121,7 @@ class Risk:
         self._lost: dict[str, str] = {}  # exchanges that are not reached, and why
         self._is_live = False
         self._bar_ns = 0
-        self._day = -1
-        self._day_start_equity = Decimal(0)
+        self.days = Days()
         self._long_trades, self._short_trades = Tally(), Tally()
         self._is_long: dict[InstrumentId, bool] = {}
         self.asked: dict[tuple[str, Direction], SignalEmitted] = {}  # signals without a verdict
@@ -167,6 +165,8 @@ class Risk:
 
     def apply_bars_closed(self, event: BarsClosed) -> None:
         self._returns.note(event.bars)
+        if self._book.is_valued:  # by these bars, which the book has applied before
+            self.days.note(max(bar.close_ns for bar in event.bars), self._book.equity)
 
     def apply_exchange_lost(self, event: ExchangeLost) -> None:
         self._lost[event.exchange] = event.error
@@ -218,13 +218,6 @@ class Risk:
 
     def apply_health_sampled(self, event: HealthSampled) -> None:
         self._health, self._skill_lost = event.status, lost_in(event.symbols)
-
-    def apply_equity_marked(self, event: EquityMarked) -> None:
-        day = event.ts_ns // DAY_NS
-        # Reports may be stamped a little before the bars they follow: a day never begins twice.
-        if day > self._day:
-            self._day = day
-            self._day_start_equity = event.equity_quote
 
     def apply_position_changed(self, event: PositionChanged) -> None:
         if event.closed_return_ratio is not None:
@@ -340,7 +333,7 @@ class Risk:
             marked_ns=book.marked_ns.get(instrument),
             previous_mark=book.previous_marks.get(instrument),
             room=room,
-            day_start_equity=self._day_start_equity,
+            day_start_equity=self.days.start_equity,
             drawdown_ratio=book.drawdown_ratio,
             halts=tuple(sorted(self.halts.in_force)),
             is_reconciled=all(self._is_reconciled(each) for each in exchanges),

@@ -50,6 +50,10 @@ class EntryRules:
         self._intended_ns: list[int] = []
         self._closes: defaultdict[InstrumentId, list[float]] = defaultdict(list)
         self._day, self._day_equity = -1, Decimal(0)
+        self._closed, self._equity = (
+            (-1, -1),
+            Decimal(0),
+        )  # newest bars: when they came, their close
         self._losses = Pause(config.max_losses_in_a_row, config.loss_pause_bars)
         refusals = config.max_refusals_in_a_row, config.refusal_pause_bars
         self._refusals: defaultdict[str, Pause] = defaultdict(lambda: Pause(*refusals))
@@ -64,7 +68,7 @@ class EntryRules:
             e.ModelActivated: self._activates,
             e.OrderIntended: self._intends,
             e.HistoryLoaded: self._marks,
-            e.BarsClosed: self._marks,
+            e.BarsClosed: self._closes_bars,
             e.EquityMarked: self._values,
             e.PositionChanged: self._changes,
             e.OrderAccepted: self._accepts,
@@ -102,7 +106,7 @@ class EntryRules:
         assert ts_ns >= self._losses.until_ns, "so many losses in a row pause"
         paused = {each for each in exchanges if ts_ns < self._refusals[each].until_ns}
         assert paused != exchanges, "so many refusals in a row pause"
-        unknown = list(self._unknown.values()).count(entry.instrument.exchange)
+        unknown = min(list(self._unknown.values()).count(each) for each in exchanges)
         most = config.max_unresolved_orders
         assert not most or unknown < most, "too much is unknown there"
 
@@ -136,6 +140,11 @@ class EntryRules:
         self._model = event.model
 
     def _intends(self, event: e.OrderIntended) -> None:
+        if event.leg is Leg.ENTRY:
+            there, most = event.instrument.exchange, self._config.max_unresolved_orders
+            unknown = list(self._unknown.values()).count(there)
+            assert not most or unknown < most, "no child goes where too much is unknown"
+            assert event.ts_ns >= self._refusals[there].until_ns, "nor where all is refused"
         if event.leg is not Leg.STOP:
             newest_ns = self._intended_ns[-1] if self._intended_ns else event.ts_ns
             self._intended_ns.append(max(event.ts_ns, newest_ns))
@@ -144,9 +153,18 @@ class EntryRules:
         for bar in event.bars:
             self._closes[bar.instrument].append(bar.close)
 
+    def _closes_bars(self, event: e.BarsClosed) -> None:
+        self._marks(event)
+        self._closed = event.ts_ns, max(bar.close_ns for bar in event.bars)
+
     def _values(self, event: e.EquityMarked) -> None:
-        if (day := event.ts_ns // DAY_NS) > self._day:
-            self._day, self._day_equity = day, event.equity_quote
+        came_ns, close_ns = self._closed
+        if came_ns != event.ts_ns:
+            return  # of a fill
+        if (day := (close_ns - 1) // DAY_NS) > self._day:
+            self._day_equity = self._equity if self._day >= 0 else event.equity_quote
+            self._day = day
+        self._equity = event.equity_quote
 
     def _changes(self, event: e.PositionChanged) -> None:
         if event.closed_return_ratio is None:

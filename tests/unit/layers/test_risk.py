@@ -274,7 +274,6 @@ class Desk:
             on(e.PositionChanged, risk.halts.on_position_changed),
             apply(e.PositionChanged, book.apply_position_changed),
             apply(e.EquityMarked, book.apply_equity_marked),
-            apply(e.EquityMarked, risk.apply_equity_marked),
             on(e.EquityMarked, risk.halts.on_equity_marked),
             apply(e.HealthSampled, risk.apply_health_sampled),
             on(e.HealthSampled, risk.halts.on_health_sampled),
@@ -679,24 +678,51 @@ def test_a_daily_loss_limit_of_zero_is_off() -> None:
     assert desk.denied(instrument=ETH) == "approved"
 
 
-def test_a_report_stamped_before_midnight_does_not_begin_the_day_again() -> None:
+MIDNIGHT = 23  # hours after the first bar
+
+
+def test_a_bar_that_closes_at_midnight_belongs_to_the_day_it_ends() -> None:
+    """Else no loss would ever be one of its day on bars of a day."""
+    desk = Desk(max_daily_loss_ratio=0.03)
+    desk.closes(100.0, hour=MIDNIGHT)
+    desk.buys("9")
+    answers = []
+    for day, price in enumerate((66.0, 66.0), start=1):
+        hour = MIDNIGHT + 24 * day
+        desk.closes(price, BTC, hour=hour)
+        desk.closes(100.0, ETH, hour=hour)
+        answers.append(desk.denied(instrument=ETH, close_ns=CLOSE_NS + hour * HOUR_NS))
+
+    assert answers == ["daily_loss", "approved"]
+
+
+def test_what_was_lost_between_two_bars_is_lost_in_the_day_of_the_second_one() -> None:
+    desk = Desk(max_daily_loss_ratio=0.03)
+    desk.closes(100.0, hour=MIDNIGHT)
+    desk.buys("9")
+    desk.sells("9", price="66")  # its stop
+    hour = MIDNIGHT + 24
+    desk.takes(an_equity_mark(ts_ns=CLOSE_NS + (hour - 9) * HOUR_NS, equity_quote=D(9_694)))
+    desk.closes(100.0, hour=hour)
+
+    assert desk.denied(instrument=ETH, close_ns=CLOSE_NS + hour * HOUR_NS) == "daily_loss"
+
+
+def test_a_bar_that_comes_late_does_not_begin_the_day_again() -> None:
     """Else the day's loss so far would be forgotten on the way there and back."""
     desk = Desk(max_daily_loss_ratio=0.03)
     desk.buys("9")
-    midnight = 24 * HOUR_NS - HOUR_NS
-    desk.takes(an_equity_mark(ts_ns=CLOSE_NS + midnight, equity_quote=D(10_000)))
-    desk.closes(66.0, BTC, hour=24)
+    desk.closes(100.0, BTC, hour=24)
+    desk.closes(66.0, BTC, hour=25)
+    desk.closes(100.0, ETH, hour=MIDNIGHT)
+    desk.closes(100.0, ETH, hour=25)
 
-    desk.takes(an_equity_mark(ts_ns=CLOSE_NS, equity_quote=D(9_694), drawdown_ratio=0.03))
-    desk.takes(an_equity_mark(ts_ns=CLOSE_NS + midnight + 9, equity_quote=D(9_694)))
-
-    desk.closes(100.0, ETH, hour=24)
-    assert desk.denied(instrument=ETH, close_ns=CLOSE_NS + DAY_NS) == "daily_loss"
+    assert desk.denied(instrument=ETH, close_ns=CLOSE_NS + 25 * HOUR_NS) == "daily_loss"
 
 
 def test_a_day_without_a_known_start_opens_nothing() -> None:
     desk = Desk()
-    desk.risk._day_start_equity = D(0)
+    desk.risk.days.start_equity = D(0)
 
     assert desk.denied() == "daily_loss"
 
