@@ -229,6 +229,11 @@ ROWS: Final = (
     row(
         "books.unread", "warning", "the account could not be read; asked again", "exchange error"
     ),
+    row(
+        "books.unsettled", "warning",
+        "orders or money moved at every reading of the start; nothing is opened until compared",
+        "exchange",
+    ),
     row("books.restless", "debug", "orders moved at every reading; compared later", "exchange"),
     row(
         "books.adopted", "warning", "orders that the journal lacked were taken over, as asked",

@@ -49,7 +49,7 @@ from daemon.store.journal import SqliteJournal
 from daemon.store.models import ModelRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from daemon.config import Settings
     from daemon.core.bars import Bar
@@ -219,7 +219,7 @@ class Session:
         venues = {site.exchange: site.venue for site in self._world.sites}
         watches = live.watch_books(opened)
         await self._left.take_over(take, now_ns)
-        await settle(
+        unsettled = await settle(
             core.blotter,
             venues,
             watches,
@@ -228,6 +228,7 @@ class Session:
             on_away=self._wait_for,
             is_adopting=self._is_adopting,
         )
+        self._compare_later(live, unsettled)
         self._tell_back(now_ns)
         tell_other(self._world, core.roles.active, self._reporter)
         return opened, live
@@ -238,6 +239,11 @@ class Session:
             if was_cut_off(self._journal):
                 self._reporter.emit("run.unclean", steps=steps)
             self._reporter.emit("run.resumed", events=count, steps=steps)
+
+    def _compare_later(self, live: Live, unsettled: Iterable[str]) -> None:
+        for exchange in unsettled:
+            self._reporter.emit("books.unsettled", exchange=exchange)
+            live.sites[exchange].compare_soon()
 
     def _tell_back(self, now_ns: int) -> None:
         for exchange in sorted(self._waited_for):

@@ -80,7 +80,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     validity_ms: int = VALIDITY_MS
     venue: Callable[[Venue], Venue] = _as_it_is
     runner: type[Runner] = Runner
-    settles: Callable[..., Awaitable[None]] = settle
+    settles: Callable[..., Awaitable[object]] = settle
     compares: bool = True
 
 

@@ -21,7 +21,7 @@ from daemon.core.events import (
 )
 from daemon.core.orders import Fill
 from daemon.core.ports import VenueFill
-from daemon.running.books.watch import Hands
+from daemon.running.books.watch import Hands, Restless
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -52,14 +52,17 @@ async def settle(
     *,
     on_away: Callable[[str, ExchangeUnreachable], Awaitable[None]],
     is_adopting: bool = False,
-) -> None:
+) -> list[str]:
     """Resolve every open order, book every fill we missed, compare the books, say the result.
 
     There is one venue and one watch for each exchange, and each is asked about its own orders and
     account alone. Nothing is ever sent here: an intent that never reached the venue is found absent
     and closed. An exchange that gives no answer is asked again each time `on_away` returns.
     `is_adopting`: orders there that bear our mark and that the journal lacks are taken over.
+    Gives the exchanges on which there was no quiet moment to compare in. Their books are compared
+    later, and until then nothing is opened there: their positions need the daemon meanwhile.
     """
+    unsettled = []
     for exchange, venue in venues.items():
         while True:
             try:
@@ -67,8 +70,12 @@ async def settle(
                     blotter, exchange, venue, watches[exchange], take, ts_ns, is_adopting
                 )
                 break
+            except Restless:
+                unsettled.append(exchange)
+                break
             except ExchangeUnreachable as error:
                 await on_away(exchange, error)
+    return unsettled
 
 
 async def _settle_one(  # noqa: PLR0917  # one exchange, as settle knows it

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from daemon.running.books.recovery import settle, was_cut_off
 from daemon.running.books.watch import BookWatch, Rules
 from daemon.running.state_text import state_text
 from daemon.store.journal import SqliteJournal
-from tests.builders import a_bars_closed, an_approval
+from tests.builders import a_bars_closed, a_signal, an_approval
 from tests.fakes import FakeVenue, Fate
 from tests.unit.core.simulation import (
     ACCOUNTS,
@@ -52,6 +52,8 @@ class BankingVenue(FakeVenue):
 
     deposit = Decimal(0)
     away = 0  # readings that get no answer
+    on_reading: Callable[[], None] | None = None  # what happens meanwhile
+
     start = ACCOUNTS[0].allotted_quote
     coins = ALLOTTED_BTC
 
@@ -60,6 +62,8 @@ class BankingVenue(FakeVenue):
             self.away -= 1
             raise ExchangeUnreachable("nobody answers")
         self.accounted = list(instruments)
+        if self.on_reading is not None:
+            self.on_reading()
         account = await super().account(instruments, since_ns)
         totals = {"USDT": self.start + self.deposit, "BTC": self.coins, "ETH": Decimal(0)}
         for each in account.fills:
@@ -79,6 +83,7 @@ class Start:
         self.journal: list[e.Event] = []
         self.commands: list[e.Command] = []
         self.waited: list[str] = []
+        self.unsettled: list[str] = []
         self._step(OPENED)
 
     async def take(self, event: e.Input) -> None:
@@ -122,8 +127,23 @@ class Start:
                 raise error
 
         self._step(e.Started(ts_ns=TS_NS))
-        await settle(core.blotter, venues, watches, self.take, TS_NS, on_away=on_away)
+        self.unsettled = await settle(
+            core.blotter, venues, watches, self.take, TS_NS, on_away=on_away
+        )
         return [each for each in self.journal[told:] if isinstance(each, e.Reconciled)]
+
+    def moves_at_every_reading(self, venue: BankingVenue) -> None:
+        """There is never a moment at which no order is made."""
+
+        def move() -> None:
+            self.core.blotter.intended_count += 1
+
+        venue.on_reading = move
+
+    def denial(self, signal: e.SignalEmitted) -> e.DenyReason:
+        step = self.core.pipeline.step(signal)
+        (denial,) = (each for each in step.events if isinstance(each, e.OrderDenied))
+        return denial.reason
 
     def restarts(self) -> None:
         """Killed, and begun again from the journal alone."""
@@ -237,6 +257,20 @@ async def test_an_exchange_that_is_away_is_waited_for_or_ends_the_start() -> Non
     start.venue.away = 1
     with pytest.raises(ExchangeUnreachable):
         await start.settles(is_patient=False)
+
+
+async def test_an_exchange_without_a_quiet_moment_ends_no_start_and_opens_nothing() -> None:
+    start = Start()
+    start.moves_at_every_reading(start.other)
+
+    reconciled = await start.settles()
+
+    assert [(each.exchange, each.is_clean) for each in reconciled] == [(BTC.exchange, True)]
+    assert start.unsettled == [THERE.exchange]
+    signals = (a_signal(instrument=each, ts_ns=TS_NS) for each in (BTC, THERE))
+    denied = [start.denial(each) for each in signals]
+    assert denied[1] is e.DenyReason.NOT_RECONCILED
+    assert denied[0] is not e.DenyReason.NOT_RECONCILED
 
 
 async def test_a_fill_that_one_of_two_exchanges_alone_has_is_booked_on_its_instrument() -> None:
