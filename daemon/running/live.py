@@ -24,7 +24,6 @@ from daemon.core.events import (
     SubmitOrder,
 )
 from daemon.core.inbox import Inbox
-from daemon.core.orders import Leg
 from daemon.core.reasons import HaltReason
 from daemon.core.timeframes import timeframe_ns
 from daemon.running.books.holdings import holding, training_in_words
@@ -35,7 +34,7 @@ from daemon.running.halt_file import HaltFile
 from daemon.running.health import HealthTask
 from daemon.running.lockstep import Lockstep
 from daemon.running.models.retraining import Trainer
-from daemon.running.order_tasks import follow_open, tick_orders
+from daemon.running.order_tasks import follow_open, is_left_alone, tick_orders
 from daemon.running.quotes import QuoteDesk
 from daemon.running.racing import first_of, until
 from daemon.running.runner import Runner
@@ -365,9 +364,7 @@ class Live:
         await until(self._is_quiet)
 
     def _is_left_alone(self) -> bool:
-        """Nothing rests but stops: a cancel that got no answer is sent again until then."""
-        legs = {each.leg for each in self._core.blotter.all_open()}
-        return self._is_quiet() and legs <= {Leg.STOP}
+        return self._is_quiet() and is_left_alone(self._core.blotter)
 
     async def _drain(self, is_done: Callable[[], bool]) -> None:
         try:

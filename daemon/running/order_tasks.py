@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from daemon.core.events import LookUpOrder, OrdersTicked
+from daemon.core.orders import Leg
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -28,6 +29,15 @@ def follow_open(blotter: Blotter, outboxes: Mapping[str, Outbox]) -> None:
             outboxes[order.instrument.exchange].watch(
                 LookUpOrder.of(order, order.intended_ns, "it was open at the start")
             )
+
+
+def is_left_alone(blotter: Blotter) -> bool:
+    """Nothing rests but stops that nobody asked to end: a cancel that got no answer may have been
+    heard, and is sent again until it is known what came of it.
+    """
+    return all(
+        each.leg is Leg.STOP and each.cancel_requested_ns is None for each in blotter.all_open()
+    )
 
 
 async def tick_orders(

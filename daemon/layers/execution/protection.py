@@ -107,9 +107,11 @@ class Protection:
             return
         # One that rests is never too small: what was taken when it came is not looked at again.
         fits = {wanted, self._at_once(instrument, wanted)}
-        is_wrong = not stop.is_unresolved and stop.leaves_quantity not in fits
-        if is_wrong and is_cancel_due(stop, ts_ns):
-            yield from cancelled(stop, ts_ns, "it does not fit the position any more")
+        why = "" if stop.leaves_quantity in fits else "it does not fit the position any more"
+        if stop.cancel_requested_ns is not None:
+            why = why or "its end was asked for before, and nobody knows whether that was heard"
+        if why and not stop.is_unresolved and is_cancel_due(stop, ts_ns):
+            yield from cancelled(stop, ts_ns, why)
 
     def failed(self, order: Order, ts_ns: int, reason: str) -> Iterator[Event]:
         """Say that there is no protection: a refusal at once, anything else when it goes on."""

@@ -6,7 +6,8 @@ from msgspec.structs import replace
 
 from daemon.core import events as e
 from daemon.core.orders import Leg, OrderState, OrderType, Side
-from tests.builders import BTC, a_rules_change
+from daemon.running.order_tasks import is_left_alone
+from tests.builders import BTC, a_rules_change, a_stop_requested
 from tests.unit.layers.orders_desk import OrdersDesk
 
 D = Decimal
@@ -95,6 +96,23 @@ def test_an_exit_cancels_the_stop_first_and_sells_when_its_end_is_known() -> Non
     desk.filled(desk.child().client_order_id)
     assert desk.ends()[-1] == ("filled", "2")
     assert desk.blotter.stop_of(BTC) is None
+
+
+def test_a_stop_whose_cancel_got_no_answer_is_settled_before_a_daemon_ends() -> None:
+    """It rests for all we know; if the cancel did arrive, the position would sleep unprotected."""
+    desk = a_protected_desk()
+    before = is_left_alone(desk.blotter)
+    desk.exits("2")
+    desk.takes(a_stop_requested(ts_ns=desk.now_ns))
+    order = desk.stop().client_order_id
+
+    assert (before, is_left_alone(desk.blotter)) == (True, False)
+    desk.passes(10)
+    assert desk.said() == ["OrderCancelRequested", "CancelOrder"]
+    desk.hears(order, state=OrderState.CANCELED, filled_quantity=D(0))
+    assert desk.stop().client_order_id != order
+    desk.rests(desk.stop().client_order_id)
+    assert is_left_alone(desk.blotter)
 
 
 def test_a_stop_that_sold_first_leaves_the_exit_nothing() -> None:
