@@ -69,6 +69,13 @@ class ModelDesk:
                 "it can be promoted for another run while no daemon is running"
             )
             raise ModelRefused(msg)
+        if self._has_seen_ahead(chosen):
+            until = rfc3339(self._registry.manifest(chosen).trained_through_ns)
+            msg = (
+                f"model {chosen} has seen this market up to {until}, which is still to come here: "
+                "what it foretells would prove nothing"
+            )
+            raise ModelRefused(msg)
         manifest = await self._use(chosen)
         if self._now_ns() - manifest.trained_through_ns > self._max_age_ns:
             msg = (
@@ -82,6 +89,10 @@ class ModelDesk:
     def _active(self) -> str:
         return "" if self._roles.active is None else self._roles.active.model
 
+    def _has_seen_ahead(self, model: str) -> bool:
+        """Another run of the same recorded or synthetic market may have come further than this."""
+        return self._registry.manifest(model).trained_through_ns > self._now_ns()
+
     def _before(self, model: str) -> str:
         """What this run's active model has replaced, else what the registry says was before it."""
         if model not in {"", self._active}:
@@ -89,17 +100,21 @@ class ModelDesk:
             raise ModelRefused(msg)
         if self._roles.previous is not None:
             return self._roles.previous.model
-        before = [
-            each
-            for each in self._registry.list()
-            if each.key == self._key
-            and each.state is ModelState.RETIRED
-            and each.model_id != self._active
-        ]
-        if not before:
+        before = sorted(
+            (
+                each
+                for each in self._registry.list()
+                if each.key == self._key
+                and each.state is ModelState.RETIRED
+                and each.model_id != self._active
+            ),
+            key=lambda entry: -entry.activation,
+        )
+        found = (each.model_id for each in before if not self._has_seen_ahead(each.model_id))
+        if (newest := next(found, None)) is None:
             msg = f"no model was active before {self._active}"
             raise ModelRefused(msg)
-        return max(before, key=lambda entry: entry.activation).model_id
+        return newest
 
 
 def model_desk(

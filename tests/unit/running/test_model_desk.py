@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.core.errors import ModelRefused
 from daemon.core.manifests import Manifest
@@ -71,6 +72,7 @@ async def test_a_rollback_means_what_was_replaced_here_else_what_the_registry_ha
         ("promote", 0, 1, "is the active one already"),
         ("promote", 3, 1, "is for ETH/USDT 1h of .*, and this run trades"),
         ("promote", 1, 46, "more than model.max_age_days ago"),
+        ("promote", 1, -1, "has seen this market up to .*, which is still to come"),
         ("rollback", 1, 1, "the active model is .*, not"),
         ("rollback", 0, 1, "no model was active before"),
     ],
@@ -82,6 +84,22 @@ async def test_a_model_that_must_not_be_used_is_refused_in_a_line(
 
     with pytest.raises(ModelRefused, match=complaint):
         await shop.desk.wanted(command, shop.ids[place])
+
+
+async def test_a_rollback_passes_over_models_that_have_seen_what_is_still_to_come(
+    tmp_path: Path,
+) -> None:
+    """Another run of the same recorded or synthetic market may have come further than this one."""
+    shop = Shop(tmp_path)
+    later = a_manifest(seed=4)
+    later = replace(later, trained_through_ns=later.trained_through_ns + 2 * DAY_NS)
+    of_another_run = shop.registry.register(later, ARRAYS, None).model_id
+    for model in (shop.ids[2], of_another_run, shop.ids[0]):
+        shop.registry.activate(model)
+
+    wanted = await shop.desk.wanted("rollback", "")
+
+    assert wanted.model == shop.ids[2]
 
 
 async def test_a_model_that_nobody_knows_is_refused(tmp_path: Path) -> None:
