@@ -178,13 +178,13 @@ class ModelClient:
 
     async def fetch_order_trades(self, theirs: str, *_asked: Any) -> list[dict[str, Any]]:
         rows = await self._ask(lambda: self._exchange.trades(int(theirs)))
-        return [{"info": each} for each in rows]
+        return [{"id": each["id"], "info": each} for each in rows]
 
     async def fetch_my_trades(
         self, _symbol: str, since_ms: int | None, *_asked: Any
     ) -> list[dict[str, Any]]:
         rows = await self._ask(lambda: self._exchange.trades(since_ms=since_ms or 0))
-        return [{"info": each} for each in rows]
+        return [{"id": each["id"], "info": each} for each in rows]
 
     async def fetch_balance(self) -> dict[str, Any]:
         rows = await self._ask(self._exchange.told_balances)

@@ -9,6 +9,8 @@ on the request that the pinned ccxt really signs; nothing here was ever run agai
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct, field
 
 from daemon.core.errors import LiveRefused
@@ -20,6 +22,12 @@ QUANTITY, PRICE, STOP_PRICE = "<quantity>", "<price>", "<stop price>"
 DEADLINE = "<deadline>"
 THEIRS = "<their id>"
 SINCE = "<since>"
+TRADES = "<ids of its trades>"
+
+# By what a list of trades is told to go on behind its pages so far.
+ROWS_SO_FAR, PAGE_NUMBER, CURSOR, LEAST_ID, NEXT_ID = "rows", "page", "cursor", "least", "next"
+DAY_MS = 86_400_000
+WEEK_MS, TWO_YEARS_MS = 7 * DAY_MS, 730 * DAY_MS
 
 MARKET, LIMIT, STOP, AT_ONCE = "market", "limit", "stop", "at once"
 UNSTATED = "not stated for how long"
@@ -38,8 +46,22 @@ class Look(Struct, frozen=True):
     """One question that finds an order by our id, in ccxt's words."""
 
     method: str
-    params: dict[str, str] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
     order_id: str | None = None  # where the id takes the place of the exchange's own
+
+
+class Pages(Struct, frozen=True, kw_only=True):
+    """How our trades are listed page by page, in params of ccxt: `param` asks for the next one, and
+    is told what `by` says, read from `key` of the raw trades where they hold it.
+    """
+
+    rows: int  # of a full page
+    param: str
+    by: str
+    key: str = ""
+    size: dict[str, str] = field(default_factory=dict)  # asks for pages of that many
+    is_of_all: bool = False  # ccxt picks one symbol's trades out of a page of all symbols'
+    stretch_ms: int = WEEK_MS  # the longest that is answered for; Bybit and KuCoin refuse more
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -55,8 +77,8 @@ class Row(Struct, frozen=True, kw_only=True):
     kinds: dict[str, Kind]
     looks: tuple[Look, ...]
     last_looks: tuple[Look, ...] = ()
-    fills: Look  # by pages as large as the exchange gives; where it has one size, or
-    # ccxt drops what is asked (gate), none is asked
+    fills: Look  # of one order
+    pages: Pages  # of the fills of one order, and of all of them
     cancel: Look
     late_s: float  # 0 where execution.validity_ms is sent along
     late_because: str  # what makes a later one refused
@@ -76,7 +98,7 @@ class Row(Struct, frozen=True, kw_only=True):
         return told.removeprefix(self.id_prefix)
 
 
-BY_ID = {"clientOrderId": OURS}
+BY_ID: dict[str, Any] = {"clientOrderId": OURS}
 LIST_OPEN, LIST_CLOSED = Look("fetch_open_orders"), Look("fetch_closed_orders")
 
 BINANCE = Row(
@@ -96,7 +118,8 @@ BINANCE = Row(
     },
     looks=(Look("fetch_order", BY_ID),),
     last_looks=(LIST_OPEN, Look("fetch_orders")),
-    fills=Look("fetch_order_trades", {"limit": "1000"}, order_id=THEIRS),
+    fills=Look("fetch_order_trades", order_id=THEIRS),
+    pages=Pages(rows=1_000, size={"limit": "1000"}, param="fromId", by=NEXT_ID, key="id"),
     cancel=Look("cancel_order", BY_ID),
     late_s=0.0,
     late_because="recvWindow",
@@ -121,6 +144,7 @@ CAPABILITIES: dict[str, Row] = {
         looks=(Look("fetch_order", BY_ID),),
         last_looks=(LIST_OPEN, LIST_CLOSED, Look("fetch_canceled_orders")),
         fills=Look("fetch_order_trades", order_id=THEIRS),
+        pages=Pages(rows=100, param="after", by=LEAST_ID, key="billId"),
         cancel=Look("cancel_order", BY_ID),
         late_s=30.0,
         late_because="the signature's timestamp",
@@ -153,7 +177,10 @@ CAPABILITIES: dict[str, Row] = {
             Look("fetch_open_orders", {"orderLinkId": OURS}),
             Look("fetch_canceled_and_closed_orders", {"orderLinkId": OURS}),
         ),
-        fills=Look("fetch_order_trades", {"limit": "100"}, order_id=THEIRS),
+        fills=Look("fetch_order_trades", order_id=THEIRS),
+        pages=Pages(
+            rows=100, size={"limit": "100"}, param="cursor", by=CURSOR, key="nextPageCursor"
+        ),
         cancel=Look("cancel_order", {"orderLinkId": OURS}),
         late_s=5.0,
         late_because="recv_window",
@@ -182,8 +209,13 @@ CAPABILITIES: dict[str, Row] = {
             ),
         },
         # ccxt's fetch_order sends the id as userref, with txid=None.
-        looks=(Look("fetch_open_orders", BY_ID), Look("fetch_closed_orders", BY_ID)),
-        fills=Look("fetch_my_trades", {SINCE: SINCE}),
+        looks=(
+            Look("fetch_open_orders", {**BY_ID, "trades": "true"}),
+            Look("fetch_closed_orders", {**BY_ID, "trades": "true"}),
+        ),
+        # Its list of trades is of all symbols; an order tells the ids of its own.
+        fills=Look("fetch_order_trades", {"trades": TRADES}, order_id=THEIRS),
+        pages=Pages(rows=50, param="ofs", by=ROWS_SO_FAR, is_of_all=True, stretch_ms=TWO_YEARS_MS),
         cancel=Look("cancel_order", BY_ID),
         late_s=10.0,
         late_because="the deadline sent along",
@@ -203,7 +235,8 @@ CAPABILITIES: dict[str, Row] = {
         # By id only active orders are found: one that was filled at once "does not exist".
         looks=(Look("fetch_order", BY_ID), Look("fetch_closed_orders", {SINCE: SINCE})),
         last_looks=(LIST_OPEN,),
-        fills=Look("fetch_order_trades", {"pageSize": "500"}, order_id=THEIRS),
+        fills=Look("fetch_order_trades", order_id=THEIRS),
+        pages=Pages(rows=500, size={"pageSize": "500"}, param="currentPage", by=PAGE_NUMBER),
         cancel=Look("cancel_order", BY_ID),
         late_s=5.0,
         late_because="the signature's timestamp",
@@ -230,7 +263,8 @@ CAPABILITIES: dict[str, Row] = {
         # By id an order is found for an hour after its end; the lists know it longer.
         looks=(Look("fetch_order", order_id=OURS),),
         last_looks=(LIST_OPEN, Look("fetch_closed_orders", {SINCE: SINCE})),
-        fills=Look("fetch_order_trades", order_id=THEIRS),
+        fills=Look("fetch_my_trades", {"order_id": THEIRS}),  # ccxt asks for no page of an order's
+        pages=Pages(rows=1_000, size={"limit": "1000"}, param="page", by=PAGE_NUMBER),
         cancel=Look("cancel_order", order_id=OURS),
         late_s=60.0,
         late_because="the signature's timestamp",
@@ -256,6 +290,9 @@ CAPABILITIES: dict[str, Row] = {
         # failure that no order would ever be absent by.
         looks=(LIST_OPEN, Look("fetch_closed_orders", {SINCE: SINCE})),
         fills=Look("fetch_my_trades", {"orderId": THEIRS}),
+        pages=Pages(
+            rows=100, size={"limit": "100"}, param="idLessThan", by=LEAST_ID, key="tradeId"
+        ),
         cancel=Look("cancel_order", BY_ID),
         late_s=30.0,
         late_because="the signature's timestamp",
@@ -282,6 +319,14 @@ CAPABILITIES: dict[str, Row] = {
         looks=(Look("fetch_orders", {SINCE: SINCE}),),
         last_looks=(LIST_OPEN,),
         fills=Look("fetch_my_trades", {"order_ids": THEIRS}),
+        pages=Pages(
+            rows=100,
+            size={"limit": "100"},
+            param="cursor",
+            by=CURSOR,
+            key="cursor",
+            stretch_ms=TWO_YEARS_MS,
+        ),
         cancel=Look("cancel_order", order_id=THEIRS),
         late_s=120.0,
         late_because="the token of a request",

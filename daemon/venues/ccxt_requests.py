@@ -18,7 +18,7 @@ from daemon.venues import capabilities as words
 from daemon.venues.capabilities import AT_ONCE, LIMIT, MARKET, row_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Mapping, Sequence
 
     from daemon.core.events import SubmitOrder
     from daemon.venues.capabilities import Look, Row
@@ -92,12 +92,13 @@ def asking(
     *,
     theirs: str | None = None,
     since_ms: int | None = None,
+    trades: Sequence[str] = (),
     extra: Mapping[str, Any] | None = None,
 ) -> Awaitable[Any]:
     """Put one question of a row about an order; `theirs` is the exchange's own id of it, KeyError
-    where it is needed and not known.
+    where it is needed and not known, `trades` are the ids of its fills as far as it tells them.
     """
-    values = {words.OURS: row.sent_as(client_order_id)}
+    values: dict[str, Any] = {words.OURS: row.sent_as(client_order_id), words.TRADES: trades}
     if theirs:
         values[words.THEIRS] = theirs
     params = {name: value for name, value in look.params.items() if value != words.SINCE}
@@ -113,7 +114,7 @@ def asking(
     return asked
 
 
-def filled(fields: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
+def filled(fields: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """The fields with what their placeholders stand for; KeyError for a value that is not there."""
     return {
         name: values[value] if isinstance(value, str) and value.startswith("<") else value

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.core.orders import Side
 from daemon.core.ports import Account, VenueFill
+from daemon.venues.capabilities import TWO_YEARS_MS, WEEK_MS
 from daemon.venues.ccxt_outcomes import is_no_such_order
+from daemon.venues.ccxt_pages import all_pages
 from daemon.venues.ccxt_reads import OddReply
 
 if TYPE_CHECKING:
@@ -20,15 +22,14 @@ if TYPE_CHECKING:
 
     from daemon.core.instruments import InstrumentId
     from daemon.core.ports import OpenOrder
+    from daemon.venues.capabilities import Pages
     from daemon.venues.ccxt_dialect import Dialect
     from daemon.venues.ccxt_reads import Reader
 
     Page = Callable[[int, int], Awaitable[list[dict[str, Any]]]]  # trades from ms to ms
 
-ROWS = 100
-# The longest stretch that every exchange of the table answers for; Bybit and KuCoin refuse more.
-WINDOW_MS = 7 * 86_400_000
 PAGES_MAX = 10_000
+MS_PER_S = 1_000
 
 
 async def read_unified_account(
@@ -50,22 +51,20 @@ async def read_unified_account(
     fills: list[VenueFill] = []
     open_orders: list[OpenOrder] = []
     open_ids: list[str] = []
+    symbols, pages = [each.symbol for each in instruments], dialect.row.pages
+    by_symbol = await _trades(client, reader, pages, symbols, since_ms=since_ms, now_ms=now_ms)
     for instrument in instruments:
         symbol = instrument.symbol
-
-        async def page(low_ms: int, high_ms: int, symbol: str = symbol) -> list[dict[str, Any]]:
-            until = {"until": high_ms}
-            ask = partial(client.fetch_my_trades, symbol, low_ms, ROWS, until)
-            return await _rows(reader, f"trades of {symbol}", ask)
-
-        trades = await trades_between(page, since_ms, now_ms)
+        trades = by_symbol[symbol]
         read = [dialect.trade(each) for each in trades]
         for owner in sorted({owner for owner, _, _ in read}):
             if (symbol, owner) not in client_ids:
-                client_ids[symbol, owner] = await _owner(client, reader, dialect, symbol, owner)
+                told = await _owner(client, reader, dialect, symbol, owner)
+                if told is not None:
+                    client_ids[symbol, owner] = told
         fills += [
             VenueFill(
-                client_order_id=client_ids[symbol, owner] or None,
+                client_order_id=client_ids.get((symbol, owner)) or None,
                 venue_order_id=owner,
                 instrument=instrument,
                 side=Side.BUY if is_buy else Side.SELL,
@@ -96,12 +95,51 @@ def _readable(
             yield dialect.open_order(instrument, each)
 
 
-async def trades_between(page: Page, since_ms: int, now_ms: int) -> list[dict[str, Any]]:
-    """Every trade of one symbol since a moment, each once, in stretches that all exchanges take."""
+async def _trades(
+    client: Any,
+    reader: Reader,
+    pages: Pages,
+    symbols: Sequence[str],
+    *,
+    since_ms: int,
+    now_ms: int,
+) -> dict[str, list[dict[str, Any]]]:
+    """By symbol. Where a page is of all symbols it is asked for without one: ccxt would leave of it
+    nothing, and nobody could tell that from an account that has not traded.
+    """
+
+    async def between(symbol: str | None) -> list[dict[str, Any]]:
+        async def page(low_ms: int, high_ms: int) -> list[dict[str, Any]]:
+            async def ask(place: dict[str, Any]) -> list[dict[str, Any]]:
+                until = {"until": _whole_second(high_ms), **place}
+                fetch = partial(client.fetch_my_trades, symbol, low_ms, None, until)
+                return await _rows(reader, f"trades of {symbol or 'the account'}", fetch)
+
+            return await all_pages(ask, pages)
+
+        return await trades_between(page, since_ms, now_ms, stretch_ms=pages.stretch_ms)
+
+    if not (pages.is_of_all and symbols):
+        return {symbol: await between(symbol) for symbol in symbols}
+    told = await between(None)
+    return {symbol: [each for each in told if each["symbol"] == symbol] for symbol in symbols}
+
+
+def _whole_second(ms: int) -> int:
+    """The end of its second: Gate is asked in seconds, of which ccxt cuts off what is more."""
+    return -(-ms // MS_PER_S) * MS_PER_S
+
+
+async def trades_between(
+    page: Page, since_ms: int, now_ms: int, *, stretch_ms: int = WEEK_MS
+) -> list[dict[str, Any]]:
+    """Every trade since a moment, each once, in stretches that the exchange takes. 0 is two years
+    ago: those that are asked week by week tell of no more, and it would be thousands of weeks.
+    """
     found: dict[str, dict[str, Any]] = {}
-    start_ms = since_ms
+    start_ms = since_ms or now_ms - TWO_YEARS_MS
     while start_ms <= now_ms:
-        end_ms = min(start_ms + WINDOW_MS, now_ms + 1)
+        end_ms = min(start_ms + stretch_ms - MS_PER_S, now_ms + 1)
         await _stretch(page, start_ms, end_ms, found)
         start_ms = end_ms + 1
     return list(found.values())
@@ -133,15 +171,17 @@ async def _stretch(
 
 async def _owner(
     client: Any, reader: Reader, dialect: Dialect, symbol: str, venue_order_id: str
-) -> str:
-    """Our id of an order by the exchange's; empty when it is not ours, or no longer listed."""
+) -> str | None:
+    """Our id of an order by the exchange's, empty when it has none; None when it is not listed: no
+    more, or, right after it traded, not yet.
+    """
 
-    async def ask() -> str:
+    async def ask() -> str | None:
         try:
             order = await client.fetch_order(venue_order_id, symbol, dialect.row.by_theirs)
         except Exception as error:
             if is_no_such_order(error):
-                return ""
+                return None
             raise
         return dialect.client_order_id(order)
 

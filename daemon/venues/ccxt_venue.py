@@ -39,6 +39,7 @@ from daemon.venues.ccxt_outcomes import (
     is_no_such_order,
     outcome_of,
 )
+from daemon.venues.ccxt_pages import order_trades
 from daemon.venues.ccxt_reads import Reader
 from daemon.venues.ccxt_reports import UserStream
 from daemon.venues.ccxt_requests import Request, asking, request_to
@@ -312,7 +313,7 @@ class CcxtVenue:
         said = 0
         for attempt in itertools.count():
             try:
-                told = await self._read_with_fills(order, self._dialect.order(info))
+                told = await self._read_with_fills(order, info)
             except Exception as error:  # noqa: BLE001  # a failed reading is no reading
                 del error
             else:
@@ -331,17 +332,17 @@ class CcxtVenue:
             return replace(told, state=OrderState.PARTLY_FILLED)
         return told
 
-    async def _read_with_fills(self, order: LookUpOrder, told: Told) -> Told:
+    async def _read_with_fills(self, order: LookUpOrder, info: dict[str, Any]) -> Told:
+        told = self._dialect.order(info)
         if order.is_resting and told.state is OrderState.ACCEPTED and not told.filled_quantity:
             return told  # it rests untouched; only of an end is it asked whether that is true
-        rows = await asking(
+        rows = await order_trades(
             self._client,
-            self._row.fills,
             self._row,
             order.instrument.symbol,
             order.client_order_id,
             theirs=told.venue_order_id,
-            since_ms=_since_ms(order),
+            named=[str(each["id"]) for each in info.get("trades") or ()],
         )
         trades = [self._dialect.trade(row) for row in rows]
         fills = tuple(fill for owner, _, fill in trades if owner == told.venue_order_id)

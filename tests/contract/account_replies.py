@@ -83,6 +83,7 @@ KRAKEN_OPEN = KRAKEN_ORDER | {
     "limitprice": "0.00000",
     "misc": "",
     "oflags": "fciq",
+    "trades": [],
 }
 KUCOIN_OPEN = KUCOIN_ORDER | {
     "id": RESTS_THERE,

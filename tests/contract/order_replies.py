@@ -87,6 +87,7 @@ KRAKEN_ORDER = {
     "fee": "25",
     "price": "50000",
     "oflags": "fciq",
+    "trades": ["123"],
 }
 KRAKEN_FILL = {
     "ordertxid": THEIRS,
@@ -271,7 +272,7 @@ REPLIES: dict[str, dict[str, Any]] = {
         "/AddOrder": in_kraken({"descr": {"order": "buy 0.5 BTCUSDT @ market"}, "txid": [THEIRS]}),
         "/OpenOrders": in_kraken({"open": {}}),
         "/ClosedOrders": in_kraken({"closed": {THEIRS: KRAKEN_ORDER}, "count": 1}),
-        "/TradesHistory": in_kraken({"trades": {"123": KRAKEN_FILL}, "count": 1}),
+        "/QueryTrades": in_kraken({"123": KRAKEN_FILL}),
     },
     "kucoin": {
         "POST https://api.kucoin.com/api/v1/orders": of_kucoin({"orderId": THEIRS}),

@@ -93,3 +93,23 @@ async def test_after_a_lost_journal_what_rests_is_taken_over_with_its_price(exch
         (RESTS, True),
     ]
     assert adopted[1].stop_price == account.open_orders[0].stop_price
+
+
+async def test_whose_a_trade_is_is_asked_again_when_its_order_was_not_listed_yet() -> None:
+    """Right after it traded; an answer, even that it is nobody's of ours, is kept."""
+    unlisted = {"code": "51603", "msg": "Order does not exist", "data": []}
+    replies = ACCOUNTS["okx"] | {"/trade/order?": unlisted}
+    client, signed = a_signing_client("okx", replies=replies)
+    client.timeout_on_exit = 0
+    venue = CcxtVenue(client, "okx")
+    told: list[str | None] = []
+    try:
+        for reply in (unlisted, ACCOUNTS["okx"]["/trade/order?"], unlisted):
+            replies["/trade/order?"] = reply
+            account = await venue.account([InstrumentId("okx", SYMBOL)], MS * NS_PER_MS)
+            told.append(account.fills[0].client_order_id)
+    finally:
+        await venue.close()
+
+    assert told == [None, OURS, OURS]
+    assert len([each for each in signed if "/trade/order?" in each.url]) == 2

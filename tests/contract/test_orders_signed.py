@@ -30,6 +30,7 @@ from daemon.venues.capabilities import (
 )
 from daemon.venues.ccxt_client import make_client
 from daemon.venues.ccxt_departures import NotAsIntended, departing, watch_departures
+from daemon.venues.ccxt_pages import order_trades
 from daemon.venues.ccxt_requests import NotSupported, Request, asking, request_of
 from tests.contract.payloads import an_exchange
 from tests.contract.signing import SYMBOL, Caught, Signed, a_signing_client
@@ -42,12 +43,6 @@ OURS = client_order_id_for(
 SINCE_MS = 1_700_000_000_000
 TICK = Decimal("0.00000001")
 DEADLINE = "2026-01-01T00:00:05Z"
-# Of fills, where an exchange gives more than it does unasked: as few as 50 on two of them.
-PAGES = {
-    **dict.fromkeys(("binance", "binanceus"), ("limit", "1000")),
-    "bybit": ("limit", "100"),
-    "kucoin": ("pageSize", "500"),
-}
 each_exchange = pytest.mark.parametrize("exchange", EXCHANGES)
 
 
@@ -211,14 +206,17 @@ def test_the_other_exchanges_have_no_dead_mans_switch(exchange: str) -> None:
 
 @each_exchange
 async def test_the_fills_of_one_order_are_asked_for(exchange: str) -> None:
+    """By large pages: some give as few as 50 unasked."""
+    row = CAPABILITIES[exchange]
     async with a_client(exchange) as (client, signed):
-        await ask(client, exchange, CAPABILITIES[exchange].fills)
+        with pytest.raises(Caught):
+            await order_trades(client, row, SYMBOL, OURS, theirs="THEIR-ID", named=["A-TRADE"])
 
         told = signed[0].told
         assert "None" not in told
-        assert "THEIR-ID" in told or exchange == "kraken"  # there the list is searched
-        page = PAGES.get(exchange)
-        assert page is None or signed[0].fields[page[0]] == [page[1]]
+        assert ("A-TRADE" if exchange == "kraken" else "THEIR-ID") in told
+        for name, value in row.pages.size.items():
+            assert signed[0].fields[name] == [value]
 
 
 @each_exchange

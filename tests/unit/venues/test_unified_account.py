@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.venues.capabilities import TWO_YEARS_MS, WEEK_MS
 from daemon.venues.ccxt_reads import OddReply
-from daemon.venues.ccxt_unified_account import WINDOW_MS, trades_between
+from daemon.venues.ccxt_unified_account import trades_between
 
-NOW_MS = 10 * WINDOW_MS
+NOW_MS = 10 * WEEK_MS
 
 
 class Exchange:
@@ -30,8 +31,8 @@ class Exchange:
         return fit[-self._rows :] if self._is_newest_first else fit[: self._rows]
 
 
-# Spread so that no page is full of one moment: no exchange can page within a millisecond.
-times = st.lists(st.integers(0, NOW_MS), max_size=40, unique=True)
+# Spread so that no page is full of one moment: that is what pages are for, not stretches of time.
+times = st.lists(st.integers(1, NOW_MS), max_size=40, unique=True)
 
 
 @given(times, st.integers(2, 9), st.booleans())
@@ -40,10 +41,10 @@ def test_all_of_them_each_once_and_never_too_long_a_stretch(
 ) -> None:
     exchange = Exchange(told, rows=rows, is_newest_first=is_newest_first)
 
-    found = asyncio.run(trades_between(exchange.page, 0, NOW_MS))
+    found = asyncio.run(trades_between(exchange.page, 1, NOW_MS))
 
     assert sorted(found, key=lambda each: int(each["id"])) == exchange.trades
-    assert exchange.longest_ms <= WINDOW_MS
+    assert exchange.longest_ms <= WEEK_MS
 
 
 @pytest.mark.parametrize("since_ms", [NOW_MS, NOW_MS - 1])
@@ -62,4 +63,19 @@ def test_an_exchange_that_invents_a_new_trade_for_every_question_is_given_up() -
         return [{"id": str(count), "timestamp": (low_ms + high_ms) // 2}]
 
     with pytest.raises(OddReply, match="never end"):
-        asyncio.run(trades_between(page, 0, 1))
+        asyncio.run(trades_between(page, 1, 2))
+
+
+def test_from_the_beginning_on_is_a_question_a_week_and_no_thousands() -> None:
+    """After a lost journal everything was asked for since 1970, in 2900 questions an instrument."""
+    count = 0
+
+    async def page(low_ms: int, high_ms: int) -> list[dict[str, Any]]:
+        nonlocal count
+        count += 1
+        assert 0 < low_ms < high_ms
+        return []
+
+    asyncio.run(trades_between(page, 0, 20 * TWO_YEARS_MS))
+
+    assert count == 105
