@@ -270,10 +270,12 @@ def position_routes(core: Core) -> list[Route]:
     return [
         on(e.OrdersTicked, execution.on_orders_ticked, *TICK),
         on(e.OrdersTicked, risk.policy.on_orders_ticked, e.PolicyActed),
+        apply(e.PolicyActed, core.blotter.apply_policy_acted),
         apply(e.PolicyActed, risk.policy.apply_policy_acted),
         apply(e.PolicyActed, execution.apply_policy_acted),
+        # As above: what is being bought ends first.
+        on(e.PolicyActed, execution.on_policy_acted, *CHILD, *CANCEL, e.ParentEnded),
         on(e.PolicyActed, risk.policy.on_policy_acted, e.SignalEmitted),
-        on(e.PolicyActed, execution.on_policy_acted, *CHILD, *CANCEL),
         apply(e.FundingCharged, book.apply_funding_charged),
         on(e.FundingCharged, risk.swaps.on_funding_charged, e.EquityMarked),
         apply(e.PositionLiquidated, book.apply_position_liquidated),

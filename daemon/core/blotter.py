@@ -19,6 +19,7 @@ from daemon.core.events import (
     OrderOutcomeUnknown,
     OrderRefused,
     ParentEnded,
+    PolicyActed,
     ProtectionFailed,
 )
 from daemon.core.instruments import InstrumentId
@@ -135,6 +136,11 @@ class Blotter:
         parent = self.parent_of(event.instrument)
         if parent is not None and not parent.is_exit:
             parent.is_unprotected = True
+
+    def apply_policy_acted(self, event: PolicyActed) -> None:
+        parent = self.parent_of(event.instrument)
+        if event.action.gives_up and parent is not None and not parent.is_exit:
+            parent.is_given_up = True
 
     def apply_order_intended(self, event: OrderIntended) -> None:
         order = Order(

@@ -164,6 +164,7 @@ class Parent(Struct, kw_only=True):
     newest_child_ns: int = 0
     dead: list[InstrumentId] = field(default_factory=list)
     is_unprotected: bool = False  # no exchange would hold a stop for what it has bought
+    is_given_up: bool = False  # the policy closes or reduces what is held there
 
     @property
     def leg(self) -> Leg:

@@ -168,6 +168,11 @@ class PolicyAction(StrEnum):
     REDUCE = "reduce"  # a part is closed, once
     CLOSE = "close"
 
+    @property
+    def gives_up(self) -> bool:
+        """Whether it closes a position, or a part of it."""
+        return self in {PolicyAction.REDUCE, PolicyAction.CLOSE}
+
 
 class TradingState(StrEnum):
     ACTIVE = "active"
@@ -191,6 +196,7 @@ class ParentEnd(StrEnum):
     TOO_SMALL = "too_small"  # what is left is less than the exchange takes
     FOREIGN_ORDER = "foreign_order"  # who knows what it would sell: orders of ours nobody intended
     UNPROTECTED = "unprotected"  # an entry: the exchange holds no stop for what it has bought
+    POLICY = "policy"  # an entry: the policy closes or reduces what is held there
     NOWHERE = "nowhere"  # no exchange that lists it is well, has money and shows a book
 
 

@@ -33,6 +33,7 @@ SELDOM = {
     *(("TradingHalted", each) for each in (e.CancelOrder, e.OrderCancelRequested, e.ParentEnded)),
     ("EquityMarked", e.TradingHalted),
     ("OrderApproved", e.ParentEnded),
+    ("PolicyActed", e.ParentEnded),  # shown in tests/unit/layers/test_protection
     *(
         (cause, each)
         for cause in ("OrdersTicked", "PolicyActed", "FlattenRequested", "StopRequested")

@@ -200,9 +200,10 @@ class Execution:
 
     def on_parent_ended(self, event: ParentEnded) -> Iterator[Event]:
         """Protect what came of it. A halt may come in the middle of a tick, which has protected it
-        already and whose stop is still to be intended; else the next tick does.
+        already and whose stop is still to be intended; else the next tick does. After the policy
+        an exit follows.
         """
-        if event.reason is ParentEnd.HALTED:
+        if event.reason in {ParentEnd.HALTED, ParentEnd.POLICY}:
             return
         for each in self._blotter.listings.members(event.instrument):
             yield from self._protection.follow(each, event.ts_ns)
@@ -213,12 +214,17 @@ class Execution:
     def on_policy_acted(self, event: PolicyActed) -> Iterator[Event]:
         if event.action is PolicyAction.PROTECT:
             yield from self._protection.follow(event.instrument, event.ts_ns)
+        if event.action.gives_up:
+            why = f"the policy does not hold it: {event.trouble}"
+            yield from self._working.withdraw(event.instrument, event.ts_ns, why)
 
     def on_flatten_requested(self, event: FlattenRequested) -> Iterator[Event]:
         yield from self._working.hurry(event.ts_ns)
 
     def on_protection_failed(self, event: ProtectionFailed) -> Iterator[Event]:
-        yield from self._working.unprotected(event.instrument, event.ts_ns)
+        yield from self._working.withdraw(
+            event.instrument, event.ts_ns, "no stop is held for what it has bought"
+        )
 
     def on_stop_requested(self, event: StopRequested) -> Iterator[Event]:
         yield from self._working.stop(event.ts_ns)

@@ -109,11 +109,11 @@ class Working:
         entries = [each for each in self._blotter.parents.values() if not each.is_exit]
         yield from self._end_all(entries, ts_ns, "trading is halted")
 
-    def unprotected(self, instrument: InstrumentId, ts_ns: int) -> Iterator[Event]:
-        """What the exchange will not protect is bought no further."""
+    def withdraw(self, instrument: InstrumentId, ts_ns: int, why: str) -> Iterator[Event]:
+        """What is not to be held there is bought no further."""
         parent = self._blotter.parent_of(instrument)
         if parent is not None and not parent.is_exit:
-            yield from self._end_all([parent], ts_ns, "no stop is held for what it has bought")
+            yield from self._end_all([parent], ts_ns, why)
 
     def stop(self, ts_ns: int) -> Iterator[Event]:
         """Nobody will watch what rests: it is cancelled, and no more is sent."""
@@ -162,6 +162,8 @@ class Working:
             return ParentEnd.STOPPED
         if parent.is_unprotected:
             return ParentEnd.UNPROTECTED
+        if parent.is_given_up:
+            return ParentEnd.POLICY
         return ParentEnd.FOREIGN_ORDER if self._is_unsure(parent) else None
 
     def _given_up(self, parent: Parent, ts_ns: int) -> ParentEnd | None:

@@ -33,6 +33,7 @@ OURS = frozenset(
         ParentEnd.NOTHING_LEFT,
         ParentEnd.NOWHERE,
         ParentEnd.UNPROTECTED,
+        ParentEnd.POLICY,
     }
 )
 FULL = Decimal(1)

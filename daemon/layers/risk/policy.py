@@ -61,9 +61,6 @@ MODEL_TROUBLES = (Trouble.MODEL_CRITICAL, Trouble.MODEL_UNKNOWN, Trouble.MODEL_E
 STRENGTH = (PolicyAction.HOLD, PolicyAction.PROTECT, PolicyAction.REDUCE, PolicyAction.CLOSE)
 
 
-GIVEN_UP = frozenset({PolicyAction.REDUCE, PolicyAction.CLOSE})
-
-
 class Acted(Struct, frozen=True, kw_only=True):
     """What was done about one trouble in one place, and how much of the position may stay."""
 
@@ -174,7 +171,7 @@ class Policy:
 
     def gives_up(self, halt: HaltReason) -> bool:
         """True when a halt for this reason closes positions, or parts of them."""
-        return self.action_of(Trouble(f"halt_{halt}")) in GIVEN_UP
+        return self.action_of(Trouble(f"halt_{halt}")).gives_up
 
     def troubles(self, instrument: InstrumentId, ts_ns: int) -> list[Trouble]:
         """What is on for this instrument at `ts_ns`; an outage counts once it is a long one."""
@@ -195,7 +192,7 @@ class Policy:
         """The trouble for which positions here are given up, so that none is opened anew."""
         members = self._blotter.listings.members(instrument)
         for worst in (self.worst(each, ts_ns) for each in members):
-            if worst is not None and worst[1] in GIVEN_UP:
+            if worst is not None and worst[1].gives_up:
                 return worst[0]
         return None
 
@@ -213,11 +210,11 @@ class Policy:
 
     def on_policy_acted(self, event: PolicyActed) -> Iterator[Event]:
         """A smaller position is desired; how it is sold is the same as ever."""
-        if event.action not in GIVEN_UP:
-            return
         instrument = event.instrument
-        acted = self._acted[event.trouble, self._place(event.action, instrument)]
         held = self._held(instrument)
+        if not held or not event.action.gives_up:
+            return
+        acted = self._acted[event.trouble, self._place(event.action, instrument)]
         yield flat(
             instrument,
             SignalReason.POLICY,
@@ -225,25 +222,37 @@ class Policy:
             ts_ns=event.ts_ns,
             trace=trace_for(instrument, f"{event.trouble} {event.attempt}", event.ts_ns),
             close_ns=self._book.marked_ns.get(instrument, event.ts_ns),
-            close_ratio=float(1 - acted.keeps / held) if held else 1.0,
+            close_ratio=float(1 - acted.keeps / held),
         )
 
     def _actions(self, ts_ns: int) -> Iterator[PolicyActed]:
         if not self._since:
             return
         seen = set()
-        for instrument in sorted(self._book.positions):
+        opening = self._opening()
+        for instrument in sorted(opening | set(self._book.positions)):
             held = self._book.instruments[instrument].quantize_down(
                 abs(self._book.position(instrument).quantity)
             )
-            worst = self.worst(instrument, ts_ns) if held else None
+            worst = self.worst(instrument, ts_ns) if held or instrument in opening else None
             if worst is None or worst[1] is PolicyAction.HOLD:
                 continue
+            if not held and not worst[1].gives_up:
+                continue  # nothing is there to protect yet
             place = self._place(worst[1], instrument)
             acted = None if place in seen else self._next(worst[0], worst[1], instrument, ts_ns)
             if acted is not None:
                 seen.add(place)
                 yield acted
+
+    def _opening(self) -> set[InstrumentId]:
+        """Where an entry is being worked that was not given up yet."""
+        return {
+            each
+            for parent in self._blotter.parents.values()
+            if not parent.is_exit and not parent.is_given_up
+            for each in self._blotter.listings.members(parent.instrument)
+        }
 
     def _next(
         self, trouble: Trouble, action: PolicyAction, instrument: InstrumentId, ts_ns: int
@@ -273,7 +282,7 @@ class Policy:
         """Execution minds a stop by itself; what is to be closed is asked for until it is, ever
         more seldom, and not while something is being worked.
         """
-        if acted.action not in GIVEN_UP or self._blotter.parent_of(instrument) is not None:
+        if not acted.action.gives_up or self._blotter.parent_of(instrument) is not None:
             return False
         wait_ns = min(AGAIN_MAX_NS, AGAIN_FIRST_NS << min(acted.count - 1, DOUBLED_MAX))
         return ts_ns - acted.last_ns >= wait_ns and self._is_too_much(acted, instrument)

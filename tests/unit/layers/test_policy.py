@@ -26,6 +26,7 @@ from tests.builders import (
     a_resume_requested,
     a_run_opened,
     an_account_opened,
+    an_approval,
     an_exchange_back,
     an_exchange_lost,
     an_instrument,
@@ -209,6 +210,20 @@ def test_what_is_held_on_several_exchanges_is_protected_on_each_and_reduced_once
         places[action] = [each.instrument for each in events if isinstance(each, e.PolicyActed)]
 
     assert places == {"protect": [BTC, there], "reduce": [BTC]}
+
+
+@pytest.mark.parametrize(("action", "told"), [("close", 1), ("reduce", 1), ("protect", 0)])
+def test_what_is_only_being_opened_yet_is_given_up_once_and_sells_nothing(
+    action: str, told: int
+) -> None:
+    desk = Desk(policy=HOLDS | {"delisted": action})
+    desk.blotter.apply_order_approved(an_approval(ts_ns=CLOSE_NS))
+    desk.takes(a_listing_change(ts_ns=CLOSE_NS))
+
+    events = [*ticked(desk), *ticked(desk, HOUR_NS)]
+
+    assert acts(events) == [("delisted", action, 1)] * told
+    assert sold(events) == []
 
 
 def test_of_several_troubles_the_strongest_action_is_taken() -> None:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from daemon.core import events as e
 from daemon.core.orders import Leg, OrderState, OrderType, Side
 from daemon.running.order_tasks import is_left_alone
-from tests.builders import BTC, a_rules_change, a_stop_requested
+from tests.builders import BTC, a_policy_act, a_rules_change, a_stop_requested
 from tests.unit.layers.orders_desk import OrdersDesk
 
 D = Decimal
@@ -246,6 +246,41 @@ def test_what_no_stop_is_held_for_is_bought_no_further() -> None:
     assert desk.ends() == [("unprotected", "2.0")]
     desk.passes(10)
     assert not [each for each in desk.commands if isinstance(each, e.AskQuotes)]
+
+
+@pytest.mark.parametrize("action", ["reduce", "close"])
+def test_what_the_policy_gives_up_is_bought_no_further(action: str) -> None:
+    desk = OrdersDesk(slice_depth_ratio=0.25)
+    desk.sees("8")
+    desk.approves("10")
+    desk.filled(desk.child().client_order_id)
+    desk.passes(1)
+
+    desk.takes(a_policy_act(ts_ns=desk.now_ns, action=e.PolicyAction(action)))
+
+    assert desk.ends() == [("policy", "2.0")]
+    desk.passes(10)
+    assert not [each for each in desk.commands if isinstance(each, e.AskQuotes)]
+
+
+def test_an_entry_that_rests_is_cancelled_when_the_policy_gives_it_up_and_an_exit_goes_on() -> None:
+    desk = OrdersDesk(entry_order="limit", exit_order="limit")
+    desk.sees()
+    desk.approves("2")
+    entry = desk.child().client_order_id
+    desk.rests(entry)
+
+    desk.takes(a_policy_act(ts_ns=desk.now_ns, action=e.PolicyAction.CLOSE))
+
+    assert desk.said() == ["OrderCancelRequested", "CancelOrder"]
+    desk.fills(entry, "0.5")
+    desk.hears(entry, state=OrderState.CANCELED, filled_quantity=D("0.5"))
+    assert desk.ends() == [("policy", "0.5")]
+    desk.sees()
+    desk.exits("0.5")
+    desk.rests(desk.child().client_order_id)
+    desk.takes(a_policy_act(ts_ns=desk.now_ns, action=e.PolicyAction.CLOSE))
+    assert desk.said() == []
 
 
 def test_the_rest_of_an_entry_that_no_stop_is_held_for_is_cancelled() -> None:

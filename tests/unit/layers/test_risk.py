@@ -225,6 +225,7 @@ class Desk:
             apply(e.ModelActivated, risk.policy.apply_model_activated),
             apply(e.BarsClosed, risk.policy.apply_bars_closed),
             on(e.OrdersTicked, risk.policy.on_orders_ticked),
+            apply(e.PolicyActed, blotter.apply_policy_acted),
             apply(e.PolicyActed, risk.policy.apply_policy_acted),
             on(e.PolicyActed, risk.policy.on_policy_acted),
             apply(e.HealthSampled, risk.policy.apply_health_sampled),
