@@ -17,6 +17,7 @@ from daemon.core.costs import CostEstimate, Schedule
 from daemon.core.edges import TradeRule
 from daemon.core.flows import ExternalFlows
 from daemon.core.listings import Listings
+from daemon.core.pace import Pace
 from daemon.core.pipeline import Pipeline
 from daemon.core.repute import Repute, Tolerance
 from daemon.core.roles import Roles
@@ -50,6 +51,7 @@ class Core(Struct):
     flows: ExternalFlows
     roles: Roles
     repute: Repute
+    pace: Pace
     features: Features
     inference: Inference
     signals: Signals
@@ -96,9 +98,16 @@ def build_core(
         model_age_max_ns=_age_max_ns(settings),
     )
     repute = Repute(_tolerance(settings.risk), blotter)
-    risk = _risk(settings, book, blotter, costs, repute)
+    limits = settings.risk
+    pace = Pace(book, hourly=limits.max_orders_per_hour, daily=limits.max_orders_per_day)
+    risk = _risk(settings, book, blotter, costs, repute, pace=pace)
     execution = Execution(
-        settings.execution, blotter, book, repute, price_collar_bps=settings.risk.price_collar_bps
+        settings.execution,
+        blotter,
+        book,
+        repute,
+        pace=pace,
+        price_collar_bps=limits.price_collar_bps,
     )
     monitoring = Monitoring(settings.health, timeframe_ns=length_ns)
     core = Core(
@@ -109,6 +118,7 @@ def build_core(
         flows=ExternalFlows(),
         roles=roles,
         repute=repute,
+        pace=pace,
         features=features,
         inference=inference,
         signals=signals,
@@ -123,7 +133,13 @@ def build_core(
 
 
 def _risk(
-    settings: Settings, book: Book, blotter: Blotter, costs: CostEstimate, repute: Repute
+    settings: Settings,
+    book: Book,
+    blotter: Blotter,
+    costs: CostEstimate,
+    repute: Repute,
+    *,
+    pace: Pace,
 ) -> Risk:
     policy = Policy(settings.policy, book, blotter, model_age_max_ns=_age_max_ns(settings))
     return Risk(
@@ -132,6 +148,7 @@ def _risk(
         blotter,
         costs=costs.of,
         repute=repute,
+        pace=pace,
         quarantine_max_per_day=settings.data.quarantine_max_per_day,
         stop_loss_ratio=settings.execution.stop_loss_ratio,
         policy=policy,

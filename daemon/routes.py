@@ -194,7 +194,7 @@ def decision_routes(core: Core) -> list[Route]:
         apply(e.OrderDenied, risk.apply_order_denied),
         on(e.OrderDenied, risk.holdings.on_order_denied, e.DustSetAside),
         apply(e.OrderIntended, blotter.apply_order_intended),
-        apply(e.OrderIntended, risk.apply_order_intended),
+        apply(e.OrderIntended, core.pace.apply_order_intended),
         apply(e.OrderIntended, execution.apply_order_intended),
     ]
     # fmt: on

@@ -196,6 +196,7 @@ class ParentEnd(StrEnum):
     TOO_SMALL = "too_small"  # what is left is less than the exchange takes
     FOREIGN_ORDER = "foreign_order"  # who knows what it would sell: orders of ours nobody intended
     UNPROTECTED = "unprotected"  # an entry: the exchange holds no stop for what it has bought
+    ORDER_RATE = "order_rate"  # an entry: so many orders were sent in the last hour or day
     POLICY = "policy"  # an entry: the policy closes or reduces what is held there
     NOWHERE = "nowhere"  # no exchange that lists it is well, has money and shows a book
 

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         TradingResumed,
     )
     from daemon.core.instruments import InstrumentId
+    from daemon.core.pace import Pace
     from daemon.core.repute import Repute
 
 
@@ -65,6 +66,7 @@ class Execution:
         book: Book,
         repute: Repute,
         *,
+        pace: Pace,
         price_collar_bps: float,
     ) -> None:
         self._blotter = blotter
@@ -78,6 +80,7 @@ class Execution:
             book,
             self._intents,
             self._router,
+            pace=pace,
             unsure=self._unsure,
             price_collar_bps=price_collar_bps,
         )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from daemon.core.events import Event, OrderReported, Quote
     from daemon.core.instruments import Instrument, InstrumentId
     from daemon.core.orders import Order, Parent
+    from daemon.core.pace import Pace
     from daemon.layers.execution.intents import Intents
     from daemon.layers.execution.routing import Part, Router
 
@@ -48,6 +49,7 @@ class Working:
         intents: Intents,
         router: Router,
         *,
+        pace: Pace,
         unsure: Collection[str],
         price_collar_bps: float,
     ) -> None:
@@ -56,7 +58,7 @@ class Working:
         self._blotter = blotter
         self._book = book
         self._intents = intents
-        self._router = router
+        self._router, self._pace = router, pace
         self._unsure = unsure  # exchanges with orders of ours that the books do not know
         self._quotes: dict[InstrumentId, Quote] = {}
         self.is_halted = False
@@ -94,7 +96,9 @@ class Working:
         parts = self._router.parts(parent, left, near, ts_ns) if left > 0 else ()
         if parts and not parent.is_exit and self._is_blind(parent):
             return  # asked again at a tick, until it is out of time
-        if parts:
+        if parts and not (parent.is_exit or self._pace.has_room(len(parts), ts_ns)):
+            yield _ended(parent, ts_ns, ParentEnd.ORDER_RATE)
+        elif parts:
             drafts = [self._draft(parent, part, ts_ns) for part in parts]
             for draft in drafts:
                 yield from self._intents.intend(draft, ts_ns)

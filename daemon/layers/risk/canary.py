@@ -34,6 +34,7 @@ OURS = frozenset(
         ParentEnd.NOWHERE,
         ParentEnd.UNPROTECTED,
         ParentEnd.POLICY,
+        ParentEnd.ORDER_RATE,
     }
 )
 FULL = Decimal(1)

@@ -33,7 +33,6 @@ from daemon.layers.risk.exposure import Exposure
 from daemon.layers.risk.flattening import Flattening
 from daemon.layers.risk.halts import Halts
 from daemon.layers.risk.holdings import Holdings
-from daemon.layers.risk.pace import Pace
 from daemon.layers.risk.returns import Returns
 from daemon.layers.risk.situations import Situation
 from daemon.layers.risk.sizing import Tally
@@ -64,7 +63,6 @@ if TYPE_CHECKING:
         ListingChanged,
         ModelActivated,
         OrderApproved,
-        OrderIntended,
         Payoff,
         PositionChanged,
         ProtectionFailed,
@@ -74,6 +72,7 @@ if TYPE_CHECKING:
         Started,
     )
     from daemon.core.orders import Order
+    from daemon.core.pace import Pace
     from daemon.core.repute import Repute
     from daemon.layers.risk.policy import Policy
 
@@ -89,6 +88,7 @@ class Risk:
         *,
         costs: Callable[[InstrumentId], Costs],
         repute: Repute,
+        pace: Pace,
         quarantine_max_per_day: int = 0,
         stop_loss_ratio: float = 0.0,
         policy: Policy,
@@ -96,7 +96,7 @@ class Risk:
         self.config = config
         self._book = book
         self._blotter = blotter
-        self._repute = repute
+        self._repute, self._pace = repute, pace
         self.costs, self._stop_loss_ratio = costs, stop_loss_ratio
         self._reconciled: dict[str, bool] = {}  # by exchange; "" stands for all others
         self._foreign: set[str] = set()  # exchanges with orders of ours that the books do not know
@@ -113,7 +113,6 @@ class Risk:
         self._disk: DiskChecked | None = None  # of too little room
         self._model: ModelActivated | None = None
         self._health, self._skill_lost = HealthStatus.UNKNOWN, frozenset[InstrumentId]()
-        self._pace = Pace(max(config.max_orders_per_hour, config.max_orders_per_day))
         self._returns = Returns(config.volatility_bars)
         self._exposure = Exposure(config, book, blotter, self._returns)
         self._losses = Streak(config.max_losses_in_a_row, config.loss_pause_bars)
@@ -200,11 +199,6 @@ class Risk:
 
     def apply_disk_checked(self, event: DiskChecked) -> None:
         self._disk = None if event.is_enough else event
-
-    def apply_order_intended(self, event: OrderIntended) -> None:
-        quote = self._book.instruments[event.instrument].quote
-        value = self._book.value(event.quantity * event.decision_price, quote)
-        self._pace.note(event, value or Decimal(0))
 
     def apply_signal_emitted(self, event: SignalEmitted) -> None:
         self.asked[event.trace, event.direction] = event

@@ -20,9 +20,9 @@ from daemon.core.events import (
 )
 from daemon.core.instruments import Instrument
 from daemon.core.orders import Order, Parent, Side
+from daemon.core.pace import Paced
 from daemon.core.streaks import Pause
 from daemon.layers.risk.denials import Valuation
-from daemon.layers.risk.pace import Paced
 from daemon.layers.risk.sizing import Room
 
 

@@ -218,6 +218,7 @@ ENDED: Mapping[ParentEnd, str] = {
     ParentEnd.ABSENT: "the exchange never had it",
     ParentEnd.TOO_SMALL: "what was left is less than the exchange takes",
     ParentEnd.UNPROTECTED: "the exchange held no stop for what it had bought",
+    ParentEnd.ORDER_RATE: "so many orders were sent in the last hour or day already",
     ParentEnd.POLICY: "the policy closes or reduces what is held there",
     ParentEnd.NOWHERE: "no exchange that lists it could take it",
 }

@@ -95,10 +95,9 @@ class EntryRules:
         assert ts_ns >= self._distrusted_ns.get(entry.instrument, -1), "data is not believed today"
         assert self._health is not e.HealthStatus.CRITICAL, "a critical model opens nothing"
         assert self._skill_lost.isdisjoint(group), "nor one whose skill is lost there"
-        within = len(self._intended_ns) - bisect_right(self._intended_ns, ts_ns - HOUR_NS)
-        assert within < config.max_orders_per_hour
-        within = len(self._intended_ns) - bisect_right(self._intended_ns, ts_ns - DAY_NS)
-        assert not config.max_orders_per_day or within < config.max_orders_per_day
+        assert self._ordered_within(HOUR_NS, ts_ns) < config.max_orders_per_hour
+        daily = config.max_orders_per_day
+        assert not daily or self._ordered_within(DAY_NS, ts_ns) < daily
         before, newest = self._closes[entry.instrument][-2:]
         assert abs(newest / before - 1) * 10_000 <= config.price_collar_bps
         limit = config.max_daily_loss_ratio
@@ -145,9 +144,15 @@ class EntryRules:
             unknown = list(self._unknown.values()).count(there)
             assert not most or unknown < most, "no child goes where too much is unknown"
             assert event.ts_ns >= self._refusals[there].until_ns, "nor where all is refused"
+            assert self._ordered_within(HOUR_NS, event.ts_ns) < self._config.max_orders_per_hour
+            daily = self._config.max_orders_per_day
+            assert not daily or self._ordered_within(DAY_NS, event.ts_ns) < daily
         if event.leg is not Leg.STOP:
             newest_ns = self._intended_ns[-1] if self._intended_ns else event.ts_ns
             self._intended_ns.append(max(event.ts_ns, newest_ns))
+
+    def _ordered_within(self, length_ns: int, ts_ns: int) -> int:
+        return len(self._intended_ns) - bisect_right(self._intended_ns, ts_ns - length_ns)
 
     def _marks(self, event: e.HistoryLoaded | e.BarsClosed) -> None:
         for bar in event.bars:

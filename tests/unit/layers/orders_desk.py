@@ -12,6 +12,7 @@ from daemon.core.blotter import Blotter
 from daemon.core.book import Book
 from daemon.core.instruments import InstrumentId, base_of
 from daemon.core.orders import Leg, Order, OrderState, Side
+from daemon.core.pace import Pace
 from daemon.core.pipeline import Pipeline, Step, apply, on
 from daemon.core.repute import Repute, Tolerance
 from daemon.layers.execution import Execution
@@ -40,15 +41,18 @@ class OrdersDesk:
         ids: tuple[InstrumentId, ...] = (BTC,),
         opened: dict[str, Any] | None = None,
         tolerance: Tolerance | None = None,
+        orders_per_hour: int = 1_000,
         **config: Any,
     ) -> None:
         self.blotter, self.book = Blotter(), Book()
         self.repute = Repute(tolerance or Tolerance(), self.blotter)
+        self.pace = Pace(self.book, hourly=orders_per_hour, daily=0)
         self.execution = Execution(
             ExecutionSection(**{"stop_loss_ratio": 0.0} | config),
             self.blotter,
             self.book,
             self.repute,
+            pace=self.pace,
             price_collar_bps=1_000.0,
         )
         self.pipeline = Pipeline(self._routes())
@@ -180,6 +184,7 @@ class OrdersDesk:
             apply(e.OrderApproved, blotter.apply_order_approved),
             on(e.OrderApproved, execution.on_order_approved),
             apply(e.OrderIntended, blotter.apply_order_intended),
+            apply(e.OrderIntended, self.pace.apply_order_intended),
             apply(e.OrderIntended, execution.apply_order_intended),
             apply(e.OrderCancelRequested, blotter.apply_order_cancel_requested),
             on(e.OrderReported, execution.on_order_reported),

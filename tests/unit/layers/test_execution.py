@@ -12,6 +12,7 @@ from daemon.core.book import Book
 from daemon.core.ids import client_order_id_for
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Fill, OrderState, OrderType, Side
+from daemon.core.pace import Pace
 from daemon.core.pipeline import Pipeline, Step, apply, on
 from daemon.core.repute import Repute, Tolerance
 from daemon.layers.execution import Execution
@@ -45,6 +46,7 @@ class Desk:
             blotter,
             book,
             Repute(Tolerance(), blotter),
+            pace=Pace(book, hourly=1_000, daily=0),
             price_collar_bps=1_000.0,
         )
         self.pipeline = Pipeline(

@@ -13,6 +13,7 @@ from daemon.core.book import Book
 from daemon.core.costs import Costs
 from daemon.core.instruments import InstrumentId, MarketType
 from daemon.core.orders import OrderState, Side
+from daemon.core.pace import Pace
 from daemon.core.pipeline import Pipeline, apply, on
 from daemon.core.repute import Repute, Tolerance
 from daemon.core.scores import SymbolSkill
@@ -85,12 +86,15 @@ class Desk:
             refusal_pause_bars=limits.refusal_pause_bars,
         )
         self.repute = Repute(tolerance, self.blotter)
+        hourly, daily = limits.max_orders_per_hour, limits.max_orders_per_day
+        self.pace = Pace(self.book, hourly=hourly, daily=daily)
         self.risk = Risk(
             limits,
             self.book,
             self.blotter,
             costs=lambda _: costs,
             repute=self.repute,
+            pace=self.pace,
             stop_loss_ratio=stop_loss_ratio,
             quarantine_max_per_day=QUARANTINE_MAX,
             policy=Policy(
@@ -249,7 +253,7 @@ class Desk:
             apply(e.OrderApproved, risk.apply_order_approved),
             apply(e.OrderDenied, risk.apply_order_denied),
             apply(e.OrderIntended, blotter.apply_order_intended),
-            apply(e.OrderIntended, risk.apply_order_intended),
+            apply(e.OrderIntended, self.pace.apply_order_intended),
             apply(e.OrderAccepted, blotter.apply_order_accepted),
             apply(e.OrderAccepted, self.repute.apply_order_accepted),
             apply(e.OrderRefused, blotter.apply_order_refused),

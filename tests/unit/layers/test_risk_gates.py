@@ -17,6 +17,7 @@ from daemon.core import events as e
 from daemon.core.costs import Costs
 from daemon.core.instruments import MarketType
 from daemon.core.orders import Order, Parent, Side
+from daemon.core.pace import Paced
 from daemon.core.pipeline import ARITHMETIC
 from daemon.core.streaks import Pause
 from daemon.layers.risk import gates
@@ -28,7 +29,6 @@ from daemon.layers.risk.market_gates import (
     spread_narrow,
     volatility_bearable,
 )
-from daemon.layers.risk.pace import Paced
 from daemon.layers.risk.situations import Situation
 from daemon.layers.risk.sizing import Room
 from daemon.layers.risk.swaps import liquidation_far

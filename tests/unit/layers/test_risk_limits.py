@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from daemon.config import RiskSection
 from daemon.core import events as e
+from daemon.core.book import Book
 from daemon.core.costs import Costs
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Side
-from daemon.layers.risk.pace import Pace
+from daemon.core.pace import Pace
 from daemon.layers.risk.returns import Returns
 from daemon.layers.risk.sizing import CAPS, clamp
 from tests.builders import (
@@ -216,18 +217,23 @@ def test_what_was_approved_and_is_still_to_be_sliced_counts_to_the_day() -> None
     assert approved(desk.asked(ts_ns=CLOSE_NS + 1)).notional_quote > D(600)
 
 
+def a_pace(*intended_ns: int, daily: int) -> Pace:
+    book = Book()
+    book.apply_run_opened(a_run_opened(instruments=(an_instrument(),)))
+    pace = Pace(book, hourly=daily, daily=daily)
+    for at_ns in intended_ns:
+        pace.apply_order_intended(an_intent(ts_ns=at_ns, quantity=D(1), decision_price=D(100)))
+    return pace
+
+
 def test_an_order_of_a_moment_later_takes_none_out_of_a_window_that_began_earlier() -> None:
-    pace = Pace(3)
-    for at_ns in (10, 20, DAY_NS + 15):
-        pace.note(an_intent(ts_ns=at_ns), D(100))
+    pace = a_pace(10, 20, DAY_NS + 15, daily=3)
 
     assert pace.now(DAY_NS + 9).orders_last_day == 3
 
 
 def test_yesterdays_entries_and_a_clock_put_back_do_not_open_the_day_again() -> None:
-    pace = Pace(10)
-    for at_ns in (DAY_NS + HOUR_NS, DAY_NS - 1):
-        pace.note(an_intent(ts_ns=at_ns), D(100))
+    pace = a_pace(DAY_NS + HOUR_NS, DAY_NS - 1, daily=10)
 
     assert pace.now(DAY_NS + 2 * HOUR_NS).entries_today_quote == 200
     assert pace.now(DAY_NS - 1).entries_today_quote == 200

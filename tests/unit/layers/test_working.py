@@ -48,6 +48,24 @@ def test_a_thin_book_is_taken_in_slices_each_after_its_interval() -> None:
     assert desk.ends() == [("filled", "2.5")]
 
 
+def test_slices_of_an_entry_stay_within_the_order_rate_and_those_of_an_exit_do_not() -> None:
+    desk = OrdersDesk(slice_depth_ratio=0.25, slice_interval_s=10, orders_per_hour=2)
+    desk.sees("8")
+    desk.approves("10")
+    for _ in range(2):
+        desk.filled(desk.child().client_order_id)
+        desk.passes(10)
+        desk.sees("8")
+
+    assert desk.ends() == [("order_rate", "4.0")]
+    desk.exits("4")
+    for _ in range(2):
+        desk.filled(desk.child().client_order_id)
+        desk.passes(10)
+        desk.sees("8")
+    assert desk.ends()[1:] == [("filled", "4.0")]
+
+
 def test_no_slice_leaves_a_rest_that_no_exchange_would_take() -> None:
     desk = OrdersDesk(slice_depth_ratio=0.25)
     desk.sees(depth="8")

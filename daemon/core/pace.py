@@ -1,22 +1,19 @@
 """How much was ordered lately: orders of the last hour and day, and what entries of today came to.
 
-Belongs here: counting intents by market time. The limits belong to `gates` and `sizing`.
+Belongs here: counting intents by market time, and whether one more is within the limits. What
+follows where it is not belongs to the gates, and to whoever works an entry off.
 """
-
-from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from daemon.core.book import Book
+from daemon.core.events import OrderIntended
 from daemon.core.orders import Leg
 from daemon.core.timeframes import DAY_NS, HOUR_NS
-
-if TYPE_CHECKING:
-    from daemon.core.events import OrderIntended
 
 
 class Paced(Struct, frozen=True, kw_only=True):
@@ -28,15 +25,16 @@ class Paced(Struct, frozen=True, kw_only=True):
 
 
 class Pace:
-    """The newest intents, as many of them as the limits can ask for."""
+    """The newest intents, as many of them as the limits can ask for; `daily` of 0 is off."""
 
-    def __init__(self, limit: int) -> None:
-        self._intended_ns: deque[int] = deque(maxlen=limit)
+    def __init__(self, book: Book, *, hourly: int, daily: int) -> None:
+        self._book = book
+        self._hourly, self._daily = hourly, daily
+        self._intended_ns: deque[int] = deque(maxlen=max(hourly, daily))
         self._day = -1
         self._entries_quote = Decimal(0)
 
-    def note(self, event: OrderIntended, value: Decimal) -> None:
-        """An intent, with what it is worth in the reporting currency."""
+    def apply_order_intended(self, event: OrderIntended) -> None:
         if event.leg is Leg.STOP:
             return
         intended_ns = self._intended_ns
@@ -48,7 +46,16 @@ class Pace:
         # Market time may be put back a little: a day that was counted does not begin anew.
         if day > self._day:
             self._day, self._entries_quote = day, Decimal(0)
-        self._entries_quote += value
+        quote = self._book.instruments[event.instrument].quote
+        self._entries_quote += self._book.value(
+            event.quantity * event.decision_price, quote
+        ) or Decimal(0)
+
+    def has_room(self, count: int, ts_ns: int) -> bool:
+        """Whether so many more orders are within the limits."""
+        now = self.now(ts_ns)
+        is_daily = not self._daily or now.orders_last_day + count <= self._daily
+        return is_daily and now.orders_last_hour + count <= self._hourly
 
     def now(self, ts_ns: int) -> Paced:
         is_today = ts_ns // DAY_NS <= self._day
