@@ -61,7 +61,7 @@ async def left_behind(
     """What an account holds of orders that bear `mark` and are not `known`, from before this run.
 
     Only what is still there: of each instrument of which anything is held, the open orders and the
-    fills since it was last flat. What traded since `before_ns`, the opening of this run, and open
+    fills since it was last flat. What traded after `before_ns`, the opening of this run, and open
     orders of other instruments are found by the first comparison.
     """
     totals = (await venue.account((), 0)).totals
@@ -70,7 +70,7 @@ async def left_behind(
     late = {
         each.client_order_id or ""
         for each in account.fills
-        if before_ns is not None and each.fill.ts_ns >= before_ns
+        if before_ns is not None and each.fill.ts_ns > before_ns
     }
     known = {*known, *late}
     ours = [each for each in account.fills if _is_left(each.client_order_id, mark, known)]

@@ -141,12 +141,19 @@ def compare(
     """Orders, fills and balances of the one account on `exchange`, from `ground` on, else from the
     run's opening; balances must close to the last digit.
 
-    An order of another exchange is as foreign here as one that was never intended. Those of other
-    bots and people count in the balances and nowhere else, unless they are foreign too.
+    What others traded up to the very moment of the opening is in its balances: a market that waits
+    stands still between two runs, and the first one's last fill bears the time of the second's
+    opening. An order of another exchange is as foreign here as one that was never intended. Those
+    of other bots and people count in the balances and nowhere else, unless they are foreign too.
     """
     ground = ground or opening_ground(books, exchange)
     orders = books.orders_on(exchange)
-    listed = [each for each in account.fills if _trade(each) not in ground.settled]
+    listed = [
+        each
+        for each in account.fills
+        if _trade(each) not in ground.settled
+        and (each.client_order_id in orders or each.fill.ts_ns > books.opened.ts_ns)
+    ]
     missed = tuple(
         each
         for each in listed

@@ -121,7 +121,7 @@ def test_what_traded_since_the_run_opened_is_not_in_its_opening_balances() -> No
     bank = Bank([a_fill(f"{MARK}a", 1), a_fill(f"{MARK}b", 2)])
 
     found = run_virtual(
-        left_behind(bank, [RULES], MARK, set(), TS_NS + 2)  # type: ignore[arg-type]
+        left_behind(bank, [RULES], MARK, set(), TS_NS + 1)  # type: ignore[arg-type]
     )
 
     assert [each.client_order_id for each in found.orders] == [f"{MARK}a"]

@@ -3,6 +3,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from daemon.core import events as e
 from daemon.core.blotter import ORDERS_REMEMBERED_MAX, Blotter
@@ -129,6 +130,14 @@ def test_a_filled_order_with_our_prefix_that_we_never_intended_is_a_difference()
     )
 
 
+def test_what_the_run_before_traded_at_the_moment_of_the_opening_is_in_its_balances() -> None:
+    """In lock-step the market stands still between two runs."""
+    before = a_venue_fill(a_fill(ts_ns=OPENED.ts_ns), client_order_id=FOREIGN)
+    account = an_account(before, USDT=str(START), BTC="0.5")
+
+    assert compare(the_books(Blotter()), account, BTC.exchange).is_equal
+
+
 def test_each_account_is_compared_with_the_orders_of_its_own_exchange() -> None:
     """The same symbol is traded on both, and each venue knows its own fills alone."""
     there = InstrumentId("okx", BTC.symbol)
@@ -244,7 +253,9 @@ def test_fills_of_orders_that_were_forgotten_long_ago_are_no_differences() -> No
     old = a_venue_fill(a_fill(ts_ns=1), client_order_id="td0")
     new = a_venue_fill(a_fill(ts_ns=10**18, trade_id="2"), client_order_id=FOREIGN)
 
-    comparison = compare(the_books(blotter), an_account(old, new), BTC.exchange)
+    books = the_books(blotter, replace(OPENED, ts_ns=0))
+
+    comparison = compare(books, an_account(old, new), BTC.exchange)
 
     assert comparison.differences == (
         f"the venue filled {FOREIGN}, which this journal never intended",
