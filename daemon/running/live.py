@@ -30,6 +30,7 @@ from daemon.running.books.holdings import holding, training_in_words
 from daemon.running.books.reconcile import Books
 from daemon.running.feature_check import FeatureCheck
 from daemon.running.fence import Fence
+from daemon.running.golive.gate import disarmed
 from daemon.running.halt_file import HaltFile
 from daemon.running.health import HealthTask
 from daemon.running.lockstep import Lockstep
@@ -245,7 +246,7 @@ class Live:
             now_ns=self._world.now_ns,
             status=self._trading,
             reconcile=self._reconcile_soon,
-            must_stay_halted=self._halt_file.must_stay_halted,
+            must_stay_halted=self._must_stay_halted,
             cancel_training=self._trainer.cancel,
             swap=self._swap,
         )
@@ -290,6 +291,9 @@ class Live:
         if HaltReason.OPERATOR not in self._core.risk.halted:
             for halt in self._halt_file.asks(self._world.now_ns()):
                 await self.inbox.put(halt)
+
+    def _must_stay_halted(self) -> str:
+        return self._halt_file.must_stay_halted() or disarmed(self._world, self._settings)
 
     def _trading(self) -> dict[str, object]:
         halts = {reason.value: detail for reason, detail in self._core.risk.halted.items()}

@@ -15,7 +15,7 @@ from msgspec import Struct
 from daemon.config import changes
 from daemon.config.exchanges import is_embedded
 from daemon.core.clock import WireClock
-from daemon.core.errors import JournalBroken, LiveRefused, ModelRefused, UsageRefused
+from daemon.core.errors import CheckFailed, JournalBroken, LiveRefused, ModelRefused, UsageRefused
 from daemon.core.events import BarsClosed, ModelActivated, PositionChanged, RunOpened
 from daemon.core.timeframes import DAY_NS, timeframe_ns
 from daemon.running.golive.items import Backtested, Evidence, Item, items
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from daemon.config import Change, Settings
     from daemon.core.manifests import Manifest
+    from daemon.running.world.sites import World
     from daemon.store.golive import Arming, GoliveState
     from daemon.store.runs import RunSpec
 
@@ -148,6 +149,19 @@ def require_armed(settings: Settings) -> Arming:
     else:
         msg = f"{what}: everything it asks for is met, type `tradingd golive arm`"
     raise LiveRefused(msg)
+
+
+def disarmed(world: World, settings: Settings) -> str:
+    """Why a daemon that was started on an arming opens nothing any more, whoever resumes it; or
+    nothing.
+    """
+    if not any(each.arming is not None for each in world.sites):
+        return ""
+    try:
+        why = disarmed_by(GoliveStore(settings.run.state_dir).read(), settings)
+    except CheckFailed as unreadable:
+        why = (str(unreadable),)
+    return f"it is not armed any more, {shortened(why)}: `tradingd golive arm` first" if why else ""
 
 
 def shortened(why: tuple[str, ...]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from daemon.cli.golive_commands import check_exchange, override_skill, show_gate
 from daemon.config import load
 from daemon.core.clock import WireClock
 from daemon.core.errors import CheckFailed, LiveRefused, UsageRefused
-from daemon.running.golive.gate import gate_of, require_armed
+from daemon.running.golive.gate import disarmed, gate_of, require_armed
 from daemon.running.golive.limits import at_first, limits_of
 from daemon.store.golive import Entry, GoliveState, GoliveStore
 from daemon.store.lock import StateLock
@@ -223,6 +224,21 @@ def test_a_state_that_cannot_be_read_arms_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(CheckFailed, match="remove it, and check and arm anew"):
         require_armed(settings)
+
+
+def test_what_was_started_on_an_arming_that_is_gone_stays_halted(tmp_path: Path) -> None:
+    settings, store = settings_of(tmp_path), GoliveStore(tmp_path)
+    arming = an_arming(settings)
+    live: Any = SimpleNamespace(sites=[SimpleNamespace(arming=arming)])
+    paper: Any = SimpleNamespace(sites=[SimpleNamespace(arming=None)])
+
+    store.write(GoliveState(arming=arming), an_entry())
+    assert disarmed(live, settings) == ""
+    store.write(GoliveState(), an_entry())
+    assert "it was never armed, or was disarmed" in disarmed(live, settings)
+    assert disarmed(paper, settings) == ""
+    (tmp_path / "golive" / "state.json").write_text("{")
+    assert "cannot be read" in disarmed(live, settings)
 
 
 def test_when_all_is_met_the_refusal_says_to_arm(tmp_path: Path) -> None:
