@@ -98,7 +98,7 @@ def test_an_order_too_large_for_one_book_is_split_over_both(tmp_path: Path) -> N
 
 def test_while_one_exchange_is_away_the_other_gets_the_orders(tmp_path: Path) -> None:
     tradingd = Tradingd(tmp_path, ROUTED)
-    daemon = Watched(tradingd.start("--market", "synthetic", "--speed", "20"))
+    daemon = Watched(tradingd.start("--market", "synthetic", "--speed", "8"))
     try:
         daemon.until(is_line("order.filled"))
         tradingd.kill_exchange("exchange-b", signal.SIGKILL)
