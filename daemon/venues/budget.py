@@ -124,6 +124,12 @@ class Budget:
             return self._wire.now_ns() // NS_PER_MS
         return self._run_on(self._time) // NS_PER_MS
 
+    def ahead_s(self) -> float:
+        """How far this machine's clock is ahead of the exchange's; 0 when that is not known."""
+        if self._time is None:
+            return 0.0
+        return (self._wire.now_ns() - self._run_on(self._time)) / NS_PER_S
+
     def _run_on(self, known: tuple[int, float]) -> int:
         then_ns, at_s = known
         return then_ns + round((self._wire.monotonic_s() - at_s) * NS_PER_S)

@@ -127,6 +127,10 @@ class Reader:
                 load = partial(self._client.load_markets, is_anew)
                 await self.read("instruments", load, **bounds)
 
+    def ahead_s(self) -> float:
+        """How far this machine's clock is ahead of the exchange's, as far as it was measured."""
+        return self._budget.ahead_s()
+
     def pause_s(self, attempt: int) -> float:
         """Doubling waits with jitter; at least 50 ms, as an immediate retry can lose streams."""
         wait_s = min(WAIT_MAX_S, WAIT_FIRST_S * 2.0 ** min(attempt, 10))

@@ -21,7 +21,7 @@ from daemon.core.clock import WireClock
 from daemon.core.errors import ExchangeUnreachable, LiveRefused
 from daemon.core.events import LookUpOrder, OrderReported, Outcome, ReportSource
 from daemon.core.orders import OrderState
-from daemon.core.timeframes import NS_PER_MS
+from daemon.core.timeframes import NS_PER_MS, NS_PER_S
 from daemon.venues.answers import reported
 from daemon.venues.budget import Use
 from daemon.venues.capabilities import THEIRS
@@ -83,6 +83,7 @@ class CcxtVenue:
         self._exchange = exchange
         self._wire = wire or WireClock()
         late_s = max(validity_ms / 1_000, self._row.late_s)
+        self._ahead_s = 0.0  # this machine's clock, at the most, while requests were signed by it
         self._gone_after_s = late_s + (grace_s if is_embedded(exchange) else max(grace_s, GRACE_S))
         self._said_twice_s = 0.0 if is_embedded(exchange) else SAID_TWICE_S
         rng = rng or random.Random()  # noqa: S311  # it spreads retries, nothing hangs on it
@@ -126,6 +127,7 @@ class CcxtVenue:
             request = self._request(order)
         except (ExchangeUnreachable, LiveRefused, ValueError, LookupError) as error:
             return self._report(order, Outcome.NOT_SENT, str(error))
+        self._note_ahead()
         with departing(request.expected) as departure, using(Use.ORDER):
             try:
                 reply = await self._client.create_order(
@@ -196,11 +198,13 @@ class CcxtVenue:
         """
         ours = order.client_order_id
         self._ours.add(ours)
+        self._note_ahead()
+        gone_after_s = self._gone_after_s + self._ahead_s
         was_there_s = self._wire.monotonic_s() if ours in self._seen else -math.inf
         wait_s = LOOK_FIRST_S
         while True:
             left_s = self._sent_s.setdefault(ours, self._started_s)  # it may be leaving only now
-            gone_s = max(left_s, was_there_s) + self._gone_after_s
+            gone_s = max(left_s, was_there_s) + gone_after_s
             now_s = self._wire.monotonic_s()
             found, is_denied = await self._search(order, is_last=now_s >= gone_s)
             told = None if found is None else await self._with_fills(order, found)
@@ -208,7 +212,7 @@ class CcxtVenue:
                 return self._told(order, told, ReportSource.LOOKUP)
             if is_denied and now_s >= gone_s:
                 since = "it was last there" if ours in self._seen else "it left"
-                text = f"not there {self._gone_after_s:.1f} s after {since} at the latest"
+                text = f"not there {gone_after_s:.1f} s after {since} at the latest"
                 return self._report(order, Outcome.ABSENT, text, ReportSource.LOOKUP)
             until_gone_s = gone_s - self._wire.monotonic_s()
             await asyncio.sleep(min(wait_s, until_gone_s) if until_gone_s > 0 else wait_s)
@@ -260,7 +264,16 @@ class CcxtVenue:
 
     def _request(self, order: SubmitOrder) -> Request:
         """What is asked of ccxt for this order; NotSupported and other ValueErrors."""
-        return request_to(self._client, self._exchange, order, self._wire.now_ns())
+        now_ns = self._wire.now_ns() - round(self._reader.ahead_s() * NS_PER_S)  # there
+        return request_to(self._client, self._exchange, order, now_ns)
+
+    def _note_ahead(self) -> None:
+        """By a clock that is ahead a signature is good for so much longer, until it is too far
+        ahead to be taken at all. Binance's carry its own time.
+        """
+        if not speaks_binance(self._exchange):
+            ahead_s = min(self._reader.ahead_s(), self._row.late_s)
+            self._ahead_s = max(self._ahead_s, ahead_s)
 
     async def _search(
         self, order: LookUpOrder, *, is_last: bool

@@ -14,7 +14,8 @@ import pytest
 from daemon.core.events import CancelOrder, OrderReported, Outcome
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Fill, OrderState, OrderType
-from daemon.core.timeframes import NS_PER_MS
+from daemon.core.timeframes import NS_PER_MS, NS_PER_S
+from daemon.venues.budget import Budget, Limit
 from daemon.venues.capabilities import CAPABILITIES
 from daemon.venues.ccxt_venue import GRACE_S, CcxtVenue
 from tests.contract.order_replies import DENIALS, MS, OURS, REPLIES, THEIRS
@@ -162,3 +163,42 @@ def test_one_source_that_fails_keeps_an_order_from_being_absent(exchange: str) -
 
     with pytest.raises(TimeoutError):
         run_virtual(look_up())
+
+
+@each_exchange
+def test_a_clock_that_is_ahead_makes_no_order_absent_that_may_still_be_accepted(
+    exchange: str,
+) -> None:
+    """Its signature is good for so much longer, up to what the exchange takes as a time at all."""
+    row = CAPABILITIES[exchange]
+    client, _ = a_signing_client(exchange, replies=DENIALS[exchange])
+
+    async def look_up() -> float:
+        wire: Any = VirtualWire(MS * NS_PER_MS)
+        client.budget = Budget(Limit(1_000, 60), wire=wire)
+        client.budget.set_time(wire.now_ns() - 50 * NS_PER_S)
+        venue = CcxtVenue(client, exchange, wire=wire)
+        started_s = wire.monotonic_s()
+        report = await venue.look_up(a_look_up(OURS, id_of(exchange)))
+        assert report.outcome is Outcome.ABSENT
+        return float(wire.monotonic_s() - started_s)
+
+    took_s = run_virtual(look_up())
+    assert took_s >= row.late_s + min(row.late_s, 50) + GRACE_S
+    assert took_s < row.late_s + 50 + GRACE_S + 20
+
+
+async def test_the_deadline_of_an_order_on_kraken_is_in_krakens_time() -> None:
+    """By a clock 50 s ahead it would have been accepted for a minute instead of ten seconds."""
+    client, signed = a_signing_client("kraken", replies=REPLIES["kraken"])
+    client.timeout_on_exit = 0
+    wire: Any = VirtualWire(MS * NS_PER_MS - round(asyncio.get_running_loop().time() * NS_PER_S))
+    client.budget = Budget(Limit(1_000, 60), wire=wire)
+    client.budget.set_time(wire.now_ns() - 50 * NS_PER_S)
+    venue = CcxtVenue(client, "kraken", wire=wire)
+    try:
+        await venue.submit(an_order(OURS, "0.5", instrument=id_of("kraken")))
+    finally:
+        await venue.close()
+
+    assert signed[0].fields["deadline"][0].startswith("2023-12-31T23:59:20")
