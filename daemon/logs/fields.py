@@ -227,6 +227,7 @@ FIELDS: Final = {
     "traded_n": "outcomes of predictions that led to a fill",
     "trained_through": "end of the last label the model has seen",
     "trades_n": "round trips of the active model, the newest",
+    "unprotected": "what is held without the stop it should have",
     "unresolved": "orders whose end is not known",
     "until": "market time at which it is over",
     "unwell": "what is not well, and how much: loop, steps, queues, memory, disk, files",

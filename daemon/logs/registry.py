@@ -44,7 +44,7 @@ ROWS: Final = (
         "currency? fees_quote fees_other? funding_quote? pnl_quote revaluation_quote? equity_quote "
         f"drawdown_ratio {AUC} auc_n health halted? edge_shown verdict reason?",
     ),
-    row("daemon.stopping", "info", "a stop was asked for", "reason? unresolved?"),
+    row("daemon.stopping", "info", "a stop was asked for", "reason? unresolved? unprotected?"),
     row("daemon.ended", "error", "an error that is no bug ends the daemon", "error"),
     row("daemon.failed", "critical", "a bug ends the daemon; the journal is whole", "error"),
     row("task.failed", "error", "a library's own task died; its work is watched", "error"),

@@ -368,7 +368,9 @@ class Live:
         await until(self._is_quiet)
 
     def _is_left_alone(self) -> bool:
-        return self._is_quiet() and is_left_alone(self._core.blotter)
+        # In lock-step no time passes any more in which a stop could be tried again.
+        owed = () if self._world.is_lockstep else self._core.execution.unprotected
+        return self._is_quiet() and is_left_alone(self._core.blotter) and not owed
 
     async def _drain(self, is_done: Callable[[], bool]) -> None:
         try:
@@ -376,4 +378,5 @@ class Live:
                 await until(is_done)
         except TimeoutError:
             left = [each.client_order_id for each in self._core.blotter.all_open()]
-            self._reporter.emit("daemon.stopping", unresolved=left)
+            bare = [str(each) for each in self._core.execution.unprotected]
+            self._reporter.emit("daemon.stopping", unresolved=left, unprotected=bare)

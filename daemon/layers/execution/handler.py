@@ -90,6 +90,12 @@ class Execution:
         """True when a tick now would do anything."""
         return any(True for _ in self._tick(ts_ns))
 
+    @property
+    def unprotected(self) -> list[InstrumentId]:
+        """What lacks a stop that is still being tried for."""
+        held = self._protection.instruments()
+        return [each for each in held if self._protection.is_owed(each)]
+
     # --- applying -----------------------------------------------------------------------------
 
     def apply_run_opened(self, event: RunOpened) -> None:
@@ -137,6 +143,7 @@ class Execution:
 
     def apply_exchange_back(self, event: ExchangeBack) -> None:
         self._router.note_lost(event.exchange, is_lost=False)
+        self._protection.note_back(event.exchange)
 
     def apply_trading_halted(self, _event: TradingHalted) -> None:
         self._working.is_halted = True

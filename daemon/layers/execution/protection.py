@@ -84,6 +84,11 @@ class Protection:
             failures.count += 1
             failures.last_ns = ts_ns
 
+    def note_back(self, exchange: str) -> None:
+        """It answers again: what failed while it did not says nothing of the next attempt."""
+        for instrument in [each for each in self._failures if each.exchange == exchange]:
+            del self._failures[instrument]
+
     # --- what is done -------------------------------------------------------------------------
 
     def instruments(self) -> list[InstrumentId]:
@@ -91,6 +96,16 @@ class Protection:
         held = [each for each, position in self._book.positions.items() if position.quantity]
         stops = [each for each in self._blotter.with_open() if self._blotter.stop_of(each)]
         return sorted({*held, *stops})
+
+    def is_owed(self, instrument: InstrumentId) -> bool:
+        """Whether a stop is missing that is tried again soon."""
+        parent = self._blotter.parent_of(instrument)
+        return (
+            instrument.exchange not in self._unsure
+            and (parent is None or not parent.is_exit)
+            and self._blotter.stop_of(instrument) is None
+            and self._is_sellable(instrument, self._wanted(instrument))
+        )
 
     def follow(self, instrument: InstrumentId, ts_ns: int) -> Iterator[Event]:
         """Bring the stop one step nearer to what is held."""

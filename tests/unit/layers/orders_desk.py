@@ -179,6 +179,7 @@ class OrdersDesk:
             apply(e.RunOpened, self.repute.apply_run_opened),
             apply(e.RunOpened, execution.apply_run_opened),
             apply(e.RulesChanged, book.apply_rules_changed),
+            apply(e.ExchangeBack, execution.apply_exchange_back),
             apply(e.QuotesTaken, execution.apply_quotes_taken),
             on(e.QuotesTaken, execution.on_quotes_taken),
             apply(e.OrderApproved, blotter.apply_order_approved),

@@ -7,7 +7,13 @@ from msgspec.structs import replace
 from daemon.core import events as e
 from daemon.core.orders import Leg, OrderState, OrderType, Side
 from daemon.running.order_tasks import is_left_alone
-from tests.builders import BTC, a_policy_act, a_rules_change, a_stop_requested
+from tests.builders import (
+    BTC,
+    a_policy_act,
+    a_rules_change,
+    a_stop_requested,
+    an_exchange_back,
+)
 from tests.unit.layers.orders_desk import OrdersDesk
 
 D = Decimal
@@ -315,6 +321,42 @@ def test_a_stop_that_did_not_get_there_is_tried_thrice_each_time_later(outcome: 
 
     assert waits == [5, 10, 20]
     assert [each.attempts for each in failed] == [3]
+
+
+def test_an_exchange_that_answers_again_is_asked_for_the_stop_at_once() -> None:
+    """After a long silence the next attempt was up to ten minutes away."""
+    desk = OrdersDesk(**STOP)
+    desk.holds("2")
+    for _ in range(8):
+        desk.hears(desk.stop().client_order_id, outcome=e.Outcome.NOT_SENT)
+        waited = 0
+        while not desk.commands:
+            desk.passes(10)
+            waited += 10
+    assert waited == 600
+    desk.hears(desk.stop().client_order_id, outcome=e.Outcome.NOT_SENT)
+
+    desk.takes(an_exchange_back(exchange="elsewhere"))
+    desk.passes(1)
+    assert desk.commands == []
+
+    desk.takes(an_exchange_back(ts_ns=desk.now_ns))
+    desk.passes(1)
+    assert desk.stop().quantity == D(2)
+
+
+def test_a_position_whose_stop_is_still_to_be_tried_again_is_named_until_it_rests() -> None:
+    """A daemon that was told to stop ended between two attempts, and it slept without a stop."""
+    desk = OrdersDesk(**STOP)
+    desk.holds("2")
+    assert desk.execution.unprotected == []  # it is on its way
+
+    desk.hears(desk.stop().client_order_id, outcome=e.Outcome.NOT_SENT)
+    assert desk.execution.unprotected == [BTC]
+
+    desk.passes(5)
+    desk.rests(desk.stop().client_order_id)
+    assert desk.execution.unprotected == []
 
 
 def test_success_forgets_earlier_failures() -> None:
