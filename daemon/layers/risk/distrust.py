@@ -36,25 +36,35 @@ class Distrust:
         self._count[event.instrument] += 1
 
     def verdict(self, event: BarRejected) -> DataDistrusted | None:
-        """What to say once the limit is reached, and only then."""
-        count = self._count.get(event.instrument, 0)
-        if not self._limit or count != self._limit or event.reason in HARMLESS_REASONS:
+        """What to say once the limit is reached, and not again that day."""
+        is_told = self._told(event.instrument, event.ts_ns) is not None
+        if is_told or event.reason in HARMLESS_REASONS:
             return None
-        return DataDistrusted(
-            ts_ns=event.ts_ns,
-            instrument=event.instrument,
-            until_ns=(event.ts_ns // DAY_NS + 1) * DAY_NS,
-            count=count,
-            limit=self._limit,
-        )
+        return self._found(event.instrument, event.ts_ns)
 
     def keep(self, event: DataDistrusted) -> None:
         self._distrusted[event.instrument] = event
 
     def of(self, instrument: InstrumentId, ts_ns: int) -> DataDistrusted | None:
         """Why nothing may be opened at `ts_ns`, if that is so."""
+        return self._told(instrument, ts_ns) or self._found(instrument, ts_ns)
+
+    def _told(self, instrument: InstrumentId, ts_ns: int) -> DataDistrusted | None:
         event = self._distrusted.get(instrument)
         return event if event is not None and ts_ns < event.until_ns else None
+
+    def _found(self, instrument: InstrumentId, ts_ns: int) -> DataDistrusted | None:
+        """By the limit as it is now: a resume may bring another one."""
+        count, day = self._count.get(instrument, 0), self._day.get(instrument, -1)
+        if not self._limit or count < self._limit or ts_ns // DAY_NS > day:
+            return None
+        return DataDistrusted(
+            ts_ns=ts_ns,
+            instrument=instrument,
+            until_ns=(day + 1) * DAY_NS,
+            count=count,
+            limit=self._limit,
+        )
 
     def counts(self) -> dict[InstrumentId, int]:
         """Refused candles of each instrument's newest day with any."""

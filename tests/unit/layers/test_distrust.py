@@ -60,6 +60,18 @@ def test_distrust_survives_a_restart_and_is_not_told_twice() -> None:
     assert rejections(again, 1) == []
 
 
+def test_a_limit_that_a_restart_brings_below_todays_count_holds_at_once() -> None:
+    desk = Desk()
+    rejections(desk, QUARANTINE_MAX - 1)
+
+    again = Desk(journal=desk.journal, quarantine_max=QUARANTINE_MAX - 2)
+
+    assert (desk.denied(), again.denied()) == ("approved", "data_distrusted")
+    (told,) = rejections(again, 2)
+    assert isinstance(told, e.DataDistrusted)
+    assert (told.count, told.limit) == (QUARANTINE_MAX, QUARANTINE_MAX - 2)
+
+
 def test_a_clock_that_is_put_back_over_midnight_does_not_begin_the_day_anew() -> None:
     desk = Desk()
     midnight_ns = (CLOSE_NS // (24 * HOUR_NS) + 1) * 24 * HOUR_NS

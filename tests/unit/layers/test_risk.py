@@ -76,6 +76,7 @@ class Desk:
         journal: list[e.Event] | None = None,
         policy: dict[str, Any] | None = None,
         stop_loss_ratio: float = 0.0,
+        quarantine_max: int = QUARANTINE_MAX,
         **config: Any,
     ) -> None:
         self.book, self.blotter = Book(), Blotter()
@@ -96,7 +97,7 @@ class Desk:
             repute=self.repute,
             pace=self.pace,
             stop_loss_ratio=stop_loss_ratio,
-            quarantine_max_per_day=QUARANTINE_MAX,
+            quarantine_max_per_day=quarantine_max,
             policy=Policy(
                 PolicySection(**policy or {}),
                 self.book,
