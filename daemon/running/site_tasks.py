@@ -49,6 +49,7 @@ SILENCE_MIN_S = 2.0
 SILENCE_PER_SYMBOL_S = 0.1  # a slot of many symbols takes its time, on both sides
 REVISION_CHECK_S = 5.0
 RESTART_AGAIN_S = 5.0
+IT, ITS_ACCOUNT = "it", "its account"
 
 
 class SiteTasks:
@@ -81,7 +82,7 @@ class SiteTasks:
             fence=fence,
         )
         self.is_over = False
-        self.is_lost = False
+        self._missing: set[str] = set()  # what of it is not reached
         self._settings = settings
         self._timeframe_ns = timeframe_ns(settings.data.timeframe)
         self._wire = wire
@@ -104,7 +105,13 @@ class SiteTasks:
             on_jump=self._on_jump,
         )
         self._books = BookTask(
-            site, settings.execution, self.outbox, put=put, rest=rest, emit=reporter.emit
+            site,
+            settings.execution,
+            self.outbox,
+            put=put,
+            rest=rest,
+            emit=reporter.emit,
+            on_unread=self._on_unread,
         )
         reporter.watch_clock(site.exchange, self.clock_watch.status)
         reporter.watch_exchange(site.exchange, self.status)
@@ -181,6 +188,10 @@ class SiteTasks:
             emit=self._reporter.emit,
         ).run(key.remarks)
 
+    @property
+    def is_lost(self) -> bool:
+        return bool(self._missing)
+
     def status(self) -> dict[str, object]:
         """For people: whether it answers, and how many orders still wait for its word."""
         state = "lost" if self.is_lost else "over" if self.is_over else "ok"
@@ -252,14 +263,20 @@ class SiteTasks:
         try:
             answer = await question
         except ExchangeUnreachable as error:
-            if not self.is_lost:
+            if IT not in self._missing:
                 await self._lost(str(error))
             raise
-        if self.is_lost:
-            self.is_lost = False
-            back = ExchangeBack(ts_ns=self.site.clock.now_ns(), exchange=self.site.exchange)
-            await self._put(back)
+        await self._back(IT)
         return answer
+
+    async def _on_unread(self, why: str) -> None:
+        """An account that nobody can read is as good as lost, though its exchange tells the time:
+        what is ordered there may have been filled, or be gone.
+        """
+        if not why:
+            await self._back(ITS_ACCOUNT)
+        elif ITS_ACCOUNT not in self._missing:
+            await self._lost(why, ITS_ACCOUNT)
 
     async def _mind_process(self) -> None:
         """An embedded exchange that dies is started again on its own ledger; the feed finds it by
@@ -290,11 +307,19 @@ class SiteTasks:
                 await self._lost(f"it came back at {process.endpoint.rest} instead of {rest}")
             await asyncio.sleep(RESTART_AGAIN_S)
 
-    async def _lost(self, error: str) -> None:
+    async def _lost(self, error: str, what: str = IT) -> None:
         """Tell people each time, and the core when that is news: it opens nothing there then."""
         exchange = self.site.exchange
         self._reporter.emit("exchange.lost", exchange=exchange, error=error)
-        if not self.is_lost:
-            self.is_lost = True
+        is_news = not self.is_lost
+        self._missing.add(what)
+        if is_news:
             now_ns = self.site.clock.now_ns()
             await self._put(ExchangeLost(ts_ns=now_ns, exchange=exchange, error=error))
+
+    async def _back(self, what: str) -> None:
+        was_lost = self.is_lost
+        self._missing.discard(what)
+        if was_lost and not self.is_lost:
+            back = ExchangeBack(ts_ns=self.site.clock.now_ns(), exchange=self.site.exchange)
+            await self._put(back)

@@ -31,11 +31,18 @@ if TYPE_CHECKING:
 OVERLAP_BARS = 2
 SOON_SHARE = 0.25  # of the usual wait: news seldom come alone, and readings cost the budget
 REST_WITHIN_S = 30.0
+UNREAD_MAX = 5.0  # usual waits without a comparison, after which nobody knows what is there
 NOTHING: dict[str, object] = {}
 
 
+async def _to_nobody(_why: str) -> None: ...
+
+
 class BookTask:
-    """Compares the books of one site; `rest` waits until every input that has come is a step."""
+    """Compares the books of one site; `rest` waits until every input that has come is a step.
+
+    `on_unread` hears why there was no comparison for long, and an empty text after each one.
+    """
 
     def __init__(
         self,
@@ -46,6 +53,7 @@ class BookTask:
         put: Publish,
         rest: Callable[[], Awaitable[None]],
         emit: Callable[..., None],
+        on_unread: Callable[[str], Awaitable[None]] = _to_nobody,
     ) -> None:
         self._site = site
         self._config = config
@@ -54,7 +62,9 @@ class BookTask:
         self._emit = emit
         self._watch: BookWatch | None = None
         self._news = asyncio.Event()
+        self._on_unread = on_unread
         self._is_unread = False
+        self._failing_since_s: float | None = None
         self._turn = asyncio.Lock()
         self._hands = Hands(
             enter=put, look_up=self._look_up, rest=self._at_rest, now_ns=site.clock.now_ns
@@ -116,12 +126,15 @@ class BookTask:
                 is_equal = await watch.check(self._hands)
         except Restless:
             self._emit("books.restless", exchange=self._site.exchange)
+            await self._missed("its orders moved at every reading")
         except (ExchangeUnreachable, LiveRefused) as error:
             if not self._is_unread:
                 self._emit("books.unread", exchange=self._site.exchange, error=str(error))
             self._is_unread = True
+            await self._missed(str(error))
         else:
-            self._is_unread = False
+            self._is_unread, self._failing_since_s = False, None
+            await self._on_unread("")
             told = watch.status()
             self._emit(
                 "books.compared",
@@ -130,6 +143,14 @@ class BookTask:
                 readings=told["readings"],
                 missed_fills=told["missed_fills"],
             )
+
+    async def _missed(self, why: str) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if self._failing_since_s is None:
+            self._failing_since_s = now_s
+        for_s = now_s - self._failing_since_s
+        if for_s >= UNREAD_MAX * self._config.reconcile_every_s:
+            await self._on_unread(f"no comparison with its account for {for_s:.0f} s: {why}")
 
     async def _look_up(self, command: LookUpOrder) -> None:
         self._outbox.post(command)

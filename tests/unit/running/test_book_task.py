@@ -24,6 +24,7 @@ class Desk:
     def __init__(self) -> None:
         self.read_s: list[float] = []
         self.lines: list[str] = []
+        self.unread: list[str] = []
         self.entered: list[e.Input] = []
         self.is_away = False
         self.is_busy = False
@@ -38,7 +39,13 @@ class Desk:
         )
         outbox: Any = SimpleNamespace(idle=self._idle)
         self.task = BookTask(
-            site, ExecutionSection(), outbox, put=self._put, rest=self._rest, emit=self._emit
+            site,
+            ExecutionSection(),
+            outbox,
+            put=self._put,
+            rest=self._rest,
+            emit=self._emit,
+            on_unread=self._on_unread,
         )
         self.task.watch(Books(OPENED, core.blotter, core.book, core.flows), HOUR_NS)
 
@@ -60,6 +67,9 @@ class Desk:
 
     def _listen(self, tell: Callable[[], None]) -> None:
         self.doubt = tell
+
+    async def _on_unread(self, why: str) -> None:
+        self.unread.append(why)
 
     async def _put(self, event: e.Input) -> None:
         self.entered.append(event)
@@ -136,3 +146,32 @@ def test_orders_that_never_come_to_rest_put_the_comparison_off() -> None:
 
     assert desk.read_s == []
     assert desk.lines == ["books.restless"]
+
+
+def test_an_account_that_cannot_be_read_for_long_is_as_good_as_lost_until_it_can() -> None:
+    async def story() -> None:
+        desk.is_away = True
+        await asyncio.sleep(350)
+        before.extend(desk.unread)
+        await asyncio.sleep(15)
+        desk.is_away = False
+
+    before: list[str] = []
+    desk = Desk()
+    desk.runs(story, within_s=425)
+
+    assert before == []
+    assert desk.unread == [
+        "no comparison with its account for 300 s: nobody answers",
+        "",
+    ]
+
+
+def test_orders_that_never_come_to_rest_for_long_are_as_unknown() -> None:
+    desk = Desk()
+    desk.is_busy = True
+
+    desk.runs(nothing, within_s=600)
+
+    assert desk.unread
+    assert all(each.endswith("its orders moved at every reading") for each in desk.unread)
