@@ -24,7 +24,7 @@ from daemon.core.ports import VenueFill
 from daemon.running.books.watch import Hands, Restless
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from daemon.core.blotter import Blotter
     from daemon.core.events import Input, OrderReported
@@ -57,18 +57,20 @@ async def settle(
 
     There is one venue and one watch for each exchange, and each is asked about its own orders and
     account alone. Nothing is ever sent here: an intent that never reached the venue is found absent
-    and closed. An exchange that gives no answer is asked again each time `on_away` returns.
+    and closed. What is intended meanwhile, a stop behind a fill that we missed, leaves when all is
+    settled, and is not looked for before. An exchange that gives no answer is asked again each time
+    `on_away` returns.
     `is_adopting`: orders there that bear our mark and that the journal lacks are taken over.
     Gives the exchanges on which there was no quiet moment to compare in. Their books are compared
     later, and until then nothing is opened there: their positions need the daemon meanwhile.
     """
     unsettled = []
+    left = list(blotter.all_open())
     for exchange, venue in venues.items():
+        orders = [each for each in left if each.instrument.exchange == exchange]
         while True:
             try:
-                await _settle_one(
-                    blotter, exchange, venue, watches[exchange], take, ts_ns, is_adopting
-                )
+                await _settle_one(orders, venue, watches[exchange], take, ts_ns, is_adopting)
                 break
             except Restless:
                 unsettled.append(exchange)
@@ -79,8 +81,7 @@ async def settle(
 
 
 async def _settle_one(  # noqa: PLR0917  # one exchange, as settle knows it
-    blotter: Blotter,
-    exchange: str,
+    orders: Iterable[Order],
     venue: Venue,
     watch: BookWatch,
     take: Callable[[Input], Awaitable[None]],
@@ -90,7 +91,7 @@ async def _settle_one(  # noqa: PLR0917  # one exchange, as settle knows it
     async def look_up(command: LookUpOrder) -> None:
         await take(await _answer(venue, command))
 
-    for order in [each for each in blotter.all_open() if each.instrument.exchange == exchange]:
+    for order in [each for each in orders if each.is_open]:
         await look_up(LookUpOrder.of(order, ts_ns, WHEN_ASKED_AT_START))
     hands = Hands(enter=take, look_up=look_up, rest=_at_once, now_ns=lambda: ts_ns)
     await watch.check(hands, is_adopting=is_adopting)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.config import ExecutionSection
 from daemon.core import events as e
 from daemon.core.errors import ExchangeUnreachable
 from daemon.core.instruments import InstrumentId
@@ -75,11 +76,14 @@ class BankingVenue(FakeVenue):
 class Start:
     """A process that begins on the journal of one that was killed."""
 
-    def __init__(self, *fates: Fate) -> None:
+    def __init__(self, *fates: Fate, stop_loss_ratio: float = 0.0) -> None:
         self.venue = BankingVenue(*fates)
         self.other = BankingVenue()
         self.other.start, self.other.coins = ACCOUNTS[1].allotted_quote, Decimal(0)
-        self.core = a_core(plain_settings())
+        execution = ExecutionSection(stop_loss_ratio=stop_loss_ratio)
+        settings = plain_settings()
+        risk = settings.risk.model_copy(update={"max_orders_per_hour": 60})
+        self.core = a_core(settings.model_copy(update={"execution": execution, "risk": risk}))
         self.journal: list[e.Event] = []
         self.commands: list[e.Command] = []
         self.waited: list[str] = []
@@ -329,3 +333,20 @@ async def test_a_journal_says_whether_its_last_process_was_asked_to_end(tmp_path
     await journal.close()
 
     assert said == [False, True, False, False, True, False]
+
+
+async def test_a_stop_that_the_start_itself_intends_waits_to_be_sent_and_is_not_looked_for() -> (
+    None
+):
+    """It would be found absent, made anew, and then both would leave."""
+    start = Start(Fate.FILLS, stop_loss_ratio=0.02)
+    entry = await start.sends(BTC)
+    start.venue.away = 1
+
+    await start.settles()
+
+    assert start.waited == [BTC.exchange]
+    stops = [each for each in start.commands if isinstance(each, e.SubmitOrder) and each.is_resting]
+    assert len(stops) == 1
+    assert start.state(stops[0].client_order_id) is OrderState.INTENDED
+    assert set(start.venue.asked) == {entry}
