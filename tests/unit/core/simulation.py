@@ -172,9 +172,13 @@ def settings_of(rng: Random) -> Settings:
 
 
 def plain_settings() -> Settings:
-    """Orders go at the market in one piece, and nothing rests behind a position."""
+    """Orders go at the market in one piece, as many as one likes, and nothing rests behind a
+    position.
+    """
+    settings = settings_of(Random(0))
+    risk = settings.risk.model_copy(update={"max_orders_per_hour": 60, "max_orders_per_day": 0})
     execution = ExecutionSection(stop_loss_ratio=0.0)
-    return settings_of(Random(0)).model_copy(update={"execution": execution})
+    return settings.model_copy(update={"execution": execution, "risk": risk})
 
 
 def limits_of(rng: Random) -> dict[str, Any]:
