@@ -322,15 +322,19 @@ async def _session(  # noqa: PLR0917  # what a run is made of
 
 
 class _Stops:
-    """The process's signals: the first SIGINT or SIGTERM asks for a graceful end, wherever the run
-    stands; a second SIGINT leaves at once, and the journal is whole anyway.
+    """The process's signals: the first SIGINT, SIGTERM or, when its terminal is gone, SIGHUP asks
+    for a graceful end, wherever the run stands; a second SIGINT leaves at once, and the journal is
+    whole anyway.
     """
 
     def __init__(self) -> None:
         self.is_asked = False
         self._stop: Callable[[], object] = lambda: None
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        asking = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup wants it
+            asking.append(signal.SIGHUP)
+        for number in asking:
             loop.add_signal_handler(number, self._hear, number)
 
     def then(self, stop: Callable[[], object]) -> None:

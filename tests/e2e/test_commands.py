@@ -102,12 +102,13 @@ def test_status_of_a_running_daemon_names_its_run_and_a_sigterm_ends_it_graceful
     assert tradingd.query("reconcile")["equal"]
 
 
-def test_a_sigterm_right_after_the_first_line_is_graceful_and_leaves_nothing_held(
-    tmp_path: Path,
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_right_after_the_first_line_is_graceful_and_leaves_nothing_held(
+    tmp_path: Path, number: signal.Signals
 ) -> None:
     tradingd = Tradingd(tmp_path)
     daemon = Watched(tradingd.start("--market", "synthetic"))
-    code, last = daemon.end(signal.SIGTERM)
+    code, last = daemon.end(number)
 
     said = tradingd.command("status", code=3).stderr
 
