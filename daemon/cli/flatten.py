@@ -17,7 +17,7 @@ from daemon.cli.connecting import connect
 from daemon.cli.control import ask, asked, checked_reason
 from daemon.cli.output import show
 from daemon.cli.running import config_path, overrides_of
-from daemon.config import load, restored
+from daemon.config import load, restored, still_known
 from daemon.core import events as e
 from daemon.core.clock import WireClock
 from daemon.core.errors import (
@@ -191,10 +191,12 @@ async def _alone(settings: Settings, paths: RunPaths, spec: RunSpec, reason: str
 
 
 def _as_begun(settings: Settings, spec: RunSpec) -> Settings:
-    """What the run was begun with: a file that has changed since must not keep it from closing."""
+    """What the run was begun with: neither a file that has changed since must keep it from closing,
+    nor a version that has other keys.
+    """
     if not spec.settings:
         return load(None, {"run.state_dir": settings.run.state_dir, **overrides_of(spec)})
-    begun = restored(spec.settings)
+    begun = restored(still_known(spec.settings))
     run = begun.run.model_copy(update={"state_dir": settings.run.state_dir})
     return begun.model_copy(update={"exchange": settings.exchange, "run": run})
 

@@ -5,7 +5,15 @@ means for trading belongs to the layer that receives its section.
 """
 
 from daemon.config.advice import warnings_for
-from daemon.config.changes import Change, Recorded, changes, config_hash, recorded, restored
+from daemon.config.changes import (
+    Change,
+    Recorded,
+    changes,
+    config_hash,
+    recorded,
+    restored,
+    still_known,
+)
 from daemon.config.going_live import GoliveSection
 from daemon.config.health import HealthSection
 from daemon.config.loading import load
@@ -59,5 +67,6 @@ __all__ = [
     "load",
     "recorded",
     "restored",
+    "still_known",
     "warnings_for",
 ]

@@ -86,6 +86,15 @@ def restored(before: Recorded) -> Settings:
     return load(None, overrides, {})
 
 
+def still_known(before: Recorded) -> Recorded:
+    """What this version has a key for: enough for whoever only closes what is held."""
+    known = section_keys()
+    return {
+        section: {key: value for key, value in keys.items() if key in known.get(section, ())}
+        for section, keys in before.items()
+    }
+
+
 def _canonical(value: object) -> str:
     assert isinstance(value, Decimal | Path), "sections hold only plain values, Decimal and Path"
     return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from daemon.config import ConfigRefused, changes, config_hash, load, recorded, restored
+from daemon.config import ConfigRefused, changes, config_hash, load, recorded, restored, still_known
 
 
 def loaded(**keys: object) -> dict[str, object]:
@@ -73,3 +73,14 @@ def test_a_record_with_a_key_this_version_lacks_is_refused_by_name() -> None:
         restored(before)
 
     assert "risk.martingale_ratio" in refused.value.lines[0]
+
+
+def test_to_close_what_is_held_a_key_that_a_version_lacks_is_left_out() -> None:
+    settings = load(None, loaded(run__seed=7), {})
+    before = recorded(settings)
+    before["risk"]["of_a_newer_version"] = 1
+    before["section_of_a_newer_version"] = {"key": 2}
+
+    with pytest.raises(ConfigRefused):
+        restored(before)
+    assert recorded(restored(still_known(before))) == recorded(settings)
