@@ -95,6 +95,7 @@ class CcxtVenue:
         self._user = UserStream(client, self._dialect, self._reader.pause_s, self._ours)
         self._started_s = self._wire.monotonic_s()
         self._sent_s: dict[str, float] = {}  # when the request of an id left, at the latest
+        self._not_before_ms: dict[str, int] = {}  # when an order sent from here can have been made
         self._client_ids: dict[tuple[str, str], str] = {}
         self._seen: set[str] = set()  # ids that the exchange has told of
         watch_departures(client, self._wire.monotonic_s)
@@ -111,6 +112,7 @@ class CcxtVenue:
         if ours in self._sent_s:
             return self._report(order, Outcome.UNKNOWN, "sent before, never sent again")
         self._ours.add(ours)
+        self._not_before_ms[ours] = _since_ms(order.ts_ns)
         self._sent_s[ours] = math.inf  # on its way: nobody may call it gone meanwhile
         try:
             return await self._send(order)
@@ -303,15 +305,22 @@ class CcxtVenue:
                 self._row,
                 order.instrument.symbol,
                 ours,
-                since_ms=_since_ms(order),
+                since_ms=_since_ms(order.intended_ns),
             )
         except Exception as error:
             if is_no_such_order(error):
                 return None
             raise
         orders = told if isinstance(told, list) else [told]
-        by_id = (each for each in orders if self._dialect.client_order_id(each) == ours)
-        return next(by_id, None)
+        return next((each for each in orders if self._is_the_one(each, ours)), None)
+
+    def _is_the_one(self, told: dict[str, Any], ours: str) -> bool:
+        """After a backup was restored a bar is decided again under the same id, and most exchanges
+        take it again once its first order is over: that one answers nothing about the second.
+        """
+        least_ms = self._not_before_ms.get(ours, 0)
+        is_ours = self._dialect.client_order_id(told) == ours
+        return is_ours and int(told.get("timestamp") or least_ms) >= least_ms
 
     async def _with_fills(self, order: LookUpOrder, info: dict[str, Any]) -> Told | None:
         """The order with its fills by the trade list, waited for while the two disagree.
@@ -386,6 +395,6 @@ class CcxtVenue:
         )
 
 
-def _since_ms(order: LookUpOrder) -> int:
-    """From when on lists are asked that know no client ids: a little before it was intended."""
-    return max(0, order.intended_ns // NS_PER_MS - SINCE_MARGIN_MS)
+def _since_ms(intended_ns: int) -> int:
+    """A little before it was intended: from then on there can be such an order."""
+    return max(0, intended_ns // NS_PER_MS - SINCE_MARGIN_MS)

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from daemon.core.events import CancelOrder, OrderReported, Outcome
 from daemon.core.instruments import InstrumentId
@@ -20,7 +21,7 @@ from daemon.venues.capabilities import CAPABILITIES
 from daemon.venues.ccxt_venue import GRACE_S, CcxtVenue
 from tests.contract.order_replies import DENIALS, MS, OURS, REPLIES, THEIRS
 from tests.contract.signing import SYMBOL, Signed, a_signing_client
-from tests.unit.venues.orders import a_look_up, an_order
+from tests.unit.venues.orders import NOW_NS, a_look_up, an_order
 from tests.virtual_time import VirtualWire, run_virtual
 
 EXCHANGES = sorted(CAPABILITIES.keys() - {"embedded", "binance", "binanceus"})
@@ -202,3 +203,24 @@ async def test_the_deadline_of_an_order_on_kraken_is_in_krakens_time() -> None:
         await venue.close()
 
     assert signed[0].fields["deadline"][0].startswith("2023-12-31T23:59:20")
+
+
+@each_exchange
+def test_an_old_order_of_the_same_id_is_no_answer_about_one_that_was_sent_now(
+    exchange: str,
+) -> None:
+    """After a backup was restored a bar is decided again, and its order made under the same id."""
+    client, _ = a_signing_client(exchange, replies=REPLIES[exchange])
+    later_ns = NOW_NS + 600 * NS_PER_S
+
+    async def story() -> None:
+        wire: Any = VirtualWire()
+        venue = CcxtVenue(client, exchange, wire=wire)
+        order = an_order(OURS, "0.5", instrument=id_of(exchange))
+        await venue.submit(replace(order, ts_ns=later_ns))
+        question = a_look_up(OURS, id_of(exchange))
+        async with asyncio.timeout(20):  # of virtual time; it can still show up
+            await venue.look_up(replace(question, ts_ns=later_ns, intended_ns=later_ns))
+
+    with pytest.raises(TimeoutError):
+        run_virtual(story())
