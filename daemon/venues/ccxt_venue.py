@@ -112,7 +112,8 @@ class CcxtVenue:
         if ours in self._sent_s:
             return self._report(order, Outcome.UNKNOWN, "sent before, never sent again")
         self._ours.add(ours)
-        self._not_before_ms[ours] = _since_ms(order.ts_ns)
+        is_warped = is_embedded(self._exchange)  # where a moment of ours is an hour of the market's
+        self._not_before_ms[ours] = 0 if is_warped else _since_ms(order.ts_ns)
         self._sent_s[ours] = math.inf  # on its way: nobody may call it gone meanwhile
         try:
             return await self._send(order)
@@ -315,12 +316,10 @@ class CcxtVenue:
         return next((each for each in orders if self._is_the_one(each, ours)), None)
 
     def _is_the_one(self, told: dict[str, Any], ours: str) -> bool:
-        """After a backup was restored a bar is decided again under the same id, and most exchanges
-        take it again once its first order is over: that one answers nothing about the second.
-        """
-        least_ms = self._not_before_ms.get(ours, 0)
-        is_ours = self._dialect.client_order_id(told) == ours
-        return is_ours and int(told.get("timestamp") or least_ms) >= least_ms
+        """Under one id there may be an older order, made before a backup was restored."""
+        since_ms = self._not_before_ms.get(ours, 0)
+        is_late_enough = int(told.get("timestamp") or since_ms) >= since_ms
+        return is_late_enough and self._dialect.client_order_id(told) == ours
 
     async def _with_fills(self, order: LookUpOrder, info: dict[str, Any]) -> Told | None:
         """The order with its fills by the trade list, waited for while the two disagree.
