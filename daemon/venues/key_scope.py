@@ -157,9 +157,32 @@ def _gate(reply: Any, key: str) -> Scope:
 
 
 def _bitget(reply: Any, _key: str) -> Scope:
+    """Its rights are abbreviations; ValueError for one that nobody here knows the meaning of."""
     told = reply["data"]
-    rights = tuple(str(each) for each in told["authorities"])
-    return Scope(rights=rights, is_bound=bool(told["ips"]))
+    names = [str(each) for each in told["authorities"]]
+    rights = tuple(_BITGET_MOVES.get(each, each) for each in names)
+    is_known = all(each in _BITGET_MOVES or each in _BITGET_STAYS for each in names)
+    if not is_known and not any(MOVES_MONEY.search(each) for each in rights):
+        msg = "a right that is not documented"
+        raise ValueError(msg)
+    may_trade = not {"stow", "trade"}.isdisjoint(names)
+    return Scope(rights=rights, may_trade=may_trade, is_bound=bool(told["ips"]))
+
+
+_BITGET_MOVES = {
+    "wwow": "wwow: withdrawal",
+    "wtow": "wtow: transfer",
+    "chow": "chow: transfer between subaccounts",
+    "p2p": "p2p: payment",
+    "p2pw": "p2pw: payment",
+}
+# Those that read, and those that trade, borrow or report within the account.
+_BITGET_STAYS = frozenset(
+    {
+        *("read", "readonly", "coor", "cpor", "stor", "smor", "ttor", "wtor", "taxr", "chor"),
+        *("p2pr", "pllr", "trade", "coow", "cpow", "stow", "smow", "ttow", "pllw", "taxw"),
+    }
+)
 
 
 def _coinbase(reply: Any, _key: str) -> Scope:

@@ -79,6 +79,8 @@ FIT = [
     ("gate", [gate(spot=False), gate("52fd0035f665*****", withdraw=False)]),
     ("gate", [gate(spot=False, wallet=True)]),
     ("bitget", bitget("readonly", "stow")),
+    ("bitget", bitget("readonly", "trade")),
+    ("bitget", bitget("coor", "stor", "wtor", "taxr", "chor", "p2pr", "stow")),
     ("coinbase", coinbase()),
 ]
 UNFIT = [
@@ -100,6 +102,12 @@ UNFIT = [
     ("gate", [gate(spot=False, withdraw=False)], "withdraw"),
     ("gate", [gate(spot=False, wallet=False)], "wallet"),
     ("bitget", bitget("readonly", "withdraw"), "withdraw"),
+    ("bitget", bitget("stor", "stow", "wwow"), "wwow: withdrawal"),
+    ("bitget", bitget("stor", "stow", "wtow"), "wtow: transfer"),
+    ("bitget", bitget("stor", "stow", "chow"), "between subaccounts"),
+    ("bitget", bitget("stor", "stow", "p2pw"), "p2pw: payment"),
+    ("bitget", bitget("stow", "wwow", "new1"), "wwow: withdrawal"),
+    ("bitget", bitget("stor", "wtor"), "may not trade"),
     ("coinbase", coinbase(can_transfer=True), "can_transfer"),
 ]
 
@@ -126,6 +134,11 @@ def test_every_right_that_could_move_money_is_found_in_a_binance_reply_that_grow
     """A right that Binance invents tomorrow is refused by its name."""
     with pytest.raises(LiveRefused, match="enableFastWithdrawals"):
         judge("binance", told("binance", binance(enableFastWithdrawals=True)), NOW_NS)
+
+
+def test_an_abbreviation_that_nobody_knows_proves_nothing() -> None:
+    with pytest.raises(ValueError, match="not documented"):
+        told("bitget", bitget("stow", "zzow"))
 
 
 @pytest.mark.parametrize("exchange", sorted(PROBES))
