@@ -99,6 +99,7 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 BY_ID: dict[str, Any] = {"clientOrderId": OURS}
+KRAKEN = {"deadline": DEADLINE, "oflags": "fciq"}
 LIST_OPEN, LIST_CLOSED = Look("fetch_open_orders"), Look("fetch_closed_orders")
 
 BINANCE = Row(
@@ -194,17 +195,25 @@ CAPABILITIES: dict[str, Row] = {
         id_pattern=r"[ -~]{1,18}",  # as free text; a UUID may be longer
         unique_among="open orders",
         side_case="lower",
-        always={"cl_ord_id": OURS, "type": SIDE, "volume": QUANTITY, "deadline": DEADLINE},
+        # Unasked the fee of a sale is taken in what is sold, which more would be needed of than is
+        # held, and trades tell every fee in quote currency.
+        always={
+            "cl_ord_id": OURS,
+            "type": SIDE,
+            "volume": QUANTITY,
+            "deadline": DEADLINE,
+            "oflags": "fciq",
+        },
         kinds={
-            MARKET: Kind(params={"deadline": DEADLINE}, wire={"ordertype": "market"}),
+            MARKET: Kind(params=KRAKEN, wire={"ordertype": "market"}),
             LIMIT: Kind(
                 ccxt_type=LIMIT,
-                params={"deadline": DEADLINE},
+                params=KRAKEN,
                 wire={"ordertype": "limit", "price": PRICE},
             ),
             # A triggerPrice would be left out by Kraken: the stop would sell at once.
             STOP: Kind(
-                params={"stopLossPrice": STOP_PRICE, "deadline": DEADLINE},
+                params={"stopLossPrice": STOP_PRICE, **KRAKEN},
                 wire={"ordertype": "stop-loss", "price": STOP_PRICE},
             ),
         },

@@ -248,7 +248,8 @@ def test_a_kind_of_order_without_a_row_is_refused_not_sent_as_another(exchange: 
 
 async def test_a_stop_that_krakens_client_would_send_as_a_market_order_is_stopped() -> None:
     request = asked("kraken", an_order(STOP))
-    wrong = {"clientOrderId": OURS, "deadline": DEADLINE, "triggerPrice": "0.00000045"}
+    told = {"clientOrderId": OURS, "deadline": DEADLINE, "oflags": "fciq"}
+    wrong = {**told, "triggerPrice": "0.00000045"}
     async with a_client("kraken") as (client, signed):
         with (
             pytest.raises(NotAsIntended, match="ordertype is market, intended was stop-loss"),
@@ -257,6 +258,16 @@ async def test_a_stop_that_krakens_client_would_send_as_a_market_order_is_stoppe
             await client.create_order(SYMBOL, "market", "sell", "0.00000012", None, wrong)
 
         assert signed == []
+
+
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("kind", sorted(CAPABILITIES["kraken"].kinds))
+async def test_kraken_is_asked_to_take_its_fee_in_quote_currency(kind: str, side: Side) -> None:
+    """By default a sale pays in what it sells: all of a position could then never be sold."""
+    async with a_client("kraken") as (client, signed):
+        assert await create(client, asked("kraken", an_order(kind, side)))
+
+        assert signed[0].fields["oflags"] == ["fciq"]
 
 
 @pytest.mark.parametrize("wrong", ["clientOrderId", "client_oid"])
