@@ -9,12 +9,15 @@ on the request that the pinned ccxt really signs; nothing here was ever run agai
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
 from daemon.core.errors import LiveRefused
 from daemon.core.instruments import exchange_behind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # What a field's value stands for; everything else in a row is sent as it is written.
 OURS, SIDE = "<our id>", "<side>"
@@ -88,6 +91,13 @@ class Row(Struct, frozen=True, kw_only=True):
     needs_password: bool = False
     options: dict[str, object] = field(default_factory=dict)  # of the ccxt client
     by_theirs: dict[str, object] = field(default_factory=dict)  # to find an order by their id
+    hf_pages: Pages | None = None  # in place of `pages` where the account is of KuCoin's new kind
+
+    def pages_for(self, options: Mapping[str, object]) -> Pages:
+        """How the fills of this client's account are listed; ccxt's options say of which kind it
+        was found to be when its markets were loaded.
+        """
+        return self.hf_pages if self.hf_pages is not None and options.get("hf") else self.pages
 
     def sent_as(self, client_order_id: str) -> str:
         """Our id as this exchange is told it."""
@@ -246,6 +256,8 @@ CAPABILITIES: dict[str, Row] = {
         last_looks=(LIST_OPEN,),
         fills=Look("fetch_order_trades", order_id=THEIRS),
         pages=Pages(rows=500, size={"pageSize": "500"}, param="currentPage", by=PAGE_NUMBER),
+        # An account whose orders go over the "hf" endpoints has lists of another kind.
+        hf_pages=Pages(rows=100, size={"limit": "100"}, param="lastId", by=LEAST_ID, key="id"),
         cancel=Look("cancel_order", BY_ID),
         late_s=5.0,
         late_because="the signature's timestamp",

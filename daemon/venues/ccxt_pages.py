@@ -39,7 +39,7 @@ async def order_trades(
         return rows
 
     if TRADES not in row.fills.params.values():
-        return await all_pages(ask, row.pages)
+        return await all_pages(ask, row.pages_for(client.options))
     return await ask({}) if named else []
 
 

@@ -51,7 +51,8 @@ async def read_unified_account(
     fills: list[VenueFill] = []
     open_orders: list[OpenOrder] = []
     open_ids: list[str] = []
-    symbols, pages = [each.symbol for each in instruments], dialect.row.pages
+    symbols = [each.symbol for each in instruments]
+    pages = dialect.row.pages_for(client.options)
     by_symbol = await _trades(client, reader, pages, symbols, since_ms=since_ms, now_ms=now_ms)
     for instrument in instruments:
         symbol = instrument.symbol

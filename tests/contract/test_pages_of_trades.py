@@ -34,6 +34,7 @@ from tests.contract.order_replies import (
     in_kraken,
     in_kucoin_page,
     in_okx,
+    of_kucoin,
 )
 from tests.contract.signing import SYMBOL, a_signing_client
 from tests.unit.venues.orders import a_look_up
@@ -83,6 +84,13 @@ def kucoin(asked: Fields, count: int) -> Any:
     return in_kucoin_page(*rows[(page - 1) * size : page * size])
 
 
+def kucoin_hf(asked: Fields, count: int) -> Any:
+    """Newest first, 100 at most, and by nothing but the id of the last one that was shown."""
+    rows = numbered(KUCOIN_FILL, count, "tradeId", "id")
+    shown = below(rows, "id", asked.get("lastId"))[: int(asked.get("limit", 20))]
+    return of_kucoin({"items": shown, "lastId": int(shown[-1]["id"]) if shown else 0})
+
+
 def gate(asked: Fields, count: int) -> Any:
     page, size = int(asked.get("page", 1)), int(asked.get("limit", 100))
     return numbered(GATE_FILL, count, "id")[(page - 1) * size : page * size]
@@ -112,12 +120,15 @@ PAGED: dict[str, tuple[str, Callable[[Fields, int], Any]]] = {
 }
 
 
-def a_paging_client(exchange: str) -> tuple[Any, int]:
+def a_paging_client(
+    exchange: str, answers: Callable[[Fields, int], Any] | None = None
+) -> tuple[Any, int]:
     """A client of an account with more trades of one moment than a page holds, and how many."""
     client, _ = a_signing_client(exchange, replies=ACCOUNTS[exchange])
     client.timeout_on_exit = 0
     count = CAPABILITIES[exchange].pages.rows + MORE
     path, page = PAGED[exchange]
+    page = answers or page
     answer = client.fetch
 
     async def fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
@@ -163,6 +174,20 @@ async def test_an_order_is_read_with_all_its_fills(exchange: str) -> None:
         await client.close()
 
     assert len({each["id"] for each in rows}) == len(rows) == count
+
+
+async def test_a_kucoin_account_of_the_high_frequency_kind_is_read_whole() -> None:
+    """ccxt finds out at its first contact that an account is one, and then asks other lists: they
+    know no pages by number, and showed twenty fills of however many there were.
+    """
+    client, count = a_paging_client("kucoin", kucoin_hf)
+    client.options["hf"] = True
+    row = CAPABILITIES["kucoin"]
+    rows = await order_trades(client, row, SYMBOL, OURS, theirs=THEIRS, named=())
+    fills = (await account_of(client, "kucoin")).fills
+
+    assert len({each["id"] for each in rows}) == len(rows) == count
+    assert len({each.fill.trade_id for each in fills}) == len(fills) == count
 
 
 async def test_kraken_tells_of_an_order_which_trades_are_its_own() -> None:
