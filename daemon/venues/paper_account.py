@@ -84,6 +84,11 @@ class PaperAccount:
         held = self._held.get(instrument)
         return held[0][0] if held else None
 
+    def changed_ns(self, instrument: InstrumentId) -> int | None:
+        """When a swap was last traded, or taken away; None where it never was."""
+        held = self._held.get(instrument)
+        return held[-1][0] if held else None
+
     def held_at(self, instrument: InstrumentId, ts_ns: int) -> Decimal:
         """How much of a swap was held right before a moment."""
         before = (quantity for at_ns, quantity in reversed(self._held[instrument]) if at_ns < ts_ns)

@@ -139,9 +139,7 @@ class PaperMatching:
             return None
         is_long = self.account.swaps()[instrument].quantity > 0
         best = (book.bids if is_long else book.asks)[:1]
-        since_ns = max(
-            each.fill.ts_ns for each in self.account.fills if each.instrument == instrument
-        )
+        since_ns = self.account.changed_ns(instrument) or 0
         seen = [level[0] for level in best]
         seen += [each.low if is_long else each.high for each in candles if each.open_ns >= since_ns]
         if not any(each <= price if is_long else each >= price for each in seen):

@@ -75,6 +75,7 @@ class PaperVenue:
         self._matching = PaperMatching(tuple(instruments), start, self._terms)
         account = self._matching.account
         self._funding = None if funding is None else PaperFunding(account, funding)
+        self._seen_ns: dict[InstrumentId, int] = {}  # swaps were held against candles up to there
         self._sending: dict[str, asyncio.Event] = {}
         self._looking: defaultdict[InstrumentId, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._news: asyncio.Queue[OrderReported] = asyncio.Queue()
@@ -204,12 +205,21 @@ class PaperVenue:
         return await self._funding.charge(instrument, now_ns, mark)
 
     async def _gone(self, instrument: InstrumentId) -> PositionLiquidated | None:
-        """The end of a swap that the market has come to; orders were quicker if they could be."""
+        """The end of a swap that the market has come to; orders were quicker if they could be.
+
+        Every candle since it was last traded counts, also of the time when nobody looked.
+        """
         now_ns = self._clock.now_ns()
-        since_ns = now_ns - now_ns % self._timeframe_ns - self._timeframe_ns
+        changed_ns = self._matching.account.changed_ns(instrument) or 0
+        since_ns = max(changed_ns, self._seen_ns.get(instrument, 0))
+        since_ns -= since_ns % self._timeframe_ns
         book = await self._market_data.book(instrument, BOOK_LEVELS)
         raws = await self._market_data.fetch(instrument, since_ns, CANDLES_MAX)
-        return self._matching.liquidated(instrument, book, candles_of(raws), now_ns)
+        candles = candles_of(raws)
+        gone = self._matching.liquidated(instrument, book, candles, now_ns)
+        if candles:  # the newest one is not over: it is read again
+            self._seen_ns[instrument] = candles[-1].open_ns
+        return gone
 
     # --- asking the market -------------------------------------------------------------------
 

@@ -173,6 +173,51 @@ def test_a_candle_between_two_looks_counts_from_the_entry_on() -> None:
     assert gone.price == D(120)
 
 
+@pytest.mark.parametrize("is_restarted", [True, False])
+def test_a_liquidation_that_nobody_watched_takes_the_swap_away_all_the_same(
+    is_restarted: bool,
+) -> None:
+    bench = Bench()
+    bench.market.clock = bench.clock
+    entry = bench.sends(Side.BUY, "20")
+    early = NOW_NS // 1_000_000
+    lows = [60.0, 99.0, 80.0, *[99.0] * 700]  # the first one began before the entry
+    bench.market.rows[SWAP] = [
+        RawBar(early + hour * 3_600_000, 100.0, 101.0, low, 100.0, 9.0)
+        for hour, low in enumerate(lows)
+    ]
+    if is_restarted:
+        bench.venue = bench.another()
+        bench.venue.restore([], fills_of(entry))
+    else:
+        assert bench.watched() == []
+    bench.at(len(lows) - 0.5)
+
+    (gone,) = bench.watched()
+
+    assert (gone.instrument, gone.price, bench.total()) == (SWAP, D(80), D(600))
+
+
+def test_a_swap_that_was_never_near_its_liquidation_stays_however_long_nobody_watched() -> None:
+    bench = Bench()
+    entry = bench.sends(Side.BUY, "20")
+    early = NOW_NS // 1_000_000
+    rows = [
+        RawBar(early + hour * 3_600_000, 100.0, 101.0, 99.0, 100.0, 9.0) for hour in range(1, 1_200)
+    ]
+    bench.market.rows[SWAP] = rows
+    bench.venue = bench.another()
+    bench.venue.restore([], fills_of(entry))
+    bench.at(1_199.5)
+
+    assert bench.watched(10.0) == []
+    bench.market.fetched.clear()
+    assert bench.watched() == []
+
+    newest_ns = NOW_NS + 1_199 * HOUR_NS
+    assert all(since_ns >= newest_ns - HOUR_NS for _, since_ns, _ in bench.market.fetched)
+
+
 def test_a_stop_is_quicker_than_the_liquidation_behind_it() -> None:
     bench = Bench()
     bench.sends(Side.BUY, "20")
