@@ -77,6 +77,7 @@ class Exposure:
             volatility_ratio=self._volatility(instrument),
             entries_today=entries_today + self._unsent(),
             rate=self._value(Decimal(1), instrument),
+            margin_ratio=ratio,
             share_ratio=share_of(self._config.allocation, instrument.symbol, len(book.symbols)),
             held_in_symbol=sum(
                 (

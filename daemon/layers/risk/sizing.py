@@ -88,7 +88,8 @@ class Room(Struct, frozen=True, kw_only=True):
 
     `cash` and `pending_on_exchange` are of the order's exchange and quote currency, since no other
     pays for it; all else is of the whole capital. `rate` values one unit of the quote currency,
-    `share_ratio` is what its symbol may have of the capital, wherever it is listed.
+    `share_ratio` is what its symbol may have of the capital, wherever it is listed. `cash` is the
+    notional that the money there could back, one unit of which ties up `margin_ratio`.
     """
 
     equity: Decimal
@@ -106,6 +107,7 @@ class Room(Struct, frozen=True, kw_only=True):
     cut_by: BoundBy = BoundBy.PROBATION
     shown: Decimal | None = None  # by the book; None before it was asked for
     rate: Decimal = Decimal(1)
+    margin_ratio: Decimal = Decimal(1)
     share_ratio: Decimal | None = None
     held_in_symbol: Decimal = Decimal(0)  # pending entries included
 
@@ -170,7 +172,9 @@ def by_order(_room: Room, config: RiskSection, _costs: Costs) -> Decimal:
 
 
 def by_free_capital(room: Room, _config: RiskSection, costs: Costs) -> Decimal:
-    return (room.cash - room.pending_on_exchange) / (1 + exact(costs.fee_ratio))
+    """What the money pays for beside the fee, which is one of the notional, not of its margin."""
+    fee = exact(costs.fee_ratio) / room.margin_ratio
+    return (room.cash - room.pending_on_exchange) / (1 + fee)
 
 
 CAPS: tuple[tuple[BoundBy, Callable[[Room, RiskSection, Costs], Decimal], DenyReason], ...] = (

@@ -179,6 +179,16 @@ def test_only_free_cash_is_spent_and_the_fee_must_fit_too() -> None:
     assert float(notional * Decimal("1.001")) == pytest.approx(500)
 
 
+def test_the_fee_of_a_swap_is_one_of_its_notional_and_not_of_its_margin() -> None:
+    limits = {"max_position_ratio": 5.0, "max_gross_exposure_ratio": 5.0, "max_leverage": 5.0}
+    room = a_room(equity=500, cash=2_500, margin_ratio=Decimal("0.2"))  # 500 are free
+
+    bound_by, notional = tightest(10_000, room, **limits)
+
+    assert bound_by == "free_capital"
+    assert notional / 5 + notional * Decimal("0.001") == pytest.approx(Decimal(500))
+
+
 def test_a_cap_that_is_used_up_leaves_nothing_and_names_the_denial() -> None:
     clamped = clamp(Decimal(500), a_room(held_here=1_200), RiskSection(), COSTS)
     gross = clamp(Decimal(500), a_room(held_everywhere=3_000), RiskSection(), COSTS)

@@ -161,6 +161,15 @@ def test_the_margin_of_one_swap_is_not_there_for_another() -> None:
     assert desk.core.book.free_on(SWAP.exchange, "USDT") == D(1_000) - D(850) / 4
 
 
+def test_the_room_of_a_swap_knows_what_its_notional_ties_up() -> None:
+    desk = Desk()
+    signal = a_signal(ts_ns=desk.now_ns, close_ns=desk.now_ns, instrument=SWAP)
+
+    room = desk.core.risk.situation(signal, None).room
+
+    assert (room.cash, room.margin_ratio) == (D(4_000), D("0.25"))
+
+
 def test_a_swap_that_would_be_taken_away_soon_is_not_opened() -> None:
     verdict = Desk(min_liquidation_distance_ratio=0.3).asked(e.Direction.LONG)
 
