@@ -61,7 +61,8 @@ class SimulatedVenue:
     The open is the first price after the decision that anybody can be shown to have traded at.
     Nothing about the bar but its open and its volume is used: its high, low and close were not
     known then. A stop is set off by a bar that trades at its price, a limit order is filled by one
-    that trades through it.
+    that trades through it: at its own price, or, where it arrives at a better one, at that with the
+    costs of an order that takes.
     """
 
     def __init__(
@@ -127,7 +128,8 @@ class SimulatedVenue:
             bar = bars.get(order.instrument)
             if bar is None or order.ts_ns >= bar.close_ns:
                 continue
-            price = _met(order, self._instruments[order.instrument], bar)
+            is_there = order.ts_ns + self._model.latency_ns < bar.open_ns
+            price = _met(order, self._instruments[order.instrument], bar, is_there=is_there)
             if price is not None:
                 del self._resting[order.client_order_id]
                 yield self._executed(order, bar, price, self._report(order, bar.close_ns))
@@ -224,9 +226,10 @@ class SimulatedVenue:
         instrument = self._instruments[order.instrument]
         is_buy = order.side is Side.BUY
         worse = self._model.worse_ratio(quantity / Decimal(repr(bar.volume)))
-        if order.order_type is OrderType.LIMIT:
-            worse = Decimal(0)  # others came to its price
         wanted = met * (1 + worse if is_buy else 1 - worse)
+        if order.order_type is OrderType.LIMIT:
+            assert order.price is not None, "a limit order has a price"
+            wanted = min(wanted, order.price) if is_buy else max(wanted, order.price)
         price = instrument.price_up(wanted) if is_buy else instrument.price_down(wanted)
         is_in_base = is_buy and not instrument.is_swap
         received = quantity if is_in_base else quantity * price
@@ -246,10 +249,11 @@ def _is_beyond(order: SubmitOrder, price: Decimal, limit: Decimal | None) -> boo
     return price >= limit if order.side is Side.BUY else price <= limit
 
 
-def _met(order: SubmitOrder, instrument: Instrument, bar: Bar) -> Decimal | None:
+def _met(order: SubmitOrder, instrument: Instrument, bar: Bar, *, is_there: bool) -> Decimal | None:
     """The price at which a bar's trades meet a resting order, before costs; None if they do not.
 
-    What opens beyond the price of a stop, or of a limit order, is met at the open.
+    What opens beyond the price of a stop is met at the open, and so is a limit order that arrives
+    there. To one that `is_there` when the bar opens others come, and have to pay its price.
     """
     first = instrument.price_of(bar.open)
     is_buy = order.side is Side.BUY
@@ -261,9 +265,11 @@ def _met(order: SubmitOrder, instrument: Instrument, bar: Bar) -> Decimal | None
         return order.stop_price if _is_beyond(order, worst, order.stop_price) else None
     assert order.price is not None, "a limit order has a price"
     best = instrument.price_of(bar.low if is_buy else bar.high)
-    if is_buy:
-        return min(first, order.price) if best < order.price else None
-    return max(first, order.price) if best > order.price else None
+    if not (best < order.price if is_buy else best > order.price):
+        return None
+    if is_there:
+        return order.price
+    return min(first, order.price) if is_buy else max(first, order.price)
 
 
 def _fault(instrument: Instrument, order: SubmitOrder, price: Decimal) -> str:

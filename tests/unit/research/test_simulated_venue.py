@@ -1,6 +1,8 @@
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from daemon.core.bars import Bar
 from daemon.core.events import (
     AskQuotes,
@@ -190,6 +192,38 @@ def test_a_limit_order_is_filled_by_a_bar_that_trades_through_it_and_not_by_a_to
         assert passed(venue, touch) == []
         (met,) = passed(venue, through)
         assert met.fills[0].price == D(950), "others came to its price: nothing is paid for that"
+
+
+@pytest.mark.parametrize(
+    ("side", "price", "paid"),
+    [
+        (Side.BUY, "1010", "1000.75"),  # what an order at the market pays
+        (Side.BUY, "1000.50", "1000.50"),
+        (Side.SELL, "990", "999.25"),
+        (Side.SELL, "999.50", "999.50"),
+    ],
+)
+def test_a_limit_order_that_takes_pays_for_it_like_any_other_up_to_its_price(
+    side: Side, price: str, paid: str
+) -> None:
+    bar = hour(0, 1_000.0, 1_020.0, 980.0)
+    venue = a_venue(bar)
+    venue.answer(a_limit(side, price))
+
+    (met,) = passed(venue, bar)
+
+    assert met.fills[0].price == D(paid)
+
+
+def test_a_limit_order_that_rested_before_the_market_jumped_over_it_gets_its_own_price() -> None:
+    for side, beyond in ((Side.BUY, 900.0), (Side.SELL, 1_000.0)):
+        bars = hour(0, 950.0, 950.0, 950.0), hour(1, beyond, beyond, beyond)
+        venue = a_venue(*bars)
+        venue.answer(a_limit(side, "950"))
+
+        assert passed(venue, bars[0]) == []
+        (met,) = passed(venue, bars[1])
+        assert met.fills[0].price == D(950), "who came to it had to pay it"
 
 
 def test_a_cancelled_order_is_not_met_any_more_and_what_is_over_is_not_cancelled() -> None:
