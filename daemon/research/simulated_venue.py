@@ -99,6 +99,7 @@ class SimulatedVenue:
         A stop is quicker than a liquidation, unless the bar began beyond both.
         """
         for bar in closed.bars:
+            yield from self._swaps.funding_before(bar)
             yield from self._taken_away(bar, self._swaps.opened_beyond(bar))
         yield from self._meeting(closed)
         for bar in closed.bars:

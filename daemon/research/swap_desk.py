@@ -44,6 +44,7 @@ class SwapDesk:
     def __init__(self, terms: SwapTerms) -> None:
         self._terms = terms
         self._held: dict[InstrumentId, Position] = {}
+        self._through_ns: dict[InstrumentId, int] = {}  # funding is paid up to there
 
     def most(self, instrument: Instrument, side: Side, *, is_exit: bool) -> Decimal | None:
         """What an order may be filled for at most; None where nothing limits it."""
@@ -56,6 +57,8 @@ class SwapDesk:
         if not instrument.is_swap:
             return
         position = self._held.setdefault(instrument.id, Position())
+        if not position.quantity:
+            self._through_ns.pop(instrument.id, None)
         change = fill.quantity if side is Side.BUY else -fill.quantity
         position.realize(change, fill.price)
         value = fill.price * fill.quantity
@@ -68,25 +71,36 @@ class SwapDesk:
     def traded_beyond(self, bar: Bar) -> PositionLiquidated | None:
         return self._liquidated(bar, bar.low, bar.high)
 
+    def funding_before(self, bar: Bar) -> Iterator[FundingCharged]:
+        """All that fell into a hole right before the bar, reckoned with its open."""
+        since_ns = self._through_ns.get(bar.instrument, bar.open_ns)
+        yield from self._charged(bar, since_ns, bar.open_ns, bar.open)
+
     def funding(self, bar: Bar) -> Iterator[FundingCharged]:
         """All that falls into the bar, reckoned with its close."""
+        self._through_ns[bar.instrument] = bar.close_ns
+        yield from self._charged(bar, bar.open_ns, bar.close_ns, bar.close)
+
+    def _charged(
+        self, bar: Bar, since_ns: int, until_ns: int, price: float
+    ) -> Iterator[FundingCharged]:
         if bar.instrument not in self._held or not self._held[bar.instrument].quantity:
             return
-        for rate in self._rates(bar):
+        for rate in self._rates(bar.instrument, since_ns, until_ns):
             if rate:
                 yield FundingCharged(
                     ts_ns=bar.close_ns,
                     instrument=bar.instrument,
                     rate=rate,
-                    price=Decimal(repr(bar.close)),
+                    price=Decimal(repr(price)),
                 )
 
-    def _rates(self, bar: Bar) -> Iterator[Decimal]:
-        told = self._terms.rates.get(bar.instrument.symbol)
+    def _rates(self, instrument: InstrumentId, since_ns: int, until_ns: int) -> Iterator[Decimal]:
+        told = self._terms.rates.get(instrument.symbol)
         if told is not None:
-            yield from (rate for at, rate in told.items() if bar.open_ns < at <= bar.close_ns)
+            yield from (rate for at, rate in told.items() if since_ns < at <= until_ns)
             return
-        count = bar.close_ns // FUNDING_EVERY_NS - bar.open_ns // FUNDING_EVERY_NS
+        count = until_ns // FUNDING_EVERY_NS - since_ns // FUNDING_EVERY_NS
         yield from (self._terms.funding_ratio for _ in range(count))
 
     def _liquidated(self, bar: Bar, low: float, high: float) -> PositionLiquidated | None:

@@ -99,6 +99,44 @@ def test_rates_that_are_told_are_the_only_ones() -> None:
     assert (told.ts_ns, told.rate) == (MIDNIGHT_NS + 3 * HOUR_NS, D("-0.002"))
 
 
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"funding_ratio": D("0.0001")},
+        {"rates": {SWAP.symbol: {MIDNIGHT_NS + 8 * HOUR_NS: D("0.0001")}}},
+    ],
+)
+def test_funding_that_falls_into_a_hole_is_paid_at_the_bar_behind_it(terms: Any) -> None:
+    desk = Desk(**terms)
+    desk.sends(Side.SELL, "2")
+    before = [each for hour in range(5) for each in desk.passes(a_swap_bar(hour))]
+
+    (told,) = desk.passes(a_swap_bar(9, open=99.0))
+
+    assert before == []
+    assert isinstance(told, e.FundingCharged)
+    assert (told.ts_ns, told.rate, told.price) == (MIDNIGHT_NS + 10 * HOUR_NS, D("0.0001"), D(99))
+    assert desk.passes(a_swap_bar(10)) == [], "once"
+
+
+def test_a_swap_that_is_taken_away_behind_a_hole_has_paid_for_it_first() -> None:
+    desk = Desk(funding_ratio=D("0.0001"))
+    desk.sends(Side.BUY, "2")
+    desk.passes(a_swap_bar(5))
+
+    told = desk.passes(a_swap_bar(9, open=70.0))
+
+    assert [type(each) for each in told] == [e.FundingCharged, e.PositionLiquidated]
+
+
+def test_who_enters_behind_a_hole_pays_nothing_for_it() -> None:
+    desk = Desk(funding_ratio=D("0.0001"))
+    desk.passes(a_swap_bar(5))
+    desk.sends(Side.SELL, "2")
+
+    assert desk.passes(a_swap_bar(9)) == []
+
+
 def test_who_holds_nothing_pays_nothing() -> None:
     assert Desk(funding_ratio=D("0.0001")).passes(a_swap_bar(7)) == []
 
