@@ -308,8 +308,9 @@ CAPABILITIES: dict[str, Row] = {
             ),
         },
         # Of an id it does not know it answers an empty list, on which ccxt's fetch_order breaks: a
-        # failure that no order would ever be absent by.
-        looks=(LIST_OPEN, Look("fetch_closed_orders", {SINCE: SINCE})),
+        # failure that no order would ever be absent by. Its closed orders are to ccxt those that
+        # were filled whole, without what was filled in part and then ended.
+        looks=(LIST_OPEN, Look("fetch_canceled_and_closed_orders", {SINCE: SINCE})),
         fills=Look("fetch_my_trades", {"orderId": THEIRS}),
         pages=Pages(
             rows=100, size={"limit": "100"}, param="idLessThan", by=LEAST_ID, key="tradeId"

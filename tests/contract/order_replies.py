@@ -308,6 +308,44 @@ REPLIES: dict[str, dict[str, Any]] = {
 }
 
 
+# What differs where 0.2 of the 0.5 were bought and the rest was ended: of the order, of its fill.
+_ENDED_SHORT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "okx": ({"state": "canceled", "accFillSz": "0.2"}, {"fillSz": "0.2"}),
+    "bybit": (
+        {"orderStatus": "PartiallyFilledCanceled", "cumExecQty": "0.2", "marketUnit": "baseCoin"},
+        {"execQty": "0.2"},
+    ),
+    "kraken": ({"status": "canceled", "vol_exec": "0.2"}, {"vol": "0.2"}),
+    "kucoin": ({"cancelExist": True, "dealSize": "0.2"}, {"size": "0.2"}),
+    "gate": ({"status": "cancelled", "finish_as": "ioc", "left": "0.3"}, {"amount": "0.2"}),
+    "bitget": ({"status": "cancelled", "baseVolume": "0.2"}, {"size": "0.2"}),
+    "coinbase": ({"status": "CANCELLED", "filled_size": "0.2"}, {"size": "0.2"}),
+}
+_ORDERS = (
+    *(OKX_ORDER, BYBIT_ORDER, KRAKEN_ORDER, KUCOIN_ORDER, GATE_ORDER, BITGET_ORDER),
+    COINBASE_ORDER,
+)
+_FILLS = (OKX_FILL, BYBIT_FILL, KRAKEN_FILL, KUCOIN_FILL, GATE_FILL, BITGET_FILL, COINBASE_FILL)
+
+
+def ended_short(exchange: str) -> dict[str, Any]:
+    """The replies about an order of which only a part was filled before it ended."""
+    of_order, of_fill = _ENDED_SHORT[exchange]
+
+    def changed(told: Any) -> Any:
+        if isinstance(told, list):
+            return [changed(each) for each in told]
+        if not isinstance(told, dict):
+            return told
+        if told in _ORDERS:
+            return told | of_order
+        if told in _FILLS:
+            return told | of_fill
+        return {name: changed(value) for name, value in told.items()}
+
+    return {path: changed(reply) for path, reply in REPLIES[exchange].items()}
+
+
 # Nothing is known of the order: every source answers so in its own way.
 _NO_PAGE = {**_KUCOIN_PAGE, "totalNum": 0, "items": []}
 DENIALS: dict[str, dict[str, Any]] = {

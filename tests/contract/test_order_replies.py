@@ -19,7 +19,7 @@ from daemon.core.timeframes import NS_PER_MS, NS_PER_S
 from daemon.venues.budget import Budget, Limit
 from daemon.venues.capabilities import CAPABILITIES
 from daemon.venues.ccxt_venue import GRACE_S, CcxtVenue
-from tests.contract.order_replies import DENIALS, MS, OURS, REPLIES, THEIRS
+from tests.contract.order_replies import DENIALS, MS, OURS, REPLIES, THEIRS, ended_short
 from tests.contract.signing import SYMBOL, Signed, a_signing_client
 from tests.unit.venues.orders import NOW_NS, a_look_up, an_order
 from tests.virtual_time import VirtualWire, run_virtual
@@ -85,6 +85,25 @@ async def test_an_order_is_found_by_our_id_with_its_fills_to_the_last_digit(exch
         report = await venue.look_up(a_look_up(OURS, id_of(exchange)))
 
         assert told_of(report) == the_whole_order(exchange)
+
+
+@each_exchange
+def test_an_order_that_ended_after_a_part_of_it_is_found_with_that_part(exchange: str) -> None:
+    """As one that takes what is there at once does in a thin book."""
+    client, _ = a_signing_client(exchange, replies=ended_short(exchange))
+
+    async def look_up() -> OrderReported:
+        wire: Any = VirtualWire()
+        venue = CcxtVenue(client, exchange, wire=wire)
+        async with asyncio.timeout(600):
+            return await venue.look_up(a_look_up(OURS, id_of(exchange)))
+
+    report = run_virtual(look_up())
+
+    assert report.outcome is Outcome.ACKNOWLEDGED, report.reason
+    assert report.state in {OrderState.CANCELED, OrderState.EXPIRED}
+    assert report.filled_quantity == Decimal("0.2")
+    assert [each.quantity for each in report.fills] == [Decimal("0.2")]
 
 
 @each_exchange
