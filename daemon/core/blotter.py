@@ -40,6 +40,7 @@ class Blotter:
         self.orders: dict[str, Order] = {}
         self.parents: dict[InstrumentId, Parent] = {}  # approved, and not worked off yet
         self._open: dict[InstrumentId, dict[str, Order]] = {}
+        self._bare: set[InstrumentId] = set()  # where an exchange would hold no stop
         self.intended_count = 0
         self.fill_count = 0
         self.forgotten_ns = -1  # orders that ended before may be known to the venue alone
@@ -64,6 +65,10 @@ class Blotter:
         """Its open orders."""
         members = self.listings.members(parent.instrument)
         return [child for each in members if (child := self.child_of(each)) is not None]
+
+    def is_bare(self, instrument: InstrumentId) -> bool:
+        """Whether an exchange would hold no stop for what is held there, or where it is routed."""
+        return not self._bare.isdisjoint(self.listings.members(instrument))
 
     def stops_of(self, parent: Parent) -> list[Order]:
         """Protective stops of all that it may be routed to."""
@@ -133,6 +138,7 @@ class Blotter:
         self.parents.pop(self.listings.key(event.instrument), None)
 
     def apply_protection_failed(self, event: ProtectionFailed) -> None:
+        self._bare.add(event.instrument)
         parent = self.parent_of(event.instrument)
         if parent is not None and not parent.is_exit:
             parent.is_unprotected = True
@@ -159,6 +165,8 @@ class Blotter:
             arrival_price=event.arrival_price,
             is_exit=event.is_exit,
         )
+        if order.leg is Leg.ENTRY:
+            self._bare.discard(order.instrument)
         parent = self._parent_of_child(order)
         if parent is not None:
             parent.children += 1
@@ -177,6 +185,8 @@ class Blotter:
         order = self.orders[event.client_order_id]
         order.venue_order_id = event.venue_order_id or order.venue_order_id
         self._move(order, OrderState.ACCEPTED)
+        if order.leg is Leg.STOP:
+            self._bare.discard(order.instrument)
 
     def apply_order_refused(self, event: OrderRefused) -> None:
         self._lose(self.orders[event.client_order_id], OrderState.REFUSED)

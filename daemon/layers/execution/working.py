@@ -1,7 +1,8 @@
 """Works off what was approved: turns one parent into child orders, one after the other.
 
-Belongs here: how large the next child is, of which type, and when there is none any more. A child
-is sent only when the one before it is over, and an exit only when no stop holds what it sells.
+Belongs here: when there is a next child, and when there is none any more. A child is sent only when
+the one before it is over, and an exit only when no stop holds what it sells. Its size and its price
+belong to `children`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from daemon.core.events import AskQuotes, Direction, Outcome, ParentEnd, ParentEnded
 from daemon.core.orders import TERMINAL, Leg, OrderState, OrderType, Side
 from daemon.core.timeframes import NS_PER_S
+from daemon.layers.execution.children import limit_price, next_slice
 from daemon.layers.execution.intents import Draft, cancelled
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from daemon.core.blotter import Blotter
     from daemon.core.book import Book
     from daemon.core.events import Event, OrderReported, Quote
-    from daemon.core.instruments import Instrument, InstrumentId
+    from daemon.core.instruments import InstrumentId
     from daemon.core.orders import Order, Parent
     from daemon.core.pace import Pace
     from daemon.layers.execution.intents import Intents
@@ -159,16 +161,21 @@ class Working:
                 yield _ended(parent, ts_ns, end)
 
     def _barred(self, parent: Parent) -> ParentEnd | None:
-        """Why no more is sent for it, if so; what is flattened goes on until the very end."""
+        """Why no more is sent for it, if so; what must be closed goes on until the very end."""
         if self.is_halted and not parent.is_exit:
             return ParentEnd.HALTED
-        if self.is_stopping and not (parent.is_exit and self.is_flattening):
+        if self.is_stopping and not self._is_urgent(parent):
             return ParentEnd.STOPPED
         if parent.is_unprotected:
             return ParentEnd.UNPROTECTED
         if parent.is_given_up:
             return ParentEnd.POLICY
         return ParentEnd.FOREIGN_ORDER if self._is_unsure(parent) else None
+
+    def _is_urgent(self, parent: Parent) -> bool:
+        """An exit by a flatten, or before a stop of what would sleep unprotected."""
+        is_bare = self.is_stopping and self._blotter.is_bare(parent.instrument)
+        return parent.is_exit and (self.is_flattening or is_bare)
 
     def _given_up(self, parent: Parent, ts_ns: int) -> ParentEnd | None:
         """Why an entry is not worth another child: what was decided is old, or the market gone."""
@@ -312,60 +319,24 @@ class Working:
         quote = self._quotes.get(part.instrument)
         is_first = parent.children == 0 and part.instrument == parent.instrument
         arrival = parent.arrival_price if is_first or quote is None else quote.best(parent.side)
-        price = self._limit_price(parent, rules, quote, ts_ns)
+        is_hurried = self._is_urgent(parent) or (
+            parent.is_exit and self._is_timed_out(parent, ts_ns)
+        )
+        price = None if is_hurried else limit_price(parent, rules, quote, self._config)
+        mark = self._book.marks.get(rules.id, parent.decision_price)
+        share = Decimal(repr(self._config.slice_depth_ratio))
         return Draft(
             instrument=part.instrument,
             trace=parent.trace,
             close_ns=parent.close_ns,
             leg=parent.leg,
             side=parent.side,
-            quantity=self._slice(parent, rules, part.quantity, quote),
+            quantity=next_slice(parent, rules, part.quantity, quote, mark=mark, share=share),
             decision_price=parent.decision_price,
             order_type=OrderType.MARKET if price is None else OrderType.LIMIT,
             price=price,
             arrival_price=arrival,
         )
-
-    def _limit_price(
-        self, parent: Parent, instrument: Instrument, quote: Quote | None, ts_ns: int
-    ) -> Decimal | None:
-        """Where a limit order goes: at our own side of the book, nearer to the other by the offset.
-
-        None for a market order: so configured, without a book to see, or for an exit out of time.
-        """
-        kind = self._config.exit_order if parent.is_exit else self._config.entry_order
-        if kind == "market" or quote is None or not quote.is_complete:
-            return None
-        if parent.is_exit and (self.is_flattening or self._is_timed_out(parent, ts_ns)):
-            return None
-        offset = Decimal(repr(self._config.limit_offset_bps)) / BPS
-        if parent.side is Side.BUY:
-            wanted = min(quote.bids[0][0] * (1 + offset), quote.asks[0][0])
-            return instrument.price_down(wanted) or None
-        wanted = max(quote.asks[0][0] * (1 - offset), quote.bids[0][0])
-        return instrument.price_up(wanted) or None
-
-    def _slice(
-        self, parent: Parent, instrument: Instrument, left: Decimal, quote: Quote | None
-    ) -> Decimal:
-        """All that is left, or a share of what the book shows; no rest that nobody would take.
-
-        Of what is more than the exchange takes at once, one of equal parts.
-        """
-        price = self._book.marks.get(instrument.id, parent.decision_price)
-        most = instrument.at_most(left, price)
-        if most < instrument.quantize_down(left):
-            parts = left // most + (1 if left % most else 0)
-            left = instrument.quantize_down(left / parts)
-        share = Decimal(repr(self._config.slice_depth_ratio))
-        if share == 0 or quote is None or not quote.side(parent.side):
-            return left
-        shown = sum((quantity for _, quantity in quote.side(parent.side)), Decimal(0))
-        most = instrument.quantize_down(shown * share)
-        is_exit = parent.is_exit
-        if most >= left or not instrument.takes(most, price, is_exit=is_exit):
-            return left
-        return most if instrument.takes(left - most, price, is_exit=is_exit) else left
 
 
 def _taken_away(child: Order, ts_ns: int, why: str) -> Iterator[Event]:

@@ -240,6 +240,43 @@ def test_a_refused_stop_is_said_to_have_failed_and_not_tried_again_at_once() -> 
     assert desk.commands == []
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_what_no_stop_is_held_for_is_closed_at_the_market_though_the_daemon_stops(
+    *, is_first: bool
+) -> None:
+    """It would sleep unprotected; any other exit ends when the daemon is told to stop."""
+    desk = OrdersDesk(**STOP, exit_order="limit")
+    desk.holds("2")
+    stopped = a_stop_requested(ts_ns=desk.now_ns)
+
+    if is_first:
+        desk.takes(stopped)
+    desk.hears(desk.stop().client_order_id, outcome=e.Outcome.REFUSED, reason="too many stops")
+    desk.sees()
+    desk.exits("2")  # which is what risk answers
+    if not is_first:
+        desk.rests(desk.child().client_order_id)
+        desk.takes(stopped)
+        desk.hears(desk.child().client_order_id, state=OrderState.CANCELED, filled_quantity=D(0))
+        desk.sees()
+
+    assert (desk.child().leg, desk.child().order_type) == (Leg.EXIT, OrderType.MARKET)
+    desk.filled(desk.child().client_order_id)
+    assert desk.ends()[-1] == ("filled", "2")
+    assert desk.book.position(BTC).quantity == 0
+
+
+def test_an_exit_of_what_is_protected_ends_when_the_daemon_stops() -> None:
+    desk = OrdersDesk(**STOP)
+    desk.holds("2")
+    desk.rests(desk.stop().client_order_id)
+    desk.takes(a_stop_requested(ts_ns=desk.now_ns))
+
+    desk.exits("2")
+
+    assert desk.ends()[-1] == ("stopped", "0")
+
+
 def test_what_no_stop_is_held_for_is_bought_no_further() -> None:
     desk = OrdersDesk(**STOP, slice_depth_ratio=0.25)
     desk.sees("8")
