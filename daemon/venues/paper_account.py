@@ -7,11 +7,11 @@ belongs to `paper_venue`.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from decimal import ROUND_UP, Decimal
+from decimal import ROUND_UP, Decimal, localcontext
 from typing import TYPE_CHECKING
 
 from daemon.core.orders import Side
-from daemon.core.positions import Position
+from daemon.core.positions import EXACT, Position
 from daemon.core.timeframes import NS_PER_S
 
 if TYPE_CHECKING:
@@ -133,16 +133,19 @@ class PaperAccount:
         self._locked.pop(client_order_id, None)
 
     def book(self, told: VenueFill) -> None:
-        """Move the money of one fill."""
+        """Move the money of one fill, to the last digit, as the books do."""
         instrument, fill = self._instruments[told.instrument], told.fill
-        sign = 1 if told.side is Side.BUY else -1
-        value = fill.quantity * fill.price
-        if instrument.is_swap:
-            self._totals[instrument.quote] += self._change_swap(told, sign * fill.quantity)
-        else:
-            self._totals[instrument.base] += sign * fill.quantity
-            self._totals[instrument.quote] -= sign * value
-        self._totals[fill.fee_currency] -= fill.fee
+        change = fill.quantity if told.side is Side.BUY else -fill.quantity
+        is_swap = instrument.is_swap
+        realized = self._change_swap(told, change) if is_swap else ZERO
+        with localcontext(EXACT):
+            value = fill.quantity * fill.price
+            if is_swap:
+                self._totals[instrument.quote] += realized
+            else:
+                self._totals[instrument.base] += change
+                self._totals[instrument.quote] -= change * fill.price
+            self._totals[fill.fee_currency] -= fill.fee
         self._traded.append((fill.ts_ns, value))
         self._volume += value
         self.fills.append(told)
@@ -153,7 +156,8 @@ class PaperAccount:
 
     def fund(self, instrument: InstrumentId, amount: Decimal) -> None:
         """Pay or get the funding of a swap; a positive amount comes in."""
-        self._totals[self._instruments[instrument].quote] += amount
+        with localcontext(EXACT):
+            self._totals[self._instruments[instrument].quote] += amount
 
     def take_away(self, instrument: InstrumentId, ts_ns: int) -> Decimal | None:
         """Close a swap whose margin is used up; the price at which all of it is gone."""
@@ -162,8 +166,9 @@ class PaperAccount:
             return None
         self._held[instrument].append((ts_ns, ZERO))
         price = position.bankruptcy_price(self._terms.leverage)
-        realized = position.realize(-position.quantity, price)
-        self._totals[self._instruments[instrument].quote] += realized
+        with localcontext(EXACT):
+            realized = position.realize(-position.quantity, price)
+            self._totals[self._instruments[instrument].quote] += realized
         return price
 
     def _change_swap(self, told: VenueFill, change: Decimal) -> Decimal:

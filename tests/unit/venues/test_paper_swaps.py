@@ -1,7 +1,7 @@
 """Swaps on paper: margins, reduce-only exits, and positions that the market takes away."""
 
 import asyncio
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any, Final
 
 import pytest
@@ -16,7 +16,7 @@ from daemon.core.events import FundingCharged, OrderReported, Outcome, PositionL
 from daemon.core.instruments import InstrumentId, MarketType
 from daemon.core.orders import Fill, OrderState, OrderType, Side
 from daemon.core.ports import Book, FundingRate, VenueFill
-from daemon.core.positions import Position
+from daemon.core.positions import EXACT, Position
 from daemon.venues.paper_account import PaperAccount
 from daemon.venues.paper_terms import PaperTerms
 from daemon.venues.paper_venue import PaperVenue
@@ -402,3 +402,39 @@ def test_rates_that_are_not_told_are_asked_for_again_later_and_hold_up_nothing_e
     assert isinstance(gone, PositionLiquidated)
     assert asked == 1
     assert [each.amount for each in bench.charged()] == [D("-0.2")]
+
+
+def test_what_a_liquidation_takes_is_booked_to_the_last_digit_as_the_books_do() -> None:
+    """The price at which a margin is gone has 28 digits, and its product with a quantity more."""
+    account = PaperAccount([LISTED], {"USDT": D(1_000)}, PaperTerms(leverage=D(3)))
+    position = Position()
+    for number, (price, quantity) in enumerate((("101.37", "0.731"), ("97.91", "1.219"))):
+        traded = Fill(
+            trade_id=str(number),
+            price=D(price),
+            quantity=D(quantity),
+            fee=D(0),
+            fee_currency="USDT",
+            ts_ns=NOW_NS + number,
+            is_maker=False,
+        )
+        account.book(
+            VenueFill(
+                client_order_id=None,
+                venue_order_id="1",
+                instrument=SWAP,
+                side=Side.BUY,
+                fill=traded,
+            )
+        )
+        position.realize(traded.quantity, traded.price)
+        position.quantity += traded.quantity
+        position.average_price = account.swaps()[SWAP].average_price
+
+    gone_at = account.take_away(SWAP, NOW_NS + 2)
+
+    assert gone_at is not None
+    with localcontext(EXACT):
+        expected = D(1_000) + position.realize(-position.quantity, gone_at)
+    assert account.totals == {"USDT": expected}
+    assert len(expected.as_tuple().digits) > 28, "else it shows nothing"
