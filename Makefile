@@ -7,7 +7,7 @@
 PYTHON = python3
 VENV = .venv
 CONFIG = config.toml
-JOBS = 3
+JOBS ?= 3
 
 ifneq ($(and $(EXCHANGE),$(DATA)),)
 $(error EXCHANGE=$(EXCHANGE) and DATA=$(DATA) name two markets: give one of them)
