@@ -236,9 +236,8 @@ async def _run(
 
     stops = _Stops()
     if settings.run.mode == LIVE and not settings.data.is_embedded:
-        from daemon.running.golive.gate import (
-            refuse_unarmed,
-        )  # reads models: heavy, and seldom needed
+        # It reads models: heavy, and seldom needed.
+        from daemon.running.golive.gate import refuse_unarmed
 
         refuse_unarmed(settings)  # before anything is asked or begun
     if settings.run.mode == SHADOW and not settings.data.is_embedded:

@@ -165,7 +165,7 @@ class Trouble(StrEnum):
 class PolicyAction(StrEnum):
     HOLD = "hold"  # nothing but what signals and stops do anyway
     PROTECT = "protect"  # a stop rests on the exchange, also where none is configured
-    REDUCE = "reduce"  # a part is closed, once
+    REDUCE = "reduce"  # a part is closed, once for each beginning of a trouble
     CLOSE = "close"
 
     @property

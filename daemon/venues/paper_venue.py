@@ -14,11 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from daemon.core.errors import ExchangeUnreachable
-from daemon.core.events import (
-    LookUpOrder,
-    Outcome,
-    ReportSource,
-)
+from daemon.core.events import LookUpOrder, Outcome, ReportSource
 from daemon.core.orders import OrderState
 from daemon.core.ports import Account
 from daemon.venues.paper_funding import PaperFunding

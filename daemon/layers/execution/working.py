@@ -60,7 +60,8 @@ class Working:
         self._blotter = blotter
         self._book = book
         self._intents = intents
-        self._router, self._pace = router, pace
+        self._router = router
+        self._pace = pace
         self._unsure = unsure  # exchanges with orders of ours that the books do not know
         self._quotes: dict[InstrumentId, Quote] = {}
         self.is_halted = False

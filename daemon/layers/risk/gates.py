@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from daemon.core.events import (
-    DenyReason,
-    HealthStatus,
-)
+from daemon.core.events import DenyReason, HealthStatus
 from daemon.core.instruments import Instrument, MarketType
 from daemon.core.timeframes import NS_PER_S
 from daemon.layers.risk.denials import Denial

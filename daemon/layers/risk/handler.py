@@ -96,8 +96,10 @@ class Risk:
         self.config = config
         self._book = book
         self._blotter = blotter
-        self._repute, self._pace = repute, pace
-        self.costs, self._stop_loss_ratio = costs, stop_loss_ratio
+        self._repute = repute
+        self._pace = pace
+        self.costs = costs
+        self._stop_loss_ratio = stop_loss_ratio
         self._reconciled: dict[str, bool] = {}  # by exchange; "" stands for all others
         self._foreign: set[str] = set()  # exchanges with orders of ours that the books do not know
         self._are_starts_told = False  # journals of earlier versions hold no Started
