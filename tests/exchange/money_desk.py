@@ -194,7 +194,7 @@ class MoneyDesk(MoneyLife):
         wrong += differences(ledger, self.books)
         if is_protected:
             wrong += unprotected(ledger, self.books)
-        assert wrong == [], wrong
+        assert wrong == []
         assert await self.compare(), self.said[-3:]
 
     @property

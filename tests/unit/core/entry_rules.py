@@ -50,10 +50,8 @@ class EntryRules:
         self._intended_ns: list[int] = []
         self._closes: defaultdict[InstrumentId, list[float]] = defaultdict(list)
         self._day, self._day_equity = -1, Decimal(0)
-        self._closed, self._equity = (
-            (-1, -1),
-            Decimal(0),
-        )  # newest bars: when they came, their close
+        self._closed = -1, -1  # the newest bars: when they came, and their close
+        self._equity = Decimal(0)
         self._losses = Pause(config.max_losses_in_a_row, config.loss_pause_bars)
         refusals = config.max_refusals_in_a_row, config.refusal_pause_bars
         self._refusals: defaultdict[str, Pause] = defaultdict(lambda: Pause(*refusals))
