@@ -103,10 +103,17 @@ def replace_durably(path: Path, data: bytes) -> None:
 
 
 def append_durably(path: Path, line: bytes) -> None:
-    """One more line of a file that only grows; on return the disk has it. OSError."""
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    """One more line of a file that only grows; on return the disk has it. OSError.
+
+    One that a crash or a full disk cut off before is ended first: this one must not continue it.
+    """
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
     try:
-        os.write(file, line + b"\n")
+        size_bytes = os.fstat(file).st_size
+        is_cut_off = size_bytes > 0 and os.pread(file, 1, size_bytes - 1) != b"\n"
+        left = (b"\n" if is_cut_off else b"") + line + b"\n"
+        while left:  # a disk that is nearly full takes a part of it
+            left = left[os.write(file, left) :]
         os.fsync(file)
     finally:
         os.close(file)
@@ -122,7 +129,7 @@ def lines_of(path: Path, kind: type[L]) -> list[L]:
     for line in lines:
         try:
             found.append(msgspec.json.decode(line, type=kind))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):  # the cut may be within a letter
             continue
     return found
 
