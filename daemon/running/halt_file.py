@@ -6,6 +6,8 @@ outbox.
 
 from __future__ import annotations
 
+import os
+import stat
 from typing import TYPE_CHECKING
 
 from daemon.core.events import HaltRequested
@@ -46,8 +48,13 @@ class HaltFile:
     def _reason(self) -> str:
         """The first line that is written in it, or that it lies there."""
         try:
-            with self.path.open("rb") as file:
-                text = file.read(REASON_BYTES_MAX).decode(errors="replace")
+            # Of a pipe nobody waits for somebody to write into it: the loop is asking.
+            file = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+            try:
+                is_file = stat.S_ISREG(os.fstat(file).st_mode)
+                text = os.read(file, REASON_BYTES_MAX).decode(errors="replace") if is_file else ""
+            finally:
+                os.close(file)
         except OSError:
             text = ""
         line = "".join(each for each in text.partition("\n")[0] if each.isprintable()).strip()

@@ -1,4 +1,5 @@
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,19 @@ def test_a_folder_or_a_dead_link_of_that_name_and_a_place_that_cannot_be_seen_co
     assert HaltFile(hidden).is_there
     (asked,) = HaltFile(folder).asks(1)
     assert os.fspath(folder) in asked.reason
+
+
+def test_a_pipe_of_that_name_halts_and_nobody_waits_for_its_writer(tmp_path: Path) -> None:
+    file = HaltFile(tmp_path)
+    os.mkfifo(file.path)
+    told: list[str] = []
+
+    def look() -> None:
+        told.extend(each.reason for each in file.asks(1))
+
+    thread = threading.Thread(target=look, daemon=True)  # a wait would be for ever
+    thread.start()
+    thread.join(timeout=5.0)
+
+    assert told == [f"the file {file.path} is there"]
+    assert file.is_there
