@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 from daemon.core.errors import ExchangeUnreachable, LiveRefused
 from daemon.core.events import OrderAbsent, OrderAccepted, OrderCompleted, ResumeRequested
 from daemon.core.timeframes import NS_PER_S
-from daemon.running.books.watch import OVERLAP_S, BookWatch, Hands, Restless, Rules
+from daemon.running.books.watch import (
+    OVERLAP_S,
+    PATIENCES_MAX,
+    SETTLED_WITHIN_S,
+    BookWatch,
+    Hands,
+    Restless,
+    Rules,
+)
 from daemon.venues.budget import Use
 from daemon.venues.ccxt_budget import using
 
@@ -32,6 +40,7 @@ OVERLAP_BARS = 2
 SOON_SHARE = 0.25  # of the usual wait: news seldom come alone, and readings cost the budget
 REST_WITHIN_S = 30.0
 UNREAD_MAX = 5.0  # usual waits without a comparison, after which nobody knows what is there
+LASTS_MIN_S = 120.0  # what one comparison may take at least, however often they are made
 NOTHING: dict[str, object] = {}
 
 
@@ -121,17 +130,20 @@ class BookTask:
     async def _compare(self) -> None:
         watch = self._watch
         assert watch is not None, "a start compares first"
+        began_s = asyncio.get_running_loop().time()
+        within_s = self._within_s()
         try:
-            with using(Use.LIVE):  # so that it leaves room to orders, and to look-ups of theirs
-                is_equal = await watch.check(self._hands)
+            # So that it leaves room to orders, and to look-ups of theirs.
+            with using(Use.LIVE):
+                async with asyncio.timeout(within_s):
+                    is_equal = await watch.check(self._hands)
         except Restless:
             self._emit("books.restless", exchange=self._site.exchange)
-            await self._missed("its orders moved at every reading")
+            await self._missed("its orders moved at every reading", began_s)
         except (ExchangeUnreachable, LiveRefused) as error:
-            if not self._is_unread:
-                self._emit("books.unread", exchange=self._site.exchange, error=str(error))
-            self._is_unread = True
-            await self._missed(str(error))
+            await self._unread(str(error), began_s)
+        except TimeoutError:  # a question that is never answered is as good as no answer
+            await self._unread(f"it was not done within {within_s:.0f} s", began_s)
         else:
             self._is_unread, self._failing_since_s = False, None
             await self._on_unread("")
@@ -144,10 +156,21 @@ class BookTask:
                 missed_fills=told["missed_fills"],
             )
 
-    async def _missed(self, why: str) -> None:
+    def _within_s(self) -> float:
+        """One that takes longer hangs: what differs is looked at for its patience and more."""
+        lasts_s = self._config.reconcile_patience_s * PATIENCES_MAX + SETTLED_WITHIN_S
+        return max(UNREAD_MAX * self._config.reconcile_every_s, LASTS_MIN_S + lasts_s)
+
+    async def _unread(self, why: str, began_s: float) -> None:
+        if not self._is_unread:
+            self._emit("books.unread", exchange=self._site.exchange, error=why)
+        self._is_unread = True
+        await self._missed(why, began_s)
+
+    async def _missed(self, why: str, began_s: float) -> None:
         now_s = asyncio.get_running_loop().time()
         if self._failing_since_s is None:
-            self._failing_since_s = now_s
+            self._failing_since_s = began_s
         for_s = now_s - self._failing_since_s
         if for_s >= UNREAD_MAX * self._config.reconcile_every_s:
             await self._on_unread(f"no comparison with its account for {for_s:.0f} s: {why}")

@@ -28,6 +28,7 @@ class Desk:
         self.entered: list[e.Input] = []
         self.is_away = False
         self.is_busy = False
+        self.is_hanging = False
         core = a_core(plain_settings())
         core.pipeline.step(OPENED)
         site: Any = SimpleNamespace(
@@ -61,6 +62,8 @@ class Desk:
 
     async def account(self, _instruments: object, _since_ns: int) -> Account:
         self.read_s.append(asyncio.get_running_loop().time())
+        if self.is_hanging:
+            await asyncio.Event().wait()
         if self.is_away:
             raise ExchangeUnreachable("nobody answers")
         return Account(totals={"USDT": OPENED.allotted_quote}, fills=(), open_client_order_ids=())
@@ -175,3 +178,21 @@ def test_orders_that_never_come_to_rest_for_long_are_as_unknown() -> None:
 
     assert desk.unread
     assert all(each.endswith("its orders moved at every reading") for each in desk.unread)
+
+
+def test_a_reading_that_never_ends_is_given_up_and_leaves_the_account_as_good_as_lost() -> None:
+    async def story() -> None:
+        desk.is_hanging = True
+        await asyncio.sleep(365)
+        before.extend(desk.unread)
+        desk.is_hanging = False
+
+    before: list[str] = []
+    desk = Desk()
+    desk.runs(story, within_s=425)
+
+    assert before == [
+        "no comparison with its account for 300 s: it was not done within 300 s",
+    ]
+    assert desk.unread == [*before, ""]
+    assert desk.lines == ["books.unread", "books.compared"]
