@@ -66,6 +66,22 @@ class Blotter:
         members = self.listings.members(parent.instrument)
         return [child for each in members if (child := self.child_of(each)) is not None]
 
+    def is_waiting(self, parent: Parent) -> bool:
+        """True while a child, or a stop that an exit has cancelled, has not come to its end."""
+        is_held_by_stops = parent.is_exit and bool(self.stops_of(parent))
+        return is_held_by_stops or bool(self.children_of(parent))
+
+    def free_for(self, parent: Parent) -> list[InstrumentId]:
+        """Where a next child may go. An entry waits for all of its children, since what is left is
+        not known before; what is held on one exchange is sold whatever another one answers, as soon
+        as no stop there may sell it.
+        """
+        members = self.listings.members(parent.instrument)
+        if not parent.is_exit:
+            return [] if self.children_of(parent) else list(members)
+        busy = {each.instrument for each in (*self.children_of(parent), *self.stops_of(parent))}
+        return [each for each in members if each not in busy]
+
     def is_bare(self, instrument: InstrumentId) -> bool:
         """Whether an exchange would hold no stop for what is held there, or where it is routed."""
         return not self._bare.isdisjoint(self.listings.members(instrument))

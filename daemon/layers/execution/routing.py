@@ -75,10 +75,17 @@ class Router:
         self._lost.clear()
 
     def parts(
-        self, parent: Parent, left: Decimal, quotes: Mapping[InstrumentId, Quote], ts_ns: int
+        self,
+        parent: Parent,
+        left: Decimal,
+        free: Iterable[InstrumentId],
+        quotes: Mapping[InstrumentId, Quote],
+        ts_ns: int,
     ) -> tuple[Part, ...]:
-        """Who takes what of `left`, none of it too small to be taken; empty when nobody can."""
-        members = self._open_to(parent)
+        """Who of those that are free takes what of `left`, none of it too small to be taken; empty
+        when nobody can.
+        """
+        members = _open_to(parent, free)
         if parent.is_exit:
             return tuple(self._exit_parts(parent, left, members))
         well = [each for each in members if self._is_well(each, ts_ns)]
@@ -86,17 +93,12 @@ class Router:
             return self._whole(parent, left, well)
         return self._entry_parts(parent, left, well, quotes)
 
-    def could_take(self, parent: Parent, left: Decimal) -> bool:
+    def could_take(self, parent: Parent, left: Decimal, free: Iterable[InstrumentId]) -> bool:
         """Whether any exchange that has not failed takes as much, whatever its book shows."""
-        members = self._open_to(parent)
+        members = _open_to(parent, free)
         if parent.is_exit:
             return any(True for _ in self._exit_parts(parent, left, members))
         return any(self._takes(each, left, parent) for each in members)
-
-    def _open_to(self, parent: Parent) -> list[InstrumentId]:
-        """Where it is listed and no child of it has failed."""
-        listed = self._blotter.listings.members(parent.instrument)
-        return [each for each in listed if each not in parent.dead]
 
     # --- exits --------------------------------------------------------------------------------
 
@@ -211,3 +213,8 @@ class Router:
     def _takes(self, instrument: InstrumentId, quantity: Decimal, parent: Parent) -> bool:
         price = self._book.marks.get(instrument, parent.decision_price)
         return self._book.instruments[instrument].takes(quantity, price, is_exit=parent.is_exit)
+
+
+def _open_to(parent: Parent, listed: Iterable[InstrumentId]) -> list[InstrumentId]:
+    """Where no child of it has failed."""
+    return [each for each in listed if each not in parent.dead]

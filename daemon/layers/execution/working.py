@@ -77,39 +77,49 @@ class Working:
         if (end := self._barred(parent)) is not None:
             yield _ended(parent, ts_ns, end)
             return
-        stops = self._blotter.stops_of(parent) if parent.is_exit else []
-        for stop in stops:
+        for stop in self._blotter.stops_of(parent) if parent.is_exit else []:
             yield from cancelled(stop, ts_ns, "the position is being closed")
-        if not stops:
-            yield from self.next_children(parent, ts_ns)
+        yield from self.next_children(parent, ts_ns)
 
     def next_children(self, parent: Parent, ts_ns: int) -> Iterator[Event]:
-        """The next children of this parent if it is free to have any, or its end."""
-        if self._blotter.children_of(parent) or self._is_held_by_stops(parent):
+        """The next children of this parent where it is free to have any, or its end."""
+        free = self._blotter.free_for(parent)
+        if self._blotter.is_waiting(parent):
+            if free and self._barred(parent) is None:
+                left = self.left_of(parent)
+                yield from self._send(parent, self._parts(parent, left, free, ts_ns), ts_ns)
             return
         if (end := self._barred(parent) or self._given_up(parent, ts_ns)) is not None:
             yield _ended(parent, ts_ns, end)
             return
         left = self.left_of(parent)
-        near = {
-            each.instrument: each
-            for each in self._quotes_of(parent)
-            if not self._is_far(parent, each)
-        }
-        parts = self._router.parts(parent, left, near, ts_ns) if left > 0 else ()
+        parts = self._parts(parent, left, free, ts_ns)
         if parts and not parent.is_exit and self._is_blind(parent):
             return  # asked again at a tick, until it is out of time
         if parts and not (parent.is_exit or self._pace.has_room(len(parts), ts_ns)):
             yield _ended(parent, ts_ns, ParentEnd.ORDER_RATE)
         elif parts:
-            drafts = [self._draft(parent, part, ts_ns) for part in parts]
-            for draft in drafts:
-                yield from self._intents.intend(draft, ts_ns)
+            yield from self._send(parent, parts, ts_ns)
         elif left > 0:
-            can = self._router.could_take(parent, left)
+            can = self._router.could_take(parent, left, self._blotter.free_for(parent))
             yield _ended(parent, ts_ns, ParentEnd.NOWHERE if can else ParentEnd.TOO_SMALL)
         else:
             yield _done(parent, ts_ns)
+
+    def _parts(
+        self, parent: Parent, left: Decimal, free: list[InstrumentId], ts_ns: int
+    ) -> tuple[Part, ...]:
+        """Who takes what of it now."""
+        near = {
+            each.instrument: each
+            for each in self._quotes_of(parent)
+            if not self._is_far(parent, each)
+        }
+        return self._router.parts(parent, left, free, near, ts_ns) if left > 0 else ()
+
+    def _send(self, parent: Parent, parts: tuple[Part, ...], ts_ns: int) -> Iterator[Event]:
+        for draft in [self._draft(parent, part, ts_ns) for part in parts]:
+            yield from self._intents.intend(draft, ts_ns)
 
     def halt(self, ts_ns: int) -> Iterator[Event]:
         """Entries go no further: what rests is cancelled, and no more is sent."""
@@ -195,12 +205,12 @@ class Working:
         parent = self._blotter.parent_of(child.instrument)
         if parent is None or parent.leg is not child.leg or parent.trace != child.trace:
             return
-        if self._blotter.children_of(parent):
+        if self._blotter.is_waiting(parent):
             return  # what is left is known when all of them have ended
         # A report bears the exchange's time, which may be behind what was decided here.
         ts_ns = max(ts_ns, child.intended_ns, child.cancel_requested_ns or 0)
         left = self.left_of(parent)
-        if left <= 0 or not self._router.could_take(parent, left):
+        if left <= 0 or not self._router.could_take(parent, left, self._blotter.free_for(parent)):
             yield from self._cannot_go_on(parent, child, left, ts_ns)
         elif (end := self._barred(parent)) is not None:
             yield _ended(parent, ts_ns, end)
@@ -216,11 +226,10 @@ class Working:
     def tick(self, parent: Parent, ts_ns: int) -> Iterator[Event]:
         """Time has passed: cancel what rests too long, ask for the quotes of what is due."""
         children = self._blotter.children_of(parent)
-        if self._is_held_by_stops(parent):
-            for stop in self._blotter.stops_of(parent):
-                if is_cancel_due(stop, ts_ns):
-                    yield from cancelled(stop, ts_ns, "the position is being closed")
-        elif not children:
+        for stop in self._blotter.stops_of(parent) if parent.is_exit else []:
+            if is_cancel_due(stop, ts_ns):
+                yield from cancelled(stop, ts_ns, "the position is being closed")
+        if not self._blotter.is_waiting(parent) or self._has_more_beside(parent):
             yield from self._tick_without_child(parent, ts_ns)
         for child in children:
             if child.order_type is not OrderType.LIMIT or child.is_unresolved:
@@ -239,12 +248,22 @@ class Working:
         return ""
 
     def left_of(self, parent: Parent) -> Decimal:
-        """What next children may be for; an exit never more than what is held."""
+        """What next children may be for; an exit never more than what is held where it is free."""
         if not parent.is_exit:
             return parent.leaves_quantity
-        members = self._blotter.listings.members(parent.instrument)
-        held = sum((self._router.held(each, parent.side) for each in members), Decimal(0))
-        return min(parent.leaves_quantity, held)
+        free = self._blotter.free_for(parent)
+        held = sum((self._router.held(each, parent.side) for each in free), Decimal(0))
+        under_way = sum(
+            (each.leaves_quantity for each in self._blotter.children_of(parent)), Decimal(0)
+        )
+        return min(max(Decimal(0), parent.leaves_quantity - under_way), held)
+
+    def _has_more_beside(self, parent: Parent) -> bool:
+        """Whether an exit can go on elsewhere while one exchange is waited for."""
+        if not parent.is_exit or self._barred(parent) is not None:
+            return False
+        left = self.left_of(parent)
+        return left > 0 and self._router.could_take(parent, left, self._blotter.free_for(parent))
 
     def _needed(self, parent: Parent, child: Order) -> Decimal:
         """What there is for a child that rests; less than it is for once a fill of an order before
@@ -271,9 +290,6 @@ class Working:
     def _quotes_of(self, parent: Parent) -> list[Quote]:
         members = self._blotter.listings.members(parent.instrument)
         return [self._quotes[each] for each in members if each in self._quotes]
-
-    def _is_held_by_stops(self, parent: Parent) -> bool:
-        return parent.is_exit and bool(self._blotter.stops_of(parent))
 
     def _cannot_go_on(
         self, parent: Parent, child: Order, left: Decimal, ts_ns: int

@@ -265,26 +265,75 @@ def test_an_exit_sells_everywhere_what_is_held_there() -> None:
     }
 
 
-def test_an_exit_waits_for_the_stops_on_every_exchange() -> None:
-    desk = a_desk(stop_loss_ratio=0.05)
+def a_protected_split(**config: Any) -> tuple[OrdersDesk, Order, Order]:
+    """1 held here and 2 there, and the stops that rest behind them."""
+    desk = a_desk(stop_loss_ratio=0.05, **config)
     quotes(desk, (("100", "1"), ("103", "50")), (("101", "50"),))
     desk.approves("3")
     for each in children(desk):
         desk.filled(each.client_order_id)
-    stops = [each for each in desk.blotter.all_open() if each.leg is Leg.STOP]
-    assert {each.instrument.exchange: each.quantity for each in stops} == {
-        BTC.exchange: D(1),
-        "okx": D(2),
-    }
-    for each in stops:
+    here, there = desk.blotter.stop_of(BTC), desk.blotter.stop_of(THERE)
+    assert here is not None
+    assert there is not None
+    assert (here.quantity, there.quantity) == (D(1), D(2))
+    for each in (here, there):
         desk.rests(each.client_order_id)
+    return desk, here, there
+
+
+def cancelled(desk: OrdersDesk, order: Order) -> None:
+    desk.hears(order.client_order_id, state=OrderState.CANCELED, filled_quantity=D(0))
+
+
+def test_an_exit_sells_on_each_exchange_once_no_stop_there_may_sell_it() -> None:
+    desk, here, there = a_protected_split()
 
     desk.exits("3")
-    desk.hears(stops[0].client_order_id, state=OrderState.CANCELED, filled_quantity=D(0))
     assert children(desk) == []
-    desk.hears(stops[1].client_order_id, state=OrderState.CANCELED, filled_quantity=D(0))
+    cancelled(desk, here)
+    first = sent(desk)
+    cancelled(desk, there)
 
-    assert sum(sent(desk).values()) == D(3)
+    assert (first, sent(desk)) == ({BTC.exchange: D(1)}, {BTC.exchange: D(1), "okx": D(2)})
+
+
+def test_what_is_held_on_one_exchange_is_sold_while_another_one_says_nothing_of_its_stop() -> None:
+    desk, here, there = a_protected_split()
+    desk.exits("3")
+
+    cancelled(desk, here)
+    desk.filled(child_on(desk, BTC.exchange).client_order_id)
+    for _ in range(3):
+        desk.passes(30)
+        quotes(desk, (("101", "50"),), ())
+
+    assert desk.book.position(BTC).quantity == 0
+    assert desk.ends() == [("filled", "3.0")]  # of the entry: the exit waits for the other one
+    assert "CancelOrder" in [type(each).__name__ for each in desk.passes(30).commands]
+    cancelled(desk, there)
+    desk.filled(child_on(desk, "okx").client_order_id)
+    assert desk.ends()[1:] == [("filled", "3.0")]
+
+
+def test_slices_go_on_on_one_exchange_beside_an_order_of_unknown_fate_on_another() -> None:
+    desk, here, there = a_protected_split(slice_depth_ratio=0.5, slice_interval_s=10)
+    desk.exits("3")
+    cancelled(desk, here)
+    cancelled(desk, there)
+    desk.hears(child_on(desk, "okx").client_order_id, outcome=e.Outcome.UNKNOWN)
+    first = child_on(desk, BTC.exchange)
+    desk.fills(first.client_order_id, "0.4", OrderState.EXPIRED)
+
+    desk.passes(30)
+    assert "AskQuotes" in desk.said()
+    quotes(desk, (("101", "50"),), (), direction=e.Direction.FLAT)
+
+    assert sent(desk) == {BTC.exchange: D("0.6"), "okx": D(2)}
+    desk.filled(child_on(desk, BTC.exchange).client_order_id)
+    for _ in range(3):
+        desk.passes(30)
+        quotes(desk, (("101", "50"),), (), direction=e.Direction.FLAT)
+    assert sent(desk) == {"okx": D(2)}, "never more than was approved, what is unknown counted"
 
 
 def test_without_routing_each_exchange_is_alone() -> None:
