@@ -114,7 +114,8 @@ class Router:
     ) -> Iterable[Part]:
         """Everywhere what is held there: a position can be left only where it is."""
         for each in members:
-            quantity = min(left, self.held(each, parent.side))
+            least = min(left, self.held(each, parent.side))
+            quantity = self._book.instruments[each].quantize_down(least)
             if self._takes(each, quantity, parent):
                 left -= quantity
                 yield Part(each, quantity)

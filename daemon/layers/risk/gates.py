@@ -222,7 +222,8 @@ def not_positioned(now: Situation, _config: RiskSection) -> Denial | None:
     if now.mark is None or not now.quantity.is_finite():
         return Denial(DenyReason.ALREADY_POSITIONED, str(now.quantity))
     held = now.instrument.quantize_down(abs(now.quantity))
-    if now.instrument.takes(held, now.mark, is_exit=True):
+    is_moved = any(each.takes(now.mark) for each in now.holdings)
+    if is_moved or now.instrument.takes(held, now.mark, is_exit=True):
         return Denial(DenyReason.ALREADY_POSITIONED, str(now.quantity))
     return None
 

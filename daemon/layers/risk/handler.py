@@ -34,7 +34,7 @@ from daemon.layers.risk.flattening import Flattening
 from daemon.layers.risk.halts import Halts
 from daemon.layers.risk.holdings import Holdings
 from daemon.layers.risk.returns import Returns
-from daemon.layers.risk.situations import Situation
+from daemon.layers.risk.situations import Held, Situation
 from daemon.layers.risk.sizing import Tally
 from daemon.layers.risk.swaps import Swaps
 from daemon.layers.risk.verdicts import enter, leave
@@ -354,7 +354,12 @@ class Risk:
             unknown_on_exchange=min(repute.unknown_on(each) for each in exchanges),
             valuations=tuple(self._exposure.valuations(signal, self._stale)),
             stop_loss_ratio=self._stop_loss_ratio,
-            fees_in_base=-book.others.get((instrument.exchange, listed.base), Decimal(0)),
+            listed=tuple(
+                Held(book.instruments[each], book.position(each).quantity) for each in members
+            ),
+            fees_in_base=max(
+                -book.others.get((each, listed.base), Decimal(0)) for each in exchanges
+            ),
         )
 
     def _in_the_way(self, signal: SignalEmitted) -> tuple[Order, ...]:

@@ -25,6 +25,23 @@ from daemon.core.streaks import Pause
 from daemon.layers.risk.denials import Valuation
 from daemon.layers.risk.sizing import Room
 
+ONE = Decimal(1)
+
+
+class Held(Struct, frozen=True):
+    """What is held of one listing of it, by the rules of its exchange."""
+
+    rules: Instrument
+    quantity: Decimal
+
+    def lots(self, ratio: Decimal = ONE) -> Decimal:
+        """So much of it in whole lots, whichever way it is held."""
+        return self.rules.quantize_down(abs(self.quantity) * ratio)
+
+    def takes(self, price: Decimal, ratio: Decimal = ONE) -> bool:
+        """Whether an order could make it smaller by so much."""
+        return self.rules.takes(self.lots(ratio), price, is_exit=True)
+
 
 class Situation(Struct, frozen=True, kw_only=True):
     """All that is known when a signal comes; prices in quote units, sums as in Room."""
@@ -62,6 +79,13 @@ class Situation(Struct, frozen=True, kw_only=True):
     valuations: tuple[Valuation, ...] = ()  # of every currency that sizes depend on
     stop_loss_ratio: float = 0.0  # how far behind a position its stop is; 0 where it has none
     fees_in_base: Decimal = Decimal(0)  # that other trades on the exchange were charged
+    listed: tuple[Held, ...] = ()  # where it is routed between exchanges: what each of them holds
+
+    @property
+    def holdings(self) -> tuple[Held, ...]:
+        """What makes the position up; what stands against it is no part that an exit could move."""
+        alone = (Held(self.instrument, self.quantity),)
+        return tuple(each for each in self.listed or alone if each.quantity * self.quantity > 0)
 
     @property
     def is_long(self) -> bool:

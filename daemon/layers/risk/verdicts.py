@@ -5,6 +5,7 @@ Belongs here: the order in which a signal is judged. The rules belong to `gates`
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -16,23 +17,26 @@ from daemon.layers.risk.gates import ENTRY_GATES, EXIT_GATES, below_minimum, fir
 from daemon.layers.risk.sizing import NO_STAKE, clamp, exact, kelly, quantity_for
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from daemon.config import RiskSection
     from daemon.core.costs import Costs
     from daemon.core.events import Payoff
     from daemon.layers.risk.situations import Situation
     from daemon.layers.risk.sizing import Stake
 
+ZERO = Decimal(0)
+
 
 def leave(now: Situation, config: RiskSection) -> OrderApproved | OrderDenied:
     """Close what is there; no halt, stale feed or limit stands in the way of an exit."""
     if denial := first_denial(EXIT_GATES, now, config):
         return _no(now, denial)
-    quantity = now.instrument.quantize_down(abs(now.quantity) * exact(now.signal.close_ratio))
+    ratio = exact(now.signal.close_ratio)
+    # Each exchange in its own lots: what is less than one of another's can be sold all the same.
+    quantity = sum((each.lots(ratio) for each in now.holdings), ZERO)
     if quantity <= 0 or now.mark is None:
         return _no(now, Denial(DenyReason.NOTHING_TO_CLOSE, str(now.quantity)))
-    if denial := below_minimum(now.instrument, quantity, now.mark, is_exit=True):
+    denial = below_minimum(now.instrument, quantity, now.mark, is_exit=True)
+    if denial and not any(each.takes(now.mark, ratio) for each in now.holdings):
         return _no(now, denial)
     return _approve(
         now,

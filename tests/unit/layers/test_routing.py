@@ -5,7 +5,14 @@ from daemon.core import events as e
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Leg, Order, OrderState, Side
 from daemon.core.repute import Tolerance
-from tests.builders import BTC, a_clock_checked, a_feed_recovered, a_feed_stale, an_account_opened
+from tests.builders import (
+    BTC,
+    a_clock_checked,
+    a_feed_recovered,
+    a_feed_stale,
+    an_account_opened,
+    an_instrument,
+)
 from tests.unit.layers.orders_desk import OrdersDesk
 
 D = Decimal
@@ -334,6 +341,20 @@ def test_slices_go_on_on_one_exchange_beside_an_order_of_unknown_fate_on_another
         desk.passes(30)
         quotes(desk, (("101", "50"),), (), direction=e.Direction.FLAT)
     assert sent(desk) == {"okx": D(2)}, "never more than was approved, what is unknown counted"
+
+
+def test_an_exit_is_for_whole_lots_of_each_exchange_whatever_the_lots_of_the_others_are() -> None:
+    desk = a_desk()
+    quotes(desk, (("100", "1.4"), ("103", "50")), (("101", "50"),))
+    desk.approves("3.4")
+    for each in children(desk):
+        desk.filled(each.client_order_id)
+    coarse = an_instrument(id=THERE, lot=D(1), minimum_quantity=D(1))
+    desk.takes(e.RulesChanged(ts_ns=desk.now_ns, instrument=coarse, detail="lot 0.1 -> 1"))
+
+    desk.exits("3")
+
+    assert sent(desk) == {BTC.exchange: D("1.4"), "okx": D(1)}
 
 
 def test_without_routing_each_exchange_is_alone() -> None:
