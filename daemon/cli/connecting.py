@@ -16,6 +16,7 @@ from daemon.cli.markets import market_spec, slots_per_s
 from daemon.core.errors import ExchangeUnreachable, UsageRefused
 from daemon.running.process.sd_notify import EXTEND_S
 from daemon.running.world.exchange_process import ExchangeProcess, attached
+from daemon.running.world.listed import known_by
 from daemon.running.world.shadow import WOULD_HAVE_SENT, note_to
 from daemon.store.runs import ExchangeSpec, RunSpec, write_spec
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from daemon.config import Settings
+    from daemon.core.instruments import Instrument, InstrumentId
     from daemon.running.process.sd_notify import Notifier
     from daemon.running.world.exchange_process import Endpoint
     from daemon.running.world.sites import Site, World
@@ -70,10 +72,10 @@ async def connect(
     """
     from daemon.running.world.sites import World
 
-    wanted = settings.data.by_exchange
+    wanted, known = settings.data.by_exchange, known_by(paths.journal)
     if settings.data.is_embedded:
         pace = slots_per_s(settings, speed)
-        making = {name: _embedded(settings, spec, paths, name, pace) for name in wanted}
+        making = {name: _embedded(settings, spec, paths, name, pace, known) for name in wanted}
         return World(await _together(making, within_s=None))
     from daemon.running.world.real import real_site
 
@@ -85,6 +87,7 @@ async def connect(
             mode=spec.mode,
             accepts_unverified=_accepts_unverified(spec),
             is_closing=is_closing,
+            known=known,
             note=note_to(paths.folder / WOULD_HAVE_SENT),
         )
         for name, symbols in wanted.items()
@@ -122,8 +125,13 @@ def _require_all(silent: list[str], within_s: float | None) -> None:
         raise ExchangeUnreachable(msg)
 
 
-async def _embedded(
-    settings: Settings, spec: RunSpec, paths: RunPaths, name: str, speed: str | None
+async def _embedded(  # noqa: PLR0917  # what one exchange of a run is made of
+    settings: Settings,
+    spec: RunSpec,
+    paths: RunPaths,
+    name: str,
+    speed: str | None,
+    known: Mapping[InstrumentId, Instrument],
 ) -> Site:
     from daemon.running.world.embedded import embedded_site
 
@@ -138,6 +146,7 @@ async def _embedded(
             market=spec.market,
             state_dir=state_dir,
             accepts_unverified=_accepts_unverified(spec),
+            known=known,
             note=note_to(paths.folder / WOULD_HAVE_SENT),
         )
     except BaseException:

@@ -35,7 +35,7 @@ RULES = (
 
 
 class ListingWatch:
-    """One exchange's; a start found all of them traded, or there was none."""
+    """One exchange's; `untraded` are those that a start found untraded, and told."""
 
     def __init__(
         self,
@@ -44,12 +44,13 @@ class ListingWatch:
         *,
         now_ns: Callable[[], int],
         put: Callable[[Input], Awaitable[None]],
+        untraded: Iterable[InstrumentId] = (),
     ) -> None:
         self._market_data = market_data
         self._known = {each.id: each for each in instruments}
         self._now_ns = now_ns
         self._put = put
-        self._untraded: set[InstrumentId] = set()
+        self._untraded = set(untraded)
 
     async def run(self) -> None:
         """Until cancelled; no answer is no news."""

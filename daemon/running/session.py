@@ -43,6 +43,7 @@ from daemon.running.opening import as_balances, opening
 from daemon.running.process.sd_notify import EXTEND_S
 from daemon.running.process.strays import Strays
 from daemon.running.summary import summarise
+from daemon.running.world.listed import untraded_now
 from daemon.store.bars import BarStore
 from daemon.store.code_version import code_version
 from daemon.store.journal import SqliteJournal
@@ -209,7 +210,8 @@ class Session:
         for halt in halts_left(self._paths, self._world, self._journal, now_ns):
             await take(halt)
         await take(Started(ts_ns=now_ns, version=code_version()))
-        for event in news_of_rules(core.book.instruments, self._world.instruments, now_ns):
+        news = news_of_rules(core.book.instruments, self._world.instruments, now_ns)
+        for event in (*news, *untraded_now(self._world, now_ns)):
             await take(event)
         for canary in canaries(self._world, self._journal.read_kinds(CanaryBegun), now_ns):
             await take(canary)

@@ -172,7 +172,11 @@ class SiteTasks:
             site, put = self.site, self._put
             tasks.append(
                 ListingWatch(
-                    site.market_data, site.instruments, now_ns=site.clock.now_ns, put=put
+                    site.market_data,
+                    site.instruments,
+                    now_ns=site.clock.now_ns,
+                    put=put,
+                    untraded=site.untraded,
                 ).run()
             )
         if self.site.key is not None:

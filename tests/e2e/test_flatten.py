@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import urllib.request
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -89,3 +91,36 @@ def test_a_flatten_says_why_it_cannot_be_done(tmp_path: Path) -> None:
     last = (tradingd.state / "runs" / "last").read_text("utf-8").strip()
     journal = JournalReader.open(tradingd.state / "runs" / last / "journal.db")
     assert not any(True for _ in journal.read_kinds(FlattenRequested))
+
+
+@pytest.mark.timeout(300)
+def test_a_symbol_in_a_break_keeps_nobody_from_closing_the_rest_nor_from_going_on(
+    tmp_path: Path,
+) -> None:
+    with an_exchange(tmp_path, "--speed", "8") as ready:
+        tradingd = Tradingd(tmp_path, LIVE).use(ready)
+        there = ("--mode", "live", "--exchange-url", ready["rest"])
+        daemon = Watched(tradingd.start(*there))
+        daemon.until(is_line("bar.closed"))
+        daemon.end(signal.SIGTERM)
+        _break(ready["rest"], "ETH/USDT")
+
+        refused = tradingd.command("run", "--new", *there, code=2)
+        closed = tradingd.query("flatten", "--confirm")
+        resumed = Watched(tradingd.start("--resume", "last"))
+        heard = resumed.until(is_line("exchange.listing", symbol="ETH/USDT"))
+        code, _ = resumed.end(signal.SIGTERM)
+
+    assert "does not trade ETH/USDT" in refused.stderr
+    assert (closed["daemon"], closed["books_equal"]) == ("down", True)
+    assert heard
+    assert code == 0
+
+
+def _break(rest: str, symbol: str) -> None:
+    rule = json.dumps({"kind": "market_closed", "symbol": symbol}).encode()
+    asked = urllib.request.Request(  # loopback
+        f"{rest}/embedded/faults", data=rule, headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(asked) as answer:  # loopback
+        assert json.load(answer) == {"added": 1}

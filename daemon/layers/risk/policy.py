@@ -52,7 +52,7 @@ AGAIN_FIRST_NS = 60 * NS_PER_S
 AGAIN_MAX_NS = 3_600 * NS_PER_S
 DOUBLED_MAX = 6
 EVERYWHERE = ""
-# What only a running process can know; a start found every symbol traded.
+# What only a running process can know; a start tells what it found untraded.
 OF_A_PROCESS = (
     Trouble.OUTAGE, Trouble.EXCHANGE_LOST, Trouble.DELISTED, Trouble.VERSION_CHANGED,
 )  # fmt: skip

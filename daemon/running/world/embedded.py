@@ -15,6 +15,7 @@ from daemon.core.clock import MarketClock, WireClock
 from daemon.core.errors import UsageRefused
 from daemon.core.timeframes import NS_PER_MS, floor_to_grid, timeframe_ns
 from daemon.layers.ingestion.feed_config import Transport, transport_of
+from daemon.running.world.listed import NOTHING_KNOWN, Wanted, listed
 from daemon.running.world.live_account import checked
 from daemon.running.world.shadow import SHADOW, shadowed, unheard
 from daemon.running.world.sites import OrderSide, Site
@@ -23,12 +24,12 @@ from daemon.venues.embedded_link import EmbeddedLink, EmbeddedMarket
 from daemon.venues.read_only import wall
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from daemon.config import Settings
     from daemon.core.events import RunOpened
-    from daemon.core.instruments import Instrument
+    from daemon.core.instruments import Instrument, InstrumentId
     from daemon.core.ports import Account
     from daemon.running.world.exchange_process import ExchangeProcess
     from daemon.running.world.shadow import Note
@@ -57,6 +58,7 @@ async def embedded_site(
     market: str,
     state_dir: Path | None,
     accepts_unverified: bool = False,
+    known: Mapping[InstrumentId, Instrument] = NOTHING_KNOWN,
     note: Note = unheard,
 ) -> Site:
     """The embedded exchange as a signed account, over the wire, exactly as a real one would be."""
@@ -72,9 +74,9 @@ async def embedded_site(
     client = _account_client(process, settings, exchange)
     account = venue_of(client, settings, exchange)
     try:
-        instruments = await market_data.instruments(symbols)
+        found = await listed(market_data, exchange, Wanted(symbols, known))
         orders = await _orders(
-            settings, client, account, market_data, instruments, now, accepts_unverified, note
+            settings, client, account, market_data, found.instruments, now, accepts_unverified, note
         )
     except BaseException:
         for each in (market_data, history, account):
@@ -87,7 +89,8 @@ async def embedded_site(
         clock=clock,
         market_data=market_data,
         history_data=history,
-        instruments=instruments,
+        instruments=found.instruments,
+        untraded=found.untraded,
         # What has passed of the bar that is open by then is fetched, as after a restart.
         first_open_ns=floor_to_grid(now.from_ms * NS_PER_MS, timeframe_ns(data.timeframe)),
         link=link,

@@ -13,6 +13,7 @@ from daemon.core.clock import MarketClock, WireClock
 from daemon.core.timeframes import floor_to_grid, timeframe_ns
 from daemon.running.golive.gate import refuse_unarmed
 from daemon.running.world.embedded import HISTORY_WITHIN_S, paper_terms, transport_for, venue_of
+from daemon.running.world.listed import NOTHING_KNOWN, Listed, Wanted, listed
 from daemon.running.world.live_account import (
     LIVE,
     LiveKey,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from daemon.config import Settings
     from daemon.core.events import RunOpened
-    from daemon.core.instruments import Instrument
+    from daemon.core.instruments import Instrument, InstrumentId
     from daemon.core.ports import Account
     from daemon.layers.ingestion.feed_config import Transport
     from daemon.running.world.shadow import Note
@@ -46,6 +47,7 @@ async def real_site(
     urls: Mapping[str, str] | None = None,
     accepts_unverified: bool = False,
     is_closing: bool = False,
+    known: Mapping[InstrumentId, Instrument] = NOTHING_KNOWN,
     note: Note = unheard,
 ) -> Site:
     """A real exchange's market: on paper its live book with our fills, and nothing is ever sent to
@@ -53,15 +55,16 @@ async def real_site(
     lets orders be sent.
 
     `urls` lead the unchanged client of that exchange to a stand-in on loopback, for tests. What
-    only closes what is held, `is_closing`, needs no arming.
+    only closes what is held, `is_closing`, needs no arming. `known` are the run's instruments.
     """
+    wanted = Wanted(symbols, known)
     if mode == SHADOW:
         refuse_shadow(settings)
-        return await _shadow_site(settings, exchange, symbols, urls, accepts_unverified, note)
+        return await _shadow_site(settings, exchange, wanted, urls, accepts_unverified, note)
     if mode != LIVE:
-        return await _paper_site(settings, exchange, symbols, urls)
+        return await _paper_site(settings, exchange, wanted, urls)
     arming = None if is_closing else refuse_unarmed(settings)
-    return await _live_site(settings, exchange, symbols, urls, accepts_unverified, arming)
+    return await _live_site(settings, exchange, wanted, urls, accepts_unverified, arming)
 
 
 async def real_account(
@@ -78,11 +81,11 @@ async def real_account(
 
 
 async def _paper_site(
-    settings: Settings, exchange: str, symbols: Sequence[str], urls: Mapping[str, str] | None
+    settings: Settings, exchange: str, wanted: Wanted, urls: Mapping[str, str] | None
 ) -> Site:
     from daemon.venues.paper_venue import PaperVenue
 
-    market = await _market(settings, exchange, symbols, urls)
+    market = await _market(settings, exchange, wanted, urls)
     is_funded = market.data.tells_funding and any(each.is_swap for each in market.instruments)
     paper = PaperVenue(
         market.data,
@@ -105,7 +108,7 @@ async def _paper_site(
 async def _shadow_site(  # noqa: PLR0917  # what an account is made of
     settings: Settings,
     exchange: str,
-    symbols: Sequence[str],
+    wanted: Wanted,
     urls: Mapping[str, str] | None,
     accepts_unverified: bool,
     note: Note,
@@ -118,7 +121,7 @@ async def _shadow_site(  # noqa: PLR0917  # what an account is made of
             client, exchange, accepts_unverified=accepts_unverified, must_trade=False, urls=urls
         )
         key: LiveKey | None = LiveKey(ask, await ask())
-        market = await _market(settings, exchange, symbols, urls)
+        market = await _market(settings, exchange, wanted, urls)
     except BaseException:
         await account.close()
         raise
@@ -151,7 +154,7 @@ async def _shadow_site(  # noqa: PLR0917  # what an account is made of
 async def _live_site(  # noqa: PLR0917  # what an account is made of
     settings: Settings,
     exchange: str,
-    symbols: Sequence[str],
+    wanted: Wanted,
     urls: Mapping[str, str] | None,
     accepts_unverified: bool,
     arming: Arming | None,
@@ -162,7 +165,7 @@ async def _live_site(  # noqa: PLR0917  # what an account is made of
     try:
         ask = checks_of(client, exchange, accepts_unverified=accepts_unverified, urls=urls)
         key = LiveKey(ask, await ask())
-        market = await _market(settings, exchange, symbols, urls)
+        market = await _market(settings, exchange, wanted, urls)
     except BaseException:
         await venue.close()
         raise
@@ -187,9 +190,13 @@ class _Market:
     data: CcxtMarket
     history: CcxtMarket
     transport: Transport
-    instruments: tuple[Instrument, ...]
+    listed: Listed
     clock: MarketClock
     server_ns: int
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        return self.listed.instruments
 
     def site(self, settings: Settings, orders: OrderSide) -> Site:
         return Site(
@@ -212,11 +219,12 @@ class _Market:
             tell_doubts_to=orders.tell_doubts_to,
             key=orders.key,
             arming=orders.arming,
+            untraded=self.listed.untraded,
         )
 
 
 async def _market(
-    settings: Settings, exchange: str, symbols: Sequence[str], urls: Mapping[str, str] | None
+    settings: Settings, exchange: str, wanted: Wanted, urls: Mapping[str, str] | None
 ) -> _Market:
     from daemon.venues.ccxt_client import make_client
     from daemon.venues.ccxt_market import CcxtMarket
@@ -226,7 +234,7 @@ async def _market(
     data = CcxtMarket(public, exchange, fetched)
     try:
         transport = transport_for(settings, exchange, data)
-        instruments = await data.instruments(symbols)
+        found = await listed(data, exchange, wanted)
         server_ns = await data.server_ns()
     except BaseException:
         await data.close()
@@ -238,7 +246,7 @@ async def _market(
         data=data,
         history=CcxtMarket(history, exchange, fetched, within_s=HISTORY_WITHIN_S),
         transport=transport,
-        instruments=instruments,
+        listed=found,
         clock=MarketClock(WireClock(), market_ns=server_ns),
         server_ns=server_ns,
     )

@@ -7,7 +7,7 @@ it running to `site_tasks`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from daemon.core.instruments import names_of
@@ -15,7 +15,7 @@ from daemon.core.jobs import TrainingSeries
 from daemon.layers.ingestion.feed_config import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from daemon.core.clock import MarketClock
@@ -77,6 +77,7 @@ class Site:
     tell_doubts_to: Callable[[Callable[[], None]], None] = deaf
     key: LiveKey | None = None  # of a live account
     arming: Arming | None = None  # that lets orders be sent to a real one
+    untraded: Mapping[InstrumentId, str] = field(default_factory=dict)  # at the start, and why
 
     async def close(self) -> None:
         """Let go of every connection, then of the exchange if it is our child."""

@@ -40,6 +40,28 @@ def test_a_symbol_that_is_traded_no_more_is_told_once_and_again_when_it_is() -> 
     ]
 
 
+def test_what_a_start_found_untraded_is_news_once_it_is_traded_again() -> None:
+    told: list[Input] = []
+
+    async def put(event: Input) -> None:
+        told.append(event)
+
+    async def scenario() -> None:
+        market = FakeMarketData()
+        market.not_traded = {BTC.symbol: "BREAK"}
+        watch = ListingWatch(market, [RULES], now_ns=lambda: 7, put=put, untraded=[BTC])
+        await watch.look()
+        assert told == []
+        market.not_traded = {}
+        await watch.look()
+
+    run_virtual(scenario())
+
+    (changed,) = told
+    assert isinstance(changed, ListingChanged)
+    assert changed.is_tradable
+
+
 def test_a_step_that_changes_is_told_once_with_both_numbers_and_nothing_else_is() -> None:
     told: list[Input] = []
 
