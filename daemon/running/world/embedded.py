@@ -65,12 +65,11 @@ async def embedded_site(
     endpoint = process.endpoint
     link = EmbeddedLink(endpoint.rest)
     now = await link.clock()
-    data = settings.data
     clock = MarketClock(WireClock(), market_ns=now.market_ns, rate=now.rate)
     public, inner, history = _markets(process, settings, exchange)
     if now.mode == LOCKSTEP:
         public.budget.let_orders_wait(LOCKSTEP_ORDER_PATIENCE_S)
-    market_data = EmbeddedMarket(inner, link, clock, timeframe_ns(data.fetched_timeframe))
+    market_data = EmbeddedMarket(inner, link, clock, timeframe_ns(settings.data.fetched_timeframe))
     client = _account_client(process, settings, exchange)
     account = venue_of(client, settings, exchange)
     try:
@@ -92,7 +91,7 @@ async def embedded_site(
         instruments=found.instruments,
         untraded=found.untraded,
         # What has passed of the bar that is open by then is fetched, as after a restart.
-        first_open_ns=floor_to_grid(now.from_ms * NS_PER_MS, timeframe_ns(data.timeframe)),
+        first_open_ns=floor_to_grid(now.from_ms * NS_PER_MS, timeframe_ns(settings.data.timeframe)),
         link=link,
         process=process,
         state_dir=state_dir,
