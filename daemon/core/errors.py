@@ -35,7 +35,7 @@ class ExchangeUnreachable(TradingdError):
 
 
 class LockHeld(TradingdError):
-    """Another process owns this state directory."""
+    """Another process owns this state directory, or trades its account as the same bot."""
 
     exit_code = 75
 

@@ -10,7 +10,7 @@ import pytest
 
 from daemon.config import Settings, load
 from daemon.core.clock import WireClock
-from daemon.core.errors import ExchangeUnreachable, LiveRefused
+from daemon.core.errors import ExchangeUnreachable, LiveRefused, LockHeld
 from daemon.core.instruments import InstrumentId
 from daemon.core.reasons import Outcome
 from daemon.core.timeframes import NS_PER_MS, NS_PER_S
@@ -183,6 +183,23 @@ async def test_a_real_exchange_is_connected_once_it_is_armed_and_its_key_is_aske
             assert report.outcome is Outcome.ACKNOWLEDGED
         finally:
             await site.close()
+
+
+async def test_two_copies_of_a_state_directory_never_trade_one_account_at_once(
+    tmp_path: Path,
+) -> None:
+    first, copy = (settings_of(tmp_path / name) for name in ("first", "copy"))
+    other = settings_of(tmp_path / "other", **{"run.name": "another"})
+    for each in (first, copy, other):
+        armed(each)
+    async with loopback(tmp_path) as lab:
+        site = await live_site(first, lab)
+        for is_closing in (False, True):
+            with pytest.raises(LockHeld, match="another process on this machine trades this"):
+                await live_site(copy, lab, is_closing=is_closing)
+        await (await live_site(other, lab)).close()
+        await site.close()
+        await (await live_site(copy, lab)).close()
 
 
 async def test_the_account_of_a_live_run_is_read_behind_the_wall(tmp_path: Path) -> None:

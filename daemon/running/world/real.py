@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.core.clock import MarketClock, WireClock
 from daemon.core.timeframes import floor_to_grid, timeframe_ns
-from daemon.running.golive.gate import refuse_unarmed
+from daemon.running.golive.gate import fingerprint, refuse_unarmed
+from daemon.running.world.claim import Claim
 from daemon.running.world.embedded import HISTORY_WITHIN_S, paper_terms, transport_for, venue_of
 from daemon.running.world.listed import NOTHING_KNOWN, Listed, Wanted, listed
 from daemon.running.world.live_account import (
@@ -162,12 +163,17 @@ async def _live_site(  # noqa: PLR0917  # what an account is made of
     """Signed orders to a real account, once its key was found fit."""
     client = account_client(settings, exchange, urls)
     venue = venue_of(client, settings, exchange)
+    claim = None
     try:
+        name, owner = settings.run.name, fingerprint(settings)
+        claim = Claim.take(name, exchange, owner or "", urls)
         ask = checks_of(client, exchange, accepts_unverified=accepts_unverified, urls=urls)
         key = LiveKey(ask, await ask())
         market = await _market(settings, exchange, wanted, urls)
     except BaseException:
         await venue.close()
+        if claim is not None:
+            claim.close()
         raise
 
     orders = OrderSide(
@@ -177,6 +183,7 @@ async def _live_site(  # noqa: PLR0917  # what an account is made of
         key=key,
         tell_doubts_to=venue.tell_doubts_to,
         arming=arming,
+        claim=claim,
     )
     return market.site(settings, orders)
 
@@ -219,6 +226,7 @@ class _Market:
             tell_doubts_to=orders.tell_doubts_to,
             key=orders.key,
             arming=orders.arming,
+            claim=orders.claim,
             untraded=self.listed.untraded,
         )
 

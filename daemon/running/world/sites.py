@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from daemon.core.clock import MarketClock
     from daemon.core.instruments import Instrument, InstrumentId
     from daemon.core.ports import MarketData, Venue
+    from daemon.running.world.claim import Claim
     from daemon.running.world.exchange_process import ExchangeProcess
     from daemon.running.world.live_account import LiveKey
     from daemon.store.golive import Arming
@@ -43,6 +44,7 @@ class OrderSide:
     tell_doubts_to: Callable[[Callable[[], None]], None] = deaf
     key: LiveKey | None = None
     arming: Arming | None = None
+    claim: Claim | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,6 +79,7 @@ class Site:
     tell_doubts_to: Callable[[Callable[[], None]], None] = deaf
     key: LiveKey | None = None  # of a live account
     arming: Arming | None = None  # that lets orders be sent to a real one
+    claim: Claim | None = None  # that keeps every other process of this machine off it
     untraded: Mapping[InstrumentId, str] = field(default_factory=dict)  # at the start, and why
 
     async def close(self) -> None:
@@ -89,6 +92,8 @@ class Site:
             await self.link.close()
         if self.process is not None:
             await self.process.stop()
+        if self.claim is not None:
+            self.claim.close()
 
 
 @dataclass(slots=True)
