@@ -22,7 +22,11 @@ def shares(capital: Decimal, held: Mapping[str, Decimal]) -> dict[str, Decimal]:
             name: (capital * amount // (total * lot)) * lot if total else ZERO
             for name, amount in held.items()
         }
-        # What rounding left goes where most is left over.
-        roomiest = max(held, key=lambda name: (held[name] - divided[name], name))
-        divided[roomiest] += capital - sum(divided.values(), ZERO)
+        # What rounding left goes where most is left over, and never more than that.
+        left = capital - sum(divided.values(), ZERO)
+        room = {name: amount - divided[name] for name, amount in held.items()}
+        for name in sorted(room, key=lambda name: (room[name], name), reverse=True):
+            more = min(left, room[name])
+            divided[name] += more
+            left -= more
     return divided

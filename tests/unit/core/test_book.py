@@ -445,3 +445,9 @@ def test_capital_is_divided_to_the_last_digit_and_no_account_gives_more_than_it_
 def test_capital_is_divided_as_the_accounts_hold_it() -> None:
     assert shares(D(900), {"a": D(2_000), "b": D(1_000)}) == {"a": D(600), "b": D(300)}
     assert shares(D(900), {"a": D(2_000)}) == {"a": D(900)}
+
+
+def test_no_account_is_asked_for_more_than_it_holds_by_what_rounding_left() -> None:
+    held = {name: D("0.000000019") for name in "abc"}
+
+    assert shares(sum(held.values(), D(0)), held) == held
