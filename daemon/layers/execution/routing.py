@@ -115,7 +115,7 @@ class Router:
         """Everywhere what is held there: a position can be left only where it is."""
         for each in members:
             least = min(left, self.held(each, parent.side))
-            quantity = self._book.instruments[each].quantize_down(least)
+            quantity = min(least, self._book.instruments[each].quantize_down(least))
             if self._takes(each, quantity, parent):
                 left -= quantity
                 yield Part(each, quantity)
