@@ -91,6 +91,8 @@ class Row(Struct, frozen=True, kw_only=True):
     needs_password: bool = False
     options: dict[str, object] = field(default_factory=dict)  # of the ccxt client
     by_theirs: dict[str, object] = field(default_factory=dict)  # to find an order by their id
+    # (field, word) of a raw order that says it was filled whole, where ccxt's "closed" covers more.
+    whole: tuple[str, str] | None = None
     hf_pages: Pages | None = None  # in place of `pages` where the account is of KuCoin's new kind
 
     def pages_for(self, options: Mapping[str, object]) -> Pages:
@@ -197,6 +199,9 @@ CAPABILITIES: dict[str, Row] = {
         late_because="recv_window",
         options={"recvWindow": 5_000},
         by_theirs={"acknowledged": True},  # else ccxt asks us to know what this may not find
+        # "PartiallyFilledCanceled" is closed to ccxt, too, which takes what was filled for all that
+        # was wanted where a market buy does not repeat its marketUnit.
+        whole=("orderStatus", "Filled"),
         dead_man={"product": "SPOT"},
     ),
     "kraken": Row(

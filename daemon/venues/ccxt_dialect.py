@@ -136,7 +136,7 @@ class UnifiedDialect:
         return Told(
             client_order_id=self.client_order_id(told),
             venue_order_id=_required(told, "id"),
-            state=_state(told.get("status"), filled, told.get("amount")),
+            state=_state(told, filled, self.row.whole),
             status=str(told.get("status")),
             filled_quantity=filled,
             fills=(),
@@ -185,19 +185,33 @@ class UnifiedDialect:
         return {name: total for name, total in totals.items() if total}
 
 
-def _state(status: object, filled: Decimal, amount: object) -> OrderState | None:
+def _state(
+    told: dict[str, Any], filled: Decimal, whole: tuple[str, str] | None
+) -> OrderState | None:
     """None for a status that is a word we do not know."""
+    status = told.get("status")
     if status == "open":
         return OrderState.PARTLY_FILLED if filled else OrderState.ACCEPTED
     if status == "closed":  # over; some exchanges say so of what was filled in part, too
-        is_whole = amount is None or filled >= number(amount)
-        return OrderState.FILLED if is_whole and filled else OrderState.EXPIRED
+        return OrderState.FILLED if _is_whole(told, filled, whole) else OrderState.EXPIRED
     ended = {
         "canceled": OrderState.CANCELED,
         "expired": OrderState.EXPIRED,
         "rejected": OrderState.REFUSED,
     }
     return ended.get(str(status))
+
+
+def _is_whole(told: dict[str, Any], filled: Decimal, whole: tuple[str, str] | None) -> bool:
+    """Filled to the last lot: by the quantity that was asked for, and by the exchange's own word
+    where it has one. Without either nobody says so.
+    """
+    amount = told.get("amount")
+    if whole is None and amount is None:
+        return False
+    if whole is not None and told["info"].get(whole[0]) != whole[1]:
+        return False
+    return filled > 0 and (amount is None or filled >= number(amount))
 
 
 def _fee(told: dict[str, Any]) -> tuple[Decimal, str]:

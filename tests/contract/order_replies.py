@@ -312,7 +312,8 @@ REPLIES: dict[str, dict[str, Any]] = {
 _ENDED_SHORT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "okx": ({"state": "canceled", "accFillSz": "0.2"}, {"fillSz": "0.2"}),
     "bybit": (
-        {"orderStatus": "PartiallyFilledCanceled", "cumExecQty": "0.2", "marketUnit": "baseCoin"},
+        # Without marketUnit, as Bybit may answer: ccxt then takes what was filled for the whole.
+        {"orderStatus": "PartiallyFilledCanceled", "cumExecQty": "0.2", "leavesQty": "0"},
         {"execQty": "0.2"},
     ),
     "kraken": ({"status": "canceled", "vol_exec": "0.2"}, {"vol": "0.2"}),

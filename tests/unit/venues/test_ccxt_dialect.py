@@ -63,6 +63,22 @@ def test_a_status_is_a_state_only_where_it_is_a_word_we_know(
     assert READ.order(an_order(status=status, filled=filled)).state is state
 
 
+def test_filled_whole_is_what_the_exchange_calls_so_or_what_adds_up() -> None:
+    by_word = UnifiedDialect(CAPABILITIES["bybit"])
+
+    def said(word: str, amount: str | None) -> OrderState | None:
+        told = an_order(status="closed", filled="0.2", amount=amount, info={"orderStatus": word})
+        return by_word.order(told).state
+
+    # Where a market buy does not repeat its unit, ccxt's amount is what was filled.
+    assert said("PartiallyFilledCanceled", "0.2") is OrderState.EXPIRED
+    assert said("Filled", "0.2") is OrderState.FILLED
+    assert said("Filled", None) is OrderState.FILLED
+    assert said("Filled", "0.5") is OrderState.EXPIRED
+    by_quantity = an_order(status="closed", filled="0.2", amount=None)
+    assert READ.order(by_quantity).state is OrderState.EXPIRED
+
+
 @pytest.mark.parametrize(
     "odd",
     [{"filled": None}, {"filled": "nan"}, {"id": None}, {"id": ""}, {"timestamp": None}],
