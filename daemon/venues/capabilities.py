@@ -91,6 +91,9 @@ class Row(Struct, frozen=True, kw_only=True):
     needs_password: bool = False
     options: dict[str, object] = field(default_factory=dict)  # of the ccxt client
     by_theirs: dict[str, object] = field(default_factory=dict)  # to find an order by their id
+    spent_with_asset: str = (
+        ""  # what a balance's name ends in that orders spend as the asset itself
+    )
     # (field, word) of a raw order that says it was filled whole, where ccxt's "closed" covers more.
     whole: tuple[str, str] | None = None
     hf_pages: Pages | None = None  # in place of `pages` where the account is of KuCoin's new kind
@@ -244,6 +247,7 @@ CAPABILITIES: dict[str, Row] = {
         late_s=10.0,
         late_because="the deadline sent along",
         dead_man={},
+        spent_with_asset=".F",
     ),
     "kucoin": Row(
         id_field="clientOid",

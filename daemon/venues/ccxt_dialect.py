@@ -60,7 +60,7 @@ class Dialect(Protocol):
         ...
 
     def totals(self, told: dict[str, Any]) -> dict[str, Decimal]:
-        """Free plus locked of every currency that is held."""
+        """Free plus locked of every currency that is held; what can be sold stands in one sum."""
         ...
 
 
@@ -181,7 +181,11 @@ class UnifiedDialect:
         return self.row.ours(str(told.get("clientOrderId") or ""))
 
     def totals(self, told: dict[str, Any]) -> dict[str, Decimal]:
-        totals = {name: number(total) for name, total in told["total"].items() if total is not None}
+        totals: dict[str, Decimal] = {}
+        for told_name, told_total in told["total"].items():
+            if told_total is not None:
+                name = told_name.removesuffix(self.row.spent_with_asset)
+                totals[name] = totals.get(name, ZERO) + number(told_total)
         return {name: total for name, total in totals.items() if total}
 
 

@@ -16,7 +16,7 @@ from daemon.running.books.adoption import adoptable
 from daemon.venues.capabilities import CAPABILITIES, STOP
 from daemon.venues.ccxt_venue import CcxtVenue
 from tests.contract.account_replies import ACCOUNTS, RESTS
-from tests.contract.order_replies import MS, OURS, THEIRS
+from tests.contract.order_replies import MS, OURS, THEIRS, in_kraken
 from tests.contract.signing import SYMBOL, a_signing_client
 
 EXCHANGES = sorted(CAPABILITIES.keys() - {"embedded", "binance", "binanceus"})
@@ -93,6 +93,34 @@ async def test_after_a_lost_journal_what_rests_is_taken_over_with_its_price(exch
         (RESTS, True),
     ]
     assert adopted[1].stop_price == account.open_orders[0].stop_price
+
+
+async def test_what_earns_by_itself_on_kraken_is_held_and_what_is_bound_stands_apart() -> None:
+    """Orders in BTC spend XBT.F too, and what is bought may be moved there within a moment."""
+    held = {
+        "XXBT": {"balance": "0.1", "hold_trade": "0.1"},
+        "XBT.F": {"balance": "0.3995", "hold_trade": "0"},
+        "XBT.B": {"balance": "2", "hold_trade": "0"},
+        "XBT.M": {"balance": "3", "hold_trade": "0"},
+        "USDT.F": {"balance": "75000", "hold_trade": "0"},
+        "DOT28.S": {"balance": "4", "hold_trade": "0"},
+        "DOT.P": {"balance": "5", "hold_trade": "0"},
+        "USDT.T": {"balance": "6", "hold_trade": "0"},
+        "ETH.F": {"balance": "0", "hold_trade": "0"},
+    }
+    replies = ACCOUNTS["kraken"] | {"/BalanceEx": in_kraken(held)}
+    client, _ = a_signing_client("kraken", replies=replies)
+    account = await account_of(client, "kraken")
+
+    assert account.totals == {
+        "BTC": Decimal("0.4995"),
+        "USDT": Decimal(75_000),
+        "BTC.B": Decimal(2),
+        "BTC.M": Decimal(3),
+        "DOT28.S": Decimal(4),
+        "DOT.P": Decimal(5),
+        "USDT.T": Decimal(6),
+    }
 
 
 async def test_whose_a_trade_is_is_asked_again_when_its_order_was_not_listed_yet() -> None:
