@@ -361,7 +361,7 @@ CAPABILITIES: dict[str, Row] = {
         cancel=Look("cancel_order", order_id=THEIRS),
         late_s=120.0,
         late_because="the token of a request",
-        # ccxt's usual list of wallets tells nothing of what orders lock, and ends at 250.
+        # The other list of wallets tells nothing of what orders lock, and ends at 250.
         options={"fetchBalance": "v3PrivateGetBrokerageAccounts"},
     ),
 }

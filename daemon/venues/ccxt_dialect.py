@@ -181,6 +181,10 @@ class UnifiedDialect:
         return self.row.ours(str(told.get("clientOrderId") or ""))
 
     def totals(self, told: dict[str, Any]) -> dict[str, Decimal]:
+        raw = told.get("info")
+        if isinstance(raw, dict) and raw.get("has_next"):
+            msg = "the balances are told in part: a wallet that is missing is no empty one"
+            raise ValueError(msg)
         totals: dict[str, Decimal] = {}
         for told_name, told_total in told["total"].items():
             if told_total is not None:

@@ -135,7 +135,7 @@ COINBASE_OPEN = COINBASE_ORDER | {
 }
 
 
-def _held(currency: str, free: str, locked: str) -> dict[str, Any]:
+def held_on_coinbase(currency: str, free: str, locked: str) -> dict[str, Any]:
     return {
         "uuid": currency,
         "currency": currency,
@@ -237,7 +237,10 @@ ACCOUNTS: dict[str, dict[str, Any]] = {
     },
     "coinbase": {
         "/brokerage/accounts": {
-            "accounts": [_held("BTC", "0.3995", "0.1"), _held("USDT", "75000", "0")],
+            "accounts": [
+                held_on_coinbase("BTC", "0.3995", "0.1"),
+                held_on_coinbase("USDT", "75000", "0"),
+            ],
             "has_next": False,
             "cursor": "",
         },

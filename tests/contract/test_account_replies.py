@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from daemon.core.errors import ExchangeUnreachable
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import OrderType, Side
 from daemon.core.ports import Account, OpenOrder
@@ -15,7 +16,7 @@ from daemon.core.timeframes import NS_PER_MS
 from daemon.running.books.adoption import adoptable
 from daemon.venues.capabilities import CAPABILITIES, STOP
 from daemon.venues.ccxt_venue import CcxtVenue
-from tests.contract.account_replies import ACCOUNTS, RESTS
+from tests.contract.account_replies import ACCOUNTS, RESTS, held_on_coinbase
 from tests.contract.order_replies import MS, OURS, THEIRS, in_kraken
 from tests.contract.signing import SYMBOL, a_signing_client
 
@@ -121,6 +122,39 @@ async def test_what_earns_by_itself_on_kraken_is_held_and_what_is_bound_stands_a
         "DOT.P": Decimal(5),
         "USDT.T": Decimal(6),
     }
+
+
+def a_page_of_wallets(rows: dict[str, str], cursor: str, *, has_next: bool) -> dict[str, Any]:
+    wallets = [held_on_coinbase(currency, free, "0") for currency, free in rows.items()]
+    return {"accounts": wallets, "has_next": has_next, "cursor": cursor}
+
+
+async def test_wallets_on_coinbase_are_read_to_the_last_page() -> None:
+    """Pages are of 250; the coin that matters may be on any of them."""
+    full = {f"C{number}": "1" for number in range(250)}
+    pages = {
+        "cursor=second": a_page_of_wallets({"BTC": "0.4995"}, "", has_next=False),
+        "/brokerage/accounts": a_page_of_wallets(full, "second", has_next=True),
+    }
+    others = {path: told for path, told in ACCOUNTS["coinbase"].items() if path not in pages}
+    client, signed = a_signing_client("coinbase", replies=pages | others)
+    account = await account_of(client, "coinbase")
+
+    assert account.totals == dict.fromkeys(full, Decimal(1)) | {"BTC": Decimal("0.4995")}
+    assert len([each for each in signed if "/brokerage/accounts" in each.url]) == 2
+
+
+@pytest.mark.parametrize("cursor", ["", "again"])
+async def test_wallets_on_coinbase_that_are_shown_in_part_are_no_reading(cursor: str) -> None:
+    """With more to come and no way to ask for it, or the same page again: nothing is held of what
+    is missing, as far as a sum can tell.
+    """
+    page = a_page_of_wallets({"USDT": "75000"}, cursor, has_next=True)
+    replies = ACCOUNTS["coinbase"] | {"/brokerage/accounts": page}
+    client, _ = a_signing_client("coinbase", replies=replies)
+
+    with pytest.raises(ExchangeUnreachable, match="told in part"):
+        await account_of(client, "coinbase")
 
 
 async def test_whose_a_trade_is_is_asked_again_when_its_order_was_not_listed_yet() -> None:
