@@ -15,7 +15,7 @@ from msgspec import Struct
 from daemon.core.errors import TradingdError
 from daemon.core.events import Outcome
 from daemon.core.instruments import exchange_behind
-from daemon.venues.refusals import DEFINITE_REFUSALS, EXISTS, codes_of, message_of
+from daemon.venues.refusals import DEFINITE_REFUSALS, EXISTS, NO_SUCH_ORDER, codes_of, message_of
 
 REASON_MAX = 200
 NUMBER = re.compile(r"-?\d+")
@@ -108,7 +108,9 @@ def is_no_such_order(error: BaseException) -> bool:
     """True when the venue answered that it has no such order: a reading, not a state."""
     import ccxt
 
-    return isinstance(error, ccxt.OrderNotFound)
+    reply = reply_of(error)
+    is_told = reply is not None and bool(reply.codes) and NO_SUCH_ORDER.issuperset(reply.codes)
+    return is_told or isinstance(error, ccxt.OrderNotFound)
 
 
 def is_rate_limit(error: BaseException) -> bool:

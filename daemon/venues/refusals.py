@@ -125,6 +125,8 @@ DEFINITE_REFUSALS: dict[str, frozenset[str]] = {
         }
     ),
 }
+# "There is no such order" where ccxt has a broader class for it. A denial, as an empty list is one.
+NO_SUCH_ORDER = frozenset({"EOrder:Unknown order"})
 # The first order with this id is there, perhaps filled.
 EXISTS = re.compile(r"duplicate|already.exist|repeat", re.IGNORECASE)
 # Where a reply keeps its codes; what contains others is looked into.

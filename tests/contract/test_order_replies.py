@@ -169,6 +169,44 @@ def test_an_order_is_absent_only_when_all_deny_it_after_it_could_still_be_accept
     assert len({each.told for each in signed[-len(sources) :]}) == len(sources)
 
 
+def found_on_kraken(
+    to_open: dict[str, Any], to_closed: dict[str, Any]
+) -> tuple[OrderReported, float]:
+    """What a look-up says, and after how many virtual seconds."""
+    client, _ = a_signing_client(
+        "kraken", replies=REPLIES["kraken"] | {"/OpenOrders": to_open, "/ClosedOrders": to_closed}
+    )
+
+    async def look_up() -> tuple[OrderReported, float]:
+        wire: Any = VirtualWire()
+        venue = CcxtVenue(client, "kraken", wire=wire)
+        started_s = wire.monotonic_s()
+        async with asyncio.timeout(600):
+            report = await venue.look_up(a_look_up(OURS, id_of("kraken")))
+        return report, wire.monotonic_s() - started_s
+
+    return run_virtual(look_up())
+
+
+def test_an_id_that_kraken_calls_unknown_is_a_denial_like_an_empty_list() -> None:
+    """No more: what its other list holds is found, and without one it is absent when it is late."""
+    unknown = {"error": ["EOrder:Unknown order"]}
+    closed = REPLIES["kraken"]["/ClosedOrders"]
+
+    assert told_of(found_on_kraken(unknown, closed)[0]) == the_whole_order("kraken")
+
+    report, took_s = found_on_kraken(unknown, unknown)
+    assert report.outcome is Outcome.ABSENT
+    assert took_s >= CAPABILITIES["kraken"].late_s + GRACE_S
+
+
+def test_an_error_of_kraken_that_says_more_than_that_denies_nothing() -> None:
+    busy = {"error": ["EOrder:Unknown order", "EService:Busy"]}
+
+    with pytest.raises(TimeoutError):
+        found_on_kraken(busy, busy)
+
+
 @each_exchange
 def test_one_source_that_fails_keeps_an_order_from_being_absent(exchange: str) -> None:
     *others, last = DENIALS[exchange].items()
