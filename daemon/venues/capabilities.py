@@ -91,9 +91,8 @@ class Row(Struct, frozen=True, kw_only=True):
     needs_password: bool = False
     options: dict[str, object] = field(default_factory=dict)  # of the ccxt client
     by_theirs: dict[str, object] = field(default_factory=dict)  # to find an order by their id
-    spent_with_asset: str = (
-        ""  # what a balance's name ends in that orders spend as the asset itself
-    )
+    has_counted_nonces: bool = False  # each request of a key needs a larger one than all before it
+    spent_with_asset: str = ""  # how the names of balances end that orders spend as the asset
     # (field, word) of a raw order that says it was filled whole, where ccxt's "closed" covers more.
     whole: tuple[str, str] | None = None
     hf_pages: Pages | None = None  # in place of `pages` where the account is of KuCoin's new kind
@@ -247,6 +246,7 @@ CAPABILITIES: dict[str, Row] = {
         late_s=10.0,
         late_because="the deadline sent along",
         dead_man={},
+        has_counted_nonces=True,
         spent_with_asset=".F",
     ),
     "kucoin": Row(

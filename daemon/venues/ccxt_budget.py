@@ -18,6 +18,7 @@ from daemon.core.clock import WireClock
 from daemon.core.instruments import exchange_behind
 from daemon.venues.budget import Budget, Limit, Spent, Use
 from daemon.venues.ccxt_outcomes import ASKS_FOR_SILENCE
+from daemon.venues.single_file import wait_in_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -81,7 +82,14 @@ def keep_budget(client: Any, budget: Budget, exchange: str, use: Use) -> None:
         await asyncio.sleep(0)
         weight = weight_per_cost * float(1 if cost is None else cost)
         asked_for = _USE.get()
-        _SPENT.set(await budget.spend(weight, use if asked_for is None else asked_for))
+        use_now = use if asked_for is None else asked_for
+        spent = await budget.spend(weight, use_now)
+        try:
+            await wait_in_line(use_now)
+        except asyncio.CancelledError:
+            budget.settle(spent)
+            raise
+        _SPENT.set(spent)
 
     async def fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
         spent = _SPENT.get()

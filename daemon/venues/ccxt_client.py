@@ -16,6 +16,7 @@ from daemon.venues.capabilities import CAPABILITIES
 from daemon.venues.ccxt_budget import keep_budget, shared_budget
 from daemon.venues.ccxt_outcomes import note_reply
 from daemon.venues.ccxt_pace import pace_messages
+from daemon.venues.single_file import keep_in_line
 from daemon.venues.stream_limits import limits_of
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ def make_client(
     guard_replies(client, is_json=speaks_binance(exchange))
     address = "" if urls is None else urls["rest"]
     keep_budget(client, shared_budget(exchange, address, client.rateLimit), exchange, use)
+    row = CAPABILITIES.get(exchange)
+    if credentials is not None and row is not None and row.has_counted_nonces:
+        keep_in_line(client, exchange)
     pace_messages(client, limits_of(client.id).messages_per_s)
     client.sibling = partial(make_client, exchange, urls=urls, validity_ms=validity_ms, use=use)
     return client

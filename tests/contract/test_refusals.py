@@ -38,6 +38,7 @@ REFUSED = [
     ("okx", 200, okx("51008", "Order placement failed due to insufficient balance.")),
     ("bybit", 200, bybit(170131, "Insufficient balance.")),
     ("kraken", 200, {"error": ["EOrder:Insufficient funds"]}),
+    ("kraken", 200, {"error": ["EAPI:Invalid nonce"]}),
     ("kucoin", 200, simple("200004", "Balance insufficient!")),
     ("gate", 400, {"label": "BALANCE_NOT_ENOUGH", "message": "Not enough balance"}),
     ("bitget", 400, simple("43012", "Insufficient balance")),
