@@ -82,6 +82,22 @@ class Blotter:
         busy = {each.instrument for each in (*self.children_of(parent), *self.stops_of(parent))}
         return [each for each in members if each not in busy]
 
+    def is_lost_from_sight(self, parent: Parent) -> bool:
+        """True while all that was sent for it, and is not over, is of unknown fate."""
+        children = self.children_of(parent)
+        return bool(children) and all(each.state is OrderState.UNKNOWN for each in children)
+
+    def strays(self) -> Iterator[Order]:
+        """Open orders that nobody works any more: what was approved has ended before them."""
+        for order in self.all_open():
+            if order.leg is not Leg.STOP and self._parent_of_child(order) is None:
+                yield order
+
+    def busy_at(self, instrument: InstrumentId) -> bool:
+        """Whether what is there may be sold, or bought, by an order that is on its way."""
+        orders = self._open.get(instrument, {}).values()
+        return any(each.leg is not Leg.STOP or each.is_unresolved for each in orders)
+
     def is_bare(self, instrument: InstrumentId) -> bool:
         """Whether an exchange would hold no stop for what is held there, or where it is routed."""
         return not self._bare.isdisjoint(self.listings.members(instrument))

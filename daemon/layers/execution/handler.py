@@ -271,6 +271,8 @@ class Execution:
                 yield event
                 if isinstance(event, ParentEnded):  # they are protected by what follows from that
                     ended.update(self._blotter.listings.members(parent.instrument))
+        for stray in list(self._blotter.strays()):
+            yield from self._working.stray(stray, ts_ns)
         for instrument in self._protection.instruments():
             if instrument not in ended:
                 yield from self._protection.follow(instrument, ts_ns)

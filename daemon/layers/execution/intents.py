@@ -15,12 +15,15 @@ from daemon.core.events import CancelOrder, OrderCancelRequested, OrderIntended,
 from daemon.core.ids import client_order_id_for, trace_of_order
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Leg, OrderType, Side
+from daemon.core.timeframes import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from daemon.core.events import AdoptedOrder, BooksAdopted, Event, RunOpened
     from daemon.core.orders import Order
+
+CANCEL_AGAIN_NS = 10 * NS_PER_S
 
 
 class Draft(Struct, frozen=True, kw_only=True):
@@ -180,3 +183,16 @@ def cancelled(order: Order, ts_ns: int, reason: str) -> Iterator[Event]:
         intended_ns=order.intended_ns,
         reason=reason,
     )
+
+
+def taken_away(child: Order, ts_ns: int, why: str) -> Iterator[Event]:
+    """Ask for the end of what rests; what fills at once, or of unknown fate, is waited for."""
+    if child.is_resting and not child.is_unresolved and is_cancel_due(child, ts_ns):
+        yield from cancelled(child, ts_ns, why)
+
+
+def is_cancel_due(order: Order, ts_ns: int) -> bool:
+    """True when nobody has asked for its end yet, or so long ago that it has to be said again."""
+    asked_ns = order.cancel_requested_ns
+    # A clock that was set back by more than that makes nobody wait until it has caught up.
+    return asked_ns is None or abs(ts_ns - asked_ns) >= CANCEL_AGAIN_NS

@@ -15,8 +15,7 @@ from daemon.core.events import ProtectionFailed
 from daemon.core.instruments import MarketType
 from daemon.core.orders import Leg, OrderState, OrderType, Side
 from daemon.core.timeframes import NS_PER_S
-from daemon.layers.execution.intents import Draft, cancelled
-from daemon.layers.execution.working import is_cancel_due
+from daemon.layers.execution.intents import Draft, cancelled, is_cancel_due
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

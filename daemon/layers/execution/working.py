@@ -14,7 +14,7 @@ from daemon.core.events import AskQuotes, Direction, Outcome, ParentEnd, ParentE
 from daemon.core.orders import TERMINAL, Leg, OrderState, OrderType, Side
 from daemon.core.timeframes import NS_PER_S
 from daemon.layers.execution.children import limit_price, next_slice
-from daemon.layers.execution.intents import Draft, cancelled
+from daemon.layers.execution.intents import Draft, cancelled, is_cancel_due, taken_away
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from daemon.layers.execution.intents import Intents
     from daemon.layers.execution.routing import Part, Router
 
-CANCEL_AGAIN_NS = 10 * NS_PER_S
 # A child that ended so tells that there is no point in sending another one now.
 _DEAD = {
     OrderState.REFUSED: ParentEnd.REFUSED,
@@ -146,7 +145,10 @@ class Working:
         is_new = order.is_unresolved and order.is_resting
         parent = self._blotter.parent_of(order.instrument)
         is_open = event.outcome is Outcome.ACKNOWLEDGED and event.state not in TERMINAL
-        if is_new and is_open and parent is not None and self._barred(parent) is not None:
+        if parent is not None and (parent.leg, parent.trace) != (order.leg, order.trace):
+            parent = None  # it is of another one, which has ended
+        is_wanted = parent is not None and self._barred(parent) is None
+        if is_new and is_open and not is_wanted and is_cancel_due(order, event.ts_ns):
             ts_ns = max(event.ts_ns, order.intended_ns)
             yield from cancelled(order, ts_ns, "it came to rest when no more was to be sent")
 
@@ -160,13 +162,13 @@ class Working:
         for parent in self._blotter.parents.values():
             if parent.is_exit:
                 for child in self._blotter.children_of(parent):
-                    yield from _taken_away(child, ts_ns, "the position is closed at the market")
+                    yield from taken_away(child, ts_ns, "the position is closed at the market")
 
     def _end_all(self, parents: list[Parent], ts_ns: int, why: str) -> Iterator[Event]:
         for parent in parents:
             children = self._blotter.children_of(parent)
             for child in children:
-                yield from _taken_away(child, ts_ns, why)
+                yield from taken_away(child, ts_ns, why)
             end = self._barred(parent)
             if not children and end is not None:
                 yield _ended(parent, ts_ns, end)
@@ -225,6 +227,9 @@ class Working:
 
     def tick(self, parent: Parent, ts_ns: int) -> Iterator[Event]:
         """Time has passed: cancel what rests too long, ask for the quotes of what is due."""
+        if (end := self._let_go(parent, ts_ns)) is not None:
+            yield _ended(parent, ts_ns, end)
+            return
         children = self._blotter.children_of(parent)
         for stop in self._blotter.stops_of(parent) if parent.is_exit else []:
             if is_cancel_due(stop, ts_ns):
@@ -236,6 +241,20 @@ class Working:
                 continue
             if is_cancel_due(child, ts_ns) and (why := self._why_gone(parent, child, ts_ns)):
                 yield from cancelled(child, ts_ns, why)
+
+    def stray(self, order: Order, ts_ns: int) -> Iterator[Event]:
+        """Ask for the end of what nobody works any more."""
+        yield from taken_away(order, ts_ns, "nobody works on it any more")
+
+    def _let_go(self, parent: Parent, ts_ns: int) -> ParentEnd | None:
+        """Why an entry goes no further although nobody knows what became of it on one exchange: it
+        would keep back all exits, of what another exchange has sold us, too.
+        """
+        is_routed = len(self._blotter.listings.members(parent.instrument)) > 1
+        if parent.is_exit or not (is_routed and self._blotter.is_lost_from_sight(parent)):
+            return None
+        end = ParentEnd.TIMED_OUT if self._is_timed_out(parent, ts_ns) else None
+        return self._barred(parent) or end
 
     def _why_gone(self, parent: Parent, child: Order, ts_ns: int) -> str:
         """Why a child rests no longer; empty where it may."""
@@ -253,9 +272,8 @@ class Working:
             return parent.leaves_quantity
         free = self._blotter.free_for(parent)
         held = sum((self._router.held(each, parent.side) for each in free), Decimal(0))
-        under_way = sum(
-            (each.leaves_quantity for each in self._blotter.children_of(parent)), Decimal(0)
-        )
+        children = self._blotter.children_of(parent)
+        under_way = sum((each.leaves_quantity for each in children if each.is_exit), Decimal(0))
         return min(max(Decimal(0), parent.leaves_quantity - under_way), held)
 
     def _has_more_beside(self, parent: Parent) -> bool:
@@ -354,19 +372,6 @@ class Working:
             price=price,
             arrival_price=arrival,
         )
-
-
-def _taken_away(child: Order, ts_ns: int, why: str) -> Iterator[Event]:
-    """Ask for the end of what rests; what fills at once, or of unknown fate, is waited for."""
-    if child.is_resting and not child.is_unresolved and is_cancel_due(child, ts_ns):
-        yield from cancelled(child, ts_ns, why)
-
-
-def is_cancel_due(order: Order, ts_ns: int) -> bool:
-    """True when nobody has asked for its end yet, or so long ago that it has to be said again."""
-    asked_ns = order.cancel_requested_ns
-    # A clock that was set back by more than that makes nobody wait until it has caught up.
-    return asked_ns is None or abs(ts_ns - asked_ns) >= CANCEL_AGAIN_NS
 
 
 def _done(parent: Parent, ts_ns: int) -> ParentEnded:

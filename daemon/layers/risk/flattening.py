@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from daemon.core.events import SignalReason
 from daemon.core.ids import trace_for
-from daemon.core.orders import Leg
 from daemon.core.timeframes import NS_PER_S
 from daemon.layers.risk.exits import flat
 
@@ -91,7 +90,7 @@ class Flattening:
         keys = {self._blotter.listings.key(each) for each in self._book.positions}
         for key in sorted(keys):
             held = [each for each in self._blotter.listings.members(key) if self._is_held(each)]
-            if held and not self._is_busy(key) and self._may_try(key, ts_ns):
+            if held and self.may_leave(key) and self._may_try(key, ts_ns):
                 marked = key if key in self._book.marks else held[0]
                 yield self._signal(marked, ts_ns)
 
@@ -99,16 +98,14 @@ class Flattening:
         quantity = abs(self._book.position(instrument).quantity)
         return self._book.instruments[instrument].quantize_down(quantity) > 0
 
-    def _is_busy(self, key: InstrumentId) -> bool:
-        """Something that is on its way is waited for: it decides what there is to sell."""
-        if self._blotter.parent_of(key) is not None:
-            return True
-        members = self._blotter.listings.members(key)
-        return any(
-            order.leg is not Leg.STOP or order.is_unresolved
-            for each in members
-            for order in self._blotter.open_orders(each)
-        )
+    def may_leave(self, instrument: InstrumentId) -> bool:
+        """Whether anything of it is held where nothing is on its way, which would be waited for: it
+        decides what there is to sell.
+        """
+        if self._blotter.parent_of(instrument) is not None:
+            return False
+        members = self._blotter.listings.members(instrument)
+        return any(self._is_held(each) and not self._blotter.busy_at(each) for each in members)
 
     def _may_try(self, key: InstrumentId, ts_ns: int) -> bool:
         tried = self._tried.get(key)

@@ -366,10 +366,13 @@ class Risk:
         """Open orders that this signal would meet.
 
         An exit cancels the stop behind its position first; an entry finds one only where nobody
-        knows what became of it, or a position stands.
+        knows what became of it, or a position stands. What an exit finds on one exchange keeps
+        nothing back that is held on another.
         """
         blotter = self._blotter
         members = blotter.listings.members(signal.instrument)
+        if signal.direction is Direction.FLAT and self.flattening.may_leave(signal.instrument):
+            return ()
         found = (each for at in members for each in blotter.open_orders(at))
         if signal.direction is Direction.FLAT:
             return tuple(each for each in found if each.leg is not Leg.STOP)

@@ -236,12 +236,16 @@ class Invariants:
         if not event.is_exit:
             assert decision not in self._approved, "one entry per instrument and bar"
             self._approved.add(decision)
-        others = [
-            each
+        others = {
+            each.instrument
             for each in self._open.values()
             if each.leg is not Leg.STOP and each.instrument in self._group(event.instrument)
-        ]
-        assert others == [], "no order beside one that is open or unresolved"
+        }
+        if event.is_exit and others:  # of unknown fate, on another exchange than what is left
+            held = {each for each in self._group(event.instrument) if self._ledger.held[each]}
+            assert held - others, "no exit beside an order that is open or unresolved"
+        else:
+            assert not others, "no order beside one that is open or unresolved"
         if event.is_exit:
             self._exit(event)
         else:
@@ -390,7 +394,7 @@ class Invariants:
                 (
                     each.quantity - self._ledger.filled[each.client_order_id]
                     for each in self._open.values()
-                    if each.leg is not Leg.STOP and self._key(each.instrument) == key
+                    if each.leg is event.leg and self._key(each.instrument) == key
                 ),
                 Decimal(0),
             )

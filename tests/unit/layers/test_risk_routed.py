@@ -15,6 +15,7 @@ from tests.builders import (
     an_account_opened,
     an_instrument,
     an_order_filled,
+    an_unknown_outcome,
 )
 from tests.unit.layers.test_risk import GOOD, Desk
 
@@ -104,3 +105,38 @@ def test_nothing_is_bought_where_fees_of_other_trades_would_eat_it_on_any_exchan
     desk.takes(filled)
 
     assert desk.denied() == "fee_asset"
+
+
+def a_position_beside_an_order_of_unknown_fate() -> Desk:
+    """2 held here, and an order there that was let go of."""
+    desk = routed("0.1", "0.1")
+    desk.buys("2", instrument=BTC)
+    desk.intends("tdlost", THERE)
+    desk.takes(an_unknown_outcome(client_order_id="tdlost", instrument=THERE))
+    return desk
+
+
+def test_what_is_held_on_one_exchange_is_left_beside_an_order_of_unknown_fate_on_another() -> None:
+    desk = a_position_beside_an_order_of_unknown_fate()
+
+    assert closed(desk.asked(e.Direction.FLAT)) == D(2)
+    assert desk.denied(trace="another") == "unresolved_order"
+
+
+def test_a_flatten_closes_it_beside_such_an_order_too() -> None:
+    desk = a_position_beside_an_order_of_unknown_fate()
+
+    told = desk.takes(a_flatten_requested(ts_ns=CLOSE_NS))
+
+    assert [each.quantity for each in told if isinstance(each, e.OrderApproved)] == [D(2)]
+
+
+def test_nothing_is_left_on_the_exchange_on_which_an_order_is_of_unknown_fate() -> None:
+    desk = routed("0.1", "0.1")
+    desk.buys("2", instrument=THERE)
+    desk.intends("tdlost", THERE)
+    desk.takes(an_unknown_outcome(client_order_id="tdlost", instrument=THERE))
+
+    assert desk.denied(e.Direction.FLAT) == "unresolved_order"
+    told = desk.takes(a_flatten_requested(ts_ns=CLOSE_NS))
+    assert not [each for each in told if isinstance(each, e.SignalEmitted)]

@@ -10,6 +10,7 @@ from tests.builders import (
     a_clock_checked,
     a_feed_recovered,
     a_feed_stale,
+    a_halt,
     an_account_opened,
     an_instrument,
 )
@@ -255,6 +256,75 @@ def test_an_unknown_child_is_not_replaced_anywhere() -> None:
 
     assert sent(desk) == {"okx": D(2)}
     assert len(desk.intended()) == 1
+
+
+def a_half_known_entry(**config: Any) -> tuple[OrdersDesk, Order]:
+    """1 bought here, and an order for 2 there of which nobody can say what became of it."""
+    desk = a_desk(order_timeout_s=120, **config)
+    quotes(desk, (("100", "1"), ("103", "50")), (("101", "50"),))
+    desk.approves("3")
+    desk.filled(child_on(desk, BTC.exchange).client_order_id)
+    there = child_on(desk, "okx")
+    desk.hears(there.client_order_id, outcome=e.Outcome.UNKNOWN)
+    return desk, there
+
+
+def test_an_entry_of_unknown_fate_there_lets_go_in_time_of_what_was_bought_here() -> None:
+    desk, there = a_half_known_entry()
+    desk.passes(60)
+    assert desk.ends() == []
+
+    desk.passes(60)
+    assert desk.ends() == [("timed_out", "1.0")]
+    desk.exits("1")
+    desk.filled(child_on(desk, BTC.exchange).client_order_id)
+
+    assert desk.book.position(BTC).quantity == 0
+    assert sent(desk) == {"okx": D(2)}
+    assert desk.ends() == [("timed_out", "1.0")], "the exit waits for what comes of the other one"
+    desk.filled(there.client_order_id)
+    desk.passes(30)
+    quotes(desk, (), (), direction=e.Direction.FLAT)
+    assert desk.ends()[1:] == [("filled", "1")]
+    assert desk.book.position(THERE).quantity == D(2)
+
+
+def test_a_halt_lets_go_of_it_at_once_and_what_it_buys_late_is_protected() -> None:
+    desk, there = a_half_known_entry(stop_loss_ratio=0.05)
+    desk.takes(a_halt())
+
+    desk.passes(1)
+    assert desk.ends() == [("halted", "1.0")]
+    desk.filled(there.client_order_id)
+    desk.passes(1)
+
+    stop = desk.blotter.stop_of(THERE)
+    assert stop is not None
+    assert stop.quantity == D(2)
+
+
+def test_what_comes_to_rest_after_its_parent_was_let_go_is_cancelled_until_it_is_gone() -> None:
+    desk, there = a_half_known_entry(entry_order="limit")
+    desk.passes(120)
+
+    desk.rests(there.client_order_id)
+    first = desk.said()[-2:]
+    desk.passes(11)
+    again = desk.said()
+    desk.hears(there.client_order_id, state=OrderState.CANCELED, filled_quantity=D(0))
+
+    assert first == again == ["OrderCancelRequested", "CancelOrder"]
+    assert not children(desk)
+
+
+def test_without_another_exchange_an_entry_of_unknown_fate_is_waited_for() -> None:
+    desk = OrdersDesk(order_timeout_s=120)
+    desk.approves("2")
+    desk.hears(desk.child().client_order_id, outcome=e.Outcome.UNKNOWN)
+
+    desk.passes(600)
+
+    assert desk.ends() == []
 
 
 def test_an_exit_sells_everywhere_what_is_held_there() -> None:
