@@ -22,6 +22,7 @@ from daemon.core.pipeline import Pipeline
 from daemon.core.repute import Repute, Tolerance
 from daemon.core.roles import Roles
 from daemon.core.timeframes import DAY_NS, timeframe_ns
+from daemon.core.turnover import Turnover
 from daemon.layers.execution import Execution
 from daemon.layers.features.handler import Features
 from daemon.layers.inference.handler import Inference
@@ -52,6 +53,7 @@ class Core(Struct):
     roles: Roles
     repute: Repute
     pace: Pace
+    turnover: Turnover
     features: Features
     inference: Inference
     signals: Signals
@@ -119,6 +121,7 @@ def build_core(
         roles=roles,
         repute=repute,
         pace=pace,
+        turnover=Turnover(book),
         features=features,
         inference=inference,
         signals=signals,

@@ -195,6 +195,7 @@ def decision_routes(core: Core) -> list[Route]:
         on(e.OrderDenied, risk.holdings.on_order_denied, e.DustSetAside),
         apply(e.OrderIntended, blotter.apply_order_intended),
         apply(e.OrderIntended, core.pace.apply_order_intended),
+        apply(e.OrderFilled, core.turnover.apply_order_filled),
         apply(e.OrderIntended, execution.apply_order_intended),
     ]
     # fmt: on

@@ -8,6 +8,7 @@ cancelled and sold, and in which order, belongs to the core.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -141,6 +142,7 @@ class Flattener:
             await runner.take(event)
         for site in self._world.sites:
             if site.paper is not None:
+                site.paper.charge_by(partial(core.turnover.of, site.exchange))
                 site.paper.restore(*booked(core.blotter, journal, site.exchange))
         config = self._settings.execution
         books = Books(opened[-1], core.blotter, core.book, core.flows)

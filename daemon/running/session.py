@@ -217,6 +217,7 @@ class Session:
             await take(canary)
         for site in self._world.sites:
             if site.paper is not None:
+                site.paper.charge_by(partial(core.turnover.of, site.exchange))
                 site.paper.restore(*booked(core.blotter, self._journal, site.exchange))
         venues = {site.exchange: site.venue for site in self._world.sites}
         watches = live.watch_books(opened)

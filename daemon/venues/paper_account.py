@@ -6,16 +6,15 @@ belongs to `paper_venue`.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from decimal import ROUND_UP, Decimal, localcontext
 from typing import TYPE_CHECKING
 
 from daemon.core.orders import Side
 from daemon.core.positions import EXACT, Position
-from daemon.core.timeframes import NS_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from daemon.core.events import SubmitOrder
     from daemon.core.instruments import Instrument, InstrumentId
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 ZERO = Decimal(0)
 FEE_STEP = Decimal("0.00000001")
-VOLUME_WITHIN_NS = 30 * 86_400 * NS_PER_S
 
 
 class PaperAccount:
@@ -44,8 +42,8 @@ class PaperAccount:
         self._locked: dict[str, tuple[str, Decimal]] = {}  # by client order id
         self._swaps: dict[InstrumentId, Position] = {}
         self._held: defaultdict[InstrumentId, list[tuple[int, Decimal]]] = defaultdict(list)
-        self._traded: deque[tuple[int, Decimal]] = deque()
-        self._volume = ZERO
+        # What fees by volume go by: what was traded in the thirty days before a moment.
+        self.volume_at: Callable[[int], Decimal] = lambda _ts_ns: ZERO
         self.fills: list[VenueFill] = []
 
     # --- reading ------------------------------------------------------------------------------
@@ -117,7 +115,7 @@ class PaperAccount:
         instrument = self._instruments[order.instrument]
         is_in_base = order.side is Side.BUY and not instrument.is_swap
         received = quantity if is_in_base else quantity * price
-        ratio = self._terms.fee_ratio(self._volume_at(ts_ns), is_maker=is_maker)
+        ratio = self._terms.fee_ratio(self.volume_at(ts_ns), is_maker=is_maker)
         fee = (received * ratio).quantize(FEE_STEP, ROUND_UP if ratio > 0 else None)
         return fee, instrument.base if is_in_base else instrument.quote
 
@@ -139,15 +137,12 @@ class PaperAccount:
         is_swap = instrument.is_swap
         realized = self._change_swap(told, change) if is_swap else ZERO
         with localcontext(EXACT):
-            value = fill.quantity * fill.price
             if is_swap:
                 self._totals[instrument.quote] += realized
             else:
                 self._totals[instrument.base] += change
                 self._totals[instrument.quote] -= change * fill.price
             self._totals[fill.fee_currency] -= fill.fee
-        self._traded.append((fill.ts_ns, value))
-        self._volume += value
         self.fills.append(told)
 
     def liquidation_price(self, instrument: InstrumentId) -> Decimal | None:
@@ -177,8 +172,3 @@ class PaperAccount:
         position.fold(change, ZERO, abs(change) * told.fill.price, told.fill.price)
         self._held[told.instrument].append((told.fill.ts_ns, position.quantity))
         return realized
-
-    def _volume_at(self, ts_ns: int) -> Decimal:
-        while self._traded and self._traded[0][0] < ts_ns - VOLUME_WITHIN_NS:
-            self._volume -= self._traded.popleft()[1]
-        return self._volume

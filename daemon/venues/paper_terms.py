@@ -16,7 +16,7 @@ JITTERS_MAX = 10.0
 
 
 class FeeTier(Struct, frozen=True):
-    """What is charged once so much quote currency was traded in 30 days."""
+    """What is charged once so much was traded in 30 days, in the reporting currency."""
 
     from_volume_quote: float
     maker_bps: float

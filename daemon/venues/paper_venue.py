@@ -77,6 +77,10 @@ class PaperVenue:
         self._news: asyncio.Queue[OrderReported] = asyncio.Queue()
         self._rests = asyncio.Event()
 
+    def charge_by(self, volume_at: Callable[[int], Decimal]) -> None:
+        """Fees go by what was traded until a moment; without this by none."""
+        self._matching.account.volume_at = volume_at
+
     def restore(
         self,
         orders: Iterable[Order],

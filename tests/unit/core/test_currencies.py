@@ -12,6 +12,7 @@ from daemon.core.book import RATE_AGE_BARS, Book
 from daemon.core.currencies import Rates
 from daemon.core.instruments import Instrument, InstrumentId, MarketType, base_of, quote_of
 from daemon.core.orders import Side
+from daemon.core.turnover import Turnover
 from tests.builders import HOUR_NS, OPEN_NS, a_bar, a_run_opened, an_instrument, an_order_filled
 
 D = Decimal
@@ -199,3 +200,31 @@ def test_only_currencies_that_hold_something_must_be_valued() -> None:
     assert book.needed_rates("USDT") == ()
     assert book.needed_rates("BTC") == ("BTC",)
     assert book.rate_age_max_ns == RATE_AGE_BARS * HOUR_NS
+
+
+def test_what_was_traded_is_summed_in_one_currency_at_the_prices_of_its_time() -> None:
+    book = a_book()
+    turnover = Turnover(book)
+
+    def traded(symbol: str, price: str, hour: int) -> None:
+        at_ns = OPEN_NS + hour * HOUR_NS
+        turnover.apply_order_filled(
+            an_order_filled(instrument=the_id(symbol), ts_ns=at_ns, quantity=D(2), price=D(price))
+        )
+
+    def so_far(hour: int, exchange: str = "binance") -> Decimal:
+        return turnover.of(exchange, OPEN_NS + hour * HOUR_NS)
+
+    traded("ETH/BTC", "0.05", 0)  # BTC has no price yet
+    assert so_far(0) == 0
+    marks(book, BTCUSDT=50_000)
+    traded("ETH/BTC", "0.05", 1)
+    traded("BTC/USDT", "50000", 2)
+    assert so_far(2) == 5_000 + 100_000
+    marks(book, hour=3, BTCUSDT=60_000)
+    traded("ETH/BTC", "0.05", 3)
+    assert so_far(3) == 5_000 + 100_000 + 6_000
+    assert so_far(3, "okx") == 0
+    assert so_far(30 * 24 + 2) == 100_000 + 6_000
+    traded("BTC/USDT", "60000", 40 * 24)
+    assert so_far(40 * 24) == 120_000

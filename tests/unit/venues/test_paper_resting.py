@@ -318,16 +318,18 @@ def test_the_same_order_is_as_late_in_every_process_and_others_are_not() -> None
     assert waits[0] != PaperTerms(latency_ms=100, latency_jitter_ms=50, seed=8).latency_s("td0")
 
 
-def test_fees_fall_with_what_was_traded_in_thirty_days_and_rise_when_it_is_long_ago() -> None:
-    tiers = (FeeTier(100.0, 1.0, 2.0),)
-    bench = Bench(tiers=tiers)
+def test_fees_fall_with_what_was_traded_until_then() -> None:
+    bench = Bench(tiers=(FeeTier(100.0, 1.0, 2.0),))
+    start_ns = bench.clock.now_ns()
 
-    first, second = bench.submit(an_order("tda", "1"), an_order("tdb", "1"))
-    bench.clock.advance_to(bench.clock.now_ns() + 31 * 24 * HOUR_NS)
+    (first,) = bench.submit(an_order("tda", "1"))
+    bench.venue.charge_by(lambda ts_ns: D(99) if ts_ns < start_ns + HOUR_NS else D(100))
+    (second,) = bench.submit(an_order("tdb", "1"))
+    bench.clock.advance_to(start_ns + HOUR_NS)
     (third,) = bench.submit(an_order("tdc", "1"))
 
     fees = [each.fills[0].fee for each in (first, second, third)]
-    assert fees == [D("0.001"), D("0.0002"), D("0.001")]
+    assert fees == [D("0.001"), D("0.001"), D("0.0002")]
 
 
 def test_measured_slippage_makes_market_fills_worse_and_no_limit() -> None:
