@@ -111,7 +111,6 @@ def build_core(
         pace=pace,
         price_collar_bps=limits.price_collar_bps,
     )
-    monitoring = Monitoring(settings.health, timeframe_ns=length_ns)
     core = Core(
         pipeline=Pipeline(()),
         book=book,
@@ -127,7 +126,7 @@ def build_core(
         signals=signals,
         risk=risk,
         execution=execution,
-        monitoring=monitoring,
+        monitoring=Monitoring(settings.health, timeframe_ns=length_ns),
         retraining=Retraining(settings.retraining, timeframe_ns=length_ns),
         challenger=_challenger(settings, roles, costs),
     )

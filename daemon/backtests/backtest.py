@@ -129,7 +129,12 @@ class Backtest:
                 participation_max_ratio=Decimal(repr(simulated.participation_max_ratio)),
                 latency_ns=costs.paper_latency_ms * NS_PER_MS,
             ),
-            SwapTerms(
+            cash={
+                (each.exchange, balance.currency): balance.total
+                for each in _accounts(self._settings, self.recorded)
+                for balance in each.allotted
+            },
+            terms=SwapTerms(
                 leverage=Decimal(repr(self._settings.risk.max_leverage)),
                 maintenance_ratio=Decimal(repr(self._settings.risk.maintenance_margin_ratio)),
                 funding_ratio=Decimal(repr(simulated.funding_bps)) / 10_000,

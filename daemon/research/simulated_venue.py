@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from daemon.core.events import OrderReported, Outcome, Quote, QuotesTaken, ReportSource
 from daemon.core.instruments import plain
 from daemon.core.orders import Fill, OrderState, OrderType, Side
+from daemon.research.purse import Purse
 from daemon.research.swap_desk import SwapDesk, SwapTerms
 
 if TYPE_CHECKING:
@@ -71,14 +72,18 @@ class SimulatedVenue:
         bars: Mapping[tuple[InstrumentId, int], Bar],
         timeframe_ns: int,
         model: FillModel,
+        *,
+        cash: Mapping[tuple[str, str], Decimal],
         terms: SwapTerms | None = None,
     ) -> None:
+        """`bars` are by instrument and open time, `cash` by exchange and currency."""
         self._instruments = instruments
-        self._bars = bars  # by instrument and open time
+        self._bars = bars
         self._timeframe_ns = timeframe_ns
         self._model = model
         self._resting: dict[str, SubmitOrder] = {}
-        self._swaps = SwapDesk(terms or SwapTerms())
+        self._purse = Purse(instruments, cash)
+        self._swaps = SwapDesk(terms or SwapTerms(), self._purse)
 
     def quotes(self, question: AskQuotes) -> QuotesTaken:
         """Books made of the newest bars: half a spread on each side of the close, and as much in
@@ -165,6 +170,9 @@ class SimulatedVenue:
             return self._executed(order, bar, price, report)
         if order.order_type is OrderType.STOP and _is_beyond(order, price, order.stop_price):
             return replace(report, reason="the stop price would trigger immediately")
+        resting_at = order.price or order.stop_price or price
+        if short := self._short_of(order, self._needed(order, resting_at, order.quantity)):
+            return replace(report, reason=short)
         self._resting[order.client_order_id] = order
         return replace(
             report,
@@ -215,11 +223,40 @@ class SimulatedVenue:
             reason = "nobody traded in that bar" if most <= 0 else "there is nothing to reduce"
             return replace(accepted, state=OrderState.EXPIRED, reason=reason)
         fill = self._fill(order, bar, price, quantity, report.ts_ns)
+        needed = self._needed(order, fill.price, fill.quantity)
+        if instrument.is_swap and not order.is_exit:
+            needed += fill.fee
+        if short := self._short_of(order, needed):
+            return replace(report, reason=short)
+        self._purse.settle(instrument, fill, is_buy=order.side is Side.BUY)
         self._swaps.note(instrument, order.side, fill)
         if quantity < order.quantity:
             reason = f"the bar's volume gives no more than {plain(most)}"
             return replace(accepted, state=OrderState.EXPIRED, fills=(fill,), reason=reason)
         return replace(accepted, state=OrderState.FILLED, fills=(fill,))
+
+    def _needed(self, order: SubmitOrder, price: Decimal, quantity: Decimal) -> Decimal:
+        """What an order takes or ties up of the quote currency when it is filled so."""
+        value = price * quantity
+        if self._instruments[order.instrument].is_swap:
+            return self._swaps.needed(value, is_exit=order.is_exit)
+        return value if order.side is Side.BUY else Decimal(0)
+
+    def _short_of(self, order: SubmitOrder, needed: Decimal) -> str:
+        """Why an exchange would not let the account pay so much; empty when it would. What other
+        orders rest for is spent as if they were filled.
+        """
+        held = (
+            self._needed(each, each.price or each.stop_price or Decimal(0), each.quantity)
+            for each in self._resting.values()
+            if self._purse.share(each.instrument, order.instrument)
+        )
+        tied_up = sum(held, self._swaps.tied_up(order.instrument))
+        free = self._purse.cash(order.instrument) - tied_up
+        if needed <= max(free, Decimal(0)):
+            return ""
+        quote = self._instruments[order.instrument].quote
+        return f"insufficient balance: {plain(needed)} {quote} needed, {plain(free)} held free"
 
     def _fill(
         self, order: SubmitOrder, bar: Bar, met: Decimal, quantity: Decimal, ts_ns: int

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from daemon.core.bars import Bar
     from daemon.core.instruments import Instrument, InstrumentId
     from daemon.core.orders import Fill
+    from daemon.research.purse import Purse
 
 FUNDING_EVERY_NS = 8 * 3_600 * NS_PER_S
 ZERO = Decimal(0)
@@ -41,8 +42,9 @@ class SwapTerms:
 class SwapDesk:
     """Positions as the venue knows them, each with a margin of its own."""
 
-    def __init__(self, terms: SwapTerms) -> None:
+    def __init__(self, terms: SwapTerms, purse: Purse) -> None:
         self._terms = terms
+        self._purse = purse
         self._held: dict[InstrumentId, Position] = {}
         self._through_ns: dict[InstrumentId, int] = {}  # funding is paid up to there
 
@@ -53,6 +55,19 @@ class SwapDesk:
         held = self._held.get(instrument.id, Position()).quantity
         return abs(held) if held and (held > 0) is (side is Side.SELL) else ZERO
 
+    def needed(self, value: Decimal, *, is_exit: bool) -> Decimal:
+        """What an order of so much notional ties up."""
+        return ZERO if is_exit else value / self._terms.leverage
+
+    def tied_up(self, instrument: InstrumentId) -> Decimal:
+        """The margins of all that is held and paid out of the same cash."""
+        margins = (
+            abs(position.owed) / self._terms.leverage
+            for each, position in self._held.items()
+            if self._purse.share(each, instrument)
+        )
+        return sum(margins, ZERO)
+
     def note(self, instrument: Instrument, side: Side, fill: Fill) -> None:
         if not instrument.is_swap:
             return
@@ -60,7 +75,7 @@ class SwapDesk:
         if not position.quantity:
             self._through_ns.pop(instrument.id, None)
         change = fill.quantity if side is Side.BUY else -fill.quantity
-        position.realize(change, fill.price)
+        self._purse.pay(instrument.id, position.realize(change, fill.price))
         value = fill.price * fill.quantity
         position.fold(change, ZERO, value, fill.price)
 
@@ -86,8 +101,10 @@ class SwapDesk:
     ) -> Iterator[FundingCharged]:
         if bar.instrument not in self._held or not self._held[bar.instrument].quantity:
             return
+        quantity = self._held[bar.instrument].quantity
         for rate in self._rates(bar.instrument, since_ns, until_ns):
             if rate:
+                self._purse.pay(bar.instrument, -quantity * Decimal(repr(price)) * rate)
                 yield FundingCharged(
                     ts_ns=bar.close_ns,
                     instrument=bar.instrument,
@@ -115,6 +132,7 @@ class SwapDesk:
         if (Decimal(repr(low)) > price) if is_long else (Decimal(repr(high)) < price):
             return None
         gone = position.bankruptcy_price(terms.leverage)
+        self._purse.pay(bar.instrument, position.realize(-position.quantity, gone))
         del self._held[bar.instrument]
         return PositionLiquidated(
             ts_ns=bar.close_ns, instrument=bar.instrument, price=gone, fee=ZERO

@@ -2,8 +2,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from daemon.core.bars import Bar
+from daemon.core.book import Book
 from daemon.core.events import (
     AskQuotes,
     BarsClosed,
@@ -13,9 +16,20 @@ from daemon.core.events import (
     Outcome,
     SubmitOrder,
 )
+from daemon.core.instruments import InstrumentId
 from daemon.core.orders import OrderState, OrderType, Side
 from daemon.research.simulated_venue import FillModel, SimulatedVenue
-from tests.builders import BTC, CLOSE_NS, ETH, HOUR_NS, a_bar, a_submission, an_instrument
+from tests.builders import (
+    BTC,
+    CLOSE_NS,
+    ETH,
+    HOUR_NS,
+    a_bar,
+    a_run_opened,
+    a_submission,
+    an_instrument,
+    an_order_filled,
+)
 
 D = Decimal
 MODEL = FillModel(
@@ -27,6 +41,8 @@ MODEL = FillModel(
     latency_ns=250_000_000,
 )
 
+RICH = {(BTC.exchange, "USDT"): D(1_000_000)}
+
 
 def answered(
     quantity: str = "1", *, volume: float = 1_000.0, open_: float = 1_000.0, **changes: Any
@@ -34,7 +50,11 @@ def answered(
     """An order of `quantity` decided at CLOSE_NS, against the bar that opens then."""
     bar = a_bar(open_ns=CLOSE_NS, open=open_, high=9e9, low=1e-9, close=5.0, volume=volume)
     venue = SimulatedVenue(
-        {BTC: an_instrument()}, {(BTC, CLOSE_NS): bar}, HOUR_NS, changes.pop("model", MODEL)
+        {BTC: an_instrument()},
+        {(BTC, CLOSE_NS): bar},
+        HOUR_NS,
+        changes.pop("model", MODEL),
+        cash=RICH,
     )
     changes.setdefault("ts_ns", CLOSE_NS)
     return venue.answer(a_submission(quantity=D(quantity), **changes))
@@ -116,7 +136,11 @@ def test_the_filters_of_the_exchange_hold() -> None:
 
 def a_venue(*bars: Bar, model: FillModel = MODEL) -> SimulatedVenue:
     return SimulatedVenue(
-        {BTC: an_instrument()}, {(BTC, each.open_ns): each for each in bars}, HOUR_NS, model
+        {BTC: an_instrument()},
+        {(BTC, each.open_ns): each for each in bars},
+        HOUR_NS,
+        model,
+        cash=RICH,
     )
 
 
@@ -257,3 +281,120 @@ def test_a_quote_is_made_of_the_bar_that_has_just_closed() -> None:
     assert here.asks == ((D("1000.20"), D(50)),)
     assert not there.is_complete
     assert there.error
+
+
+# --- what the account pays for --------------------------------------------------------------------
+
+
+PLAIN = FillModel(
+    fee_bps=D(0), spread_bps=D(0), slippage_bps=D(0), depth_ratio=D(1),
+    participation_max_ratio=D(1), latency_ns=0,
+)  # fmt: skip
+
+
+def a_poor_venue(
+    cash: str = "1000", *, open_: float = 100.0, later: float = 100.0
+) -> SimulatedVenue:
+    """Two instruments that are paid out of one purse, and two bars of each."""
+    bars = {
+        (each, CLOSE_NS + hour * HOUR_NS): a_bar(
+            instrument=each, open_ns=CLOSE_NS + hour * HOUR_NS, open=price, high=price, low=price,
+            close=price,
+        )
+        for each in (BTC, ETH)
+        for hour, price in enumerate((open_, later))
+    }  # fmt: skip
+    listed = {each: an_instrument(id=each, base=each.symbol[:3]) for each in (BTC, ETH)}
+    return SimulatedVenue(listed, bars, HOUR_NS, PLAIN, cash={(BTC.exchange, "USDT"): D(cash)})
+
+
+def sent(venue: SimulatedVenue, ours: str, quantity: str, **changes: Any) -> OrderReported:
+    changes = {"ts_ns": CLOSE_NS, "client_order_id": ours} | changes
+    return venue.answer(a_submission(quantity=D(quantity), **changes))
+
+
+def test_two_symbols_are_not_bought_with_the_same_money() -> None:
+    venue = a_poor_venue()
+
+    first, second = sent(venue, "tda", "6"), sent(venue, "tdb", "6", instrument=ETH)
+    third = sent(venue, "tdc", "4", instrument=ETH)
+
+    assert (first.state, third.state) == (OrderState.FILLED, OrderState.FILLED)
+    assert second.outcome is Outcome.REFUSED
+    assert second.reason == "insufficient balance: 600 USDT needed, 400 held free"
+    assert second.fills == ()
+
+
+def test_a_price_that_ran_away_until_the_fill_is_paid_for_or_the_order_is_refused() -> None:
+    """It was sized by the close before; the open is what it costs."""
+    assert sent(a_poor_venue(open_=100.0), "tda", "10").state is OrderState.FILLED
+    assert "insufficient" in sent(a_poor_venue(open_=100.01), "tda", "10").reason
+
+
+def test_what_was_sold_pays_for_the_next_one() -> None:
+    venue = a_poor_venue()
+    sent(venue, "tda", "10")
+
+    assert sent(venue, "tdb", "1", instrument=ETH).outcome is Outcome.REFUSED
+    sent(venue, "tdc", "5", side=Side.SELL)
+    assert sent(venue, "tdd", "5", instrument=ETH).state is OrderState.FILLED
+
+
+def test_an_order_that_rests_holds_what_it_may_cost_until_it_is_over() -> None:
+    venue = a_poor_venue()
+    limit = {"order_type": OrderType.LIMIT, "price": D(90)}
+
+    assert sent(venue, "tda", "10", **limit).state is OrderState.ACCEPTED
+    assert sent(venue, "tdb", "2", instrument=ETH).outcome is Outcome.REFUSED
+    assert sent(venue, "tdc", "2", **limit).outcome is Outcome.REFUSED
+    venue.cancel(
+        CancelOrder(
+            ts_ns=CLOSE_NS,
+            client_order_id="tda",
+            instrument=BTC,
+            order_type=OrderType.LIMIT,
+            venue_order_id=None,
+            intended_ns=CLOSE_NS,
+            reason="test",
+        )
+    )
+    assert sent(venue, "tdd", "2", instrument=ETH).state is OrderState.FILLED
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([BTC, ETH]), st.sampled_from(list(Side)), st.integers(1, 12)),
+        max_size=12,
+    ),
+    st.floats(50.0, 200.0),
+)
+def test_cash_is_never_negative_and_what_the_books_make_of_the_fills(
+    orders: list[tuple[InstrumentId, Side, int]], later: float
+) -> None:
+    venue, book = a_poor_venue(later=later), Book()
+    listed = tuple(an_instrument(id=each, base=each.symbol[:3]) for each in (BTC, ETH))
+    book.apply_run_opened(a_run_opened(instruments=listed, allotted_quote=D(1_000)))
+    free = D(1_000)
+    for number, (instrument, side, quantity) in enumerate(orders):
+        held = book.position(instrument).quantity
+        wanted = min(D(quantity), held) if side is Side.SELL else D(quantity)
+        hour = number * 2 // len(orders)
+        report = sent(
+            venue, f"td{number}", str(wanted), instrument=instrument, side=side,
+            ts_ns=CLOSE_NS + hour * HOUR_NS,
+        )  # fmt: skip
+        for fill in report.fills:
+            book.apply_order_filled(
+                an_order_filled(
+                    instrument=instrument,
+                    side=side,
+                    quantity=fill.quantity,
+                    price=fill.price,
+                    fee=fill.fee,
+                    fee_currency=fill.fee_currency,
+                )
+            )
+        free = book.cash_on(BTC.exchange, "USDT")
+        assert free >= 0
+    more = (free + 1) / 100
+    assert sent(venue, "tdlast", f"{more:.3f}").outcome is Outcome.REFUSED

@@ -34,11 +34,14 @@ def a_swap_bar(hour: int, **prices: float) -> Bar:
 class Desk:
     """A venue with a day of quiet bars, on which one order an hour is sent."""
 
-    def __init__(self, **terms: Any) -> None:
+    def __init__(self, cash_quote: str = "1000000", **terms: Any) -> None:
         listed = an_instrument(id=SWAP, lot=D("0.001"), market_type=MarketType.SWAP)
         bars = {(SWAP, bar.open_ns): bar for bar in map(a_swap_bar, range(30))}
         terms = {"leverage": D(5), "maintenance_ratio": D("0.01")} | terms
-        self.venue = SimulatedVenue({SWAP: listed}, bars, HOUR_NS, FREE, SwapTerms(**terms))
+        cash = {(SWAP.exchange, "USDT"): D(cash_quote)}
+        self.venue = SimulatedVenue(
+            {SWAP: listed}, bars, HOUR_NS, FREE, cash=cash, terms=SwapTerms(**terms)
+        )
         self.orders = 0
 
     def sends(self, side: Side, quantity: str, **changes: Any) -> e.OrderReported:
@@ -190,3 +193,14 @@ def test_but_not_where_the_market_opens_beyond_both() -> None:
     assert isinstance(ended, e.OrderReported)
     assert (ended.state, ended.reason) == (OrderState.EXPIRED, "the position was liquidated")
     assert isinstance(gone, e.PositionLiquidated)
+
+
+def test_a_swap_is_opened_for_its_margin_and_fee_and_no_more_than_there_is() -> None:
+    desk = Desk(cash_quote="201")
+
+    # 1000 of notional at a fivefold: 200 of margin, and a fee of 1.
+    assert "insufficient balance" in desk.sends(Side.BUY, "10.1").reason
+    assert desk.sends(Side.BUY, "10").state is OrderState.FILLED
+    assert "insufficient balance" in desk.sends(Side.BUY, "0.1").reason
+    assert desk.sends(Side.SELL, "10", is_exit=True).state is OrderState.FILLED
+    assert desk.sends(Side.SELL, "9.9").state is OrderState.FILLED
