@@ -147,7 +147,8 @@ class Halts:
                 ts_ns=event.ts_ns,
                 reason=HaltReason.FEATURES_DIFFER,
                 detail=f"{event.differing} of {event.rows} rows, first {event.feature} of "
-                f"{event.instrument} at {rfc3339(event.close_ns or 0)}",
+                f"{event.instrument} at {rfc3339(event.close_ns or 0)}, fed {event.live!r}, "
+                f"stored {event.stored!r}",
                 value=event.differing / max(event.rows, 1),
                 limit=0.0,
             )

@@ -1154,6 +1154,7 @@ def test_features_that_are_not_those_of_the_stored_bars_halt_until_somebody_has_
     halt = next(each for each in told if isinstance(each, e.TradingHalted))
     assert halt.reason is e.HaltReason.FEATURES_DIFFER
     assert halt.detail.startswith("2 of 48 rows, first rsi_14 of binance:BTC/USDT at 2024-01-01")
+    assert halt.detail.endswith("Z, fed 51.25, stored 51.5")
     desk.takes(a_features_checked())  # the next night finds nothing: the halt stays
     assert e.HaltReason.FEATURES_DIFFER in desk.risk.halted
     assert not [each for each in desk.takes(a_feature_difference())
