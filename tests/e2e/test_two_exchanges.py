@@ -131,7 +131,7 @@ def test_the_daemon_and_one_exchange_are_killed_and_nothing_is_lost_or_doubled(d
 
 def test_one_exchange_goes_on_while_the_other_is_away(desk: Desk) -> None:
     tradingd = desk.tradingd
-    with watched(tradingd.start("--market", "synthetic", "--speed", "20")) as daemon:
+    with watched(tradingd.start("--market", "synthetic", "--speed", "10")) as daemon:
         daemon.until(is_line("order.filled", exchange="embedded-b"))
         tradingd.kill_exchange("exchange-b", signal.SIGKILL)
 
