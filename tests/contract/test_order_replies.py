@@ -143,6 +143,22 @@ async def test_a_second_sending_of_an_order_is_refused_here(exchange: str) -> No
         assert len([each for each in signed if each.method == "POST"]) == 1
 
 
+async def test_an_order_whose_nonce_kraken_refuses_is_refused_and_never_repeated() -> None:
+    replies = {"/AddOrder": {"error": ["EAPI:Invalid nonce"]}}
+    client, signed = a_signing_client("kraken", replies=replies)
+    client.timeout_on_exit = 0
+    venue = CcxtVenue(client, "kraken")
+    order = an_order(OURS, "0.5", instrument=id_of("kraken"))
+    try:
+        first, again = await venue.submit(order), await venue.submit(order)
+    finally:
+        await venue.close()
+
+    assert first.outcome is Outcome.REFUSED
+    assert again.reason == "sent before, never sent again"
+    assert len(signed) == 1
+
+
 @each_exchange
 def test_an_order_is_absent_only_when_all_deny_it_after_it_could_still_be_accepted(
     exchange: str,

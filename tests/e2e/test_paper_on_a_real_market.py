@@ -52,6 +52,7 @@ def _settings(folder: Path) -> Settings:
             "signal.confidence_min_ratio": 0.02,
             "execution.clock_offset_max_ms": 60_000,  # its market's time is not this machine's
             "execution.fee_bps": 0.01,
+            "execution.fee_tiers": ((0.01, 0.0, 0.0),),  # of all but the first order
             "execution.slippage_bps": 0.01,
             "execution.paper_latency_ms": 10,
             "signal.cost_margin_bps": 0,
@@ -157,8 +158,9 @@ async def test_the_whole_daemon_trades_on_paper_in_real_time_on_two_exchanges_an
     late_ns = [bar.received_ns - bar.close_ns for bar in bars]
     # A little early at most: the answer that told the stand-in's time took its time.
     assert -NS_PER_S < min(late_ns) <= max(late_ns) < 60 * NS_PER_S
-    filled = {event.instrument.exchange for _, event in journal.read_kinds(OrderFilled)}
-    assert filled == {"binance", "binanceus"}
+    fills = [event for _, event in journal.read_kinds(OrderFilled)]
+    assert {each.instrument.exchange for each in fills} == {"binance", "binanceus"}
+    assert {bool(each.fee) for each in fills} == {True, False}  # fees fell with what was traded
     assert sent == []
     store = BarStore.open(paths.bars, read_only=True)
     (one_bar,), (two_bar,) = (
