@@ -60,17 +60,17 @@ class BarKeeper:
             self._keep_gap(event)
             self._keep_refused(event)
             if len(waiting) >= BARS_PER_COMMIT:
-                self._keep(waiting)
+                self._keep(waiting, is_retold=True)
                 waiting = []
             yield event
-        self._keep(waiting)
+        self._keep(waiting, is_retold=True)
 
-    def _keep(self, bars: list[Bar]) -> None:
+    def _keep(self, bars: list[Bar], *, is_retold: bool = False) -> None:
         by_market: dict[str, list[Bar]] = {}
         for bar in bars:
             by_market.setdefault(self._market_keys[bar.instrument.exchange], []).append(bar)
         for market, its_bars in by_market.items():
-            self._store.append(market, self._timeframe_ns, its_bars)
+            self._store.append(market, self._timeframe_ns, its_bars, is_retold=is_retold)
 
     def _keep_gap(self, event: Event) -> None:
         if isinstance(event, BarsMissed):

@@ -14,6 +14,7 @@ from daemon.app import build_core
 from daemon.core.clock import WireClock
 from daemon.core.errors import ExchangeUnreachable, JournalBroken
 from daemon.core.events import (
+    BarsClosed,
     CanaryBegun,
     HistoryLoaded,
     ModelActivated,
@@ -182,7 +183,9 @@ class Session:
         known = [event for _, event in self._journal.read_kinds(RunOpened)]
         activated = [event for _, event in self._journal.read_kinds(ModelActivated)]
         golden_check(self._features)
-        bars = () if activated else await self._load_bars()
+        # A kill may have come between the model and the history, which is the next step.
+        is_loaded = any(True for _ in self._journal.read_kinds(HistoryLoaded, BarsClosed))
+        bars = () if is_loaded else await self._load_bars()
         live = self._live = self._build()
         core, take = self._core, live.runner.take
         unfit = use_models(core, self._registry, self._features, self._journal, is_resuming=True)
@@ -203,7 +206,7 @@ class Session:
             until_ns = live.slots.newest_close_ns or self._world.first_open_ns
             model_id = await self._trainings.first(until_ns)
             await take(activation(self._use(model_id), now_ns))
-        if not activated:
+        if not is_loaded:
             await take(HistoryLoaded(ts_ns=now_ns, bars=bars))
         self._tell_resumed(count)
         self._reporter.state("reconciling with the venue")

@@ -105,12 +105,15 @@ class BarStore:
         except Unusable as error:
             raise BarStoreBroken(f"bar store {path} cannot be opened: {error}") from error
 
-    def append(self, market: str, timeframe_ns: int, bars: Iterable[Bar]) -> Appended:
+    def append(
+        self, market: str, timeframe_ns: int, bars: Iterable[Bar], *, is_retold: bool = False
+    ) -> Appended:
         """Store bars of any symbols in one transaction; overlaps with what is there do no harm.
 
-        A bar whose prices and volume are the newest already is left out, and so is one that came
-        before at the same time; one that differs becomes the newest revision. BarStoreBroken, and
-        then none of them is stored; ValueError for a bar of another timeframe.
+        A bar whose prices and volume are the newest already is left out; one that differs becomes
+        the newest revision. What is retold is no news: a bar that came before at the same time is
+        left out too. BarStoreBroken, and then none of them is stored; ValueError for a bar of
+        another timeframe.
         """
         by_symbol: dict[str, list[Bar]] = defaultdict(list)
         for bar in bars:
@@ -121,7 +124,9 @@ class BarStore:
         added = known = revised = 0
         with self.writing():
             for symbol, its_bars in by_symbol.items():
-                rows, new = self._new_rows((market, symbol, timeframe_ns), its_bars)
+                rows, new = self._new_rows(
+                    (market, symbol, timeframe_ns), its_bars, is_retold=is_retold
+                )
                 if rows:
                     self._connection.exec_driver_sql(INSERT, rows)
                 added += new
@@ -283,7 +288,7 @@ class BarStore:
             raise BarStoreBroken(f"bar store {self._path} cannot be written: {error}") from error
 
     def _new_rows(
-        self, key: tuple[str, str, int], bars: Sequence[Bar]
+        self, key: tuple[str, str, int], bars: Sequence[Bar], *, is_retold: bool
     ) -> tuple[list[tuple[object, ...]], int]:
         """Rows to insert, and how many of them are the first of their slot."""
         since_ns = min(bar.open_ns for bar in bars)
@@ -292,19 +297,20 @@ class BarStore:
         told: set[tuple[object, ...]] = set()
         for row in self._connection.exec_driver_sql(RANGE, (*key, since_ns, until_ns)):
             there[row[0]] = (row[1], row[_PRICES])
-            told.add((row[0], row[_RECEIVED], row[_PRICES]))
+            if is_retold:
+                told.add((row[0], row[_RECEIVED], row[_PRICES]))
         rows: list[tuple[object, ...]] = []
         new = 0
         for bar in bars:
             prices = (bar.open, bar.high, bar.low, bar.close, bar.volume)
             revision, newest = there.get(bar.open_ns, (-1, None))
-            # A recovery tells a bar and its revisions again: the same arrival is no news.
+            # The same arrival again is no news in a story that is retold. Of one that is new it
+            # is: in lock-step two runs of one market hear of a slot at the very same moment.
             if prices == newest or (bar.open_ns, bar.received_ns, prices) in told:
                 continue
             revision += 1
             new += revision == 0
             there[bar.open_ns] = (revision, prices)
-            told.add((bar.open_ns, bar.received_ns, prices))
             suspicion = None if bar.suspicion is None else bar.suspicion.value
             origin = (bar.received_ns, bar.source.value, bar.quality.value, bar.is_final, suspicion)
             rows.append((*key, bar.open_ns, revision, *prices, *origin))

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
 
+from daemon.core.events import ModelActivated, Started
+from daemon.store.journal_reader import JournalReader
 from tests.e2e.command import Tradingd, finished
 from tests.e2e.kills import kill_after, killed
+from tests.e2e.watched import Watched, is_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,3 +64,36 @@ def test_a_killed_paper_run_finds_the_exchange_that_it_left_running(tmp_path: Pa
     assert (result["mode"], result["bars"]) == ("paper", 120)
     assert books["equal"]
     assert books["venue_fills"] > 0
+
+
+STARTS_MAX = 5  # a machine that is busy may kill late
+
+
+def test_a_run_that_was_killed_between_its_model_and_its_history_goes_on(tmp_path: Path) -> None:
+    tradingd = Tradingd(tmp_path)
+    try:
+        assert any(_killed_before_its_history(tradingd) for _ in range(STARTS_MAX))
+        result = finished(tradingd.run("--resume", "last"))
+        identical = tradingd.query("parity")["identical"]
+    finally:
+        tradingd.stop_exchange()
+
+    assert (result["bars"], result["decisions"], identical) == (24, 24, True)
+
+
+def _killed_before_its_history(tradingd: Tradingd) -> bool:
+    """Whether the kill came before anything was told the exchange; what came of it is cut off."""
+    daemon = Watched(tradingd.start("--market", "synthetic", "--bars", "12", "--new"))
+    daemon.until(is_line("model.activated"))
+    daemon.end(signal.SIGKILL)
+    last = (tradingd.state / "runs" / "last").read_text("utf-8").strip()
+    path = tradingd.state / "runs" / last / "journal.db"
+    journal = JournalReader.open(path)
+    if journal.latest(Started) is not None:
+        tradingd.stop_exchange()
+        return False
+    ((step, _),) = journal.read_kinds(ModelActivated)
+    with contextlib.closing(sqlite3.connect(path)) as rows:
+        rows.execute("DELETE FROM event WHERE step > ?", (step,))
+        rows.commit()
+    return True

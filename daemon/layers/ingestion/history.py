@@ -235,6 +235,41 @@ async def pages(
     raise TradingdError(msg)
 
 
+async def read_on(
+    market_data: MarketData,
+    instrument: InstrumentId,
+    *,
+    timeframe_ns: int,
+    since_ns: int,
+    until_ns: int,
+    page_limit: int,
+) -> list[RawBar]:
+    """All pages of a market that moves on meanwhile, oldest candle first.
+
+    The newest candle of a page may not have been finished yet, and a later page makes it look so:
+    then it counts as that page tells it, or as it is told when it is asked for once more.
+    """
+    found: list[RawBar] = []
+    open_ns: int | None = None  # of the newest candle of the page before
+    async for page in pages(
+        market_data,
+        instrument,
+        timeframe_ns=timeframe_ns,
+        since_ns=since_ns,
+        until_ns=until_ns,
+        page_limit=page_limit,
+    ):
+        newest_ns = max(slot_of(raw, timeframe_ns) or 0 for raw in page)
+        if open_ns is not None and newest_ns >= open_ns:
+            found = [raw for raw in found if open_time_ns(raw) != open_ns]
+            if not any(open_time_ns(raw) == open_ns for raw in page):
+                again = await market_data.fetch(instrument, open_ns, 2)
+                found += [raw for raw in again if open_time_ns(raw) == open_ns]
+        found += page
+        open_ns = max(newest_ns, open_ns or 0)
+    return sorted(found, key=lambda raw: open_time_ns(raw) or 0)
+
+
 def holes_between(
     bars: Sequence[Bar],
     timeframe_ns: int,

@@ -34,7 +34,7 @@ from daemon.layers.ingestion.gate import (
     told,
 )
 from daemon.layers.ingestion.grid import missing_slots
-from daemon.layers.ingestion.history import pages
+from daemon.layers.ingestion.history import pages, read_on
 from daemon.layers.ingestion.second_read import (
     REVISION_MAX,
     SECOND_READ_WAITS_S,
@@ -203,22 +203,19 @@ class Publisher:
         track.counts.polls += 1
         if track.next_open_ns is None:
             return []
-        found: list[RawBar] = []
         try:
-            async for page in pages(
+            found = await read_on(
                 self._market_data,
                 track.instrument,
                 timeframe_ns=self._timeframe_ns,
                 since_ns=track.next_open_ns,
                 until_ns=max(until_ns, track.next_open_ns + self._timeframe_ns),
                 page_limit=self._config.page_limit,
-            ):
-                found.extend(page)
+            )
         except ExchangeUnreachable:
             track.counts.unanswered += 1
             track.was_blind = True
             return None
-        found.sort(key=lambda raw: open_time_ns(raw) or 0)
         for raw in found:
             track.seen_ns = max(track.seen_ns, slot_of(raw, self._timeframe_ns) or 0)
         return found

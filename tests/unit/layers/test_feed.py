@@ -185,6 +185,61 @@ def test_an_unfinished_candle_is_not_closed_by_a_clock_that_runs_ahead() -> None
     assert [bar.close for bar in watch.whole_bars()] == [100.9]
 
 
+class Moving(FakeMarketData):
+    """An exchange whose market moves on from reply to reply: the last one stays."""
+
+    def __init__(self, *replies: Sequence[RawBar]) -> None:
+        super().__init__()
+        self._replies = list(replies)
+
+    async def fetch(self, instrument: InstrumentId, since_ns: int, limit: int) -> list[RawBar]:
+        self.rows[instrument] = list(self._replies[0])
+        del self._replies[: len(self._replies) > 1]
+        return await super().fetch(instrument, since_ns, limit)
+
+
+def test_a_candle_that_is_over_by_the_next_page_is_not_believed_as_it_stood_on_the_one_before() -> (
+    None
+):
+    """An exchange that was away comes back behind our clock, so pages beyond its market are asked
+    for: it moves on meanwhile, and what it had told of a slot was not yet the whole of it.
+    """
+
+    async def scenario(watch: Watch) -> None:
+        watch.market.clock = None
+        await asyncio.sleep(60)
+
+    watch = watched(
+        scenario,
+        config=FeedConfig(transport=Transport.REST),
+        last={BTC: a_bar(-1)},
+        market=Moving([a_raw(0, 100.2)], [a_raw(0, 100.9), a_raw(1, 100.3)]),
+        start=9,
+    )
+
+    assert [bar.close for bar in watch.whole_bars()] == [100.9]
+
+
+def test_of_a_page_that_is_asked_for_again_the_later_telling_of_its_last_candle_counts() -> None:
+    """One that begins late is: in between the slot that was open may have ended."""
+
+    async def scenario(watch: Watch) -> None:
+        watch.market.clock = None
+        await asyncio.sleep(60)
+
+    before, after = [a_raw(1), a_raw(2, 100.2)], [a_raw(1), a_raw(2, 100.9), a_raw(3, 100.3)]
+    watch = watched(
+        scenario,
+        config=FeedConfig(transport=Transport.REST),
+        last={BTC: a_bar(-1)},
+        market=Moving(before, before, before, after),
+        start=3,
+    )
+
+    assert watch.missed() == [(0, 1, MissCause.OUTAGE)]
+    assert [bar.close for bar in watch.whole_bars()] == [100.5, 100.9]
+
+
 def test_polling_alone_gives_every_bar_once() -> None:
     async def scenario(watch: Watch) -> None:
         for slot in range(5):

@@ -65,6 +65,23 @@ def test_a_recovery_gives_the_store_what_a_kill_kept_from_it_and_nothing_twice(
     store.close()
 
 
+def test_a_run_is_believed_of_its_own_bars_whatever_another_run_of_the_market_heard(
+    tmp_path: Path,
+) -> None:
+    """In lock-step they come at the very moments at which a run before both had them."""
+    store = BarStore.open(tmp_path / "bars.db")
+    keeper = BarKeeper(store, {BTC.exchange: "m"}, HOUR_NS)
+    wrong = a_bar(close=42_104.0, received_ns=FIRST.received_ns + 1)
+
+    for bar in (FIRST, wrong, FIRST):
+        keeper.note((BarsClosed(ts_ns=1, bars=(bar,)),))
+    assert tuple(keeper.recovered(iter(STORY[:1]))) == STORY[:1]
+
+    assert store.read("m", BTC, HOUR_NS) == [FIRST]
+    assert store.revision_count("m", "BTC/USDT", HOUR_NS) == 2
+    store.close()
+
+
 def test_a_refused_part_waits_among_the_parts_and_not_among_the_bars_made_of_them(
     tmp_path: Path,
 ) -> None:

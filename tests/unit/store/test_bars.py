@@ -126,11 +126,23 @@ def test_a_story_told_again_as_a_recovery_does_is_no_news(store: BarStore) -> No
     for bar in story:
         store.append(MARKET, HOUR_NS, [bar])
 
-    again = [store.append(MARKET, HOUR_NS, [bar]) for bar in story]
+    again = [store.append(MARKET, HOUR_NS, [bar], is_retold=True) for bar in story]
 
     assert all(each == Appended(known=1) for each in again)
     assert store.revisions(MARKET, BTC, story[0]) == story[:3]
     assert store.revision_count(MARKET, "BTC/USDT", HOUR_NS) == 2
+
+
+def test_what_comes_now_is_the_newest_even_where_it_came_before_at_the_same_time(
+    store: BarStore,
+) -> None:
+    """As in lock-step, when a second run of a market corrects what a run between them heard."""
+    first, wrong = bar_at(1), revised_at(1, close=7.0, after_s=10)
+    for bar in (first, wrong):
+        store.append(MARKET, HOUR_NS, [bar])
+
+    assert store.append(MARKET, HOUR_NS, [first]) == Appended(revised=1)
+    assert store.read(MARKET, BTC, HOUR_NS) == [first]
 
 
 def test_the_same_slot_twice_in_one_append_is_two_revisions(store: BarStore) -> None:
