@@ -221,7 +221,9 @@ class Budget:
         if sum(each.use is use for each in self._flying) >= IN_FLIGHT_MAX[use]:
             return math.inf
         room = self.limit.weight * SHARES[use] - self._used - weight
-        if room >= 0 or not self._used:  # what is heavier than its share goes when all is quiet
+        # What weighs nothing is counted apart, as orders on Kraken are; what is heavier than its
+        # share goes when all is quiet.
+        if room >= 0 or not weight or not self._used:
             return 0.0
         for until_s, freed in self._counted:
             room += freed

@@ -178,6 +178,22 @@ def test_one_request_heavier_than_the_whole_window_goes_alone_and_counts_for_lon
     run_virtual(scenario())
 
 
+def test_an_order_that_costs_nothing_leaves_whatever_readings_have_used_up() -> None:
+    """As on Kraken, where one reading of its trades costs six of the one that a second allows."""
+
+    async def scenario() -> None:
+        budget = a_budget(weight=1, window_s=1)
+        await request(budget, 6, Use.LIVE)
+        await budget.spend(6, Use.LIVE)
+
+        assert await ends_at(budget, 0, Use.ORDER) == pytest.approx(now_s())
+        budget.silence(60)
+        with pytest.raises(NoRoom, match="it asked for silence"):
+            await budget.spend(0, Use.ORDER)
+
+    run_virtual(scenario())
+
+
 # --- silence --------------------------------------------------------------------------------------
 
 
