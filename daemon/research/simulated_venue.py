@@ -227,7 +227,9 @@ class SimulatedVenue:
         if instrument.is_swap and not order.is_exit:
             needed += fill.fee
         if short := self._short_of(order, needed):
-            return replace(report, reason=short)
+            none = replace(accepted, state=OrderState.EXPIRED, filled_quantity=Decimal(0))
+            # What rested was taken before, and can only end.
+            return replace(none if order.is_resting else report, reason=short)
         self._purse.settle(instrument, fill, is_buy=order.side is Side.BUY)
         self._swaps.note(instrument, order.side, fill)
         if quantity < order.quantity:

@@ -16,9 +16,10 @@ from daemon.core.events import (
     Outcome,
     SubmitOrder,
 )
-from daemon.core.instruments import InstrumentId
+from daemon.core.instruments import InstrumentId, MarketType
 from daemon.core.orders import OrderState, OrderType, Side
 from daemon.research.simulated_venue import FillModel, SimulatedVenue
+from daemon.research.swap_desk import SwapTerms
 from tests.builders import (
     BTC,
     CLOSE_NS,
@@ -359,6 +360,42 @@ def test_an_order_that_rests_holds_what_it_may_cost_until_it_is_over() -> None:
         )
     )
     assert sent(venue, "tdd", "2", instrument=ETH).state is OrderState.FILLED
+
+
+def test_what_rests_and_cannot_be_paid_any_more_when_it_is_met_is_over() -> None:
+    """A swap that is paid out of the same cash may have lost it meanwhile; an order that stayed
+    open for ever would keep everything back.
+    """
+    swap = InstrumentId(BTC.exchange, "BTC/USDT:USDT")
+    listed = {
+        BTC: an_instrument(),
+        swap: an_instrument(id=swap, market_type=MarketType.SWAP),
+    }
+    bars = [
+        a_bar(instrument=each, open_ns=CLOSE_NS, open=100.0, high=100.0, low=low, close=low)
+        for each, low in ((BTC, 89.0), (swap, 100.0))
+    ]
+    venue = SimulatedVenue(
+        listed,
+        {(bar.instrument, bar.open_ns): bar for bar in bars},
+        HOUR_NS,
+        PLAIN,
+        cash={(BTC.exchange, "USDT"): D(1_000)},
+        terms=SwapTerms(rates={swap.symbol: {CLOSE_NS + HOUR_NS: D("0.01")}}),
+    )
+    sent(venue, "tda", "1", instrument=swap)
+    assert sent(venue, "tdb", "10", order_type=OrderType.LIMIT, price=D(90)).state is (
+        OrderState.ACCEPTED
+    )
+    charged = list(venue.passing(BarsClosed(ts_ns=CLOSE_NS + HOUR_NS, bars=(bars[1],))))
+
+    (over,) = venue.passing(BarsClosed(ts_ns=CLOSE_NS + HOUR_NS, bars=(bars[0],)))
+
+    assert len(charged) == 1
+    assert isinstance(over, OrderReported)
+    assert (over.outcome, over.state) == (Outcome.ACKNOWLEDGED, OrderState.EXPIRED)
+    assert (over.fills, over.filled_quantity) == ((), 0)
+    assert over.reason.startswith("insufficient balance: 900 USDT needed, 899")
 
 
 @given(
