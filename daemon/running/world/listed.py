@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from daemon.core.errors import JournalBroken
 from daemon.core.events import ListingChanged, RulesChanged, RunOpened
 from daemon.core.instruments import InstrumentId
 from daemon.store.journal_reader import JournalReader
@@ -60,15 +61,16 @@ async def listed(market_data: MarketData, exchange: str, wanted: Wanted) -> List
 
 
 def known_by(path: Path) -> dict[InstrumentId, Instrument]:
-    """The instruments of the run whose journal that is, as it last knew them."""
-    if not path.is_file():
+    """The instruments of the run whose journal that is, as it last knew them. None where it cannot
+    be read: whoever goes on with it says so, or begins what a crash left empty.
+    """
+    journal = JournalReader(path)
+    try:
+        opened = journal.latest(RunOpened)
+        changed = {e.instrument.id: e.instrument for _, e in journal.read_kinds(RulesChanged)}
+    except JournalBroken:
         return {}
-    journal = JournalReader.open(path)
-    opened = journal.latest(RunOpened)
-    if opened is None:
-        return {}
-    known = {each.id: each for each in opened.instruments}
-    return known | {e.instrument.id: e.instrument for _, e in journal.read_kinds(RulesChanged)}
+    return {each.id: each for each in opened.instruments} | changed if opened else {}
 
 
 def untraded_now(world: World, ts_ns: int) -> Iterator[ListingChanged]:

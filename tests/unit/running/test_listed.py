@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
 from daemon.core.instruments import Instrument, InstrumentId
-from daemon.running.world.listed import Listed, Wanted, listed
+from daemon.running.world.listed import Listed, Wanted, known_by, listed
 from tests.builders import BTC, ETH, an_instrument
 from tests.fakes import FakeMarketData
 
@@ -46,3 +47,16 @@ def test_what_the_run_has_known_is_there_although_it_is_not_traded_now() -> None
 def test_what_a_run_has_never_known_was_misspelt() -> None:
     with pytest.raises(ValueError, match="not traded"):
         found({BTC: OF_BTC}, ETH="BREAK")
+
+
+@pytest.mark.parametrize("left", [None, b"", b"no database"])
+def test_of_a_journal_that_a_crash_left_without_a_table_nothing_is_known(
+    tmp_path: Path, left: bytes | None
+) -> None:
+    """It is begun by the next start, or refused there with its reason."""
+    path = tmp_path / "journal.db"
+    if left is not None:
+        path.write_bytes(left)
+
+    assert known_by(path) == {}
+    assert path.exists() is (left is not None)
