@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from daemon.core.events import ParentEnd, ParentEnded, PolicyAction
 from daemon.core.orders import Leg
-from daemon.layers.execution.intents import Intents, adopted
+from daemon.layers.execution.intents import Intents, adopted, taken_away
 from daemon.layers.execution.protection import Protection
 from daemon.layers.execution.reports import Reports
 from daemon.layers.execution.routing import Router
@@ -272,7 +272,7 @@ class Execution:
                 if isinstance(event, ParentEnded):  # they are protected by what follows from that
                     ended.update(self._blotter.listings.members(parent.instrument))
         for stray in list(self._blotter.strays()):
-            yield from self._working.stray(stray, ts_ns)
+            yield from taken_away(stray, ts_ns, "nobody works on it any more")
         for instrument in self._protection.instruments():
             if instrument not in ended:
                 yield from self._protection.follow(instrument, ts_ns)

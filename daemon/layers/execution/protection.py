@@ -98,21 +98,17 @@ class Protection:
 
     def is_owed(self, instrument: InstrumentId) -> bool:
         """Whether a stop is missing that is tried again soon."""
-        parent = self._blotter.parent_of(instrument)
         return (
             instrument.exchange not in self._unsure
-            and (parent is None or not parent.is_exit)
+            and not self._is_being_left(instrument)
             and self._blotter.stop_of(instrument) is None
             and self._is_sellable(instrument, self._wanted(instrument))
         )
 
     def follow(self, instrument: InstrumentId, ts_ns: int) -> Iterator[Event]:
         """Bring the stop one step nearer to what is held."""
-        if instrument.exchange in self._unsure:
+        if instrument.exchange in self._unsure or self._is_being_left(instrument):
             return
-        parent = self._blotter.parent_of(instrument)
-        if parent is not None and parent.is_exit:
-            return  # it cancels the stop itself, and sells what is there
         wanted = self._wanted(instrument)
         stop = self._blotter.stop_of(instrument)
         if stop is None:
@@ -142,6 +138,11 @@ class Protection:
                 reason=reason,
                 attempts=failures.count,
             )
+
+    def _is_being_left(self, instrument: InstrumentId) -> bool:
+        """An exit cancels the stop itself, and sells what is there; one that was let go of may."""
+        parent, child = self._blotter.parent_of(instrument), self._blotter.child_of(instrument)
+        return any(each is not None and each.is_exit for each in (parent, child))
 
     def _wanted(self, instrument: InstrumentId) -> Decimal:
         """What the stop should be for: all that is held, in whole lots."""

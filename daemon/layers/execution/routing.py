@@ -109,6 +109,13 @@ class Router:
             return ZERO
         return self._book.instruments[instrument].quantize_down(abs(quantity))
 
+    def leaves_behind(self, parent: Parent) -> bool:
+        """Whether an exit leaves something where its order came to nothing: only another exit may
+        try that again.
+        """
+        free = set(self._blotter.free_for(parent))
+        return any(self.held(each, parent.side) for each in free.intersection(parent.dead))
+
     def _exit_parts(
         self, parent: Parent, left: Decimal, members: Iterable[InstrumentId]
     ) -> Iterable[Part]:

@@ -14,7 +14,13 @@ from daemon.core.events import AskQuotes, Direction, Outcome, ParentEnd, ParentE
 from daemon.core.orders import TERMINAL, Leg, OrderState, OrderType, Side
 from daemon.core.timeframes import NS_PER_S
 from daemon.layers.execution.children import limit_price, next_slice
-from daemon.layers.execution.intents import Draft, cancelled, is_cancel_due, taken_away
+from daemon.layers.execution.intents import (
+    CANCEL_AGAIN_NS,
+    Draft,
+    cancelled,
+    is_cancel_due,
+    taken_away,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -242,18 +248,17 @@ class Working:
             if is_cancel_due(child, ts_ns) and (why := self._why_gone(parent, child, ts_ns)):
                 yield from cancelled(child, ts_ns, why)
 
-    def stray(self, order: Order, ts_ns: int) -> Iterator[Event]:
-        """Ask for the end of what nobody works any more."""
-        yield from taken_away(order, ts_ns, "nobody works on it any more")
-
     def _let_go(self, parent: Parent, ts_ns: int) -> ParentEnd | None:
-        """Why an entry goes no further although nobody knows what became of it on one exchange: it
-        would keep back all exits, of what another exchange has sold us, too.
+        """Why it goes no further although nobody knows what became of it on one exchange: it would
+        keep back all exits, of what is held on another exchange, too.
         """
         is_routed = len(self._blotter.listings.members(parent.instrument)) > 1
-        if parent.is_exit or not (is_routed and self._blotter.is_lost_from_sight(parent)):
+        if not (is_routed and self._blotter.is_lost_from_sight(parent)):
             return None
-        end = ParentEnd.TIMED_OUT if self._is_timed_out(parent, ts_ns) else None
+        if parent.is_exit and not self._router.leaves_behind(parent):
+            return None
+        is_due = self.is_flattening and ts_ns - parent.approved_ns >= CANCEL_AGAIN_NS
+        end = ParentEnd.TIMED_OUT if is_due or self._is_timed_out(parent, ts_ns) else None
         return self._barred(parent) or end
 
     def _why_gone(self, parent: Parent, child: Order, ts_ns: int) -> str:

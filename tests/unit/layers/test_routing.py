@@ -1,6 +1,8 @@
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from daemon.core import events as e
 from daemon.core.instruments import InstrumentId
 from daemon.core.orders import Leg, Order, OrderState, Side
@@ -411,6 +413,74 @@ def test_slices_go_on_on_one_exchange_beside_an_order_of_unknown_fate_on_another
         desk.passes(30)
         quotes(desk, (("101", "50"),), (), direction=e.Direction.FLAT)
     assert sent(desk) == {"okx": D(2)}, "never more than was approved, what is unknown counted"
+
+
+LOST = [e.Outcome.NOT_SENT, e.Outcome.REFUSED, e.Outcome.ABSENT]
+
+
+def passes_unheard(desk: OrdersDesk, seconds: float, **changes: Any) -> None:
+    """Time in which the other exchange says nothing."""
+    desk.passes(seconds)
+    quotes(desk, (("101", "50"),), (), direction=e.Direction.FLAT, **changes)
+
+
+@pytest.mark.parametrize("outcome", LOST)
+def test_an_exit_that_came_to_nothing_here_is_tried_again_although_the_other_exchange_is_away(
+    outcome: e.Outcome,
+) -> None:
+    desk, here, there = a_protected_split(order_timeout_s=120)
+    desk.exits("3")
+    cancelled(desk, here)
+    cancelled(desk, there)
+    unknown = child_on(desk, "okx")
+    desk.hears(unknown.client_order_id, outcome=e.Outcome.UNKNOWN)
+    desk.hears(child_on(desk, BTC.exchange).client_order_id, outcome=outcome)
+    passes_unheard(desk, 60)
+    assert desk.ends() == [("filled", "3.0")]
+
+    passes_unheard(desk, 60)
+    stop = desk.blotter.stop_of(BTC)
+    assert desk.ends()[1:] == [("timed_out", "0")]
+    assert stop is not None, "it waits for the next exit with a stop behind it"
+    assert desk.blotter.stop_of(THERE) is None, "what is there may be sold already"
+    desk.exits("3", trace="another")
+    cancelled(desk, stop)
+
+    assert sent(desk) == {BTC.exchange: D(1), "okx": D(2)}
+    desk.filled(child_on(desk, BTC.exchange).client_order_id)
+    desk.filled(unknown.client_order_id)
+    passes_unheard(desk, 30, trace="another")
+    assert (desk.book.position(BTC).quantity, desk.book.position(THERE).quantity) == (D(0), D(0))
+    assert desk.ends()[2:] == [("nothing_left", "1.0")]
+    assert children(desk) == []
+
+
+def test_it_is_tried_again_too_beside_a_stop_that_does_not_end() -> None:
+    desk, here, _ = a_protected_split(order_timeout_s=120)
+    desk.exits("3")
+    cancelled(desk, here)
+    desk.hears(child_on(desk, BTC.exchange).client_order_id, outcome=e.Outcome.NOT_SENT)
+
+    passes_unheard(desk, 60)
+    assert len(desk.ends()) == 1
+    passes_unheard(desk, 60)
+
+    assert desk.ends()[1:] == [("timed_out", "0")]
+    assert desk.blotter.stop_of(BTC) is not None
+
+
+def test_a_flatten_does_not_wait_so_long_to_try_it_again() -> None:
+    desk, here, _ = a_protected_split(order_timeout_s=120)
+    desk.takes(e.FlattenRequested(ts_ns=desk.now_ns, reason="test", who="test"))
+    desk.exits("3")
+    cancelled(desk, here)
+    desk.hears(child_on(desk, BTC.exchange).client_order_id, outcome=e.Outcome.NOT_SENT)
+
+    passes_unheard(desk, 5)
+    assert len(desk.ends()) == 1
+    passes_unheard(desk, 5)
+
+    assert desk.ends()[1:] == [("timed_out", "0")]
 
 
 def test_an_exit_is_for_whole_lots_of_each_exchange_whatever_the_lots_of_the_others_are() -> None:

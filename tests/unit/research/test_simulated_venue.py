@@ -394,7 +394,7 @@ def test_what_rests_and_cannot_be_paid_any_more_when_it_is_met_is_over() -> None
     assert len(charged) == 1
     assert isinstance(over, OrderReported)
     assert (over.outcome, over.state) == (Outcome.ACKNOWLEDGED, OrderState.EXPIRED)
-    assert (over.fills, over.filled_quantity) == ((), 0)
+    assert (over.fills, over.filled_quantity) == ((), D(0))
     assert over.reason.startswith("insufficient balance: 900 USDT needed, 899")
 
 
