@@ -27,8 +27,9 @@ from daemon.venues.ccxt_outcomes import (
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
+    from daemon.core.instruments import InstrumentId
     from daemon.venues.budget import Budget
 
 T = TypeVar("T")
@@ -126,6 +127,17 @@ class Reader:
             if is_anew or not self._client.markets:
                 load = partial(self._client.load_markets, is_anew)
                 await self.read("instruments", load, **bounds)
+
+    async def listed(
+        self, instruments: Collection[InstrumentId], *, is_sure: bool = False
+    ) -> list[InstrumentId]:
+        """Those of them that can be asked about; of what is listed no more nothing is open. To be
+        sure of that the list is read anew.
+        """
+        await self.markets()
+        if is_sure and not all(each.symbol in self._client.markets for each in instruments):
+            await self.markets(is_anew=True)
+        return [each for each in instruments if each.symbol in self._client.markets]
 
     def ahead_s(self) -> float:
         """How far this machine's clock is ahead of the exchange's, as far as it was measured."""

@@ -227,7 +227,7 @@ class CcxtVenue:
             yield reported(told, told.ts_ns, ReportSource.STREAM)
 
     async def account(self, instruments: Sequence[InstrumentId], since_ns: int) -> Account:
-        await self._reader.markets()
+        instruments = await self._reader.listed(instruments)
         is_long = len(instruments) > ACCOUNT_AT_ONCE_MAX
         # It takes minutes of the budget, which others need too.
         with using(Use.HISTORY) if is_long else contextlib.nullcontext():
@@ -287,7 +287,8 @@ class CcxtVenue:
         """
         row = self._row
         try:
-            await self._reader.markets()
+            if not await self._reader.listed([order.instrument], is_sure=is_last):
+                return None, True
             for look in (*row.looks, *(row.last_looks if is_last else ())):
                 found = await self._ask(look, order)
                 if found is not None:

@@ -24,11 +24,12 @@ EXCHANGES = sorted(CAPABILITIES.keys() - {"embedded", "binance", "binanceus"})
 each_exchange = pytest.mark.parametrize("exchange", EXCHANGES)
 
 
-async def account_of(client: Any, exchange: str) -> Account:
+async def account_of(client: Any, exchange: str, *more: str) -> Account:
     client.timeout_on_exit = 0
     venue = CcxtVenue(client, exchange)
+    wanted = [InstrumentId(exchange, each) for each in (*more, SYMBOL)]
     try:
-        return await venue.account([InstrumentId(exchange, SYMBOL)], MS * NS_PER_MS)
+        return await venue.account(wanted, MS * NS_PER_MS)
     finally:
         await venue.close()
 
@@ -62,6 +63,15 @@ async def test_what_orders_lock_is_held_and_what_traded_and_rests_bears_our_ids(
     assert account.open_orders == (resting,)
     assert account.open_client_order_ids == (RESTS,)
     assert [each for each in signed if "acknowledged" in each.told] == []
+
+
+@each_exchange
+async def test_a_symbol_that_is_listed_no_more_hides_nothing_of_the_others(exchange: str) -> None:
+    client, _ = a_signing_client(exchange, replies=ACCOUNTS[exchange])
+    account = await account_of(client, exchange, "GONE/USDT")
+
+    assert [each.client_order_id for each in account.fills] == [OURS]
+    assert account.open_client_order_ids == (RESTS,)
 
 
 @each_exchange

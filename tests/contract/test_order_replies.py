@@ -185,6 +185,33 @@ def test_an_order_is_absent_only_when_all_deny_it_after_it_could_still_be_accept
     assert len({each.told for each in signed[-len(sources) :]}) == len(sources)
 
 
+@pytest.mark.parametrize("is_back", [False, True])
+def test_an_order_in_what_is_listed_no_more_is_absent_when_a_new_list_says_so_too(
+    *, is_back: bool
+) -> None:
+    """Nothing can be asked about it, and a start that waited for an answer would never end."""
+    client, signed = a_signing_client("kraken", replies=REPLIES["kraken"])
+    there = client.markets
+    client.markets = {"ETH/USDT": there["BTC/USDT"]}
+
+    async def load_markets(is_anew: bool) -> None:
+        if is_anew and is_back:
+            client.markets = there
+
+    client.load_markets = load_markets
+
+    async def look_up() -> OrderReported:
+        wire: Any = VirtualWire()
+        venue = CcxtVenue(client, "kraken", wire=wire)
+        async with asyncio.timeout(600):
+            return await venue.look_up(a_look_up(OURS, id_of("kraken")))
+
+    report = run_virtual(look_up())
+
+    assert (report.outcome is Outcome.ABSENT) is not is_back
+    assert bool(signed) is is_back
+
+
 def found_on_kraken(
     to_open: dict[str, Any], to_closed: dict[str, Any]
 ) -> tuple[OrderReported, float]:
