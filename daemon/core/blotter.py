@@ -82,12 +82,6 @@ class Blotter:
         busy = {each.instrument for each in (*self.children_of(parent), *self.stops_of(parent))}
         return [each for each in members if each not in busy]
 
-    def is_lost_from_sight(self, parent: Parent) -> bool:
-        """True while all that it waits for is of unknown fate, or a stop that does not end."""
-        children = self.children_of(parent)
-        is_unknown = all(each.state is OrderState.UNKNOWN for each in children)
-        return is_unknown and self.is_waiting(parent)
-
     def strays(self) -> Iterator[Order]:
         """Open orders that nobody works any more: what was approved has ended before them."""
         for order in self.all_open():

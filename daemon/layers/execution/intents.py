@@ -14,7 +14,7 @@ from msgspec import Struct
 from daemon.core.events import CancelOrder, OrderCancelRequested, OrderIntended, SubmitOrder
 from daemon.core.ids import client_order_id_for, trace_of_order
 from daemon.core.instruments import InstrumentId
-from daemon.core.orders import Leg, OrderType, Side
+from daemon.core.orders import Leg, OrderState, OrderType, Side
 from daemon.core.timeframes import NS_PER_S
 
 if TYPE_CHECKING:
@@ -189,6 +189,12 @@ def taken_away(child: Order, ts_ns: int, why: str) -> Iterator[Event]:
     """Ask for the end of what rests; what fills at once, or of unknown fate, is waited for."""
     if child.is_resting and not child.is_unresolved and is_cancel_due(child, ts_ns):
         yield from cancelled(child, ts_ns, why)
+
+
+def is_out_of_sight(order: Order, ts_ns: int) -> bool:
+    """True while nobody can say what became of it, or whether the end that was asked for came."""
+    is_unheard = order.cancel_requested_ns is not None and is_cancel_due(order, ts_ns)
+    return order.state is OrderState.UNKNOWN or is_unheard
 
 
 def is_cancel_due(order: Order, ts_ns: int) -> bool:

@@ -122,6 +122,7 @@ class Router:
         """Everywhere what is held there: a position can be left only where it is."""
         for each in members:
             least = min(left, self.held(each, parent.side))
+            # The first one of equals: whole lots keep the digits that were approved.
             quantity = min(least, self._book.instruments[each].quantize_down(least))
             if self._takes(each, quantity, parent):
                 left -= quantity

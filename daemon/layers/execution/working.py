@@ -19,6 +19,7 @@ from daemon.layers.execution.intents import (
     Draft,
     cancelled,
     is_cancel_due,
+    is_out_of_sight,
     taken_away,
 )
 
@@ -253,7 +254,9 @@ class Working:
         keep back all exits, of what is held on another exchange, too.
         """
         is_routed = len(self._blotter.listings.members(parent.instrument)) > 1
-        if not (is_routed and self._blotter.is_lost_from_sight(parent)):
+        if not (is_routed and self._blotter.is_waiting(parent)):
+            return None
+        if not all(is_out_of_sight(each, ts_ns) for each in self._blotter.children_of(parent)):
             return None
         if parent.is_exit and not self._router.leaves_behind(parent):
             return None

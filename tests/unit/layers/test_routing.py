@@ -319,6 +319,23 @@ def test_what_comes_to_rest_after_its_parent_was_let_go_is_cancelled_until_it_is
     assert not children(desk)
 
 
+def test_an_entry_that_rests_where_nobody_answers_a_cancel_is_let_go_too() -> None:
+    desk, there = a_half_known_entry(entry_order="limit")
+    desk.rests(there.client_order_id)
+    desk.takes(a_halt(ts_ns=desk.now_ns))
+    assert "CancelOrder" in desk.said()
+
+    desk.passes(5)
+    assert desk.ends() == []
+    desk.passes(5)
+    assert desk.ends() == [("halted", "1.0")]
+    desk.exits("1", trace="another")
+    desk.filled(child_on(desk, BTC.exchange).client_order_id)
+
+    assert desk.book.position(BTC).quantity == 0
+    assert "CancelOrder" in [type(each).__name__ for each in desk.passes(10).commands]
+
+
 def test_without_another_exchange_an_entry_of_unknown_fate_is_waited_for() -> None:
     desk = OrdersDesk(order_timeout_s=120)
     desk.approves("2")
