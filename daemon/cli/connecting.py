@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from daemon.cli.markets import market_spec, slots_per_s
-from daemon.core.errors import ExchangeUnreachable, UsageRefused
+from daemon.core.errors import ExchangeUnreachable, LockHeld, TradingdError, UsageRefused
 from daemon.running.process.sd_notify import EXTEND_S
 from daemon.running.world.exchange_process import ExchangeProcess, attached
 from daemon.running.world.listed import known_by
@@ -164,12 +164,22 @@ async def _process(
     url = spec.options.get("exchange_url")
     if isinstance(url, str):
         return await attached(url, settings)
-    if found := await ExchangeProcess.find(state_dir):
+    if found := await ExchangeProcess.await_begun(state_dir):
         found.adopt()
         return found
-    if (state_dir / "exchange.json").is_file():
-        return await ExchangeProcess.start(state_dir, None, speed=speed)
-    return await ExchangeProcess.start(state_dir, market_spec(settings, spec, name))
+    is_known = (state_dir / "exchange.json").is_file()
+    try:
+        if is_known:
+            return await ExchangeProcess.start(state_dir, None, speed=speed)
+        return await ExchangeProcess.start(state_dir, market_spec(settings, spec, name))
+    except TradingdError as error:
+        # One whose daemon was killed had the lock only after we had looked.
+        is_begun = error.exit_code == LockHeld.exit_code
+        found = await ExchangeProcess.await_begun(state_dir) if is_begun else None
+        if found is None:
+            raise
+        found.adopt()
+        return found
 
 
 def record_endpoints(paths: RunPaths, spec: RunSpec, world: World) -> RunSpec:

@@ -6,7 +6,6 @@ the account's books in the ledger.
 
 from __future__ import annotations
 
-import os
 import secrets
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from msgspec import Struct
 
 from daemon.core.errors import TradingdError
 from daemon.core.instruments import plain
+from daemon.store.artifacts import replace_durably
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,6 @@ DEFAULT_EDGE = 0.4
 DEFAULT_SPEED = "1"
 DEFAULT_FEE_BPS = "10"
 SPOT, SWAP = "spot", "swap"
-SECRET_MODE = 0o600
 
 
 class ExchangeRefused(TradingdError):
@@ -90,10 +89,8 @@ def read_file(state_dir: Path) -> ExchangeFile | None:
 
 def write_file(state_dir: Path, content: ExchangeFile) -> None:
     """Replace exchange.json in one step, so that a reader never meets half of it."""
-    path = state_dir / "exchange.json"
-    fresh = path.with_suffix(".new")
-    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
-    fresh.replace(path)
+    text = msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
+    replace_durably(state_dir / "exchange.json", text)
 
 
 def read_keys(state_dir: Path) -> tuple[str, str]:
@@ -107,9 +104,7 @@ def read_keys(state_dir: Path) -> tuple[str, str]:
     except (msgspec.MsgspecError, KeyError) as error:
         raise ExchangeRefused(f"{path} holds no credentials: {error}") from None
     keys = {"key": secrets.token_hex(32), "secret": secrets.token_hex(32)}
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SECRET_MODE)
-    with os.fdopen(file, "wb") as writer:
-        writer.write(msgspec.json.encode(keys))
+    replace_durably(path, msgspec.json.encode(keys))  # half of them would keep it from ever serving
     return keys["key"], keys["secret"]
 
 

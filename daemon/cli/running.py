@@ -35,6 +35,7 @@ from daemon.store.runs import (
     RunSpec,
     discard,
     moment_for,
+    name_last,
     new_run,
     newest_daemon_run,
     read_result,
@@ -258,6 +259,7 @@ async def _run(
         paths = new_run(folder, spec)
     else:
         paths = resolve(settings.run.state_dir, spec.run)
+        name_last(paths)
     finished = read_result(paths)
     if finished is not None and finished.get("is_closed"):
         Reporter(settings, spec, paths).show_finished(finished)

@@ -27,7 +27,7 @@ from daemon.feature_config import bars_needed, feature_set_of
 from daemon.layers.features.golden import golden_check
 from daemon.running.bar_keeper import BarKeeper
 from daemon.running.books.earlier_halts import halts_left
-from daemon.running.books.leftovers import Leftovers
+from daemon.running.books.leftovers import Leftovers, told_by
 from daemon.running.books.recovery import booked, settle, was_cut_off
 from daemon.running.feature_check import check_of
 from daemon.running.fine_bars import FineBars
@@ -196,9 +196,7 @@ class Session:
             raise JournalBroken(msg) from error
         self._following.mend(self._journal)
         self._reporter.use(core)
-        if not known or self._is_adopting:
-            opened_ns = known[-1].ts_ns if known else None
-            await self._left.look(core.blotter.orders, opened_ns, on_away=self._wait_for)
+        await self._look_for_left(known[-1].ts_ns if known else None)
         opened = known[-1] if known else await self._open(live)
         now_ns = self._world.now_ns()
         await let_go_unfit(core, unfit, take, now_ns)
@@ -238,6 +236,10 @@ class Session:
         self._tell_back(now_ns)
         tell_other(self._world, core.roles.active, self._reporter)
         return opened, live
+
+    async def _look_for_left(self, opened_ns: int | None) -> None:
+        orders, told = self._core.blotter.orders, told_by(self._journal)
+        await self._left.look(orders, opened_ns, told=told, on_away=self._wait_for)
 
     def _tell_resumed(self, count: int) -> None:
         if count:

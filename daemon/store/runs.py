@@ -157,6 +157,14 @@ def new_run(state_dir: Path, spec: RunSpec) -> RunPaths:
     return paths
 
 
+def name_last(paths: RunPaths) -> None:
+    """Call the run that is gone on with the last: a kill may have come before that was said."""
+    last = paths.state_dir / RUNS / LAST
+    named = last.read_text("utf-8", "replace").strip() if last.is_file() else ""
+    if not _RUN_ID.fullmatch(named) or named < paths.run:
+        replace_durably(last, f"{paths.run}\n".encode())
+
+
 def discard(paths: RunPaths) -> None:
     """Forget a run that never got as far as a journal; the newest other one is the last again."""
     assert not paths.journal.exists(), "a run with a journal is never thrown away"

@@ -139,6 +139,10 @@ class _Older(Unusable):
     """It is of an earlier version, and steps lead from there to today's."""
 
 
+class _Unmade(Unusable):
+    """Nothing was ever made in it: who began it was killed before the tables."""
+
+
 def open_writer(
     path: Path, metadata: MetaData, *, busy_timeout_ms: int, size_max_bytes: int | None = None
 ) -> Connection:
@@ -174,10 +178,13 @@ def open_writer(
 def open_reader(path: Path, metadata: MetaData, *, busy_timeout_ms: int) -> Connection:
     """A connection that cannot write, for use beside the writer; Unusable.
 
-    Only a database of an earlier version is written to, once, to bring it to today's.
+    Only a database of an earlier version is written to, once, to bring it to today's. One in which
+    nothing was made yet reads as one that holds nothing.
     """
     try:
         return _reader(path, metadata, busy_timeout_ms)
+    except _Unmade:
+        return _nothing(metadata)
     except _Older:
         open_writer(path, metadata, busy_timeout_ms=busy_timeout_ms).close()
         return _reader(path, metadata, busy_timeout_ms)
@@ -262,6 +269,16 @@ def _reader(path: Path, metadata: MetaData, busy_timeout_ms: int) -> Connection:
         return connection
 
 
+def _nothing(metadata: MetaData) -> Connection:
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+
+    connection = _engine(connect).connect()
+    with connection.begin():
+        metadata.create_all(connection)
+    return connection
+
+
 def _create(connection: Connection, metadata: MetaData) -> None:
     """Make the tables, or take the steps from an earlier version, in one transaction."""
     with transaction(connection, is_durable=True):
@@ -291,6 +308,8 @@ def _steps(metadata: MetaData) -> Steps:
 def _check_version(connection: Connection, metadata: MetaData) -> None:
     version, today = _version(connection), schema_version(metadata)
     names = set(connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars())
+    if not names and not version:
+        raise _Unmade("nothing was ever made in it")
     if not names & set(metadata.tables):
         raise Unusable(f"it is a database without the table {' and '.join(metadata.tables)}")
     if version > today:

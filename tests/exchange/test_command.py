@@ -7,7 +7,11 @@ from typing import Any
 import aiohttp
 import ccxt
 
+from daemon.cli.exchange_state import read_keys
 from daemon.embedded.signing import Credentials
+from daemon.running.racing import until
+from daemon.running.world.exchange_process import ExchangeProcess, MarketSpec
+from daemon.store.lock import holder
 from tests.exchange.loopback import ccxt_swap_client
 from tests.exchange.processes import finished, serving, started
 
@@ -54,6 +58,32 @@ async def test_the_state_says_where_it_answers_and_keeps_the_secret_to_its_owner
     assert child.ready["secret"] not in json.dumps(kept)
     assert (endpoint["pid"], later["endpoint"]["pid"]) == (child.process.pid, None)
     assert mode == 0o600
+
+
+async def test_one_that_is_being_started_for_a_daemon_that_is_gone_is_waited_for(
+    tmp_path: Path,
+) -> None:
+    """A second one on its state would be refused."""
+    wanted = MarketSpec(symbols=("BTC/USDT",), timeframe="1h", history_bars=50, seed=1)
+    starting = asyncio.ensure_future(ExchangeProcess.start(tmp_path, wanted))
+    await until(lambda: holder(tmp_path) is not None)
+
+    found = await ExchangeProcess.await_begun(tmp_path)
+    process = await starting
+    await process.stop()
+
+    assert found is not None
+    assert found.endpoint.instance == process.endpoint.instance
+    assert await ExchangeProcess.await_begun(tmp_path) is None
+
+
+async def test_half_of_its_keys_left_by_a_kill_keeps_it_from_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".credentials.json.new").write_text('{"key": "12')
+
+    keys = read_keys(tmp_path)
+
+    assert read_keys(tmp_path) == keys
+    assert [len(each) for each in keys] == [64, 64]
 
 
 async def test_the_limit_on_requests_counts_wall_time_only_where_the_market_keeps_it(

@@ -20,6 +20,7 @@ from daemon.core.errors import ExchangeUnreachable, TradingdError, UsageRefused
 from daemon.core.instruments import MarketType
 from daemon.core.timeframes import NS_PER_MS, parse_time, rfc3339
 from daemon.running.world.live_account import refuse_swap_exchange
+from daemon.store.lock import holder
 from daemon.venues.embedded_link import EmbeddedLink
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 READY_WITHIN_S = 60.0
 READY_PER_SYMBOL_S = 0.5  # a synthetic one is computed from its beginning; 40 ms when all is quiet
+LOOK_EVERY_S = 0.2
 STOP_WITHIN_S = 10.0
 LINGER_S = 900
 
@@ -143,6 +145,19 @@ class ExchangeProcess:
             await link.close()
         pid = known["endpoint"].get("pid")
         return cls(endpoint, None, pid) if clock.instance == endpoint.instance else None
+
+    @classmethod
+    async def await_begun(cls, state_dir: Path) -> ExchangeProcess | None:
+        """The same, with patience for one that has its lock and does not answer yet: who was
+        starting it was killed meanwhile.
+        """
+        until_s = asyncio.get_running_loop().time() + READY_WITHIN_S
+        while True:
+            found = await cls.find(state_dir)
+            is_late = asyncio.get_running_loop().time() > until_s
+            if found is not None or is_late or holder(state_dir) is None:
+                return found
+            await asyncio.sleep(LOOK_EVERY_S)
 
     def adopt(self) -> None:
         """Take over an exchange that a killed daemon left behind: `stop` will end it."""

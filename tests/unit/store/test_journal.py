@@ -241,6 +241,23 @@ async def test_a_file_that_is_no_journal_is_refused_in_one_line(tmp_path: Path) 
     assert not (tmp_path / "none.db").exists()
 
 
+@pytest.mark.parametrize("made", ["", "PRAGMA journal_mode=WAL"])
+async def test_a_journal_whose_tables_a_kill_came_before_holds_nothing_and_is_begun(
+    tmp_path: Path, made: str
+) -> None:
+    path = tmp_path / "journal.db"
+    path.touch()
+    if made:
+        changed(path, made)
+
+    found = list(JournalReader.open(path).read())
+    size = path.stat().st_size
+    await written(path, (a_run_opened(),))
+
+    assert (found, size) == ([], 4096 if made else 0)
+    assert [event for _, event in JournalReader.open(path).read()] == [a_run_opened()]
+
+
 # --- what cannot be written ----------------------------------------------------------------------
 
 

@@ -57,6 +57,21 @@ def test_a_new_run_is_the_last_and_remembers_what_it_was_asked(tmp_path: Path) -
     assert paths.bars.parent == paths.models.parent == tmp_path / "state"
 
 
+@pytest.mark.parametrize("said", [None, "", "20230101T000007-3fa2\n", "half of a na"])
+def test_a_run_that_a_kill_kept_from_being_the_last_is_so_once_it_is_gone_on_with(
+    tmp_path: Path, said: str | None
+) -> None:
+    older, newer = (runs.new_run(tmp_path, a_spec(STARTED_NS + s * NS_PER_S)) for s in (0, 9))
+    last = tmp_path / "runs" / "last"
+    last.unlink() if said is None else last.write_text(said)
+
+    runs.name_last(newer)
+    found = runs.resolve(tmp_path, "last")
+    runs.name_last(older)
+
+    assert found == runs.resolve(tmp_path, "last") == newer
+
+
 def test_the_last_run_is_the_newest_and_older_ones_stay(tmp_path: Path) -> None:
     specs = [a_spec(STARTED_NS + n * NS_PER_S) for n in range(3)]
 
