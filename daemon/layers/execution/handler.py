@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from daemon.core.events import ParentEnd, ParentEnded, PolicyAction
 from daemon.core.orders import Leg
+from daemon.layers.execution.bounds import Bounds
 from daemon.layers.execution.intents import Intents, adopted, taken_away
 from daemon.layers.execution.protection import Protection
 from daemon.layers.execution.reports import Reports
@@ -74,15 +75,11 @@ class Execution:
         self._intents = Intents()
         self._reports = Reports(blotter)
         self._router = Router(config, blotter, book, repute)
+        self._bounds = Bounds(
+            config, blotter, self._router, unsure=self._unsure, price_collar_bps=price_collar_bps
+        )
         self._working = Working(
-            config,
-            blotter,
-            book,
-            self._intents,
-            self._router,
-            pace=pace,
-            unsure=self._unsure,
-            price_collar_bps=price_collar_bps,
+            config, blotter, book, self._intents, self._router, bounds=self._bounds, pace=pace
         )
         self._protection = Protection(config, blotter, book, self._intents, self._unsure)
 
@@ -118,7 +115,7 @@ class Execution:
         self._protection.note_intended(event)
 
     def apply_started(self, _event: Started) -> None:
-        self._working.is_stopping = False
+        self._bounds.is_stopping = False
         self._router.forget()
 
     def apply_policy_acted(self, event: PolicyActed) -> None:
@@ -146,20 +143,20 @@ class Execution:
         self._protection.note_back(event.exchange)
 
     def apply_trading_halted(self, _event: TradingHalted) -> None:
-        self._working.is_halted = True
+        self._bounds.is_halted = True
 
     def apply_trading_resumed(self, _event: TradingResumed) -> None:
-        self._working.is_halted = self._working.is_flattening = False
+        self._bounds.is_halted = self._bounds.is_flattening = False
 
     def apply_flatten_requested(self, _event: FlattenRequested) -> None:
-        self._working.is_flattening = True
+        self._bounds.is_flattening = True
 
     def apply_stop_requested(self, _event: StopRequested) -> None:
-        self._working.is_stopping = True
+        self._bounds.is_stopping = True
 
     def apply_quotes_taken(self, event: QuotesTaken) -> None:
         for quote in event.quotes:
-            self._working.quote(quote)
+            self._bounds.quotes[quote.instrument] = quote
 
     def apply_order_accepted(self, event: OrderAccepted) -> None:
         self._protection.note_accepted(self._blotter.orders[event.client_order_id])

@@ -1,8 +1,8 @@
 """Works off what was approved: turns one parent into child orders, one after the other.
 
-Belongs here: when there is a next child, and when there is none any more. A child is sent only when
-the one before it is over, and an exit only when no stop holds what it sells. Its size and its price
-belong to `children`.
+Belongs here: when there is a next child. One is sent only when the one before it is over, and an
+exit only when no stop holds what it sells. Its size and its price belong to `children`, why there
+is none any more to `bounds`.
 """
 
 from __future__ import annotations
@@ -15,24 +15,23 @@ from daemon.core.orders import TERMINAL, Leg, OrderState, OrderType, Side
 from daemon.core.timeframes import NS_PER_S
 from daemon.layers.execution.children import limit_price, next_slice
 from daemon.layers.execution.intents import (
-    CANCEL_AGAIN_NS,
     Draft,
     cancelled,
     is_cancel_due,
-    is_out_of_sight,
     taken_away,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
     from daemon.config import ExecutionSection
     from daemon.core.blotter import Blotter
     from daemon.core.book import Book
-    from daemon.core.events import Event, OrderReported, Quote
+    from daemon.core.events import Event, OrderReported
     from daemon.core.instruments import InstrumentId
     from daemon.core.orders import Order, Parent
     from daemon.core.pace import Pace
+    from daemon.layers.execution.bounds import Bounds
     from daemon.layers.execution.intents import Intents
     from daemon.layers.execution.routing import Part, Router
 
@@ -43,7 +42,6 @@ _DEAD = {
     OrderState.ABSENT: ParentEnd.ABSENT,
     OrderState.ADOPTED: ParentEnd.ABSENT,
 }
-BPS = Decimal(10_000)
 
 
 class Working:
@@ -57,30 +55,20 @@ class Working:
         intents: Intents,
         router: Router,
         *,
+        bounds: Bounds,
         pace: Pace,
-        unsure: Collection[str],
-        price_collar_bps: float,
     ) -> None:
-        self._collar_ratio = Decimal(repr(price_collar_bps)) / BPS
         self._config = config
         self._blotter = blotter
         self._book = book
         self._intents = intents
         self._router = router
+        self._bounds = bounds
         self._pace = pace
-        self._unsure = unsure  # exchanges with orders of ours that the books do not know
-        self._quotes: dict[InstrumentId, Quote] = {}
-        self.is_halted = False
-        self.is_flattening = False  # what is sold goes at the market
-        self.is_stopping = False  # nothing may rest any more but stops
-
-    def quote(self, quote: Quote) -> None:
-        """The newest book of an instrument."""
-        self._quotes[quote.instrument] = quote
 
     def start(self, parent: Parent, ts_ns: int) -> Iterator[Event]:
         """The first children; where a stop holds what is to be sold, that goes first."""
-        if (end := self._barred(parent)) is not None:
+        if (end := self._bounds.barred(parent)) is not None:
             yield _ended(parent, ts_ns, end)
             return
         for stop in self._blotter.stops_of(parent) if parent.is_exit else []:
@@ -91,16 +79,16 @@ class Working:
         """The next children of this parent where it is free to have any, or its end."""
         free = self._blotter.free_for(parent)
         if self._blotter.is_waiting(parent):
-            if free and self._barred(parent) is None:
+            if free and self._bounds.barred(parent) is None:
                 left = self.left_of(parent)
                 yield from self._send(parent, self._parts(parent, left, free, ts_ns), ts_ns)
             return
-        if (end := self._barred(parent) or self._given_up(parent, ts_ns)) is not None:
+        if (end := self._bounds.barred(parent) or self._bounds.given_up(parent, ts_ns)) is not None:
             yield _ended(parent, ts_ns, end)
             return
         left = self.left_of(parent)
         parts = self._parts(parent, left, free, ts_ns)
-        if parts and not parent.is_exit and self._is_blind(parent):
+        if parts and not parent.is_exit and self._bounds.is_blind(parent):
             return  # asked again at a tick, until it is out of time
         if parts and not (parent.is_exit or self._pace.has_room(len(parts), ts_ns)):
             yield _ended(parent, ts_ns, ParentEnd.ORDER_RATE)
@@ -118,8 +106,8 @@ class Working:
         """Who takes what of it now."""
         near = {
             each.instrument: each
-            for each in self._quotes_of(parent)
-            if not self._is_far(parent, each)
+            for each in self._bounds.quotes_of(parent)
+            if not self._bounds.is_far(parent, each)
         }
         return self._router.parts(parent, left, free, near, ts_ns) if left > 0 else ()
 
@@ -154,14 +142,14 @@ class Working:
         is_open = event.outcome is Outcome.ACKNOWLEDGED and event.state not in TERMINAL
         if parent is not None and (parent.leg, parent.trace) != (order.leg, order.trace):
             parent = None  # it is of another one, which has ended
-        is_wanted = parent is not None and self._barred(parent) is None
+        is_wanted = parent is not None and self._bounds.barred(parent) is None
         if is_new and is_open and not is_wanted and is_cancel_due(order, event.ts_ns):
             ts_ns = max(event.ts_ns, order.intended_ns)
             yield from cancelled(order, ts_ns, "it came to rest when no more was to be sent")
 
     def reconciled(self, ts_ns: int) -> Iterator[Event]:
         """What is being worked on an exchange that became unsure goes no further."""
-        parents = [each for each in self._blotter.parents.values() if self._is_unsure(each)]
+        parents = [each for each in self._blotter.parents.values() if self._bounds.is_unsure(each)]
         yield from self._end_all(parents, ts_ns, "orders that nobody intended are there")
 
     def hurry(self, ts_ns: int) -> Iterator[Event]:
@@ -176,38 +164,9 @@ class Working:
             children = self._blotter.children_of(parent)
             for child in children:
                 yield from taken_away(child, ts_ns, why)
-            end = self._barred(parent)
+            end = self._bounds.barred(parent)
             if not children and end is not None:
                 yield _ended(parent, ts_ns, end)
-
-    def _barred(self, parent: Parent) -> ParentEnd | None:
-        """Why no more is sent for it, if so; what must be closed goes on until the very end."""
-        if self.is_halted and not parent.is_exit:
-            return ParentEnd.HALTED
-        if self.is_stopping and not self._is_urgent(parent):
-            return ParentEnd.STOPPED
-        if parent.is_unprotected:
-            return ParentEnd.UNPROTECTED
-        if parent.is_given_up:
-            return ParentEnd.POLICY
-        return ParentEnd.FOREIGN_ORDER if self._is_unsure(parent) else None
-
-    def _is_urgent(self, parent: Parent) -> bool:
-        """An exit by a flatten, or before a stop of what would sleep unprotected."""
-        is_bare = self.is_stopping and self._blotter.is_bare(parent.instrument)
-        return parent.is_exit and (self.is_flattening or is_bare)
-
-    def _given_up(self, parent: Parent, ts_ns: int) -> ParentEnd | None:
-        """Why an entry is not worth another child: what was decided is old, or the market gone."""
-        if parent.is_exit:
-            return None
-        if self._is_timed_out(parent, ts_ns):
-            return ParentEnd.TIMED_OUT
-        return ParentEnd.PRICE_COLLAR if self._has_run_away(parent) else None
-
-    def _is_unsure(self, parent: Parent) -> bool:
-        members = self._blotter.listings.members(parent.instrument)
-        return any(each.exchange in self._unsure for each in members)
 
     def child_over(self, child: Order, ts_ns: int) -> Iterator[Event]:
         """A child has ended: others, now or later, or the end of its parent."""
@@ -221,7 +180,7 @@ class Working:
         left = self.left_of(parent)
         if left <= 0 or not self._router.could_take(parent, left, self._blotter.free_for(parent)):
             yield from self._cannot_go_on(parent, child, left, ts_ns)
-        elif (end := self._barred(parent)) is not None:
+        elif (end := self._bounds.barred(parent)) is not None:
             yield _ended(parent, ts_ns, end)
         elif child.state in _DEAD:
             yield self._ask(parent, ts_ns)  # somewhere else
@@ -234,7 +193,7 @@ class Working:
 
     def tick(self, parent: Parent, ts_ns: int) -> Iterator[Event]:
         """Time has passed: cancel what rests too long, ask for the quotes of what is due."""
-        if (end := self._let_go(parent, ts_ns)) is not None:
+        if (end := self._bounds.let_go(parent, ts_ns)) is not None:
             yield _ended(parent, ts_ns, end)
             return
         children = self._blotter.children_of(parent)
@@ -249,24 +208,9 @@ class Working:
             if is_cancel_due(child, ts_ns) and (why := self._why_gone(parent, child, ts_ns)):
                 yield from cancelled(child, ts_ns, why)
 
-    def _let_go(self, parent: Parent, ts_ns: int) -> ParentEnd | None:
-        """Why it goes no further although nobody knows what became of it on one exchange: it would
-        keep back all exits, of what is held on another exchange, too.
-        """
-        is_routed = len(self._blotter.listings.members(parent.instrument)) > 1
-        if not (is_routed and self._blotter.is_waiting(parent)):
-            return None
-        if not all(is_out_of_sight(each, ts_ns) for each in self._blotter.children_of(parent)):
-            return None
-        if parent.is_exit and not self._router.leaves_behind(parent):
-            return None
-        is_due = self.is_flattening and ts_ns - parent.approved_ns >= CANCEL_AGAIN_NS
-        end = ParentEnd.TIMED_OUT if is_due or self._is_timed_out(parent, ts_ns) else None
-        return self._barred(parent) or end
-
     def _why_gone(self, parent: Parent, child: Order, ts_ns: int) -> str:
         """Why a child rests no longer; empty where it may."""
-        if self._barred(parent) is not None:
+        if self._bounds.barred(parent) is not None:
             return "no more is to be sent"
         if ts_ns - child.intended_ns >= self._config.requote_s * NS_PER_S:
             return "it rested long enough at its price"
@@ -286,7 +230,7 @@ class Working:
 
     def _has_more_beside(self, parent: Parent) -> bool:
         """Whether an exit can go on elsewhere while one exchange is waited for."""
-        if not parent.is_exit or self._barred(parent) is not None:
+        if not parent.is_exit or self._bounds.barred(parent) is not None:
             return False
         left = self.left_of(parent)
         return left > 0 and self._router.could_take(parent, left, self._blotter.free_for(parent))
@@ -299,24 +243,6 @@ class Working:
             return self._router.held(child.instrument, child.side)
         return parent.leaves_quantity
 
-    def _has_run_away(self, parent: Parent) -> bool:
-        """True when every book is so far from what was decided on that the size means nothing."""
-        seen = [each for each in self._quotes_of(parent) if each.best(parent.side)]
-        return bool(seen) and all(self._is_far(parent, each) for each in seen)
-
-    def _is_far(self, parent: Parent, quote: Quote) -> bool:
-        price, decided = quote.best(parent.side), parent.decision_price
-        return price is not None and abs(price - decided) > decided * self._collar_ratio
-
-    def _is_blind(self, parent: Parent) -> bool:
-        """True when no book of it could be read: without one a limit or a slice means nothing."""
-        quotes = self._quotes_of(parent)
-        return bool(quotes) and not any(each.is_complete for each in quotes)
-
-    def _quotes_of(self, parent: Parent) -> list[Quote]:
-        members = self._blotter.listings.members(parent.instrument)
-        return [self._quotes[each] for each in members if each in self._quotes]
-
     def _cannot_go_on(
         self, parent: Parent, child: Order, left: Decimal, ts_ns: int
     ) -> Iterator[Event]:
@@ -328,7 +254,7 @@ class Working:
             yield _done(parent, ts_ns)
 
     def _after_limit(self, parent: Parent, ts_ns: int) -> Iterator[Event]:
-        if not self._is_timed_out(parent, ts_ns):
+        if not self._bounds.is_timed_out(parent, ts_ns):
             yield self._ask(parent, ts_ns)
         elif parent.is_exit:
             yield from self.next_children(parent, ts_ns)  # at the market now
@@ -336,13 +262,10 @@ class Working:
             yield _ended(parent, ts_ns, ParentEnd.TIMED_OUT)
 
     def _tick_without_child(self, parent: Parent, ts_ns: int) -> Iterator[Event]:
-        if not parent.is_exit and self._is_timed_out(parent, ts_ns):
+        if not parent.is_exit and self._bounds.is_timed_out(parent, ts_ns):
             yield _ended(parent, ts_ns, ParentEnd.TIMED_OUT)
         elif ts_ns - parent.newest_child_ns >= self._config.slice_interval_s * NS_PER_S:
             yield self._ask(parent, ts_ns)
-
-    def _is_timed_out(self, parent: Parent, ts_ns: int) -> bool:
-        return ts_ns - parent.approved_ns >= self._config.order_timeout_s * NS_PER_S
 
     def _ask(self, parent: Parent, ts_ns: int) -> AskQuotes:
         entry = Direction.LONG if parent.side is Side.BUY else Direction.SHORT
@@ -359,11 +282,11 @@ class Working:
 
     def _draft(self, parent: Parent, part: Part, ts_ns: int) -> Draft:
         rules = self._book.instruments[part.instrument]
-        quote = self._quotes.get(part.instrument)
+        quote = self._bounds.quotes.get(part.instrument)
         is_first = parent.children == 0 and part.instrument == parent.instrument
         arrival = parent.arrival_price if is_first or quote is None else quote.best(parent.side)
-        is_hurried = self._is_urgent(parent) or (
-            parent.is_exit and self._is_timed_out(parent, ts_ns)
+        is_hurried = self._bounds.is_urgent(parent) or (
+            parent.is_exit and self._bounds.is_timed_out(parent, ts_ns)
         )
         price = None if is_hurried else limit_price(parent, rules, quote, self._config)
         mark = self._book.marks.get(rules.id, parent.decision_price)
