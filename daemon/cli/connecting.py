@@ -16,7 +16,6 @@ from daemon.cli.markets import market_spec, slots_per_s
 from daemon.core.errors import ExchangeUnreachable, LockHeld, TradingdError, UsageRefused
 from daemon.running.process.sd_notify import EXTEND_S
 from daemon.running.world.exchange_process import ExchangeProcess, attached
-from daemon.running.world.listed import known_by
 from daemon.running.world.shadow import WOULD_HAVE_SENT, note_to
 from daemon.store.runs import ExchangeSpec, RunSpec, write_spec
 
@@ -70,6 +69,7 @@ async def connect(
 
     To close what is held, `is_closing`, nothing has to be armed.
     """
+    from daemon.running.world.listed import known_by
     from daemon.running.world.sites import World
 
     wanted, known = settings.data.by_exchange, known_by(paths.journal)

@@ -24,6 +24,12 @@ class Line:
         self._is_taken = False
         self._number = itertools.count()
         self._waiting: list[tuple[Use, int, asyncio.Future[None]]] = []
+        self._nonce = 0
+
+    def nonce(self, at_least: int) -> int:
+        """A larger one than all before it, whichever client asks."""
+        self._nonce = max(at_least, self._nonce + 1)
+        return self._nonce
 
     async def enter(self, use: Use) -> None:
         if not self._is_taken:
@@ -73,7 +79,8 @@ def keep_in_line(client: Any, address: str) -> None:
     """Have signed requests of this client's key at this address leave one after the other.
 
     Their nonces have to arrive in the order in which they were counted, and two that are on their
-    way together may overtake each other. The line is entered before the nonce is counted.
+    way together may overtake each other. The line is entered before the nonce is counted, and all
+    count from one number: two clients that each keep their own may meet in one millisecond.
     """
     key = (address, str(client.apiKey))
     line = _LINES.get(key)
@@ -93,6 +100,7 @@ def keep_in_line(client: Any, address: str) -> None:
             visit.leave()
 
     client.fetch2 = fetch2
+    client.incrementing_nonce = lambda: line.nonce(int(client.nonce()))
 
 
 async def wait_in_line(use: Use) -> None:
