@@ -159,6 +159,8 @@ def test_an_old_copy_of_the_journal_halts_until_what_came_after_it_is_adopted(
 
 def test_a_new_run_on_the_account_of_a_halted_one_begins_halted(tmp_path: Path) -> None:
     with desk(tmp_path, "1") as lab:
+        # Orders before the halt would be a second reason to be halted.
+        lab.tradingd.environment["TRADINGD__SIGNAL__CONFIDENCE_MIN_RATIO"] = "0.999"
         daemon = lab.begins()
         daemon.until(IS_DECIDING)
         lab.tradingd.query("halt", "--reason", "looks wrong")
