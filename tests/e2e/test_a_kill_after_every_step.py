@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from daemon.core.events import CancelOrder, Event, SubmitOrder
     from daemon.store.runs import RunPaths
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 BARS = 4
 HISTORY_BARS = 1_000
 STEPS = 14  # a start, an entry with its stop, and an exit
