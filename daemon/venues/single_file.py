@@ -75,14 +75,14 @@ _LINES: WeakValueDictionary[tuple[str, str], Line] = WeakValueDictionary()
 _VISIT: ContextVar[Visit | None] = ContextVar("visit", default=None)
 
 
-def keep_in_line(client: Any, address: str) -> None:
-    """Have signed requests of this client's key at this address leave one after the other.
+def keep_in_line(client: Any, exchange: str) -> None:
+    """Have signed requests of this client's key on this exchange leave one after the other.
 
     Their nonces have to arrive in the order in which they were counted, and two that are on their
     way together may overtake each other. The line is entered before the nonce is counted, and all
     count from one number: two clients that each keep their own may meet in one millisecond.
     """
-    key = (address, str(client.apiKey))
+    key = (exchange, str(client.apiKey))
     line = _LINES.get(key)
     if line is None:
         line = _LINES[key] = Line()

@@ -95,7 +95,7 @@ class Working:
         elif parts:
             yield from self._send(parent, parts, ts_ns)
         elif left > 0:
-            can = self._router.could_take(parent, left, self._blotter.free_for(parent))
+            can = self._router.could_take(parent, left, free)
             yield _ended(parent, ts_ns, ParentEnd.NOWHERE if can else ParentEnd.TOO_SMALL)
         else:
             yield _done(parent, ts_ns)
